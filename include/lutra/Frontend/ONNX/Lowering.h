@@ -129,6 +129,10 @@ public:
 private:
   SmallVector<Value> dims;
   SmallVector<StringRef> dimNames;
+  /// Where sizes are computed: in this block, after this operation (or at the
+  /// start).
+  Block *entry;
+  Operation *lastAtEntry = nullptr;
   WeightSources &sources;
   llvm::DenseMap<AffineExpr, Value> materialized;
 };
