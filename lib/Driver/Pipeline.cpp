@@ -27,8 +27,8 @@ static void simplify(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createCSEPass());
 }
 
-static void buildTensor(OpPassManager &pm) {
-  pm.addPass(createConvertONNXToTensor());
+static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createConvertONNXToTensor(*options.sources));
   // Handlers emit sizes and casts freely and leave the sharing to CSE. Weights
   // that shape arithmetic read are dead from here on.
   simplify(pm);
@@ -92,7 +92,7 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
   case Phase::Import:
     break;
   case Phase::Tensor:
-    buildTensor(pm);
+    buildTensor(pm, options);
     break;
   case Phase::Quantize:
     buildQuantize(pm);
