@@ -62,13 +62,18 @@ def Lutra_TargetAttr : Lutra_Attr<"Target", "target"> {
   let summary = "the machine that code is generated for";
   let description = [{
     `vectorBits` and `vectorRegisters` describe the widest vectors that pay;
-    caches are in bytes per core, as the cost models use them.
+    caches are in bytes per core, as the cost models use them. `features` names
+    all that matter, "+avx,+avx2", also those that `cpu` implies.
   }];
   let parameters = (ins StringRefParameter<>:$triple, StringRefParameter<>:$cpu,
                         StringRefParameter<>:$features, "int64_t":$vectorBits,
                         "int64_t":$vectorRegisters, "int64_t":$l1,
                         "int64_t":$l2);
   let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// Whether the machine has a feature, by LLVM's name ("avx512bf16").
+    bool hasFeature(::llvm::StringRef feature) const;
+  }];
 }
 
 def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
