@@ -1,11 +1,12 @@
 //===- ApplySchedule.cpp - Tile a kernel as its schedule says -------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The root is tiled twice with upstream's tile-and-fuse: into an scf.forall whose
-// iterations run in parallel, and inside it into scf.for loops of register tiles.
-// What the root reads from the same kernel is computed tile by tile.
+// The root is tiled twice with upstream's tile-and-fuse: into an scf.forall
+// whose iterations run in parallel, and inside it into scf.for loops of
+// register tiles. What the root reads from the same kernel is computed tile by
+// tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +18,9 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_APPLYSCHEDULE
@@ -38,8 +42,8 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
   scf::SCFTileAndFuseOptions options;
   options.setTilingOptions(tiling);
   options.setFusionControlFn(
-      [](tensor::ExtractSliceOp, OpResult producer, bool)
-          -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+      [](tensor::ExtractSliceOp, OpResult producer,
+         bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
         // What is already in the loop nest is fused by the outer tiling.
         if (!isa<linalg::LinalgOp>(producer.getOwner()))
           return std::nullopt;
@@ -72,7 +76,7 @@ static SmallVector<int64_t> interchange(ArrayRef<int64_t> order,
 }
 
 namespace {
-struct ApplySchedule : impl::ApplyScheduleBase<ApplySchedule> {
+struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
   using ApplyScheduleBase::ApplyScheduleBase;
 
   void runOnOperation() override {
@@ -95,6 +99,12 @@ struct ApplySchedule : impl::ApplyScheduleBase<ApplySchedule> {
         failed(tile(rewriter, root, schedule.getTile(),
                     interchange(schedule.getOrder(), root.getNumLoops()),
                     LoopType::ForOp)))
+      return signalPassFailure();
+    // A tile of an empty tensor is an empty tile: what is computed in passing
+    // takes a tile's memory and not a tensor's.
+    RewritePatternSet patterns(&getContext());
+    tensor::populateFoldTensorEmptyPatterns(patterns);
+    if (failed(applyPatternsGreedily(func, std::move(patterns))))
       return signalPassFailure();
   }
 
