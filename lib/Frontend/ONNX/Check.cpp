@@ -15,9 +15,8 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-std::optional<int64_t> mlir::lutra::sinceVersion(StringRef domain,
-                                                 StringRef name,
-                                                 int64_t version) {
+std::optional<int64_t>
+mlir::lutra::sinceVersion(StringRef domain, StringRef name, int64_t version) {
   return model::schemaVersion(domain.str(), name.str(), version);
 }
 

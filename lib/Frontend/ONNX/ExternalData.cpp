@@ -29,8 +29,8 @@ static bool isRelativeBelow(StringRef location) {
   if (location.empty() || path::is_absolute(location) ||
       location.contains('\0') || location.contains('\\'))
     return false;
-  for (StringRef part : llvm::make_range(path::begin(location),
-                                         path::end(location)))
+  for (StringRef part :
+       llvm::make_range(path::begin(location), path::end(location)))
     if (part == "..")
       return false;
   return true;

@@ -29,8 +29,8 @@ mlir::lutra::fixedDims(const ImportOptions &options) {
     if (range.max / range.multiple * range.multiple < range.min)
       return llvm::createStringError(
           "dimension '" + name + "': expected a multiple of " +
-          llvm::Twine(range.multiple) + " in " + llvm::Twine(range.min) +
-          ".." + llvm::Twine(range.max));
+          llvm::Twine(range.multiple) + " in " + llvm::Twine(range.min) + ".." +
+          llvm::Twine(range.max));
     if (range.min == range.max)
       fixed[name] = range.min;
   }
@@ -99,8 +99,7 @@ FailureOr<Type> Importer::inputType(const model::Graph &graph, StringRef name) {
   return importedType(type);
 }
 
-DictionaryAttr Importer::inputAttrs(const model::Graph &graph,
-                                    StringRef name) {
+DictionaryAttr Importer::inputAttrs(const model::Graph &graph, StringRef name) {
   const model::ValueType &type = graph.types.find(name.str())->second;
   SmallVector<AffineExpr> sizes;
   for (const model::Dim &dim : *type.shape)

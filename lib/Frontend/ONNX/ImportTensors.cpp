@@ -78,11 +78,10 @@ FailureOr<Importer::Bytes> Importer::locate(const model::Tensor &tensor,
     return error("tensor '" + name + "': " + llvm::toString(file.takeError()));
   if (data.offset > file->bytes.size() ||
       tensor.byteSize > file->bytes.size() - data.offset)
-    return error("tensor '" + name + "': expected " +
-                 llvm::Twine(tensor.byteSize) + " bytes at " +
-                 llvm::Twine(data.offset) + " of external data '" +
-                 data.location + "', which has " +
-                 llvm::Twine(file->bytes.size()));
+    return error(
+        "tensor '" + name + "': expected " + llvm::Twine(tensor.byteSize) +
+        " bytes at " + llvm::Twine(data.offset) + " of external data '" +
+        data.location + "', which has " + llvm::Twine(file->bytes.size()));
   return Bytes{file->source, data.offset,
                file->bytes.substr(data.offset, tensor.byteSize), false};
 }
@@ -122,14 +121,15 @@ FailureOr<Value> Importer::addTensor(const model::Tensor &tensor,
   if (failed(bytes))
     return failure();
   if (bytes->source.empty())
-    return error("tensor '" + name + "': expected at most 1 KiB of unpacked "
-                                     "elements");
+    return error("tensor '" + name +
+                 "': expected at most 1 KiB of unpacked "
+                 "elements");
   return Value(WeightOp::create(
       b, nameLoc(name), *type, b.getStringAttr(name),
       b.getStringAttr(bytes->source), b.getI64IntegerAttr(bytes->offset),
       b.getI64IntegerAttr(bytes->data.size()),
-      b.getStringAttr(bytes->isVarint ? "varint" : "raw"),
-      TypeAttr::get(*type), ElementsAttr(), b.getArrayAttr({})));
+      b.getStringAttr(bytes->isVarint ? "varint" : "raw"), TypeAttr::get(*type),
+      ElementsAttr(), b.getArrayAttr({})));
 }
 
 FailureOr<Attribute> Importer::attribute(const model::Attribute &attribute,

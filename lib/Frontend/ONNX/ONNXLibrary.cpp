@@ -28,7 +28,8 @@ static constexpr size_t kMaxSkeletonBytes = INT32_MAX;
 static constexpr int kMaxTextDepth = 64;
 
 /// Runs `work` and turns what it throws into the result's error.
-template <typename T, typename Work> static Result<T> guarded(Work work) {
+template <typename T, typename Work>
+static Result<T> guarded(Work work) {
   Result<T> result;
   try {
     result.value = work();

@@ -23,7 +23,8 @@
 namespace mlir::lutra::model {
 
 /// A value, or an error in one line.
-template <typename T> struct Result {
+template <typename T>
+struct Result {
   T value;
   std::string error;
   explicit operator bool() const { return error.empty(); }

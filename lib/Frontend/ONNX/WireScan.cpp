@@ -130,10 +130,14 @@ public:
             int depth);
 
 private:
-  bool fail(uint64_t pos, const std::string &what) {
+  bool refuse(const std::string &why) {
     if (result.error.empty())
-      result.error = what + " at byte " + std::to_string(pos);
+      result.error = why;
     return false;
+  }
+  bool fail(uint64_t pos, const std::string &found) {
+    return refuse("expected an ONNX model, got " + found + " at byte " +
+                  std::to_string(pos));
   }
   bool varint(uint64_t &pos, uint64_t end, uint64_t &value);
   bool next(uint64_t &pos, uint64_t end, Field &field);
@@ -162,14 +166,14 @@ bool Scanner::varint(uint64_t &pos, uint64_t end, uint64_t &value) {
   uint64_t begin = pos;
   for (unsigned shift = 0; shift < 70; shift += 7) {
     if (pos >= end)
-      return fail(begin, "truncated number");
+      return fail(begin, "a truncated number");
     auto byte = static_cast<unsigned char>(bytes[pos++]);
     if (shift < 64)
       value |= uint64_t(byte & 0x7f) << shift;
     if (!(byte & 0x80))
       return true;
   }
-  return fail(begin, "number of more than 10 bytes");
+  return fail(begin, "a number of more than 10 bytes");
 }
 
 bool Scanner::next(uint64_t &pos, uint64_t end, Field &field) {
@@ -180,7 +184,7 @@ bool Scanner::next(uint64_t &pos, uint64_t end, Field &field) {
   field.number = static_cast<uint32_t>(tag >> 3);
   field.wire = tag & 7;
   if (tag >> 32 || field.number == 0)
-    return fail(field.begin, "invalid field tag");
+    return fail(field.begin, "an invalid field tag");
   field.body = pos;
   switch (field.wire) {
   case kVarint:
@@ -191,7 +195,7 @@ bool Scanner::next(uint64_t &pos, uint64_t end, Field &field) {
   case kFixed64:
     field.value = field.wire == kFixed32 ? 4 : 8;
     if (field.value > end - pos)
-      return fail(field.begin, "truncated field");
+      return fail(field.begin, "a truncated field");
     pos += field.value;
     break;
   case kBytes:
@@ -199,13 +203,14 @@ bool Scanner::next(uint64_t &pos, uint64_t end, Field &field) {
       return false;
     field.body = pos;
     if (field.value > end - pos)
-      return fail(field.begin, "field of " + std::to_string(field.value) +
+      return fail(field.begin, "a field of " + std::to_string(field.value) +
                                    " bytes where " + std::to_string(end - pos) +
                                    " are left");
     pos += field.value;
     break;
   default:
-    return fail(field.begin, "invalid wire type " + std::to_string(field.wire));
+    return fail(field.begin,
+                "the invalid wire type " + std::to_string(field.wire));
   }
   field.end = pos;
   return true;
@@ -228,10 +233,10 @@ bool Scanner::copy(Message message, uint64_t pos, uint64_t end,
       continue;
     }
     if (field.wire != kBytes)
-      return fail(field.begin, "expected a message, got wire type " +
-                                   std::to_string(field.wire));
+      return fail(field.begin, "wire type " + std::to_string(field.wire) +
+                                   " where a message belongs");
     if (child == Message::Sparse)
-      return fail(field.begin, "sparse tensors are not supported: found one");
+      return refuse("sparse tensors are not supported");
     // What a training framework left there has no part in inference.
     if (child == Message::Training)
       continue;
@@ -251,8 +256,8 @@ bool Scanner::checkKey(const Field &entry) {
       return false;
     if (field.number == 1 && field.wire == kBytes &&
         bytes.substr(field.body, field.value) == kPayloadKey)
-      return fail(field.begin, "reserved external data key '" +
-                                   std::string(kPayloadKey) + "'");
+      return refuse("external data key '" + std::string(kPayloadKey) +
+                    "' is reserved");
   }
   return true;
 }
@@ -286,13 +291,13 @@ bool Scanner::countVarints(const Field &field, uint64_t &count) {
   uint64_t length = 0;
   for (unsigned char byte : bytes.substr(field.body, field.value)) {
     if (++length > 10)
-      return fail(field.begin, "number of more than 10 bytes");
+      return fail(field.begin, "a number of more than 10 bytes");
     if (byte & 0x80)
       continue;
     ++count;
     length = 0;
   }
-  return length == 0 || fail(field.begin, "truncated number");
+  return length == 0 || fail(field.begin, "a truncated number");
 }
 
 /// Decides by the size that the elements have in memory.
@@ -316,7 +321,7 @@ bool Scanner::copyTensor(uint64_t pos, uint64_t end, std::string &out) {
     return false;
   std::string name = "tensor '" + std::string(scan.name) + "'";
   if (scan.unpacked * 8 > kMaxInlineBytes)
-    return fail(pos, name + " of more than 1 KiB with unpacked elements");
+    return refuse(name + ": expected packed elements in more than 1 KiB");
   uint64_t elements;
   bool weight;
   if (!isWeight(scan, elements, weight))
@@ -326,7 +331,7 @@ bool Scanner::copyTensor(uint64_t pos, uint64_t end, std::string &out) {
     return true;
   }
   if (scan.payloads != 1 || scan.unpacked != 0)
-    return fail(pos, name + " with elements in several places");
+    return refuse(name + ": expected elements in one place, got several");
   const Field &payload = scan.payload;
   out.append(bytes.substr(pos, payload.begin - pos));
   out.append(bytes.substr(payload.end, end - payload.end));

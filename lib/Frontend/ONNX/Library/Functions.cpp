@@ -158,9 +158,8 @@ static void addDefaults(NodeProto &node, const FunctionProto &function) {
 static void nameBody(FunctionProto &function, const std::string &prefix) {
   for (int i = 0; i < function.node_size(); ++i)
     if (function.node(i).name().empty())
-      function.mutable_node(i)->set_name(prefix + "/" +
-                                         function.node(i).op_type() + "_" +
-                                         std::to_string(i));
+      function.mutable_node(i)->set_name(
+          prefix + "/" + function.node(i).op_type() + "_" + std::to_string(i));
 }
 
 void mlir::lutra::model::inlineFunctions(ModelProto &model) {

@@ -54,7 +54,8 @@ int64_t mlir::lutra::model::nodeVersion(const ModelProto &model,
       return std::strtol(entry.value().c_str(), nullptr, 10);
   if (std::optional<int64_t> version = importedVersion(model, node.domain()))
     return *version;
-  throw ModelError(describe(node) + ": the model imports no version of domain " +
+  throw ModelError(describe(node) +
+                   ": the model imports no version of domain " +
                    quoted(node.domain()));
 }
 

@@ -190,14 +190,12 @@ static Tensor::External exportExternal(const TensorProto &proto,
   return external;
 }
 
-Tensor
-mlir::lutra::model::exportTensor(const TensorProto &proto,
-                                 const std::vector<Payload> &payloads) {
+Tensor mlir::lutra::model::exportTensor(const TensorProto &proto,
+                                        const std::vector<Payload> &payloads) {
   ElementFormat format = elementFormat(proto.data_type());
   if (format.bits == 0)
-    fail(proto,
-         "element type " + elementTypeName(proto.data_type()) +
-             " is not supported");
+    fail(proto, "element type " + elementTypeName(proto.data_type()) +
+                    " is not supported");
   if (proto.has_segment())
     fail(proto, "segments are not supported");
   Tensor tensor;

@@ -81,8 +81,9 @@ nameDims(::onnx::ValueInfoProto &input,
   return names;
 }
 
-std::vector<std::string> mlir::lutra::model::resolveDims(
-    ModelProto &model, const std::map<std::string, int64_t> &fixed) {
+std::vector<std::string>
+mlir::lutra::model::resolveDims(ModelProto &model,
+                                const std::map<std::string, int64_t> &fixed) {
   GraphProto &graph = *model.mutable_graph();
   std::unordered_set<std::string> taken;
   forEachShape(graph, [&](TensorShapeProto &shape) {
@@ -101,8 +102,7 @@ std::vector<std::string> mlir::lutra::model::resolveDims(
       for (const std::string &name : nameDims(input, taken))
         if (seen.insert(name).second)
           names.push_back(name);
-  forEachShape(graph,
-               [&](TensorShapeProto &shape) { fixSizes(shape, fixed); });
+  forEachShape(graph, [&](TensorShapeProto &shape) { fixSizes(shape, fixed); });
   return names;
 }
 
