@@ -90,8 +90,15 @@ static void printVersion(raw_ostream &os) {
 
 static int exitWith(ExitCode code) { return static_cast<int>(code); }
 
+static void print(const Result &result) {
+  for (const std::string &line : result.warnings)
+    errs() << "warning: " << line << "\n";
+  for (const std::string &line : result.errors)
+    errs() << "error: " << line << "\n";
+}
+
 static int refuse(const Twine &message) {
-  errs() << "lutra-compile: " << message << "\n";
+  errs() << "error: " << message << "\n";
   return exitWith(ExitCode::CommandLine);
 }
 
@@ -170,8 +177,7 @@ static int runCheck(const CompilerOptions &options) {
                   "'");
   std::vector<Refusal> refusals;
   Result result = check(options, refusals);
-  for (const std::string &line : result.messages)
-    errs() << line << "\n";
+  print(result);
   if (!result && refusals.empty())
     return exitWith(result.code);
   if (checkFormat == "json")
@@ -209,7 +215,6 @@ int main(int argc, char **argv) {
   if (sys::Process::StandardErrIsDisplayed())
     options.progress = showProgress;
   Result result = compile(options);
-  for (const std::string &line : result.messages)
-    errs() << line << "\n";
+  print(result);
   return exitWith(result.code);
 }
