@@ -1,7 +1,7 @@
 //===- lutra/abi.h - Contract between an artifact and the runtime -*- C -*-===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What the compiler emits and the runtime reads. An artifact exports exactly
 // one symbol, `lutra_model_<name>`, a constant of type lutra_model_desc. An
@@ -86,14 +86,14 @@ typedef void (*lutra_dispatch_hook)(void *data, int64_t dispatch,
 /// type; `workspace` is 64-byte aligned and at least as large as `plan` said;
 /// `weights` is 64-byte aligned.
 typedef struct lutra_call {
-  lutra_executor *executor;    /* offset 0 */
-  const void *const *inputs;   /* offset 8 */
-  void *const *outputs;        /* offset 16 */
-  const int64_t *dims;         /* offset 24: the value of each dims[i] */
-  void *workspace;             /* offset 32 */
-  const void *weights;         /* offset 40 */
-  lutra_dispatch_hook hook;    /* offset 48: may be null */
-  void *hook_data;             /* offset 56 */
+  lutra_executor *executor;  /* offset 0 */
+  const void *const *inputs; /* offset 8 */
+  void *const *outputs;      /* offset 16 */
+  const int64_t *dims;       /* offset 24: the value of each dims[i] */
+  void *workspace;           /* offset 32 */
+  const void *weights;       /* offset 40 */
+  lutra_dispatch_hook hook;  /* offset 48: may be null */
+  void *hook_data;           /* offset 56 */
 } lutra_call;
 
 /// One dispatch of the host program in order: the kernel that it calls and the

@@ -1,0 +1,93 @@
+//===- LutraAttrs.cpp - Types of weight expressions -----------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+
+#include "llvm/ADT/SmallBitVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+using EmitError = function_ref<InFlightDiagnostic()>;
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type,
+                                         TransposeAttr step, EmitError error) {
+  ArrayRef<int64_t> permutation = step.getPermutation();
+  llvm::SmallBitVector seen(type.getRank());
+  for (int64_t from : permutation)
+    if (from >= 0 && from < type.getRank())
+      seen.set(from);
+  if (permutation.size() != size_t(type.getRank()) || !seen.all())
+    return error() << "expects a permutation of " << type.getRank()
+                   << " dimensions, got " << step;
+  SmallVector<int64_t> shape;
+  for (int64_t from : permutation)
+    shape.push_back(type.getDimSize(from));
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type,
+                                         ReshapeAttr step, EmitError error) {
+  auto result = RankedTensorType::get(step.getShape(), type.getElementType());
+  if (llvm::any_of(step.getShape(), [](int64_t size) { return size < 0; }) ||
+      result.getNumElements() != type.getNumElements())
+    return error() << "expects a shape of " << type.getNumElements()
+                   << " elements, got " << step;
+  return result;
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type, PackAttr step,
+                                         EmitError error) {
+  int64_t rank = type.getRank(), dim = step.getDim(), outer = step.getOuter();
+  if (dim < 0 || dim >= rank || outer < 0 || outer >= rank ||
+      step.getTile() < 1)
+    return error() << "expects dim and outer below " << rank
+                   << " and a positive tile, got " << step;
+  SmallVector<int64_t> shape(type.getShape());
+  int64_t tiles = llvm::divideCeil(shape[dim], step.getTile());
+  shape.erase(shape.begin() + dim);
+  shape.insert(shape.begin() + outer, tiles);
+  shape.push_back(step.getTile());
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
+/// The type in which memory holds an element: bool is a byte, integers have no
+/// sign.
+static Type storageType(Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer)
+    return type;
+  return IntegerType::get(type.getContext(), std::max(8u, integer.getWidth()));
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type, CastAttr step,
+                                         EmitError error) {
+  if (storageType(step.getFrom()) != storageType(type.getElementType()))
+    return error() << "expects a cast from " << type.getElementType()
+                   << ", got " << step;
+  return RankedTensorType::get(type.getShape(), storageType(step.getTo()));
+}
+
+FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
+                                             Attribute step, EmitError error) {
+  return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
+      .Case<TransposeAttr, ReshapeAttr, PackAttr, CastAttr>(
+          [&](auto step) { return apply(type, step, error); })
+      .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
+        return error() << "expects a step of a weight expression, got "
+                       << other;
+      });
+}
+
+bool TargetAttr::hasFeature(StringRef feature) const {
+  return llvm::any_of(llvm::split(getFeatures(), ','), [&](StringRef item) {
+    return item.consume_front("+") && item == feature;
+  });
+}

@@ -1,0 +1,99 @@
+//===- LutraAttrs.td - Attributes of the lutra dialect -----*- tablegen -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DIALECTS_LUTRA_LUTRAATTRS_TD
+#define LUTRA_DIALECTS_LUTRA_LUTRAATTRS_TD
+
+include "dialects/Lutra/LutraBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+
+class Lutra_Attr<string name, string attrMnemonic> : AttrDef<Lutra_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+//===----------------------------------------------------------------------===//
+// Weight expressions: each step maps a dense tensor to a dense tensor. A list of
+// steps, applied left to right, is evaluated when the weight image is written.
+//===----------------------------------------------------------------------===//
+
+def Lutra_TransposeAttr : Lutra_Attr<"Transpose", "transpose"> {
+  let summary = "permutes dimensions: dimension i of the result is dimension permutation[i] of the operand";
+  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$permutation);
+  let assemblyFormat = "`<` custom<Integers>($permutation) `>`";
+}
+
+def Lutra_ReshapeAttr : Lutra_Attr<"Reshape", "reshape"> {
+  let summary = "gives the same elements in row-major order another shape";
+  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$shape);
+  let assemblyFormat = "`<` custom<Integers>($shape) `>`";
+}
+
+def Lutra_CastAttr : Lutra_Attr<"Cast", "cast"> {
+  let summary = "converts each element as ONNX's Cast does";
+  let description = [{
+    `from` and `to` are element types in which signedness counts (`ui8`, `si8`
+    or `i8` for signed, `i1` for bool, stored in one byte).
+  }];
+  let parameters = (ins "::mlir::Type":$from, "::mlir::Type":$to);
+  let assemblyFormat = "`<` $from `to` $to `>`";
+}
+
+def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {
+  let summary = "splits dimension `dim` into tiles of `tile` and moves the position in the tile innermost";
+  let description = [{
+    A tensor [.., D, ..] becomes [.., ceil(D / tile), .., tile]; the outer part
+    of the split dimension stays where it is unless `outer` names another
+    position, to which it is moved. Elements beyond D are zero. So
+    `pack<dim = 1, tile = 32, outer = 0>` takes [K, N] to [ceil(N / 32), K, 32].
+  }];
+  let parameters = (ins "int64_t":$dim, "int64_t":$tile, "int64_t":$outer);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// What a kernel is compiled for, and how it is tiled.
+//===----------------------------------------------------------------------===//
+
+def Lutra_TargetAttr : Lutra_Attr<"Target", "target"> {
+  let summary = "the machine that code is generated for";
+  let description = [{
+    `vectorBits` and `vectorRegisters` describe the widest vectors that pay;
+    caches are in bytes per core, as the cost models use them. `features` names
+    all that matter, "+avx,+avx2", also those that `cpu` implies.
+  }];
+  let parameters = (ins StringRefParameter<>:$triple, StringRefParameter<>:$cpu,
+                        StringRefParameter<>:$features, "int64_t":$vectorBits,
+                        "int64_t":$vectorRegisters, "int64_t":$l1,
+                        "int64_t":$l2);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// Whether the machine has a feature, by LLVM's name ("avx512bf16").
+    bool hasFeature(::llvm::StringRef feature) const;
+  }];
+}
+
+def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
+  let summary = "how a kernel's root operation is tiled";
+  let description = [{
+    One size per loop of the root operation, 0 for a loop that is not tiled.
+    `distribute` gives the tiles that run in parallel, `tile` the tiles inside
+    them, which for a contraction are register tiles; `order` is the nesting of the
+    inner tile loops, outermost first. `vector` is the number of elements in a
+    vector register, of the kernel's widest element type.
+  }];
+  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$distribute,
+                        OptionalArrayRefParameter<"int64_t">:$tile,
+                        OptionalArrayRefParameter<"int64_t">:$order,
+                        "int64_t":$vector);
+  let assemblyFormat = [{
+    `<` `distribute` `=` custom<Integers>($distribute) `,`
+        `tile` `=` custom<Integers>($tile) `,`
+        `order` `=` custom<Integers>($order) `,` `vector` `=` $vector `>`
+  }];
+}
+
+#endif // LUTRA_DIALECTS_LUTRA_LUTRAATTRS_TD

@@ -1,0 +1,70 @@
+//===- Passes.td - Transformations of a module -*- tablegen -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_TRANSFORMS_PASSES_TD
+#define LUTRA_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def VerifyPhase : Pass<"verify-phase", "::mlir::ModuleOp"> {
+  let summary = "refuses every op that a phase's contract does not allow after it";
+  let options = [Option<"phase", "phase", "std::string", "", "the phase that has just ended">];
+}
+
+def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
+  let summary = "gives the operands of contractions the layout that register tiles read";
+  let description = [{
+    An operand that a register tile reads along dimension d is split into tiles of d
+    which lie one after the other, position in the tile innermost. Its indexing
+    map says so: `(m, n, k) -> (n floordiv 32, k, n mod 32)`. A weight is packed in
+    its expression, anything else by a copy. Positions beyond the last are
+    zero in a weight and unspecified in a copy; nothing that is stored depends on
+    them.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::lutra::LutraDialect", "::mlir::affine::AffineDialect"];
+}
+
+def ExternalizeConstants : Pass<"externalize-constants", "::mlir::func::FuncOp"> {
+  let summary = "makes constant tensors weights, and splats scalars, so that equal kernels merge";
+  let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::linalg::LinalgDialect"];
+}
+
+def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "fuses elementwise operations into each other and into the reductions that read them";
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];
+}
+
+def FormDispatches : Pass<"form-dispatches", "::mlir::ModuleOp"> {
+  let summary = "outlines groups of operations as kernels and dispatches them";
+  let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::func::FuncDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def DeduplicateKernels : Pass<"deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "leaves one of each set of equal kernels";
+  let statistics = [Statistic<"numMerged", "merged", "kernels that equalled another">];
+}
+
+def BufferizeKernels : Pass<"bufferize-kernels", "::mlir::ModuleOp"> {
+  let summary = "turns the tensors of kernels into buffers, with all scratch on the stack";
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
+  let summary = "gives each tensor of the host program a place in the arena, the outputs or the weight image";
+  let description = [{
+    Buffers whose lives do not overlap share a slot. The size of a slot is the
+    maximum of its buffers' sizes, and offsets are aligned prefix sums, both
+    computed at entry from the symbolic dimensions by the same code that `plan`
+    answers the runtime with.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+}
+
+#endif // LUTRA_TRANSFORMS_PASSES_TD
