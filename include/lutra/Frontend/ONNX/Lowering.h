@@ -53,6 +53,12 @@ public:
   /// is taken to be the common size; where two differ as expressions and
   /// neither is 1 this fails, with an error at the builder's location.
   FailureOr<Shape> broadcast(ArrayRef<Tensor> operands);
+  /// A number that `expr` is never below, whatever the symbolic dimensions are
+  /// within their ranges; nothing where none was found.
+  std::optional<int64_t> lowerBound(AffineExpr expr) const;
+  bool isNonNegative(AffineExpr expr) const {
+    return lowerBound(expr).value_or(-1) >= 0;
+  }
   /// For printing: "[batch, 8, 8]".
   std::string str(ArrayRef<AffineExpr> shape);
 
