@@ -127,14 +127,6 @@ static SmallVector<int64_t> spatialAxes(const Tensor &x) {
   return llvm::to_vector(llvm::seq<int64_t>(2, x.rank()));
 }
 
-/// `size` as an index value inside a body.
-static Value indexIn(ImplicitLocOpBuilder &b, Lowering &lowering,
-                     AffineExpr size) {
-  if (auto number = dyn_cast<AffineConstantExpr>(size))
-    return arith::ConstantIndexOp::create(b, number.getValue());
-  return lowering.sizeValue(size);
-}
-
 static Value indexIn(ImplicitLocOpBuilder &b, int64_t value) {
   return arith::ConstantIndexOp::create(b, value);
 }
