@@ -114,7 +114,8 @@ public:
   /// bool is true, and so on. A weight is cast in its expression.
   Tensor cast(const Tensor &operand, DType to);
   /// The scalar counterpart of `cast`.
-  Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from, DType to);
+  static Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from,
+                          DType to);
   /// operand[offset : offset + size * stride : stride] per dimension.
   Tensor slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                ArrayRef<AffineExpr> sizes, ArrayRef<int64_t> strides);

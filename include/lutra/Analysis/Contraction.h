@@ -1,0 +1,54 @@
+//===- Contraction.h - Multiply-accumulate operations ----------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Recognizes products that are summed (matrix products, convolutions, ...) and
+// names the loops that a register tile spans: `n` runs along vectors of `b`,
+// `m` along scalars of `a`, so that each vector of `b` serves all rows.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_ANALYSIS_CONTRACTION_H
+#define LUTRA_ANALYSIS_CONTRACTION_H
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace mlir::lutra {
+
+struct Contraction {
+  /// The loop along `a` only; absent in a matrix-vector product or a depthwise
+  /// convolution.
+  std::optional<unsigned> m;
+  /// The innermost parallel loop of the output; indexes `b`.
+  unsigned n;
+  SmallVector<unsigned> reductions;
+  /// The other parallel loops, in order.
+  SmallVector<unsigned> batch;
+  OpOperand *a;
+  OpOperand *b;
+};
+
+/// Matches an operation of two inputs and one output that yields `acc + a * b`,
+/// where `a` and `b` may be extended first, with at least one reduction loop.
+/// The map of `b` may index by `n` in any way: callers that load vectors of `b`
+/// check that.
+std::optional<Contraction> matchContraction(linalg::LinalgOp op);
+
+struct RegisterTile {
+  int64_t m, n;
+};
+
+/// The tile of the output that is kept in registers during the reduction.
+/// `type` is the type of the sums; a static extent may be ShapedType::kDynamic.
+/// `n` is a power of two; `target` may be null.
+RegisterTile registerTile(TargetAttr target, Type type, int64_t staticM,
+                          int64_t staticN);
+
+/// The width in bits of the target's vectors; 128 without a target.
+int64_t vectorBits(TargetAttr target);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_ANALYSIS_CONTRACTION_H

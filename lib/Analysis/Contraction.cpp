@@ -1,0 +1,123 @@
+//===- Contraction.cpp - Multiply-accumulate operations -------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Matches acc + a * b in the body of a structured operation and sorts its loops
+// into those of the register tile, the reductions and the rest.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Analysis/Contraction.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// The block argument that `value` is, or is a widening cast of.
+static BlockArgument stripExtension(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<arith::ExtFOp, arith::ExtSIOp, arith::ExtUIOp>(op))
+    value = op->getOperand(0);
+  return dyn_cast<BlockArgument>(value);
+}
+
+/// Whether the body yields acc + a * b, with the factors in either order.
+static bool isMultiplyAdd(linalg::LinalgOp op) {
+  Block *body = op.getBlock();
+  BlockArgument acc = body->getArgument(2);
+  Operation *add = body->getTerminator()->getOperand(0).getDefiningOp();
+  if (!isa_and_nonnull<arith::AddFOp, arith::AddIOp>(add) || !acc.hasOneUse())
+    return false;
+  unsigned side = add->getOperand(0) == acc ? 1 : 0;
+  if (add->getOperand(1 - side) != acc)
+    return false;
+  Operation *mul = add->getOperand(side).getDefiningOp();
+  if (!isa_and_nonnull<arith::MulFOp, arith::MulIOp>(mul))
+    return false;
+  BlockArgument x = stripExtension(mul->getOperand(0));
+  BlockArgument y = stripExtension(mul->getOperand(1));
+  return x && y && x.getOwner() == body && y.getOwner() == body &&
+         x.getArgNumber() + y.getArgNumber() == 1;
+}
+
+/// The parallel loop that the last result of the output's map runs along.
+static std::optional<unsigned> innermostLoop(linalg::LinalgOp op,
+                                             AffineMap output) {
+  for (AffineExpr result : llvm::reverse(output.getResults()))
+    for (unsigned loop : llvm::reverse(llvm::seq(output.getNumDims())))
+      if (result.isFunctionOfDim(loop))
+        return op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel
+                   ? std::optional(loop)
+                   : std::nullopt;
+  return std::nullopt;
+}
+
+/// Whether `map` indexes its innermost dimension by `loop`.
+static bool isInnermost(AffineMap map, unsigned loop) {
+  return map.getNumResults() && map.getResults().back().isFunctionOfDim(loop);
+}
+
+std::optional<Contraction> lutra::matchContraction(linalg::LinalgOp op) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
+      op.getNumReductionLoops() == 0 || !isMultiplyAdd(op))
+    return std::nullopt;
+  OpOperand *inputs[] = {op.getDpsInputOperand(0), op.getDpsInputOperand(1)};
+  AffineMap maps[] = {op.getMatchingIndexingMap(inputs[0]),
+                      op.getMatchingIndexingMap(inputs[1])};
+  std::optional<unsigned> n =
+      innermostLoop(op, op.getMatchingIndexingMap(op.getDpsInitOperand(0)));
+  if (!n)
+    return std::nullopt;
+
+  bool has[] = {maps[0].isFunctionOfDim(*n), maps[1].isFunctionOfDim(*n)};
+  if (!has[0] && !has[1])
+    return std::nullopt;
+  bool swap =
+      has[0] &&
+      (!has[1] || (isInnermost(maps[0], *n) && !isInnermost(maps[1], *n)));
+  Contraction result;
+  result.n = *n;
+  result.a = inputs[swap ? 1 : 0];
+  result.b = inputs[swap ? 0 : 1];
+  AffineMap a = maps[swap ? 1 : 0], b = maps[swap ? 0 : 1];
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+    if (kind == utils::IteratorType::reduction)
+      result.reductions.push_back(loop);
+    else if (loop != *n && a.isFunctionOfDim(loop) && !b.isFunctionOfDim(loop))
+      result.m = loop;
+  }
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+    if (kind == utils::IteratorType::parallel && loop != *n &&
+        result.m != unsigned(loop))
+      result.batch.push_back(loop);
+  return result;
+}
+
+int64_t lutra::vectorBits(TargetAttr target) {
+  return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
+}
+
+RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
+                                 int64_t staticN) {
+  // The sums, the vectors of a row of `b` and one element of `a` must fit; two
+  // vectors per row give enough independent sums to hide the latency of FMA.
+  int64_t bits = vectorBits(target);
+  bool manyRegisters = target && target.getVectorRegisters() >= 32;
+  int64_t lanes =
+      std::max<int64_t>(1, bits / std::max(8u, type.getIntOrFloatBitWidth()));
+  int64_t m = manyRegisters ? (bits >= 256 ? 12 : 8) : (bits >= 256 ? 6 : 4);
+  int64_t n = 2 * lanes;
+  if (!ShapedType::isDynamic(staticM) && staticM > 0) {
+    m = std::min(m, staticM);
+    // Few rows: more vectors, for enough independent sums.
+    if (m <= (manyRegisters ? 4 : 2))
+      n = 4 * lanes;
+  }
+  if (!ShapedType::isDynamic(staticN) && staticN > 0)
+    n = std::min<int64_t>(n, llvm::PowerOf2Ceil(staticN));
+  return {m, n};
+}
