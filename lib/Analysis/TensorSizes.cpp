@@ -1,7 +1,7 @@
 //===- TensorSizes.cpp - Sizes of host tensors as values ------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Upstream's reification answers the same question through `tensor.dim` and
 // patterns, which is quadratic on long chains. On the host every tensor comes
@@ -29,8 +29,8 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
   if (!func)
     return failure();
-  auto map =
-      func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(), attr::kShape);
+  auto map = func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(),
+                                                  attr::kShape);
   auto names = func->getAttrOfType<ArrayAttr>(attr::kDims);
   if (!map || !names)
     return failure();
@@ -46,8 +46,8 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr size : map.getValue().getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
-    sizes.push_back(affine::makeComposedFoldedAffineApply(
-        b, argument.getLoc(), one, symbols));
+    sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
+                                                          one, symbols));
   }
   return sizes;
 }

@@ -1,11 +1,12 @@
 //===- ApplySchedule.cpp - Tile a kernel as its schedule says -------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The root is tiled twice with upstream's tile-and-fuse: into an scf.forall whose
-// iterations run in parallel, and inside it into scf.for loops of register tiles.
-// What the root reads from the same kernel is computed tile by tile.
+// The root is tiled twice with upstream's tile-and-fuse: into an scf.forall
+// whose iterations run in parallel, and inside it into scf.for loops of
+// register tiles. What the root reads from the same kernel is computed tile by
+// tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +18,9 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_APPLYSCHEDULE
@@ -25,6 +29,33 @@ namespace mlir::lutra {
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+/// Upstream slices dimension `d mod c` of a packed operand to the remainder of
+/// the tile's size. Tiles begin at multiples of c, so that position always
+/// spans the whole dimension.
+static void keepPackedTilesWhole(linalg::GenericOp op) {
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto slice = operand->get().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!slice || slice.getType().getRank() != slice.getSourceType().getRank())
+      continue;
+    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets();
+    SmallVector<OpFoldResult> sizes = slice.getMixedSizes();
+    OpBuilder b(slice);
+    bool changed = false;
+    for (auto [i, expr] :
+         llvm::enumerate(op.getMatchingIndexingMap(operand).getResults())) {
+      if (expr.getKind() != AffineExprKind::Mod)
+        continue;
+      offsets[i] = b.getIndexAttr(0);
+      sizes[i] = b.getIndexAttr(slice.getSourceType().getDimSize(i));
+      changed = true;
+    }
+    if (changed)
+      operand->set(tensor::ExtractSliceOp::create(
+          b, slice.getLoc(), slice.getSource(), offsets, sizes,
+          slice.getMixedStrides()));
+  }
+}
 
 /// Tiles `op` and fuses its producers. Returns the tiled op.
 static FailureOr<linalg::GenericOp>
@@ -38,8 +69,8 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
   scf::SCFTileAndFuseOptions options;
   options.setTilingOptions(tiling);
   options.setFusionControlFn(
-      [](tensor::ExtractSliceOp, OpResult producer, bool)
-          -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+      [](tensor::ExtractSliceOp, OpResult producer,
+         bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
         // What is already in the loop nest is fused by the outer tiling.
         if (!isa<linalg::LinalgOp>(producer.getOwner()))
           return std::nullopt;
@@ -53,6 +84,9 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
     return failure();
   for (auto [from, to] : result->replacements)
     rewriter.replaceAllUsesWith(from, to);
+  for (Operation *tiled : result->tiledAndFusedOps)
+    if (auto generic = dyn_cast<linalg::GenericOp>(tiled))
+      keepPackedTilesWhole(generic);
   return cast<linalg::GenericOp>(result->tiledAndFusedOps.front());
 }
 
@@ -72,7 +106,7 @@ static SmallVector<int64_t> interchange(ArrayRef<int64_t> order,
 }
 
 namespace {
-struct ApplySchedule : impl::ApplyScheduleBase<ApplySchedule> {
+struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
   using ApplyScheduleBase::ApplyScheduleBase;
 
   void runOnOperation() override {
@@ -95,6 +129,12 @@ struct ApplySchedule : impl::ApplyScheduleBase<ApplySchedule> {
         failed(tile(rewriter, root, schedule.getTile(),
                     interchange(schedule.getOrder(), root.getNumLoops()),
                     LoopType::ForOp)))
+      return signalPassFailure();
+    // A tile of an empty tensor is an empty tile: what is computed in passing
+    // takes a tile's memory and not a tensor's.
+    RewritePatternSet patterns(&getContext());
+    tensor::populateFoldTensorEmptyPatterns(patterns);
+    if (failed(applyPatternsGreedily(func, std::move(patterns))))
       return signalPassFailure();
   }
 

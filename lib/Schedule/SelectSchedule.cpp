@@ -1,7 +1,7 @@
 //===- SelectSchedule.cpp - Choose the tiles of a kernel ------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A contraction gets register tiles from the target's registers (or from the
 // layout that its operands already have) and parallel tiles that keep one block
@@ -38,8 +38,8 @@ static int64_t known(int64_t size) {
 }
 
 namespace {
-/// The operations of a kernel that a schedule is about: the root, whose loops are
-/// tiled, and the reduction that is fused into it, if any.
+/// The operations of a kernel that a schedule is about: the root, whose loops
+/// are tiled, and the reduction that is fused into it, if any.
 struct Kernel {
   linalg::GenericOp root;
   linalg::GenericOp reduction;
@@ -77,7 +77,7 @@ static std::optional<int64_t> packedTile(linalg::GenericOp op,
 }
 
 /// The root's loop that writes what loop `loop` of the reduction computes.
-static std::optional<unsigned> rootLoop(const Kernel &kernel, unsigned loop) {
+static std::optional<unsigned> rootLoop(Kernel &kernel, unsigned loop) {
   if (kernel.root == kernel.reduction)
     return loop;
   AffineMap written = kernel.reduction.getIndexingMapsArray().back();
@@ -86,7 +86,7 @@ static std::optional<unsigned> rootLoop(const Kernel &kernel, unsigned loop) {
 }
 
 /// Lanes of a vector of the widest element that the kernel computes with.
-static int64_t lanes(const Kernel &kernel, TargetAttr target) {
+static int64_t lanes(Kernel &kernel, TargetAttr target) {
   unsigned bits = 8;
   auto widen = [&](linalg::GenericOp op) {
     op->walk([&](Operation *inner) {
@@ -110,7 +110,7 @@ static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
   return block;
 }
 
-static ScheduleAttr contractionSchedule(const Kernel &kernel,
+static ScheduleAttr contractionSchedule(Kernel &kernel,
                                         const Contraction &contraction,
                                         TargetAttr target) {
   linalg::GenericOp op = kernel.reduction, root = kernel.root;
@@ -142,8 +142,11 @@ static ScheduleAttr contractionSchedule(const Kernel &kernel,
     }
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   int64_t blockM =
-      m ? blockOf(tile.m, target.getL2() / 2 / std::max<int64_t>(1, depth * bytes),
-                  extentM)
+      m ? blockOf(
+              tile.m,
+              std::min(16 * tile.m, target.getL2() / 2 /
+                                        std::max<int64_t>(1, depth * bytes)),
+              extentM)
         : 1;
   int64_t blockN = blockOf(tile.n, 8 * tile.n, extentN);
   if (m)
@@ -163,7 +166,7 @@ static ScheduleAttr contractionSchedule(const Kernel &kernel,
 
 /// Chunks of rows: whole inner dimensions as long as they are small, and ones
 /// outside.
-static ScheduleAttr chunkSchedule(const Kernel &kernel, TargetAttr target) {
+static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
   linalg::GenericOp root = kernel.root;
   SmallVector<int64_t> ranges = root.getStaticLoopRanges();
   SmallVector<utils::IteratorType> iterators = root.getIteratorTypesArray();
@@ -174,11 +177,11 @@ static ScheduleAttr chunkSchedule(const Kernel &kernel, TargetAttr target) {
     for (auto [range, iterator] :
          llvm::zip_equal(kernel.reduction.getStaticLoopRanges(),
                          kernel.reduction.getIteratorTypesArray()))
-      if (linalg::isReductionIterator(iterator))
+      if (iterator == utils::IteratorType::reduction)
         work *= known(range);
   int64_t goal = kMinTaskWork, elements = 1;
   for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
-    if (!linalg::isParallelIterator(iterators[loop]))
+    if (iterators[loop] != utils::IteratorType::parallel)
       continue;
     int64_t limit = std::max<int64_t>(1, goal / work);
     if (fused)
@@ -195,7 +198,7 @@ static ScheduleAttr chunkSchedule(const Kernel &kernel, TargetAttr target) {
 }
 
 namespace {
-struct SelectSchedule : impl::SelectScheduleBase<SelectSchedule> {
+struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
   using SelectScheduleBase::SelectScheduleBase;
 
   void runOnOperation() override {

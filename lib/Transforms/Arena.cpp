@@ -1,7 +1,7 @@
 //===- Arena.cpp - Slots of the host program's tensors --------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Interval colouring in the order of first use. With sizes that are only known
 // at entry an exact packing is out of reach; slots of equal keys lose nothing,

@@ -1,7 +1,7 @@
 //===- BufferizeKernels.cpp - Kernels on buffers --------------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Upstream's one-shot bufferization, one kernel at a time: the tensors that a
 // kernel reads become buffers that must not be written, those that it updates
@@ -51,9 +51,10 @@ static FailureOr<Value> allocateTile(OpBuilder &b, Location loc,
       continue;
     Value dynamic = dynamicSizes[next++];
     size = dynamic;
-    FailureOr<int64_t> constant = ValueBoundsConstraintSet::computeConstantBound(
-        presburger::BoundType::UB, dynamic, /*stopCondition=*/nullptr,
-        /*closedUB=*/true);
+    FailureOr<int64_t> constant =
+        ValueBoundsConstraintSet::computeConstantBound(
+            presburger::BoundType::UB, dynamic, /*stopCondition=*/nullptr,
+            /*closedUB=*/true);
     if (failed(constant))
       return emitError(loc, "expected a temporary of bounded size in a kernel, "
                             "got ")
@@ -123,7 +124,7 @@ static LogicalResult bufferize(func::FuncOp kernel) {
 }
 
 namespace {
-struct BufferizeKernels : impl::BufferizeKernelsBase<BufferizeKernels> {
+struct BufferizeKernels : lutra::impl::BufferizeKernelsBase<BufferizeKernels> {
   using BufferizeKernelsBase::BufferizeKernelsBase;
 
   void runOnOperation() override {

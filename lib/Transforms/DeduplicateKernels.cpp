@@ -1,7 +1,7 @@
 //===- DeduplicateKernels.cpp - One of each set of equal kernels ----------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Kernels are equal where their text is, name and locations aside. Since
 // constants and weights reach a kernel as operands, twelve equal layers of a
@@ -12,6 +12,7 @@
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/raw_ostream.h"
@@ -38,7 +39,8 @@ static std::string textOf(func::FuncOp kernel) {
 }
 
 namespace {
-struct DeduplicateKernels : impl::DeduplicateKernelsBase<DeduplicateKernels> {
+struct DeduplicateKernels
+    : lutra::impl::DeduplicateKernelsBase<DeduplicateKernels> {
   using DeduplicateKernelsBase::DeduplicateKernelsBase;
 
   void runOnOperation() override {

@@ -1,13 +1,14 @@
 //===- EncodeContractions.cpp - Layouts that register tiles read ----------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A register tile of m x n reads, for each step of the reductions, m values of
 // one operand and n of the other. Where these lie apart by a row, the tile
 // touches a cache line and a page each; packed, both are streams. The layout is
-// written into the indexing map, `n` becoming `n floordiv 32` and `n mod 32`, so
-// that no later pass needs to know of it, and tiling by 32 gives plain slices.
+// written into the indexing map, `n` becoming `n floordiv 32` and `n mod 32`,
+// so that no later pass needs to know of it, and tiling by 32 gives plain
+// slices.
 //
 //===----------------------------------------------------------------------===//
 
@@ -61,8 +62,8 @@ static std::optional<Packing> findPacking(linalg::GenericOp op,
   return Packing{operand, loop, *dim, before, tile};
 }
 
-/// `shape` or the results of a map, with entry `dim` replaced by `tiles` moved to
-/// `outer` and `position` last.
+/// `shape` or the results of a map, with entry `dim` replaced by `tiles` moved
+/// to `outer` and `position` last.
 template <typename T>
 static SmallVector<T> repack(ArrayRef<T> list, const Packing &packing, T tiles,
                              T position) {
@@ -76,8 +77,8 @@ static SmallVector<T> repack(ArrayRef<T> list, const Packing &packing, T tiles,
 /// The weight with the packing added to its expression.
 static Value packWeight(OpBuilder &b, WeightOp weight, const Packing &packing) {
   auto type = cast<RankedTensorType>(weight.getResult().getType());
-  auto step = PackAttr::get(b.getContext(), packing.dim, packing.tile,
-                            packing.outer);
+  auto step =
+      PackAttr::get(b.getContext(), packing.dim, packing.tile, packing.outer);
   SmallVector<Attribute> steps(weight.getSteps().getValue());
   steps.push_back(step);
   FailureOr<RankedTensorType> packed =
@@ -160,7 +161,8 @@ static bool paysToPack(OpOperand *operand, int64_t readers, int64_t tile) {
 }
 
 namespace {
-struct EncodeContractions : impl::EncodeContractionsBase<EncodeContractions> {
+struct EncodeContractions
+    : lutra::impl::EncodeContractionsBase<EncodeContractions> {
   using EncodeContractionsBase::EncodeContractionsBase;
 
   void runOnOperation() override {

@@ -1,7 +1,7 @@
 //===- ExternalizeConstants.cpp - Constants become weights ----------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A small constant tensor that is no splat becomes an inline weight: it then
 // lies in the weight image, and the kernels that differ only in such constants
@@ -33,7 +33,7 @@ static std::string weightName(Location loc) {
 
 namespace {
 struct ExternalizeConstants
-    : impl::ExternalizeConstantsBase<ExternalizeConstants> {
+    : lutra::impl::ExternalizeConstantsBase<ExternalizeConstants> {
   using ExternalizeConstantsBase::ExternalizeConstantsBase;
 
   void runOnOperation() override {

@@ -1,13 +1,13 @@
 //===- FormDispatches.cpp - Outline groups of operations as kernels -------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Each group has a root, its last operation, and what is fused into it: a
-// reduction or a contraction under the elementwise operation that alone reads it,
-// and chains of insertions. What costs nothing (slices, fills, splats, scalars)
-// is cloned into every kernel that reads it. Reshapes stay on the host, where
-// they are only another view of a buffer.
+// reduction or a contraction under the elementwise operation that alone reads
+// it, and chains of insertions. What costs nothing (slices, fills, splats,
+// scalars) is cloned into every kernel that reads it. Reshapes stay on the
+// host, where they are only another view of a buffer.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,7 +39,8 @@ static bool isCompute(Operation *op) {
 }
 
 static bool isHostView(Operation *op) {
-  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(op);
+  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(
+      op);
 }
 
 /// True where `producer`'s only reader `consumer` may compute on a tile of it
@@ -70,8 +71,7 @@ static Value copyOf(OpBuilder &b, Location loc, Value value) {
   if (failed(sizes))
     return nullptr;
   auto type = cast<RankedTensorType>(value.getType());
-  Value empty =
-      tensor::EmptyOp::create(b, loc, *sizes, type.getElementType());
+  Value empty = tensor::EmptyOp::create(b, loc, *sizes, type.getElementType());
   if (empty.getType() != type)
     empty = tensor::CastOp::create(b, loc, type, empty);
   return linalg::CopyOp::create(b, loc, value, empty).getResult(0);
@@ -87,9 +87,9 @@ static Value viewedTensor(Value value) {
   return value;
 }
 
-/// Makes sure that every tensor that a reshape or the return reads is the result
-/// of a kernel, a weight or an input, and that each result of the function is
-/// the result of a kernel of its own.
+/// Makes sure that every tensor that a reshape or the return reads is the
+/// result of a kernel, a weight or an input, and that each result of the
+/// function is the result of a kernel of its own.
 static LogicalResult materialize(func::FuncOp func) {
   auto copyOperand = [](OpOperand &operand) -> LogicalResult {
     Operation *user = operand.getOwner();
@@ -175,7 +175,7 @@ static SmallVector<SmallVector<Operation *>> formGroups(func::FuncOp func) {
 }
 
 namespace {
-struct FormDispatches : impl::FormDispatchesBase<FormDispatches> {
+struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
   using FormDispatchesBase::FormDispatchesBase;
 
   void runOnOperation() override {

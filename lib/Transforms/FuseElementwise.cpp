@@ -1,7 +1,7 @@
 //===- FuseElementwise.cpp - Fuse elementwise operations ------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // This file drives upstream's elementwise fusion with one rule: fuse where
 // nothing is computed twice that costs more than a few additions. A contraction
@@ -72,7 +72,7 @@ struct ForwardFill : OpRewritePattern<linalg::GenericOp> {
   }
 };
 
-struct FuseElementwise : impl::FuseElementwiseBase<FuseElementwise> {
+struct FuseElementwise : lutra::impl::FuseElementwiseBase<FuseElementwise> {
   using FuseElementwiseBase::FuseElementwiseBase;
 
   void runOnOperation() override {

@@ -1,7 +1,7 @@
 //===- HostProgram.cpp - Buffers of the host and their lives --------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,7 +51,19 @@ void HostProgram::numberValues() {
   }
 }
 
+/// Gives each output an empty tensor of its own: equal ones have been merged.
+void HostProgram::separateOutputs() {
+  llvm::DenseSet<Value> used;
+  for (auto dispatch : host.getOps<DispatchOp>())
+    for (OpOperand &output : dispatch.getOutputsMutable()) {
+      Operation *empty = output.get().getDefiningOp();
+      if (empty && !used.insert(output.get()).second)
+        output.set(OpBuilder(dispatch).clone(*empty)->getResult(0));
+    }
+}
+
 LogicalResult HostProgram::analyze() {
+  separateOutputs();
   numberValues();
   int64_t time = 0;
   for (auto dispatch : host.getOps<DispatchOp>()) {
@@ -61,9 +73,7 @@ LogicalResult HostProgram::analyze() {
       auto empty = output.getDefiningOp<tensor::EmptyOp>();
       if (!empty)
         return dispatch.emitError("expected each output to be an empty tensor");
-      if (!byEmpty.try_emplace(empty, buffers.size()).second)
-        return dispatch.emitError("expected an empty tensor of its own for "
-                                  "each output");
+      byEmpty[empty] = buffers.size();
       buffers.push_back({empty, time, time, std::nullopt});
     }
     for (Value input : dispatch.getInputs())

@@ -1,7 +1,7 @@
 //===- HostProgram.h - Buffers of the host and their lives ------*- C++ -*-===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,6 +42,7 @@ public:
 
 private:
   void numberValues();
+  void separateOutputs();
   /// The buffer behind a tensor, through reshapes and dispatches, or null.
   HostBuffer *behind(Value tensor);
 

@@ -1,7 +1,7 @@
 //===- KernelBuilder.cpp - Outlining of one kernel ------------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A kernel is a function in destination-passing style: index values, tensors
 // that it reads, tensors that it updates. The root's destination becomes the
@@ -16,6 +16,7 @@
 #include "lutra/Analysis/TensorSizes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -62,6 +63,7 @@ public:
 
 private:
   void collect(Value value);
+  SmallVector<Value> valuesReadByRoot();
   FailureOr<SmallVector<Value>> emptyResults();
   Value use(Value value);
   Value destination(Value init, Value argument);
@@ -94,6 +96,27 @@ void KernelBuilder::collect(Value value) {
     indices.insert(value);
   else
     inputs.insert(value);
+}
+
+/// The values that the root reads once its destinations are the kernel's
+/// outputs.
+SmallVector<Value> KernelBuilder::valuesReadByRoot() {
+  SmallVector<Value> values;
+  auto op = dyn_cast<DestinationStyleOpInterface>(root);
+  if (!op)
+    return valuesRead(root);
+  for (OpOperand *input : op.getDpsInputOperands())
+    values.push_back(input->get());
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(root->getRegions(), captured);
+  llvm::append_range(values, captured);
+  for (Value init : op.getDpsInits()) {
+    if (auto fill = init.getDefiningOp<linalg::FillOp>())
+      values.push_back(fill.value());
+    else if (!init.getDefiningOp<tensor::EmptyOp>())
+      values.push_back(init);
+  }
+  return values;
 }
 
 /// Uninitialized tensors on the host for the root's results.
@@ -156,9 +179,9 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
       low.push_back(isa<Value>(size) ? OpFoldResult(use(cast<Value>(size)))
                                      : size);
     SmallVector<OpFoldResult> strides(low.size(), b.getIndexAttr(1));
-    return {tensor::InsertSliceOp::create(
-        b, loc, source, filled, low, tensor::getMixedSizes(b, loc, source),
-        strides)};
+    return {tensor::InsertSliceOp::create(b, loc, source, filled, low,
+                                          tensor::getMixedSizes(b, loc, source),
+                                          strides)};
   }
   if (auto elements = dyn_cast<tensor::FromElementsOp>(root)) {
     Value tensor = arguments[0];
@@ -168,8 +191,7 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
       SmallVector<Value> indices;
       for (int64_t index : position)
         indices.push_back(arith::ConstantIndexOp::create(b, loc, index));
-      tensor =
-          tensor::InsertOp::create(b, loc, use(element), tensor, indices);
+      tensor = tensor::InsertOp::create(b, loc, use(element), tensor, indices);
       for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
         if (++position[dim] < shape[dim])
           break;
@@ -182,6 +204,10 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
     SmallVector<Value> inits;
     for (auto [init, argument] : llvm::zip_equal(op.getDpsInits(), arguments))
       inits.push_back(destination(init, argument));
+    // Nothing else is cloned after the root, so that its inits may take the
+    // place of what else they stand for.
+    for (auto [init, destination] : llvm::zip_equal(op.getDpsInits(), inits))
+      map.map(init, destination);
     Operation *clone = cloneWithOperands(root);
     cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
     return clone->getResults();
@@ -194,7 +220,7 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
   if (failed(outputs))
     return failure();
   for (Operation *op : group)
-    for (Value value : valuesRead(op))
+    for (Value value : op == root ? valuesReadByRoot() : valuesRead(op))
       collect(value);
   for (Value input : inputs)
     if (!isa<RankedTensorType>(input.getType()))
@@ -207,10 +233,10 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
   llvm::append_range(operands, *outputs);
   auto module = root->getParentOfType<ModuleOp>();
   b.setInsertionPointToEnd(module.getBody());
-  auto kernel = func::FuncOp::create(
-      b, root->getLoc(), name,
-      b.getFunctionType(TypeRange(ValueRange(operands)),
-                        TypeRange(ValueRange(*outputs))));
+  auto kernel =
+      func::FuncOp::create(b, root->getLoc(), name,
+                           b.getFunctionType(TypeRange(ValueRange(operands)),
+                                             TypeRange(ValueRange(*outputs))));
   kernel.setPrivate();
   kernel->setAttr(attr::kKernel, b.getUnitAttr());
 
@@ -226,9 +252,10 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
   }
   for (Operation *op : group.drop_back())
     cloneWithOperands(op);
-  SmallVector<Value> results = isa<tensor::InsertSliceOp>(root)
-                                   ? SmallVector<Value>(cloneWithOperands(root)->getResults())
-                                   : cloneRoot(arguments);
+  SmallVector<Value> results =
+      isa<tensor::InsertSliceOp>(root)
+          ? SmallVector<Value>(cloneWithOperands(root)->getResults())
+          : cloneRoot(arguments);
   func::ReturnOp::create(b, root->getLoc(), results);
 
   OpBuilder host(root);

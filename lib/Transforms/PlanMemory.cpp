@@ -1,13 +1,13 @@
 //===- PlanMemory.cpp - The arena of the host program ---------------------===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The host program is a straight line of dispatches, so each tensor's life is a
 // range of them. A tensor that a result of the model is made of lies in the
 // caller's buffer, a weight in the weight image, and the rest in slots of the
-// arena. The sizes are computed once, from the symbolic dimensions, in `plan` and
-// again at the entry of `main`, by the same code.
+// arena. The sizes are computed once, from the symbolic dimensions, in `plan`
+// and again at the entry of `main`, by the same code.
 //
 //===----------------------------------------------------------------------===//
 
@@ -133,7 +133,7 @@ private:
 
 void Planner::assign() {
   SmallVector<Lifetime> lives;
-  for (const HostBuffer &buffer : program.buffers) {
+  for (HostBuffer &buffer : program.buffers) {
     if (buffer.output)
       continue;
     auto type = buffer.empty.getType();
@@ -223,9 +223,8 @@ Value Planner::place(OpBuilder &b, tensor::EmptyOp empty, IRMapping &map) {
   SmallVector<OpFoldResult> extents, strides(type.getRank());
   unsigned next = 0;
   for (int64_t dim : type.getShape())
-    extents.push_back(ShapedType::isDynamic(dim)
-                          ? OpFoldResult(sizes[next++])
-                          : b.getIndexAttr(dim));
+    extents.push_back(ShapedType::isDynamic(dim) ? OpFoldResult(sizes[next++])
+                                                 : b.getIndexAttr(dim));
   OpFoldResult stride = b.getIndexAttr(1);
   AffineExpr x, y;
   bindSymbols(b.getContext(), x, y);
@@ -324,9 +323,9 @@ void Planner::buildMain() {
     } else if (auto weight = dyn_cast<WeightOp>(op)) {
       Value offset = arith::ConstantIndexOp::create(b, at, imageOffset[weight]);
       map.map(weight.getResult(),
-              memref::ViewOp::create(
-                  b, at, bufferType(weight.getResult().getType()), weights,
-                  offset, ValueRange()));
+              memref::ViewOp::create(b, at,
+                                     bufferType(weight.getResult().getType()),
+                                     weights, offset, ValueRange()));
     } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       map.map(collapse.getResult(),
               memref::CollapseShapeOp::create(
@@ -338,11 +337,10 @@ void Planner::buildMain() {
         sizes.push_back(isa<Value>(size)
                             ? OpFoldResult(map.lookup(cast<Value>(size)))
                             : size);
-      map.map(expand.getResult(),
-              memref::ExpandShapeOp::create(
-                  b, at, bufferType(expand.getType()),
-                  map.lookup(expand.getSrc()),
-                  expand.getReassociationIndices(), sizes));
+      map.map(expand.getResult(), memref::ExpandShapeOp::create(
+                                      b, at, bufferType(expand.getType()),
+                                      map.lookup(expand.getSrc()),
+                                      expand.getReassociationIndices(), sizes));
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       map.map(cast.getResult(),
               memref::CastOp::create(b, at, bufferType(cast.getType()),
@@ -377,7 +375,7 @@ LogicalResult Planner::run() {
 }
 
 namespace {
-struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
+struct PlanMemory : lutra::impl::PlanMemoryBase<PlanMemory> {
   using PlanMemoryBase::PlanMemoryBase;
 
   void runOnOperation() override {

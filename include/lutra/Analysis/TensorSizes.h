@@ -1,7 +1,7 @@
 //===- TensorSizes.h - Sizes of host tensors as values ----------*- C++ -*-===//
 //
-// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 

@@ -30,7 +30,8 @@ struct ArtifactOptions {
 
 /// Writes the artifact of a module that buildTargetPipeline made: phase
 /// `object`. Each file is written under another name and then renamed, so that
-/// an error leaves nothing half done. Assembly and LLVM IR come without weights.
+/// an error leaves nothing half done. Assembly and LLVM IR come without
+/// weights.
 llvm::Error writeArtifact(ModuleOp module, const ArtifactOptions &options,
                           OpenSource open);
 

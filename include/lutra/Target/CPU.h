@@ -19,8 +19,8 @@ namespace mlir::lutra {
 
 /// The passes of phase `target`: a module after `plan` becomes one of the llvm
 /// dialect whose only external definition is `lutra_model_<modelName>`, a
-/// lutra_model_desc. The module must have `lutra.target`. `modelName` must be an
-/// identifier (isModelName).
+/// lutra_model_desc. The module must have `lutra.target`. `modelName` must be
+/// an identifier (isModelName).
 void buildTargetPipeline(OpPassManager &pm, StringRef modelName);
 
 /// Whether `name` can end a C symbol: letters, digits and '_'.

@@ -15,9 +15,8 @@ namespace mlir::lutra {
 /// Streams an ELF relocatable object whose only symbol, hidden, is
 /// `lutra_weights_<name>`, 64-byte aligned. Images may exceed 2 GiB: on x86-64
 /// they lie in .lrodata, a large section, which only 64-bit relocations reach.
-llvm::Expected<ImageSummary> writeWeightsObject(ModuleOp module,
-                                                OpenSource open,
-                                                llvm::raw_ostream &os);
+llvm::Expected<ImageSummary>
+writeWeightsObject(ModuleOp module, OpenSource open, llvm::raw_ostream &os);
 
 } // namespace mlir::lutra
 
