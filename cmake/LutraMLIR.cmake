@@ -10,8 +10,8 @@ include(AddMLIR)
 add_library(LutraMLIRFlags INTERFACE)
 target_include_directories(LutraMLIRFlags SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_include_directories(LutraMLIRFlags INTERFACE
-  "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}"
-  "${CMAKE_SOURCE_DIR}/include" "${CMAKE_BINARY_DIR}/include")
+  "${Lutra_SOURCE_DIR}" "${Lutra_BINARY_DIR}"
+  "${Lutra_SOURCE_DIR}/include" "${Lutra_BINARY_DIR}/include")
 target_compile_definitions(LutraMLIRFlags INTERFACE ${LLVM_DEFINITIONS_LIST})
 target_link_libraries(LutraMLIRFlags INTERFACE MLIR LLVM)
 
@@ -28,7 +28,7 @@ function(lutra_tablegen name td)
     list(POP_FRONT args output)
     list(POP_FRONT args flags)
     separate_arguments(flags)
-    mlir_tablegen(${output} ${flags} ${mlir_includes} "-I${CMAKE_SOURCE_DIR}" "-I${CMAKE_SOURCE_DIR}/include")
+    mlir_tablegen(${output} ${flags} ${mlir_includes} "-I${Lutra_SOURCE_DIR}" "-I${Lutra_SOURCE_DIR}/include")
   endwhile()
   add_public_tablegen_target(${name})
   add_dependencies(lutra-headers ${name})

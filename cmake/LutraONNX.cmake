@@ -46,4 +46,5 @@ if(NOT EXISTS "${LUTRA_ONNX_PREFIX}/lib/libonnx.a")
   execute_process(COMMAND "${CMAKE_COMMAND}" --build "${build}" --target install
     COMMAND_ERROR_IS_FATAL ANY)
 endif()
+find_package(Protobuf REQUIRED)
 find_package(ONNX REQUIRED CONFIG PATHS "${LUTRA_ONNX_PREFIX}" NO_DEFAULT_PATH)

@@ -8,6 +8,7 @@
 #include "dialects/Lutra/Lutra.h"
 
 #include "llvm/ADT/SmallBitVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -83,4 +84,10 @@ FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
         return error() << "expects a step of a weight expression, got "
                        << other;
       });
+}
+
+bool TargetAttr::hasFeature(StringRef feature) const {
+  return llvm::any_of(llvm::split(getFeatures(), ','), [&](StringRef item) {
+    return item.consume_front("+") && item == feature;
+  });
 }

@@ -23,13 +23,13 @@ class Lutra_Attr<string name, string attrMnemonic> : AttrDef<Lutra_Dialect, name
 def Lutra_TransposeAttr : Lutra_Attr<"Transpose", "transpose"> {
   let summary = "permutes dimensions: dimension i of the result is dimension permutation[i] of the operand";
   let parameters = (ins OptionalArrayRefParameter<"int64_t">:$permutation);
-  let assemblyFormat = "`<` `[` $permutation `]` `>`";
+  let assemblyFormat = "`<` custom<Integers>($permutation) `>`";
 }
 
 def Lutra_ReshapeAttr : Lutra_Attr<"Reshape", "reshape"> {
   let summary = "gives the same elements in row-major order another shape";
   let parameters = (ins OptionalArrayRefParameter<"int64_t">:$shape);
-  let assemblyFormat = "`<` `[` $shape `]` `>`";
+  let assemblyFormat = "`<` custom<Integers>($shape) `>`";
 }
 
 def Lutra_CastAttr : Lutra_Attr<"Cast", "cast"> {
@@ -62,13 +62,18 @@ def Lutra_TargetAttr : Lutra_Attr<"Target", "target"> {
   let summary = "the machine that code is generated for";
   let description = [{
     `vectorBits` and `vectorRegisters` describe the widest vectors that pay;
-    caches are in bytes per core, as the cost models use them.
+    caches are in bytes per core, as the cost models use them. `features` names
+    all that matter, "+avx,+avx2", also those that `cpu` implies.
   }];
   let parameters = (ins StringRefParameter<>:$triple, StringRefParameter<>:$cpu,
                         StringRefParameter<>:$features, "int64_t":$vectorBits,
                         "int64_t":$vectorRegisters, "int64_t":$l1,
                         "int64_t":$l2);
   let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// Whether the machine has a feature, by LLVM's name ("avx512bf16").
+    bool hasFeature(::llvm::StringRef feature) const;
+  }];
 }
 
 def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
@@ -85,8 +90,9 @@ def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
                         OptionalArrayRefParameter<"int64_t">:$order,
                         "int64_t":$vector);
   let assemblyFormat = [{
-    `<` `distribute` `=` `[` $distribute `]` `,` `tile` `=` `[` $tile `]` `,`
-        `order` `=` `[` $order `]` `,` `vector` `=` $vector `>`
+    `<` `distribute` `=` custom<Integers>($distribute) `,`
+        `tile` `=` custom<Integers>($tile) `,`
+        `order` `=` custom<Integers>($order) `,` `vector` `=` $vector `>`
   }];
 }
 

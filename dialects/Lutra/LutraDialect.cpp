@@ -15,6 +15,20 @@ using namespace mlir::lutra;
 
 #include "dialects/Lutra/LutraDialect.cpp.inc"
 
+/// A list of integers, `[1, 2]`, which may be empty.
+static ParseResult parseIntegers(AsmParser &parser,
+                                 SmallVectorImpl<int64_t> &list) {
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
+    return parser.parseInteger(list.emplace_back());
+  });
+}
+
+static void printIntegers(AsmPrinter &printer, ArrayRef<int64_t> list) {
+  printer << '[';
+  llvm::interleaveComma(list, printer);
+  printer << ']';
+}
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Lutra/LutraAttrs.cpp.inc"
 

@@ -21,4 +21,21 @@ def EmitModel : Pass<"emit-model", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
 }
 
+def LowerVectors : Pass<"lower-vectors", "::mlir::func::FuncOp"> {
+  let summary = "reduces vector operations to those which convert to the llvm dialect one by one";
+  let description = [{
+    Reductions over several dimensions become reductions over one, transfers become
+    loads and stores, outer products fused multiply-adds. No canonicalization may
+    follow, since it would turn chains of vector.insert into vector.from_elements
+    with hundreds of operands.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def ConvertToLLVM : Pass<"convert-kernels-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "converts what is left to the llvm dialect and marks each function for its target";
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // LUTRA_TARGET_PASSES_TD

@@ -39,7 +39,9 @@ public:
   llvm::Expected<StringRef> open(StringRef name);
 
 private:
-  std::map<std::string, std::unique_ptr<llvm::MemoryBuffer>> buffers;
+  using BufferMap = std::map<std::string, std::unique_ptr<llvm::MemoryBuffer>>;
+  /// What was provided and not opened yet, and what `open` answers with.
+  BufferMap files, buffers;
 };
 
 /// Reads the model `path`: ONNX binary, or ONNX text where the name ends in

@@ -53,6 +53,12 @@ public:
   /// is taken to be the common size; where two differ as expressions and
   /// neither is 1 this fails, with an error at the builder's location.
   FailureOr<Shape> broadcast(ArrayRef<Tensor> operands);
+  /// A number that `expr` is never below, whatever the symbolic dimensions are
+  /// within their ranges; nothing where none was found.
+  std::optional<int64_t> lowerBound(AffineExpr expr) const;
+  bool isNonNegative(AffineExpr expr) const {
+    return lowerBound(expr).value_or(-1) >= 0;
+  }
   /// For printing: "[batch, 8, 8]".
   std::string str(ArrayRef<AffineExpr> shape);
 
@@ -108,7 +114,8 @@ public:
   /// bool is true, and so on. A weight is cast in its expression.
   Tensor cast(const Tensor &operand, DType to);
   /// The scalar counterpart of `cast`.
-  Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from, DType to);
+  static Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from,
+                          DType to);
   /// operand[offset : offset + size * stride : stride] per dimension.
   Tensor slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                ArrayRef<AffineExpr> sizes, ArrayRef<int64_t> strides);
@@ -129,6 +136,10 @@ public:
 private:
   SmallVector<Value> dims;
   SmallVector<StringRef> dimNames;
+  /// Where sizes are computed: in this block, after this operation (or at the
+  /// start).
+  Block *entry;
+  Operation *lastAtEntry = nullptr;
   WeightSources &sources;
   llvm::DenseMap<AffineExpr, Value> materialized;
 };

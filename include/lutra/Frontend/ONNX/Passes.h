@@ -12,8 +12,14 @@
 
 namespace mlir::lutra {
 
+class WeightSources;
+
 #define GEN_PASS_DECL
 #include "lutra/Frontend/ONNX/Passes.h.inc"
+
+/// As createConvertONNXToTensor(), which opens the model's files itself, for
+/// sources that are open already.
+std::unique_ptr<Pass> createConvertONNXToTensor(WeightSources &sources);
 
 #define GEN_PASS_REGISTRATION
 #include "lutra/Frontend/ONNX/Passes.h.inc"

@@ -43,7 +43,8 @@ public:
   Node(onnx::NodeOp op, int64_t since, ArrayRef<Tensor> inputs)
       : op(op), sinceVersion(since), operands(inputs) {}
 
-  onnx::NodeOp op;
+  /// Mutable because MLIR's accessors are not const.
+  mutable onnx::NodeOp op;
   /// The operator's since-version that is in force in this model.
   int64_t sinceVersion;
 
@@ -106,6 +107,8 @@ public:
   Support supports(onnx::NodeOp node) const;
 
   void add(OpHandler handler) { rows.push_back(std::move(handler)); }
+  /// Orders the rows, which `find` rests on; called once all are added.
+  void sort();
 
 private:
   std::vector<OpHandler> rows;

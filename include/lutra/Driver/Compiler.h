@@ -1,0 +1,85 @@
+//===- Compiler.h - From a model to an artifact -----------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// All that lutra-compile and the Python package do, as three calls. Nothing
+// here prints; what a person should read is in the result.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DRIVER_COMPILER_H
+#define LUTRA_DRIVER_COMPILER_H
+
+#include "lutra/Driver/ExitCode.h"
+#include "lutra/Frontend/ONNX/Import.h"
+#include "lutra/Target/Artifact.h"
+#include "lutra/Target/TargetDescription.h"
+#include "lutra/Transforms/Phases.h"
+#include <functional>
+
+namespace mlir::lutra {
+
+struct CompilerOptions {
+  /// The model's file, or a dump where compileFrom is set.
+  std::string model;
+  /// The model's bytes instead of its file; `model` then only names them.
+  std::optional<std::string> bytes;
+  /// The artifact or the IR; "-" for standard output (IR only).
+  std::string output;
+  /// What is written after the last phase.
+  ArtifactKind artifact = ArtifactKind::SharedLibrary;
+  /// Where to write the C header; nowhere if empty.
+  std::string header;
+  /// Ends the artifact's only symbol. If empty, made from the model's file name
+  /// or, where compilation continues from a dump, taken from there.
+  std::string name;
+  TargetOptions target;
+  /// 0 to 3.
+  unsigned optLevel = 2;
+  std::map<std::string, DimRange> dims;
+  bool embedWeights = false;
+  /// The linker to use instead of the one that is found.
+  std::string linker;
+
+  /// The last phase. Before `object` the output is that phase's IR.
+  Phase compileTo = Phase::Object;
+  /// The phase whose IR `model` holds.
+  std::optional<Phase> compileFrom;
+  /// Where to write one file per phase; nowhere if empty.
+  std::string dumpDir;
+  /// Prints the passes' times on standard error at the end.
+  bool timing = false;
+  /// Whether IR as text carries locations. Without them it reads better, and
+  /// nodes lose their names when compilation continues from it.
+  bool locations = true;
+  /// Called when a phase begins, without a time, and when it has ended.
+  std::function<void(Phase, std::optional<double> seconds)> progress;
+};
+
+/// How a compilation ended: the tool's exit code, and one line per error and
+/// per warning.
+struct Result {
+  ExitCode code = ExitCode::Success;
+  std::vector<std::string> errors, warnings;
+
+  explicit operator bool() const { return code == ExitCode::Success; }
+};
+
+/// Compiles options.model into options.output. Where it fails no output is
+/// written.
+Result compile(const CompilerOptions &options);
+
+/// Compiles up to options.compileTo and gives the IR as text.
+Result emitIR(const CompilerOptions &options, std::string &ir);
+
+/// Imports options.model and asks the registry about every node; the result is
+/// InvalidModel where any is refused.
+Result check(const CompilerOptions &options, std::vector<Refusal> &refusals);
+
+/// The name of a model whose file is `path`, as an identifier.
+std::string defaultModelName(StringRef path);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_DRIVER_COMPILER_H

@@ -1,0 +1,37 @@
+//===- Pipeline.h - The passes of each phase --------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DRIVER_PIPELINE_H
+#define LUTRA_DRIVER_PIPELINE_H
+
+#include "lutra/Transforms/Phases.h"
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace mlir::lutra {
+
+class WeightSources;
+
+/// What the pipelines need to know beyond the module.
+struct PipelineOptions {
+  /// An identifier.
+  llvm::StringRef modelName;
+  WeightSources *sources = nullptr;
+};
+
+/// Adds the passes of `phase`, and verify-phase. `import` has no passes, since
+/// its module comes from a file, and `object` none, since it leaves no module.
+void buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options);
+
+/// Adds verify-phase alone.
+void verifyPhase(OpPassManager &pm, Phase phase);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_DRIVER_PIPELINE_H

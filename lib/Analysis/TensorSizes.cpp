@@ -1,0 +1,119 @@
+//===- TensorSizes.cpp - Sizes of host tensors as values ------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Upstream's reification answers the same question through `tensor.dim` and
+// patterns, which is quadratic on long chains. On the host every tensor comes
+// from an operation that already names its sizes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Analysis/TensorSizes.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+using Sizes = FailureOr<SmallVector<OpFoldResult>>;
+
+/// An argument's sizes are the expressions of its `lutra.shape` over the
+/// function's `lutra.dim`s.
+static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
+  auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  if (!func)
+    return failure();
+  auto map = func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(),
+                                                  attr::kShape);
+  auto names = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  if (!map || !names)
+    return failure();
+  llvm::StringMap<Value> dims;
+  for (auto dim : func.getOps<DimOp>())
+    dims[dim.getName()] = dim.getSize();
+  SmallVector<OpFoldResult> symbols;
+  for (Attribute entry : names) {
+    Value dim = dims.lookup(
+        cast<DictionaryAttr>(entry).getAs<StringAttr>("name").getValue());
+    symbols.push_back(dim ? OpFoldResult(dim) : b.getIndexAttr(0));
+  }
+  SmallVector<OpFoldResult> sizes;
+  for (AffineExpr size : map.getValue().getResults()) {
+    AffineMap one = AffineMap::get(0, symbols.size(), size);
+    sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
+                                                          one, symbols));
+  }
+  return sizes;
+}
+
+static Sizes collapsedSizes(OpBuilder &b, tensor::CollapseShapeOp op) {
+  Sizes source = tensorSizes(b, op.getSrc());
+  if (failed(source))
+    return failure();
+  SmallVector<OpFoldResult> sizes;
+  for (const ReassociationIndices &group : op.getReassociationIndices()) {
+    AffineExpr product = b.getAffineConstantExpr(1);
+    SmallVector<OpFoldResult> factors;
+    for (auto [i, dim] : llvm::enumerate(group)) {
+      product = product * b.getAffineSymbolExpr(i);
+      factors.push_back((*source)[dim]);
+    }
+    sizes.push_back(affine::makeComposedFoldedAffineApply(
+        b, op.getLoc(), AffineMap::get(0, group.size(), product), factors));
+  }
+  return sizes;
+}
+
+static Sizes paddedSizes(OpBuilder &b, tensor::PadOp op) {
+  Sizes source = tensorSizes(b, op.getSource());
+  if (failed(source))
+    return failure();
+  AffineExpr a, l, h;
+  bindSymbols(b.getContext(), a, l, h);
+  SmallVector<OpFoldResult> sizes;
+  for (auto [size, low, high] :
+       llvm::zip_equal(*source, op.getMixedLowPad(), op.getMixedHighPad()))
+    sizes.push_back(affine::makeComposedFoldedAffineApply(
+        b, op.getLoc(), AffineMap::get(0, 3, a + l + h), {size, low, high}));
+  return sizes;
+}
+
+static Sizes sliceSizes(tensor::ExtractSliceOp op) {
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  SmallVector<OpFoldResult> sizes;
+  for (auto [i, size] : llvm::enumerate(op.getMixedSizes()))
+    if (!dropped.test(i))
+      sizes.push_back(size);
+  return sizes;
+}
+
+Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  if (type.hasStaticShape())
+    return getAsIndexOpFoldResult(b.getContext(), type.getShape());
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    return argumentSizes(b, argument);
+  auto result = cast<OpResult>(tensor);
+  return llvm::TypeSwitch<Operation *, Sizes>(result.getOwner())
+      .Case([&](tensor::EmptyOp op) { return Sizes(op.getMixedSizes()); })
+      .Case([&](tensor::ExpandShapeOp op) {
+        return Sizes(op.getMixedOutputShape());
+      })
+      .Case([&](tensor::CollapseShapeOp op) { return collapsedSizes(b, op); })
+      .Case([&](tensor::ExtractSliceOp op) { return sliceSizes(op); })
+      .Case([&](tensor::PadOp op) { return paddedSizes(b, op); })
+      .Case([&](tensor::CastOp op) { return tensorSizes(b, op.getSource()); })
+      .Case([&](tensor::InsertSliceOp op) {
+        return tensorSizes(b, op.getDest());
+      })
+      .Case([&](DestinationStyleOpInterface op) {
+        return tensorSizes(b, op.getTiedOpOperand(result)->get());
+      })
+      .Default([](Operation *) { return failure(); });
+}

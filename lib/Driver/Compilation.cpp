@@ -1,0 +1,191 @@
+//===- Compilation.cpp - One run through the phases -----------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Loads a model or a dump and takes it through the phases' pipelines.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compilation.h"
+
+#include "DumpIR.h"
+#include "lutra/Driver/Pipeline.h"
+#include "lutra/Driver/Registration.h"
+#include "lutra/Target/CPU.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/Threading.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+
+/// Remembers which pass failed first, for the message of an internal error.
+struct FailedPass : PassInstrumentation {
+  explicit FailedPass(std::string &name) : name(name) {}
+  void runAfterPassFailed(Pass *pass, Operation *) override {
+    if (name.empty())
+      name = pass->getArgument().str();
+  }
+  std::string &name;
+};
+
+DialectRegistry allDialects() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  return registry;
+}
+
+} // namespace
+
+Compilation::Compilation(const CompilerOptions &options)
+    : options(options),
+      // Threads of MLIR's own cost more than they bring where there is no
+      // second core to run them.
+      context(allDialects(),
+              llvm::hardware_concurrency().compute_thread_count() > 1
+                  ? MLIRContext::Threading::ENABLED
+                  : MLIRContext::Threading::DISABLED),
+      lines(&context, options.model, result) {
+  context.printOpOnDiagnostic(false);
+  timing.setEnabled(options.timing);
+  rootTiming = timing.getRootScope();
+}
+
+Compilation::~Compilation() = default;
+
+bool Compilation::run() {
+  Phase first = options.compileFrom.value_or(Phase::Import);
+  if (options.compileTo < first || first == Phase::Object)
+    return fail(ExitCode::CommandLine, "cannot compile from phase '" +
+                                           phaseName(first) + "' to phase '" +
+                                           phaseName(options.compileTo) + "'");
+  if (!timed(first, [&] { return load(); }))
+    return false;
+  for (Phase phase : allPhases()) {
+    if (phase < first || phase > options.compileTo || phase == Phase::Object)
+      continue;
+    // A dump is checked against its phase's contract but was made by it
+    // already.
+    if (phase != first && !timed(phase, [&] {
+          return (phase != Phase::Encode || setTarget()) &&
+                 runPasses(phase, /*isDump=*/false);
+        }))
+      return false;
+    if (!options.dumpDir.empty() && !succeeded(dumpIR(*module, phase, options)))
+      return false;
+  }
+  return true;
+}
+
+bool Compilation::timed(Phase phase, function_ref<bool()> work) {
+  auto report = [&](std::optional<double> seconds) {
+    if (options.progress)
+      options.progress(phase, seconds);
+  };
+  report(std::nullopt);
+  auto start = std::chrono::steady_clock::now();
+  bool isDone = work();
+  std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  report(time.count());
+  return isDone;
+}
+
+bool Compilation::load() {
+  if (!options.bytes) {
+    auto file = llvm::MemoryBuffer::getFile(options.model);
+    if (std::error_code error = file.getError())
+      return fail(ExitCode::IO, options.model + ": " + error.message());
+  } else {
+    sources.provide(options.model, llvm::MemoryBuffer::getMemBuffer(
+                                       *options.bytes, options.model, false));
+  }
+  if (!(options.compileFrom ? parse() : import()))
+    return false;
+  if (!isModelName(name))
+    return fail(ExitCode::CommandLine,
+                "expected a name of letters, digits and '_', got '" + name +
+                    "'");
+  module->setSymName(name);
+  return true;
+}
+
+bool Compilation::import() {
+  ImportOptions importOptions;
+  importOptions.dims = options.dims;
+  module = importONNX(context, options.model, sources, importOptions);
+  name = options.name.empty() ? defaultModelName(options.model) : options.name;
+  if (module)
+    return runPasses(Phase::Import, /*isDump=*/false);
+  if (!result.errors.empty())
+    return fail(ExitCode::InvalidModel);
+  return fail(ExitCode::Internal, "internal error: the import of '" +
+                                      options.model +
+                                      "' failed without a reason");
+}
+
+bool Compilation::parse() {
+  ParserConfig config(&context);
+  module = options.bytes ? parseSourceString<ModuleOp>(*options.bytes, config,
+                                                       options.model)
+                         : parseSourceFile<ModuleOp>(options.model, config);
+  if (!module)
+    return fail(ExitCode::InvalidModel);
+  name = options.name;
+  if (name.empty())
+    name = module->getSymName().value_or(defaultModelName(options.model)).str();
+  return runPasses(*options.compileFrom, /*isDump=*/true);
+}
+
+bool Compilation::setTarget() {
+  llvm::Expected<TargetAttr> target = describeTarget(&context, options.target);
+  if (!target)
+    return fail(ExitCode::CommandLine, llvm::toString(target.takeError()));
+  (*module)->setAttr("lutra.target", *target);
+  return true;
+}
+
+bool Compilation::runPasses(Phase phase, bool isDump) {
+  PassManager pm(&context);
+  std::string failedPass;
+  pm.addInstrumentation(std::make_unique<FailedPass>(failedPass));
+  TimingScope scope = rootTiming.nest(phaseName(phase));
+  pm.enableTiming(scope);
+  if (isDump)
+    verifyPhase(pm, phase);
+  else
+    buildPhase(pm, phase, {name, &sources});
+  if (mlir::succeeded(pm.run(*module)))
+    return true;
+  // What a dump holds is the user's, and so is what no handler lowers.
+  bool isUsers = isDump || failedPass == "convert-onnx-to-tensor";
+  if (isUsers && !result.errors.empty())
+    return fail(ExitCode::InvalidModel);
+  return fail(ExitCode::Internal, "internal error: pass '" + failedPass +
+                                      "' failed in phase '" + phaseName(phase) +
+                                      "'");
+}
+
+bool Compilation::fail(ExitCode code, const llvm::Twine &message) {
+  if (result.code == ExitCode::Success)
+    result.code = code;
+  if (!message.isTriviallyEmpty())
+    result.errors.push_back(message.str());
+  return false;
+}
+
+bool Compilation::succeeded(llvm::Error error) {
+  if (!error)
+    return true;
+  bool isFile = error.isA<llvm::FileError>() || error.isA<llvm::ECError>();
+  std::string text = llvm::toString(std::move(error));
+  if (isFile)
+    return fail(ExitCode::IO, text);
+  return fail(ExitCode::Internal, "internal error: " + text);
+}

@@ -1,0 +1,63 @@
+//===- Compilation.h - One run through the phases ---------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_DRIVER_COMPILATION_H
+#define LUTRA_LIB_DRIVER_COMPILATION_H
+
+#include "Diagnostics.h"
+#include "lutra/Driver/Compiler.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Support/Timing.h"
+
+namespace mlir::lutra {
+
+/// A model on its way: its module, where its weights are, and what went wrong.
+class Compilation {
+public:
+  explicit Compilation(const CompilerOptions &options);
+  ~Compilation();
+
+  /// Loads the model and runs the phases up to options.compileTo, without
+  /// `object`.
+  bool run();
+
+  ModuleOp getModule() { return *module; }
+
+  /// Runs `work` as a phase that reports its progress.
+  bool timed(Phase phase, function_ref<bool()> work);
+
+  /// Ends the compilation with `code`, and a message unless it is empty. The
+  /// first code stays.
+  bool fail(ExitCode code, const llvm::Twine &message = {});
+  /// True for success; otherwise ends the compilation, as a fault of the files
+  /// where the error names one, else of the compiler.
+  bool succeeded(llvm::Error error);
+
+  Result takeResult() { return std::move(result); }
+
+  const CompilerOptions &options;
+  WeightSources sources;
+
+private:
+  bool load();
+  bool import();
+  bool parse();
+  bool setTarget();
+  bool runPasses(Phase phase, bool isDump);
+
+  Result result;
+  MLIRContext context;
+  DiagnosticLines lines;
+  DefaultTimingManager timing;
+  TimingScope rootTiming;
+  OwningOpRef<ModuleOp> module;
+  std::string name;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_DRIVER_COMPILATION_H

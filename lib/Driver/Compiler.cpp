@@ -1,0 +1,99 @@
+//===- Compiler.cpp - From a model to an artifact -------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs the phases one after the other, writes what was asked for, and says
+// whose fault it is where one fails.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Driver/Compiler.h"
+
+#include "Compilation.h"
+#include "DumpIR.h"
+#include "OutputFile.h"
+#include "lutra/Target/CPU.h"
+#include "lutra/Target/Object.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+std::string lutra::defaultModelName(StringRef path) {
+  std::string name;
+  for (char c : llvm::sys::path::stem(path))
+    name += llvm::isAlnum(c) ? c : '_';
+  return name.empty() ? "model" : name;
+}
+
+/// Writes the artifact and its header: both, or none.
+static llvm::Error writeObject(Compilation &compilation) {
+  const CompilerOptions &options = compilation.options;
+  if (!options.header.empty()) {
+    llvm::Expected<std::string> header = emitHeader(compilation.getModule());
+    if (!header)
+      return header.takeError();
+    if (llvm::Error error = writeFile(
+            options.header, [&](llvm::raw_ostream &os) { os << *header; }))
+      return error;
+  }
+  if (!options.dumpDir.empty())
+    if (llvm::Error error =
+            dumpIR(compilation.getModule(), Phase::Object, options))
+      return error;
+  ArtifactOptions artifact;
+  artifact.kind = options.artifact;
+  artifact.output = options.output;
+  artifact.linker = options.linker;
+  artifact.optLevel = options.optLevel;
+  artifact.embedWeights = options.embedWeights;
+  llvm::Error error =
+      writeArtifact(compilation.getModule(), artifact, [&](StringRef source) {
+        return compilation.sources.open(source);
+      });
+  if (error && !options.header.empty())
+    llvm::sys::fs::remove(options.header);
+  return error;
+}
+
+Result lutra::compile(const CompilerOptions &options) {
+  Compilation compilation(options);
+  if (!compilation.run())
+    return compilation.takeResult();
+  if (options.compileTo == Phase::Object) {
+    compilation.timed(Phase::Object, [&] {
+      return compilation.succeeded(writeObject(compilation));
+    });
+  } else {
+    compilation.succeeded(writeFile(options.output, [&](llvm::raw_ostream &os) {
+      printIR(compilation.getModule(), options.compileTo, options.output,
+              options, os);
+    }));
+  }
+  return compilation.takeResult();
+}
+
+Result lutra::emitIR(const CompilerOptions &options, std::string &ir) {
+  Compilation compilation(options);
+  if (compilation.run()) {
+    llvm::raw_string_ostream os(ir);
+    printIR(compilation.getModule(), options.compileTo, "-", options, os);
+  }
+  return compilation.takeResult();
+}
+
+Result lutra::check(const CompilerOptions &options,
+                    std::vector<Refusal> &refusals) {
+  CompilerOptions importOnly = options;
+  importOnly.compileTo = Phase::Import;
+  Compilation compilation(importOnly);
+  if (compilation.run()) {
+    refusals = checkSupport(compilation.getModule());
+    if (!refusals.empty())
+      compilation.fail(ExitCode::InvalidModel);
+  }
+  return compilation.takeResult();
+}

@@ -1,0 +1,46 @@
+//===- OutputFile.cpp - Files that appear whole or not at all -------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Writes a text under a temporary name and renames it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "OutputFile.h"
+
+#include "llvm/Support/FileSystem.h"
+
+using namespace llvm;
+
+/// The stream's error, which it must not meet again in its destructor.
+static std::error_code finish(raw_fd_ostream &os) {
+  os.flush();
+  std::error_code error = os.error();
+  os.clear_error();
+  return error;
+}
+
+Error mlir::lutra::writeFile(StringRef path,
+                             function_ref<void(raw_ostream &)> write) {
+  if (path == "-") {
+    write(outs());
+    if (std::error_code error = finish(outs()))
+      return createFileError("standard output", error);
+    return Error::success();
+  }
+  auto mode = sys::fs::all_read | sys::fs::all_write;
+  Expected<sys::fs::TempFile> file =
+      sys::fs::TempFile::create(path + ".%%%%%%", mode);
+  if (!file)
+    return createFileError(path, file.takeError());
+  raw_fd_ostream os(file->FD, /*shouldClose=*/false);
+  write(os);
+  if (std::error_code error = finish(os)) {
+    consumeError(file->discard());
+    return createFileError(path, error);
+  }
+  if (Error error = file->keep(path))
+    return createFileError(path, std::move(error));
+  return Error::success();
+}

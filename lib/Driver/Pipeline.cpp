@@ -1,0 +1,134 @@
+//===- Pipeline.cpp - The passes of each phase ----------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One builder per phase. The order of the passes in a phase, and why it is
+// that, is written here and nowhere else.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Driver/Pipeline.h"
+
+#include "lutra/Conversion/Passes.h"
+#include "lutra/Frontend/ONNX/Passes.h"
+#include "lutra/Schedule/Passes.h"
+#include "lutra/Target/CPU.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+static void simplify(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createConvertONNXToTensor(*options.sources));
+  // Handlers emit sizes and casts freely and leave the sharing to CSE. Weights
+  // that shape arithmetic read are dead from here on.
+  simplify(pm);
+}
+
+// Nothing folds quantization yet; what may be folded is first made alike.
+static void buildQuantize(OpPassManager &pm) { simplify(pm); }
+
+// No group of reductions is raised yet, each is its own pass over memory.
+static void buildCascade(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createCSEPass());
+}
+
+static void buildEncode(OpPassManager &pm) {
+  // First, since only a weight is packed for nothing.
+  pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
+  pm.addPass(createEncodeContractions());
+  // Copies into a layout that two contractions share are one copy.
+  simplify(pm);
+}
+
+static void buildForm(OpPassManager &pm) {
+  // Fusion across operations happens before outlining, since afterwards every
+  // kernel boundary is a trip through memory.
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
+  simplify(pm);
+  pm.addPass(createFormDispatches());
+  // Two kernels are compared as they stand, so each takes its simplest form
+  // first.
+  simplify(pm);
+  pm.addPass(createDeduplicateKernels());
+}
+
+static void buildTile(OpPassManager &pm) {
+  // The choice is written down as an attribute before it is applied, so that a
+  // dump or a user can change it.
+  pm.addPass(createSelectSchedule());
+  pm.addNestedPass<func::FuncOp>(createApplySchedule());
+  simplify(pm);
+}
+
+static void buildKernel(OpPassManager &pm) {
+  // Vectors are formed on buffers: what is stored is then explicit, and a
+  // masked tail is a store and no longer a value to be merged.
+  pm.addPass(createBufferizeKernels());
+  // Two views of one tile become one, and then its copy onto itself goes.
+  simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToVector());
+  simplify(pm);
+  // After vectorization, so that polynomials are emitted once, for vectors.
+  pm.addNestedPass<func::FuncOp>(createExpandMath());
+  simplify(pm);
+}
+
+static void buildPlan(OpPassManager &pm) {
+  pm.addPass(createPlanMemory());
+  simplify(pm);
+}
+
+void lutra::buildPhase(OpPassManager &pm, Phase phase,
+                       const PipelineOptions &options) {
+  switch (phase) {
+  case Phase::Import:
+    break;
+  case Phase::Tensor:
+    buildTensor(pm, options);
+    break;
+  case Phase::Quantize:
+    buildQuantize(pm);
+    break;
+  case Phase::Cascade:
+    buildCascade(pm);
+    break;
+  case Phase::Encode:
+    buildEncode(pm);
+    break;
+  case Phase::Form:
+    buildForm(pm);
+    break;
+  case Phase::Tile:
+    buildTile(pm);
+    break;
+  case Phase::Kernel:
+    buildKernel(pm);
+    break;
+  case Phase::Plan:
+    buildPlan(pm);
+    break;
+  case Phase::Target:
+    buildTargetPipeline(pm, options.modelName);
+    break;
+  case Phase::Object:
+    return;
+  }
+  verifyPhase(pm, phase);
+}
+
+void lutra::verifyPhase(OpPassManager &pm, Phase phase) {
+  VerifyPhaseOptions contract;
+  contract.phase = phaseName(phase).str();
+  pm.addPass(createVerifyPhase(contract));
+}

@@ -1,0 +1,315 @@
+//===- ConvertONNXToTensor.cpp - Lowers each node by its handler ----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Asks the registry about every node and reports all refusals; then lowers the
+// nodes in order. Symbolic dimensions become `lutra.dim`s at entry, types
+// become storage types, and what only shape arithmetic needed is dropped.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Frontend/ONNX/Passes.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Frontend/ONNX/Import.h"
+#include "lutra/Frontend/ONNX/Registry.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_CONVERTONNXTOTENSOR
+#include "lutra/Frontend/ONNX/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Reports every node that the registry refuses.
+static LogicalResult checkNodes(ModuleOp module) {
+  bool refused = false;
+  module.walk([&](onnx::NodeOp node) {
+    if (node->getParentOfType<onnx::NodeOp>())
+      return; // Its owner is refused as a whole.
+    Support support = Registry::get().supports(node);
+    if (support)
+      return;
+    refused = true;
+    InFlightDiagnostic diagnostic = emitError(node.getLoc());
+    if (StringRef name = node.getNodeName(); !name.empty())
+      diagnostic << name << ": ";
+    diagnostic << node.getKind() << ": " << support.reason();
+  });
+  return failure(refused);
+}
+
+/// The same elements in storage types: bool as a byte, integers without signs.
+static DenseElementsAttr storageElements(DenseElementsAttr elements,
+                                         Type storage) {
+  Type element = elements.getElementType();
+  if (element == storage)
+    return elements;
+  if (element.isInteger(1))
+    return elements.mapValues(storage,
+                              [](const APInt &bit) { return bit.zext(8); });
+  return elements.mapValues(storage, [](const APInt &value) { return value; });
+}
+
+namespace {
+/// Lowers one host function.
+class HostLowering {
+public:
+  HostLowering(func::FuncOp func, WeightSources &sources)
+      : func(func), sources(sources),
+        builder(func.getLoc(), OpBuilder::atBlockBegin(&func.front())) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult makeDims();
+  LogicalResult lowerArgument(BlockArgument argument);
+  LogicalResult lowerOp(Operation &op);
+  LogicalResult lower(arith::ConstantOp op);
+  LogicalResult lower(WeightOp op);
+  LogicalResult lower(onnx::NodeOp op);
+  LogicalResult lower(func::ReturnOp op);
+  void eraseDead();
+
+  func::FuncOp func;
+  WeightSources &sources;
+  ImplicitLocOpBuilder builder;
+  SmallVector<Value> dims;
+  SmallVector<StringRef> dimNames;
+  std::optional<Lowering> lowering;
+  DenseMap<Value, Tensor> tensors;
+  SmallVector<Operation *> lowered;
+};
+} // namespace
+
+LogicalResult HostLowering::makeDims() {
+  auto list = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  for (Attribute element : list ? list.getValue() : ArrayRef<Attribute>()) {
+    auto dict = dyn_cast<DictionaryAttr>(element);
+    auto name = dict ? dict.getAs<StringAttr>("name") : StringAttr();
+    auto number = [&](StringRef key) {
+      return dict ? dict.getAs<IntegerAttr>(key) : IntegerAttr();
+    };
+    IntegerAttr min = number("min"), max = number("max"),
+                multiple = number("multiple");
+    if (!name || !min || !max || !multiple)
+      return func.emitError() << "expected name, min, max and multiple in "
+                              << attr::kDims << ", got " << element;
+    dimNames.push_back(name.getValue());
+    dims.push_back(DimOp::create(builder, builder.getIndexType(), name, min,
+                                 max, multiple));
+  }
+  return success();
+}
+
+/// The shape of an argument, from its attribute or its static type.
+static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
+                                      size_t numDims) {
+  auto type = dyn_cast<RankedTensorType>(argument.getType());
+  if (!type)
+    return func.emitError()
+           << "expected a ranked tensor for argument "
+           << argument.getArgNumber() << ", got " << argument.getType();
+  auto map = func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(),
+                                                  attr::kShape);
+  if (map) {
+    AffineMap shape = map.getValue();
+    if (int64_t(shape.getNumResults()) != type.getRank() ||
+        shape.getNumDims() != 0 || shape.getNumSymbols() > numDims)
+      return func.emitError() << "expected " << attr::kShape << " of " << type
+                              << " over " << numDims << " symbols, got " << map;
+    return Shape(shape.getResults());
+  }
+  if (!type.hasStaticShape())
+    return func.emitError() << "expected " << attr::kShape << " for argument "
+                            << argument.getArgNumber() << " of " << type;
+  Shape shape;
+  for (int64_t size : type.getShape())
+    shape.push_back(getAffineConstantExpr(size, func.getContext()));
+  return shape;
+}
+
+LogicalResult HostLowering::lowerArgument(BlockArgument argument) {
+  FailureOr<Shape> shape = argumentShape(func, argument, dims.size());
+  if (failed(shape))
+    return failure();
+  auto name =
+      func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attr::kDType);
+  Type element = getElementTypeOrSelf(argument.getType());
+  DType dtype = name ? parseDType(name.getValue()) : dtypeOf(element);
+  if (!isSupported(dtype))
+    return func.emitError() << "expected a supported element type for argument "
+                            << argument.getArgNumber() << ", got " << element;
+  argument.setType(lowering->type(*shape, dtype));
+  tensors[argument] = lowering->tensor(argument, *shape, dtype);
+  return success();
+}
+
+LogicalResult HostLowering::lower(arith::ConstantOp op) {
+  auto elements = dyn_cast<DenseElementsAttr>(op.getValue());
+  if (!elements)
+    return success(); // A scalar, which no node can read.
+  DType dtype = dtypeOf(elements.getElementType());
+  if (!isSupported(dtype))
+    return op.emitError() << "expected a supported element type, got "
+                          << elements.getElementType();
+  Type storage = storageType(op.getContext(), dtype);
+  tensors[op] =
+      lowering->constantTensor(storageElements(elements, storage), dtype);
+  lowered.push_back(op);
+  return success();
+}
+
+LogicalResult HostLowering::lower(WeightOp op) {
+  auto type = cast<RankedTensorType>(op.getResult().getType());
+  auto stored = cast<RankedTensorType>(op.getStorage());
+  DType dtype = dtypeOf(type.getElementType());
+  DType storedDType = dtypeOf(stored.getElementType());
+  if (!isSupported(dtype) || !isSupported(storedDType))
+    return op.emitError() << "expected a supported element type, got " << type;
+  Type storage = storageType(op.getContext(), storedDType);
+  op.setStorage(stored.clone(storage));
+  if (auto value = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr()))
+    op.setValueAttr(storageElements(value, storage));
+  op.getResult().setType(type.clone(storageType(op.getContext(), dtype)));
+  Tensor tensor = lowering->tensor(op.getResult(), dtype);
+  if (tensor.rank() <= 1 && type.getNumElements() <= 64)
+    if (auto ints = lowering->constantInts(tensor))
+      tensor.ints = llvm::map_to_vector(
+          *ints, [&](int64_t value) { return lowering->constant(value); });
+  tensors[op.getResult()] = tensor;
+  return success();
+}
+
+LogicalResult HostLowering::lower(onnx::NodeOp op) {
+  std::optional<int64_t> since =
+      sinceVersion(op.getDomain(), op.getOpType(), op.getVersion());
+  const OpHandler *handler =
+      Registry::get().find(op.getDomain(), op.getOpType());
+  SmallVector<Tensor> inputs;
+  for (Value input : op.getInputs())
+    inputs.push_back(tensors.lookup(input));
+  Node node(op, since.value_or(0), inputs);
+  FailureOr<SmallVector<Tensor>> results = handler->lower(node, *lowering);
+  if (failed(results))
+    return failure();
+  results->resize(op.getNumResults());
+  for (auto [value, tensor] : llvm::zip(op.getResults(), *results)) {
+    if (!tensor && !value.use_empty())
+      return node.error() << "output "
+                          << cast<OpResult>(value).getResultNumber()
+                          << " not implemented";
+    if (tensor &&
+        tensor.value.getType() != lowering->type(tensor.shape, tensor.dtype))
+      return node.error() << "expected a lowering to "
+                          << lowering->type(tensor.shape, tensor.dtype)
+                          << ", got " << tensor.value.getType();
+    tensors[value] = tensor;
+  }
+  lowered.push_back(op);
+  return success();
+}
+
+LogicalResult HostLowering::lower(func::ReturnOp op) {
+  SmallVector<Value> values;
+  SmallVector<Type> types;
+  for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+    Tensor tensor = tensors.lookup(operand);
+    if (!tensor)
+      return op.emitError() << "expected a tensor as result " << i;
+    values.push_back(tensor.value);
+    types.push_back(tensor.value.getType());
+    AffineMap shape =
+        AffineMap::get(0, dims.size(), tensor.shape, op.getContext());
+    func.setResultAttr(i, attr::kShape, AffineMapAttr::get(shape));
+    func.setResultAttr(i, attr::kDType,
+                       builder.getStringAttr(dtypeName(tensor.dtype)));
+  }
+  op->setOperands(values);
+  func.setType(FunctionType::get(op.getContext(),
+                                 func.front().getArgumentTypes(), types));
+  return success();
+}
+
+LogicalResult HostLowering::lowerOp(Operation &op) {
+  builder.setInsertionPoint(&op);
+  builder.setLoc(op.getLoc());
+  return TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case<arith::ConstantOp, WeightOp, onnx::NodeOp, func::ReturnOp>(
+          [&](auto op) { return lower(op); })
+      .Case<onnx::AbsentOp>([&](auto op) {
+        lowered.push_back(op);
+        return success();
+      })
+      .Default([](Operation *op) {
+        return op->emitError() << "expected an operation of the import phase";
+      });
+}
+
+/// Erases what only other shape arithmetic used. Dimensions stay: they are the
+/// program's interface.
+void HostLowering::eraseDead() {
+  for (Operation *op : llvm::reverse(lowered))
+    op->erase();
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(func.front())))
+    if (!isa<DimOp>(op) && isOpTriviallyDead(&op))
+      op.erase();
+}
+
+LogicalResult HostLowering::run() {
+  if (!func.getBody().hasOneBlock())
+    return func.emitError() << "expected one block";
+  // Ops of the graph; what lowering adds among them is not to be visited.
+  SmallVector<Operation *> graph;
+  for (Operation &op : func.front())
+    graph.push_back(&op);
+  if (failed(makeDims()))
+    return failure();
+  lowering.emplace(builder, dims, dimNames, sources);
+  for (BlockArgument argument : func.getArguments())
+    if (failed(lowerArgument(argument)))
+      return failure();
+  for (Operation *op : graph)
+    if (failed(lowerOp(*op)))
+      return failure();
+  eraseDead();
+  return success();
+}
+
+namespace {
+struct ConvertONNXToTensor
+    : public lutra::impl::ConvertONNXToTensorBase<ConvertONNXToTensor> {
+  ConvertONNXToTensor() = default;
+  explicit ConvertONNXToTensor(WeightSources &sources) : sources(&sources) {}
+  ConvertONNXToTensor(const ConvertONNXToTensor &other)
+      : ConvertONNXToTensorBase(other), sources(other.sources) {}
+
+  void runOnOperation() override {
+    WeightSources own;
+    ModuleOp module = getOperation();
+    if (failed(checkNodes(module)))
+      return signalPassFailure();
+    for (auto func : module.getOps<func::FuncOp>())
+      if (!func.isExternal() &&
+          failed(HostLowering(func, sources ? *sources : own).run()))
+        return signalPassFailure();
+  }
+
+  WeightSources *sources = nullptr;
+};
+} // namespace
+
+std::unique_ptr<Pass> lutra::createConvertONNXToTensor(WeightSources &sources) {
+  return std::make_unique<ConvertONNXToTensor>(sources);
+}

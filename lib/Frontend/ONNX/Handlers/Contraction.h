@@ -1,0 +1,40 @@
+//===- Contraction.h - Sums of products -------------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONTRACTION_H
+#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONTRACTION_H
+
+#include "lutra/Frontend/ONNX/Lowering.h"
+
+namespace mlir::lutra {
+
+/// Sums of f16 and bf16 are kept in f32, all others in their own type.
+DType accumulatorType(DType dtype);
+
+/// `scalar` of type `from` in the accumulator type.
+Value toAccumulator(ImplicitLocOpBuilder &b, Value scalar, DType dtype);
+/// The inverse: rounds a scalar of the accumulator type to `dtype`.
+Value fromAccumulator(ImplicitLocOpBuilder &b, Value scalar, DType dtype);
+
+Value addScalars(ImplicitLocOpBuilder &b, Value lhs, Value rhs);
+Value mulScalars(ImplicitLocOpBuilder &b, Value lhs, Value rhs);
+
+/// The sum over the reduction loops of lhs * rhs, as one linalg.generic on a
+/// zeroed result of the accumulator type.
+Tensor sumOfProducts(Lowering &lowering, const Tensor &lhs, const Tensor &rhs,
+                     ArrayRef<AffineMap> maps,
+                     ArrayRef<utils::IteratorType> iterators,
+                     ArrayRef<AffineExpr> shape);
+
+/// Adds `bias` (null for none), which broadcasts, to accumulators and rounds to
+/// `dtype`, in one elementwise operation where there is anything to do.
+FailureOr<Tensor> addBias(Lowering &lowering, const Tensor &accumulators,
+                          const Tensor &bias, DType dtype);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONTRACTION_H

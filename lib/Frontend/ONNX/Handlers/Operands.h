@@ -1,0 +1,54 @@
+//===- Operands.h - Checked attributes and known operands -------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What handlers of shape and data movement ask of a node before they trust it.
+// Functions that fail have emitted an error at the node.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_OPERANDS_H
+#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_OPERANDS_H
+
+#include "lutra/Frontend/ONNX/Registry.h"
+
+namespace mlir::lutra {
+
+/// No ONNX attribute that counts elements may be larger: products of two such
+/// numbers cannot overflow.
+inline constexpr int64_t kMaxExtent = INT32_MAX;
+
+/// The rank of an input where it is known when `supports` is asked.
+std::optional<int64_t> knownRank(const Tensor &tensor);
+
+/// `axis` counted from the front, in [0, rank).
+FailureOr<int64_t> normalizeAxis(const Node &node, int64_t axis, int64_t rank);
+/// The same for several axes, which must differ.
+FailureOr<SmallVector<int64_t>>
+normalizeAxes(const Node &node, ArrayRef<int64_t> axes, int64_t rank);
+
+/// The elements of an integer tensor of rank 0 or 1 where they are known as
+/// expressions.
+std::optional<SmallVector<AffineExpr>> knownInts(Lowering &lowering,
+                                                 const Tensor &tensor);
+/// The elements of input i, an error naming `what` where they are not known.
+FailureOr<SmallVector<AffineExpr>> requireInts(const Node &node,
+                                               Lowering &lowering, unsigned i,
+                                               StringRef what);
+/// The elements of input i, which must be constants.
+FailureOr<SmallVector<int64_t>> requireConstants(const Node &node,
+                                                 Lowering &lowering, unsigned i,
+                                                 StringRef what);
+
+/// Fails where input i is absent or has less than `rank` dimensions.
+LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);
+
+/// One size for printing.
+std::string sizeText(Lowering &lowering, AffineExpr size);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_OPERANDS_H

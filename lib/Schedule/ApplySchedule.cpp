@@ -1,0 +1,162 @@
+//===- ApplySchedule.cpp - Tile a kernel as its schedule says -------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The root is tiled twice with upstream's tile-and-fuse: into an scf.forall
+// whose iterations run in parallel, and inside it into scf.for loops of
+// register tiles. What the root reads from the same kernel is computed tile by
+// tile.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Schedule/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_APPLYSCHEDULE
+#include "lutra/Schedule/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Upstream slices dimension `d mod c` of a packed operand to the remainder of
+/// the tile's size. Tiles begin at multiples of c, so that position always
+/// spans the whole dimension.
+static void keepPackedTilesWhole(linalg::GenericOp op) {
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto slice = operand->get().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!slice || slice.getType().getRank() != slice.getSourceType().getRank())
+      continue;
+    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets();
+    SmallVector<OpFoldResult> sizes = slice.getMixedSizes();
+    OpBuilder b(slice);
+    bool changed = false;
+    for (auto [i, expr] :
+         llvm::enumerate(op.getMatchingIndexingMap(operand).getResults())) {
+      if (expr.getKind() != AffineExprKind::Mod)
+        continue;
+      offsets[i] = b.getIndexAttr(0);
+      sizes[i] = b.getIndexAttr(slice.getSourceType().getDimSize(i));
+      changed = true;
+    }
+    if (changed)
+      operand->set(tensor::ExtractSliceOp::create(
+          b, slice.getLoc(), slice.getSource(), offsets, sizes,
+          slice.getMixedStrides()));
+  }
+}
+
+/// Tiles `op` and fuses its producers. Returns the tiled op.
+static FailureOr<linalg::GenericOp>
+tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
+            ArrayRef<int64_t> order, scf::SCFTilingOptions::LoopType loop) {
+  scf::SCFTilingOptions tiling;
+  tiling.setLoopType(loop);
+  tiling.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
+  if (!order.empty())
+    tiling.setInterchange(order);
+  scf::SCFTileAndFuseOptions options;
+  options.setTilingOptions(tiling);
+  options.setFusionControlFn(
+      [](tensor::ExtractSliceOp, OpResult producer,
+         bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+        // What is already in the loop nest is fused by the outer tiling.
+        if (!isa<linalg::LinalgOp>(producer.getOwner()))
+          return std::nullopt;
+        return scf::SCFTileAndFuseOptions::ControlFnResult{};
+      });
+  rewriter.setInsertionPoint(op);
+  FailureOr<scf::SCFTileAndFuseResult> result =
+      scf::tileConsumerAndFuseProducersUsingSCF(
+          rewriter, cast<TilingInterface>(op.getOperation()), options);
+  if (failed(result))
+    return failure();
+  for (auto [from, to] : result->replacements)
+    rewriter.replaceAllUsesWith(from, to);
+  for (Operation *tiled : result->tiledAndFusedOps)
+    if (auto generic = dyn_cast<linalg::GenericOp>(tiled))
+      keepPackedTilesWhole(generic);
+  return cast<linalg::GenericOp>(result->tiledAndFusedOps.front());
+}
+
+static bool isTiled(ArrayRef<int64_t> sizes) {
+  return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
+}
+
+/// The order of all loops that begins with the tiled ones as given: the
+/// interchange that upstream's tiling expects.
+static SmallVector<int64_t> interchange(ArrayRef<int64_t> order,
+                                        unsigned loops) {
+  SmallVector<int64_t> all(order);
+  for (int64_t loop = 0; loop < loops; ++loop)
+    if (!llvm::is_contained(order, loop))
+      all.push_back(loop);
+  return all;
+}
+
+namespace {
+struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
+  using ApplyScheduleBase::ApplyScheduleBase;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    auto schedule = func->getAttrOfType<ScheduleAttr>(attr::kSchedule);
+    if (!schedule)
+      return;
+    linalg::GenericOp root;
+    for (auto op : func.getOps<linalg::GenericOp>())
+      root = op;
+    if (!root)
+      return;
+    IRRewriter rewriter(&getContext());
+    using LoopType = scf::SCFTilingOptions::LoopType;
+    if (isTiled(schedule.getDistribute()) &&
+        failed(tile(rewriter, root, schedule.getDistribute(), {},
+                    LoopType::ForallOp)))
+      return signalPassFailure();
+    if (isTiled(schedule.getTile()) &&
+        failed(tile(rewriter, root, schedule.getTile(),
+                    interchange(schedule.getOrder(), root.getNumLoops()),
+                    LoopType::ForOp)))
+      return signalPassFailure();
+    // A tile of an empty tensor is an empty tile: what is computed in passing
+    // takes a tile's memory and not a tensor's.
+    RewritePatternSet patterns(&getContext());
+    tensor::populateFoldTensorEmptyPatterns(patterns);
+    if (failed(applyPatternsGreedily(func, std::move(patterns))))
+      return signalPassFailure();
+  }
+
+  /// Replaces `root` by its tiled form.
+  LogicalResult tile(IRRewriter &rewriter, linalg::GenericOp &root,
+                     ArrayRef<int64_t> sizes, ArrayRef<int64_t> order,
+                     scf::SCFTilingOptions::LoopType loop) {
+    if (int64_t(sizes.size()) != root.getNumLoops())
+      return root.emitError("expected a schedule of ")
+             << root.getNumLoops() << " loops, got " << sizes.size();
+    FailureOr<linalg::GenericOp> tiled =
+        tileAndFuse(rewriter, root, sizes, order, loop);
+    if (failed(tiled))
+      return root.emitError("expected a kernel whose root can be tiled");
+    root = *tiled;
+    // What was fused has left its untiled form behind.
+    getOperation().walk<WalkOrder::PostOrder, ReverseIterator>(
+        [&](Operation *op) {
+          if (isOpTriviallyDead(op))
+            rewriter.eraseOp(op);
+        });
+    return success();
+  }
+};
+} // namespace

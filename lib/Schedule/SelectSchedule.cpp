@@ -1,0 +1,227 @@
+//===- SelectSchedule.cpp - Choose the tiles of a kernel ------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A contraction gets register tiles from the target's registers (or from the
+// layout that its operands already have) and parallel tiles that keep one block
+// of `a` in half of the second-level cache. Anything else is cut into chunks
+// of a fixed amount of work. Sizes that are not known count as kUnknownSize.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Schedule/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_SELECTSCHEDULE
+#include "lutra/Schedule/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// What a size that is known only at run time is taken for.
+static constexpr int64_t kUnknownSize = 64;
+/// Multiply-adds, or elements moved, that are worth waking another thread for.
+static constexpr int64_t kMinTaskWork = 1 << 15;
+/// Elements of a tile whose intermediate results lie on the stack.
+static constexpr int64_t kMaxStackTile = 1 << 12;
+
+static int64_t known(int64_t size) {
+  return ShapedType::isDynamic(size) ? kUnknownSize : size;
+}
+
+namespace {
+/// The operations of a kernel that a schedule is about: the root, whose loops
+/// are tiled, and the reduction that is fused into it, if any.
+struct Kernel {
+  linalg::GenericOp root;
+  linalg::GenericOp reduction;
+};
+} // namespace
+
+static std::optional<Kernel> readKernel(func::FuncOp func) {
+  Kernel kernel;
+  for (auto op : func.getOps<linalg::GenericOp>()) {
+    if (kernel.root)
+      kernel.reduction = kernel.root;
+    kernel.root = op;
+  }
+  if (!kernel.root)
+    return std::nullopt;
+  if (!kernel.reduction && kernel.root.getNumReductionLoops() > 0)
+    kernel.reduction = kernel.root;
+  return kernel;
+}
+
+/// The tile that the operand's layout was packed for along `loop`: c of
+/// `loop mod c`.
+static std::optional<int64_t> packedTile(linalg::GenericOp op,
+                                         OpOperand *operand, unsigned loop) {
+  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
+    auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!mod || mod.getKind() != AffineExprKind::Mod)
+      continue;
+    auto dim = dyn_cast<AffineDimExpr>(mod.getLHS());
+    auto tile = dyn_cast<AffineConstantExpr>(mod.getRHS());
+    if (dim && tile && dim.getPosition() == loop)
+      return tile.getValue();
+  }
+  return std::nullopt;
+}
+
+/// The root's loop that writes what loop `loop` of the reduction computes.
+static std::optional<unsigned> rootLoop(Kernel &kernel, unsigned loop) {
+  if (kernel.root == kernel.reduction)
+    return loop;
+  AffineMap written = kernel.reduction.getIndexingMapsArray().back();
+  return written.getResultPosition(
+      getAffineDimExpr(loop, written.getContext()));
+}
+
+/// Lanes of a vector of the widest element that the kernel computes with.
+static int64_t lanes(Kernel &kernel, TargetAttr target) {
+  unsigned bits = 8;
+  auto widen = [&](linalg::GenericOp op) {
+    op->walk([&](Operation *inner) {
+      for (Type type : inner->getResultTypes())
+        if (getElementTypeOrSelf(type).isIntOrFloat())
+          bits = std::max(bits,
+                          getElementTypeOrSelf(type).getIntOrFloatBitWidth());
+    });
+  };
+  widen(kernel.root);
+  if (kernel.reduction)
+    widen(kernel.reduction);
+  return std::max<int64_t>(1, target.getVectorBits() / bits);
+}
+
+/// Multiples of `unit` up to `limit` elements, at least one.
+static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
+  int64_t block = std::max<int64_t>(1, limit / unit) * unit;
+  if (!ShapedType::isDynamic(extent) && block >= extent)
+    return llvm::alignTo(extent, unit);
+  return block;
+}
+
+static ScheduleAttr contractionSchedule(Kernel &kernel,
+                                        const Contraction &contraction,
+                                        TargetAttr target) {
+  linalg::GenericOp op = kernel.reduction, root = kernel.root;
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t extentM = contraction.m ? ranges[*contraction.m] : 1;
+  int64_t extentN = ranges[contraction.n];
+  Type element = getElementTypeOrSelf(op.getResult(0));
+  RegisterTile tile = registerTile(target, element, extentM, extentN);
+  if (contraction.m)
+    tile.m = packedTile(op, contraction.a, *contraction.m).value_or(tile.m);
+  tile.n = packedTile(op, contraction.b, contraction.n).value_or(tile.n);
+
+  unsigned loops = root.getNumLoops();
+  SmallVector<int64_t> distribute(loops, 0), inner(loops, 0), order;
+  unsigned n = *rootLoop(kernel, contraction.n);
+  std::optional<unsigned> m =
+      contraction.m ? rootLoop(kernel, *contraction.m) : std::nullopt;
+
+  int64_t depth = 1, work = 1;
+  for (unsigned loop : contraction.reductions)
+    depth *= known(ranges[loop]);
+  for (int64_t range : ranges)
+    work *= known(range);
+  // The other loops run outermost, one at a time.
+  for (unsigned loop : contraction.batch)
+    if (std::optional<unsigned> position = rootLoop(kernel, loop)) {
+      distribute[*position] = inner[*position] = 1;
+      order.push_back(*position);
+    }
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  int64_t blockM =
+      m ? blockOf(
+              tile.m,
+              std::min(16 * tile.m, target.getL2() / 2 /
+                                        std::max<int64_t>(1, depth * bytes)),
+              extentM)
+        : 1;
+  int64_t blockN = blockOf(tile.n, 8 * tile.n, extentN);
+  if (m)
+    distribute[*m] = blockM;
+  distribute[n] = blockN;
+  inner[n] = tile.n;
+  order.push_back(n);
+  if (m) {
+    inner[*m] = tile.m;
+    order.push_back(*m);
+  }
+  if (work < kMinTaskWork)
+    distribute.assign(loops, 0);
+  return ScheduleAttr::get(root.getContext(), distribute, inner, order,
+                           lanes(kernel, target));
+}
+
+/// Chunks of rows: whole inner dimensions as long as they are small, and ones
+/// outside.
+static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
+  linalg::GenericOp root = kernel.root;
+  SmallVector<int64_t> ranges = root.getStaticLoopRanges();
+  SmallVector<utils::IteratorType> iterators = root.getIteratorTypesArray();
+  SmallVector<int64_t> distribute(ranges.size(), 0);
+  bool fused = kernel.reduction && kernel.reduction != root;
+  int64_t work = 1;
+  if (kernel.reduction)
+    for (auto [range, iterator] :
+         llvm::zip_equal(kernel.reduction.getStaticLoopRanges(),
+                         kernel.reduction.getIteratorTypesArray()))
+      if (iterator == utils::IteratorType::reduction)
+        work *= known(range);
+  int64_t goal = kMinTaskWork, elements = 1;
+  for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
+    if (iterators[loop] != utils::IteratorType::parallel)
+      continue;
+    int64_t limit = std::max<int64_t>(1, goal / work);
+    if (fused)
+      limit = std::min(limit, std::max<int64_t>(1, kMaxStackTile / elements));
+    bool fits = !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= limit;
+    if (!fits || (fused && ShapedType::isDynamic(ranges[loop])))
+      distribute[loop] = limit;
+    int64_t taken = fits ? ranges[loop] : limit;
+    work *= std::max<int64_t>(1, taken);
+    elements *= std::max<int64_t>(1, taken);
+  }
+  return ScheduleAttr::get(root.getContext(), distribute, {}, {},
+                           lanes(kernel, target));
+}
+
+namespace {
+struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
+  using SelectScheduleBase::SelectScheduleBase;
+
+  void runOnOperation() override {
+    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    if (!target) {
+      getOperation().emitError("expected the attribute '")
+          << attr::kTarget << "' on the module";
+      return signalPassFailure();
+    }
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      if (!func->hasAttr(attr::kKernel))
+        continue;
+      std::optional<Kernel> kernel = readKernel(func);
+      if (!kernel)
+        continue;
+      std::optional<Contraction> contraction;
+      if (kernel->reduction)
+        contraction = matchContraction(kernel->reduction);
+      func->setAttr(attr::kSchedule,
+                    contraction
+                        ? contractionSchedule(*kernel, *contraction, target)
+                        : chunkSchedule(*kernel, target));
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,136 @@
+//===- BufferizeKernels.cpp - Kernels on buffers --------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Upstream's one-shot bufferization, one kernel at a time: the tensors that a
+// kernel reads become buffers that must not be written, those that it updates
+// become the buffers that it writes. What remains to be allocated are tiles;
+// their sizes have constant bounds, and they lie on the stack.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/ValueBoundsOpInterface.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_BUFFERIZEKERNELS
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// The operation at whose start a task's stack memory is allocated: a forall,
+/// whose body becomes a function, or the kernel itself.
+static Block *stackFrame(Block *block) {
+  while (!isa<scf::ForallOp, func::FuncOp>(block->getParentOp()))
+    block = block->getParentOp()->getBlock();
+  return block;
+}
+
+/// A tile on the stack: as large as its sizes can become, viewed at the sizes
+/// that it has.
+static FailureOr<Value> allocateTile(OpBuilder &b, Location loc,
+                                     MemRefType type, ValueRange dynamicSizes,
+                                     unsigned alignment) {
+  SmallVector<int64_t> bounds(type.getShape());
+  SmallVector<OpFoldResult> sizes =
+      getAsIndexOpFoldResult(b.getContext(), type.getShape());
+  unsigned next = 0;
+  for (auto [bound, size] : llvm::zip_equal(bounds, sizes)) {
+    if (!ShapedType::isDynamic(bound))
+      continue;
+    Value dynamic = dynamicSizes[next++];
+    size = dynamic;
+    FailureOr<int64_t> constant =
+        ValueBoundsConstraintSet::computeConstantBound(
+            presburger::BoundType::UB, dynamic, /*stopCondition=*/nullptr,
+            /*closedUB=*/true);
+    if (failed(constant))
+      return emitError(loc, "expected a temporary of bounded size in a kernel, "
+                            "got ")
+             << type;
+    bound = *constant;
+  }
+  OpBuilder::InsertionGuard guard(b);
+  Value tile;
+  {
+    OpBuilder::InsertionGuard frame(b);
+    b.setInsertionPointToStart(stackFrame(b.getInsertionBlock()));
+    tile = memref::AllocaOp::create(
+        b, loc, MemRefType::get(bounds, type.getElementType()), ValueRange{},
+        b.getI64IntegerAttr(std::max(64u, alignment)));
+  }
+  if (dynamicSizes.empty())
+    return tile;
+  SmallVector<OpFoldResult> zeros(bounds.size(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> ones(bounds.size(), b.getIndexAttr(1));
+  Value view = memref::SubViewOp::create(b, loc, tile, zeros, sizes, ones);
+  if (view.getType() != type)
+    view = memref::CastOp::create(b, loc, type, view);
+  return view;
+}
+
+static MemRefType bufferType(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+/// Gives the kernel buffers for its tensors, and no results.
+static void convertSignature(func::FuncOp kernel) {
+  Block &entry = kernel.getBody().front();
+  OpBuilder b = OpBuilder::atBlockBegin(&entry);
+  unsigned firstOutput = kernel.getNumArguments() - kernel.getNumResults();
+  for (BlockArgument argument : entry.getArguments()) {
+    if (!isa<RankedTensorType>(argument.getType()))
+      continue;
+    Type tensorType = argument.getType();
+    argument.setType(bufferType(tensorType));
+    auto tensor = bufferization::ToTensorOp::create(
+        b, argument.getLoc(), tensorType, argument, /*restrict=*/true,
+        /*writable=*/argument.getArgNumber() >= firstOutput);
+    argument.replaceAllUsesExcept(tensor, tensor);
+  }
+  auto ret = cast<func::ReturnOp>(entry.getTerminator());
+  b.setInsertionPoint(ret);
+  for (auto [i, result] : llvm::enumerate(ret.getOperands())) {
+    auto store = bufferization::MaterializeInDestinationOp::create(
+        b, ret.getLoc(), Type(), result, entry.getArgument(firstOutput + i));
+    store.setRestrict(true);
+    store.setWritable(true);
+  }
+  ret->setOperands({});
+  kernel.setFunctionType(
+      b.getFunctionType(entry.getArgumentTypes(), TypeRange()));
+}
+
+static LogicalResult bufferize(func::FuncOp kernel) {
+  convertSignature(kernel);
+  bufferization::OneShotBufferizationOptions options;
+  options.allocationFn = allocateTile;
+  options.setFunctionBoundaryTypeConversion(
+      bufferization::LayoutMapOption::IdentityLayoutMap);
+  bufferization::BufferizationState state;
+  return bufferization::runOneShotBufferize(kernel, options, state);
+}
+
+namespace {
+struct BufferizeKernels : lutra::impl::BufferizeKernelsBase<BufferizeKernels> {
+  using BufferizeKernelsBase::BufferizeKernelsBase;
+
+  void runOnOperation() override {
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (func->hasAttr(attr::kKernel) && failed(bufferize(func)))
+        return signalPassFailure();
+  }
+};
+} // namespace

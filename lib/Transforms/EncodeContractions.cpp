@@ -1,0 +1,205 @@
+//===- EncodeContractions.cpp - Layouts that register tiles read ----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A register tile of m x n reads, for each step of the reductions, m values of
+// one operand and n of the other. Where these lie apart by a row, the tile
+// touches a cache line and a page each; packed, both are streams. The layout is
+// written into the indexing map, `n` becoming `n floordiv 32` and `n mod 32`,
+// so that no later pass needs to know of it, and tiling by 32 gives plain
+// slices.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TensorSizes.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_ENCODECONTRACTIONS
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// One operand to be packed: split dimension `dim` of the operand, which loop
+/// `loop` walks alone, into tiles, and move the tiles before dimension `outer`.
+struct Packing {
+  OpOperand *operand;
+  unsigned loop, dim, outer;
+  int64_t tile;
+};
+
+/// How to pack `operand` for tiles of `tile` along `loop`; nothing where the
+/// loop does not walk a dimension of the operand alone.
+static std::optional<Packing> findPacking(linalg::GenericOp op,
+                                          const Contraction &contraction,
+                                          OpOperand *operand, unsigned loop,
+                                          int64_t tile) {
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  std::optional<unsigned> dim, outer;
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    auto plain = dyn_cast<AffineDimExpr>(expr);
+    if (expr.isFunctionOfDim(loop)) {
+      if (!plain || dim)
+        return std::nullopt;
+      dim = i;
+    }
+    if (plain && !outer &&
+        llvm::is_contained(contraction.reductions, plain.getPosition()))
+      outer = i;
+  }
+  if (!dim)
+    return std::nullopt;
+  unsigned before = outer && *outer < *dim ? *outer : *dim;
+  return Packing{operand, loop, *dim, before, tile};
+}
+
+/// `shape` or the results of a map, with entry `dim` replaced by `tiles` moved
+/// to `outer` and `position` last.
+template <typename T>
+static SmallVector<T> repack(ArrayRef<T> list, const Packing &packing, T tiles,
+                             T position) {
+  SmallVector<T> packed(list);
+  packed.erase(packed.begin() + packing.dim);
+  packed.insert(packed.begin() + packing.outer, tiles);
+  packed.push_back(position);
+  return packed;
+}
+
+/// The weight with the packing added to its expression.
+static Value packWeight(OpBuilder &b, WeightOp weight, const Packing &packing) {
+  auto type = cast<RankedTensorType>(weight.getResult().getType());
+  auto step =
+      PackAttr::get(b.getContext(), packing.dim, packing.tile, packing.outer);
+  SmallVector<Attribute> steps(weight.getSteps().getValue());
+  steps.push_back(step);
+  FailureOr<RankedTensorType> packed =
+      applyStep(type, step, [&] { return weight.emitError(); });
+  auto clone = cast<WeightOp>(b.clone(*weight));
+  clone.setStepsAttr(b.getArrayAttr(steps));
+  clone.getResult().setType(*packed);
+  return clone.getResult();
+}
+
+/// A copy of `tensor` in the packed layout.
+static FailureOr<Value> packTensor(OpBuilder &b, Location loc, Value tensor,
+                                   const Packing &packing) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, tensor);
+  if (failed(sizes))
+    return failure();
+  AffineExpr d = b.getAffineSymbolExpr(0);
+  OpFoldResult tiles = affine::makeComposedFoldedAffineApply(
+      b, loc, AffineMap::get(0, 1, d.ceilDiv(packing.tile)),
+      {(*sizes)[packing.dim]});
+  Value empty = tensor::EmptyOp::create(
+      b, loc,
+      repack<OpFoldResult>(*sizes, packing, tiles,
+                           b.getIndexAttr(packing.tile)),
+      type.getElementType());
+  AffineMap read = b.getMultiDimIdentityMap(type.getRank());
+  AffineExpr e = b.getAffineDimExpr(packing.dim);
+  AffineMap written = AffineMap::get(
+      type.getRank(), 0,
+      repack<AffineExpr>(read.getResults(), packing, e.floorDiv(packing.tile),
+                         e % packing.tile),
+      b.getContext());
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, loc, empty.getType(), tensor, empty, {read, written}, loops,
+             [](OpBuilder &b, Location loc, ValueRange values) {
+               linalg::YieldOp::create(b, loc, values.front());
+             })
+      .getResult(0);
+}
+
+static LogicalResult pack(linalg::GenericOp op, const Packing &packing) {
+  OpBuilder b(op);
+  Value tensor = packing.operand->get();
+  Value packed;
+  if (auto weight = tensor.getDefiningOp<WeightOp>()) {
+    packed = packWeight(b, weight, packing);
+  } else {
+    FailureOr<Value> copy = packTensor(b, op.getLoc(), tensor, packing);
+    if (failed(copy))
+      return op.emitError("expected an operand of known sizes");
+    packed = *copy;
+  }
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  AffineMap &map = maps[packing.operand->getOperandNumber()];
+  AffineExpr loop = b.getAffineDimExpr(packing.loop);
+  map = AffineMap::get(map.getNumDims(), 0,
+                       repack<AffineExpr>(map.getResults(), packing,
+                                          loop.floorDiv(packing.tile),
+                                          loop % packing.tile),
+                       b.getContext());
+  packing.operand->set(packed);
+  op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
+  return success();
+}
+
+/// The static extent of a loop, or ShapedType::kDynamic.
+static int64_t extent(linalg::GenericOp op, unsigned loop) {
+  return op.getStaticLoopRanges()[loop];
+}
+
+/// A copy costs one pass over the operand; it pays where the tiles of the other
+/// operand's loop read it several times.
+static bool paysToPack(OpOperand *operand, int64_t readers, int64_t tile) {
+  if (operand->get().getDefiningOp<WeightOp>())
+    return true;
+  return ShapedType::isDynamic(readers) || readers >= 4 * tile;
+}
+
+namespace {
+struct EncodeContractions
+    : lutra::impl::EncodeContractionsBase<EncodeContractions> {
+  using EncodeContractionsBase::EncodeContractionsBase;
+
+  void runOnOperation() override {
+    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    if (!target) {
+      getOperation().emitError("expected the attribute '")
+          << attr::kTarget << "' on the module";
+      return signalPassFailure();
+    }
+    SmallVector<linalg::GenericOp> ops;
+    getOperation().walk([&](linalg::GenericOp op) { ops.push_back(op); });
+    for (linalg::GenericOp op : ops)
+      if (failed(encode(op, target)))
+        return signalPassFailure();
+  }
+
+  LogicalResult encode(linalg::GenericOp op, TargetAttr target) {
+    std::optional<Contraction> contraction = matchContraction(op);
+    if (!contraction || !contraction->m)
+      return success();
+    unsigned m = *contraction->m, n = contraction->n;
+    Type element = getElementTypeOrSelf(op.getResult(0));
+    RegisterTile tile =
+        registerTile(target, element, extent(op, m), extent(op, n));
+    // Both are found before the first is packed, which changes the maps.
+    std::optional<Packing> rows =
+        findPacking(op, *contraction, contraction->a, m, tile.m);
+    std::optional<Packing> columns =
+        findPacking(op, *contraction, contraction->b, n, tile.n);
+    if (rows && tile.m > 1 &&
+        paysToPack(contraction->a, extent(op, n), tile.n) &&
+        failed(pack(op, *rows)))
+      return failure();
+    if (columns && paysToPack(contraction->b, extent(op, m), tile.m) &&
+        failed(pack(op, *columns)))
+      return failure();
+    return success();
+  }
+};
+} // namespace

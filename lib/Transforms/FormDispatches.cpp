@@ -1,0 +1,210 @@
+//===- FormDispatches.cpp - Outline groups of operations as kernels -------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Each group has a root, its last operation, and what is fused into it: a
+// reduction or a contraction under the elementwise operation that alone reads
+// it, and chains of insertions. What costs nothing (slices, fills, splats,
+// scalars) is cloned into every kernel that reads it. Reshapes stay on the
+// host, where they are only another view of a buffer.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TensorSizes.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_FORMDISPATCHES
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// True for an operation that must run in a kernel.
+static bool isCompute(Operation *op) {
+  if (isa<linalg::FillOp>(op))
+    return false;
+  return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
+             tensor::FromElementsOp, tensor::GenerateOp>(op);
+}
+
+static bool isHostView(Operation *op) {
+  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(
+      op);
+}
+
+/// True where `producer`'s only reader `consumer` may compute on a tile of it
+/// as soon as the tile is done.
+static bool isFusable(Operation *producer, Operation *consumer) {
+  if (!producer->hasOneUse())
+    return false;
+  if (auto chain = dyn_cast<tensor::InsertSliceOp>(consumer))
+    return isa<tensor::InsertSliceOp>(producer) &&
+           chain.getDest().getDefiningOp() == producer;
+  auto first = dyn_cast<linalg::GenericOp>(producer);
+  auto second = dyn_cast<linalg::GenericOp>(consumer);
+  if (!first || !second || first.getNumReductionLoops() == 0 ||
+      second.getNumReductionLoops() != 0 || first.getNumDpsInits() != 1 ||
+      second.getNumDpsInits() != 1)
+    return false;
+  OpOperand &operand = *producer->getResult(0).getUses().begin();
+  AffineMap written = first.getIndexingMapsArray().back();
+  return second.isDpsInput(&operand) &&
+         second.getMatchingIndexingMap(&operand).isIdentity() &&
+         second.getIndexingMapsArray().back().isIdentity() &&
+         written.isProjectedPermutation();
+}
+
+/// Copies `value` through a kernel of its own.
+static Value copyOf(OpBuilder &b, Location loc, Value value) {
+  FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, value);
+  if (failed(sizes))
+    return nullptr;
+  auto type = cast<RankedTensorType>(value.getType());
+  Value empty = tensor::EmptyOp::create(b, loc, *sizes, type.getElementType());
+  if (empty.getType() != type)
+    empty = tensor::CastOp::create(b, loc, type, empty);
+  return linalg::CopyOp::create(b, loc, value, empty).getResult(0);
+}
+
+/// The tensor behind reshapes.
+static Value viewedTensor(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isHostView(op))
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
+/// Makes sure that every tensor that a reshape or the return reads is the
+/// result of a kernel, a weight or an input, and that each result of the
+/// function is the result of a kernel of its own.
+static LogicalResult materialize(func::FuncOp func) {
+  auto copyOperand = [](OpOperand &operand) -> LogicalResult {
+    Operation *user = operand.getOwner();
+    OpBuilder b(user);
+    Value copy = copyOf(b, operand.get().getLoc(), operand.get());
+    if (!copy)
+      return user->emitError("expected a tensor of known sizes");
+    operand.set(copy);
+    return success();
+  };
+  for (Operation &op : llvm::make_early_inc_range(func.getBody().front())) {
+    if (!isHostView(&op))
+      continue;
+    Operation *source = op.getOperand(0).getDefiningOp();
+    if (source && !isCompute(source) && !isHostView(source) &&
+        !isa<WeightOp>(source) && failed(copyOperand(op.getOpOperand(0))))
+      return failure();
+  }
+  llvm::DenseSet<Value> returned;
+  for (OpOperand &operand :
+       func.getBody().front().getTerminator()->getOpOperands()) {
+    Value base = viewedTensor(operand.get());
+    Operation *source = base.getDefiningOp();
+    if (source && isCompute(source) && returned.insert(base).second)
+      continue;
+    if (failed(copyOperand(operand)))
+      return failure();
+  }
+  return success();
+}
+
+/// What a kernel is called after, until a report finds better names.
+static StringRef kindOf(ArrayRef<Operation *> group) {
+  Operation *first = group.front();
+  if (auto op = dyn_cast<linalg::LinalgOp>(first)) {
+    if (matchContraction(op))
+      return "contract";
+    if (op.getNumReductionLoops() > 0)
+      return "reduce";
+    return isa<linalg::CopyOp>(first) ? "copy" : "map";
+  }
+  return isa<tensor::PadOp>(first)           ? "pad"
+         : isa<tensor::InsertSliceOp>(first) ? "concat"
+                                             : "make";
+}
+
+/// The model's nodes that a group came from: "conv1, relu1".
+static std::string nodesOf(ArrayRef<Operation *> group) {
+  llvm::SetVector<StringAttr> names;
+  for (Operation *op : group)
+    op->getLoc()->walk([&](Location loc) {
+      if (auto name = dyn_cast<NameLoc>(loc))
+        names.insert(name.getName());
+      return WalkResult::advance();
+    });
+  std::string text;
+  for (StringAttr name : names)
+    text += (text.empty() ? "" : ", ") + name.getValue().str();
+  return text;
+}
+
+/// Groups the operations of the host, in the order of their roots.
+static SmallVector<SmallVector<Operation *>> formGroups(func::FuncOp func) {
+  llvm::MapVector<Operation *, SmallVector<Operation *>> byRoot;
+  llvm::DenseMap<Operation *, Operation *> rootOf;
+  for (Operation &op : llvm::reverse(func.getBody().front())) {
+    if (!isCompute(&op))
+      continue;
+    Operation *root = &op;
+    if (op.hasOneUse()) {
+      Operation *user = *op.user_begin();
+      auto it = rootOf.find(user);
+      if (it != rootOf.end() && isFusable(&op, user))
+        root = it->second;
+    }
+    rootOf[&op] = root;
+    byRoot[root].push_back(&op);
+  }
+  SmallVector<SmallVector<Operation *>> groups;
+  for (auto &entry : llvm::reverse(byRoot))
+    groups.emplace_back(llvm::reverse(entry.second));
+  return groups;
+}
+
+namespace {
+struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
+  using FormDispatchesBase::FormDispatchesBase;
+
+  void runOnOperation() override {
+    SmallVector<func::FuncOp> hosts;
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (!func->hasAttr(attr::kKernel) && !func.isDeclaration())
+        hosts.push_back(func);
+    for (func::FuncOp host : hosts)
+      if (failed(outline(host)))
+        return signalPassFailure();
+  }
+
+  LogicalResult outline(func::FuncOp host) {
+    if (failed(materialize(host)))
+      return failure();
+    for (ArrayRef<Operation *> group : formGroups(host)) {
+      std::string name =
+          (kindOf(group) + "_" + llvm::Twine(numKernels++)).str();
+      if (failed(outlineKernel(group, name, nodesOf(group))))
+        return failure();
+    }
+    // Slices, fills and splats have been cloned into their kernels.
+    for (Operation &op :
+         llvm::make_early_inc_range(llvm::reverse(host.getBody().front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
+    return success();
+  }
+
+  int64_t numKernels = 0;
+};
+} // namespace

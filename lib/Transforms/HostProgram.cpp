@@ -1,0 +1,93 @@
+//===- HostProgram.cpp - Buffers of the host and their lives --------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "HostProgram.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+const HostBuffer *HostProgram::find(tensor::EmptyOp empty) const {
+  auto it = byEmpty.find(empty);
+  return it == byEmpty.end() ? nullptr : &buffers[it->second];
+}
+
+HostBuffer *HostProgram::behind(Value tensor) {
+  while (Operation *op = tensor.getDefiningOp()) {
+    if (auto dispatch = dyn_cast<DispatchOp>(op)) {
+      tensor = dispatch.getOutputs()[cast<OpResult>(tensor).getResultNumber()];
+    } else if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
+      auto it = byEmpty.find(empty);
+      return it == byEmpty.end() ? nullptr : &buffers[it->second];
+    } else if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
+                   tensor::CastOp>(op)) {
+      tensor = op->getOperand(0);
+    } else {
+      return nullptr;
+    }
+  }
+  return nullptr;
+}
+
+/// Numbers index values so that equal arithmetic has equal numbers.
+void HostProgram::numberValues() {
+  llvm::StringMap<unsigned> known;
+  for (Operation &op : host.getBody().front()) {
+    if (op.getNumResults() != 1 || !op.getResult(0).getType().isIndex())
+      continue;
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << op.getName() << op.getAttrDictionary();
+    for (Value operand : op.getOperands())
+      os << ' ' << numbers.lookup(operand);
+    numbers[op.getResult(0)] =
+        known.try_emplace(text, known.size() + 1).first->second;
+  }
+}
+
+/// Gives each output an empty tensor of its own: equal ones have been merged.
+void HostProgram::separateOutputs() {
+  llvm::DenseSet<Value> used;
+  for (auto dispatch : host.getOps<DispatchOp>())
+    for (OpOperand &output : dispatch.getOutputsMutable()) {
+      Operation *empty = output.get().getDefiningOp();
+      if (empty && !used.insert(output.get()).second)
+        output.set(OpBuilder(dispatch).clone(*empty)->getResult(0));
+    }
+}
+
+LogicalResult HostProgram::analyze() {
+  separateOutputs();
+  numberValues();
+  int64_t time = 0;
+  for (auto dispatch : host.getOps<DispatchOp>()) {
+    for (Value output : dispatch.getOutputs()) {
+      while (auto cast = output.getDefiningOp<tensor::CastOp>())
+        output = cast.getSource();
+      auto empty = output.getDefiningOp<tensor::EmptyOp>();
+      if (!empty)
+        return dispatch.emitError("expected each output to be an empty tensor");
+      byEmpty[empty] = buffers.size();
+      buffers.push_back({empty, time, time, std::nullopt});
+    }
+    for (Value input : dispatch.getInputs())
+      if (HostBuffer *buffer = behind(input))
+        buffer->last = time;
+    ++time;
+  }
+  Operation *ret = host.getBody().front().getTerminator();
+  for (auto [i, result] : llvm::enumerate(ret->getOperands())) {
+    HostBuffer *buffer = behind(result);
+    if (!buffer || buffer->output)
+      return ret->emitError("expected result ")
+             << i << " to be the output of a dispatch of its own";
+    buffer->output = i;
+  }
+  return success();
+}

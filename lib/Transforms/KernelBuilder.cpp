@@ -1,0 +1,275 @@
+//===- KernelBuilder.cpp - Outlining of one kernel ------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A kernel is a function in destination-passing style: index values, tensors
+// that it reads, tensors that it updates. The root's destination becomes the
+// tensor that is passed in, so that bufferization writes there and copies
+// nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TensorSizes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// True for an operation that a kernel repeats for itself rather than being
+/// given its result: views of tensors, uniform tensors and scalars.
+static bool isCloned(Operation *op) {
+  if (isa<tensor::EmptyOp, tensor::ExtractSliceOp, linalg::FillOp>(op))
+    return true;
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+    return !dense || dense.isSplat();
+  }
+  return isMemoryEffectFree(op) && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getResultTypes(),
+                      [](Type type) { return type.isIntOrFloat(); });
+}
+
+/// The values from outside that `op` or its body reads.
+static SmallVector<Value> valuesRead(Operation *op) {
+  llvm::SetVector<Value> values;
+  values.insert(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), values);
+  return values.takeVector();
+}
+
+namespace {
+class KernelBuilder {
+public:
+  KernelBuilder(ArrayRef<Operation *> group)
+      : group(group), root(group.back()), b(root->getContext()) {
+    for (Operation *op : group)
+      members.insert(op);
+  }
+
+  LogicalResult build(StringRef name, StringRef nodes);
+
+private:
+  void collect(Value value);
+  SmallVector<Value> valuesReadByRoot();
+  FailureOr<SmallVector<Value>> emptyResults();
+  Value use(Value value);
+  Value destination(Value init, Value argument);
+  SmallVector<Value> cloneRoot(ValueRange arguments);
+  Operation *cloneWithOperands(Operation *op);
+
+  ArrayRef<Operation *> group;
+  Operation *root;
+  OpBuilder b;
+  llvm::DenseSet<Operation *> members;
+  llvm::SetVector<Value> indices, inputs;
+  llvm::DenseSet<Value> seen;
+  IRMapping map;
+};
+} // namespace
+
+/// Finds the operands of the kernel that `value` comes from.
+void KernelBuilder::collect(Value value) {
+  if (!seen.insert(value).second)
+    return;
+  Operation *op = value.getDefiningOp();
+  if (op && members.contains(op))
+    return;
+  if (op && isCloned(op)) {
+    for (Value operand : valuesRead(op))
+      collect(operand);
+    return;
+  }
+  if (value.getType().isIndex())
+    indices.insert(value);
+  else
+    inputs.insert(value);
+}
+
+/// The values that the root reads once its destinations are the kernel's
+/// outputs.
+SmallVector<Value> KernelBuilder::valuesReadByRoot() {
+  SmallVector<Value> values;
+  auto op = dyn_cast<DestinationStyleOpInterface>(root);
+  if (!op)
+    return valuesRead(root);
+  for (OpOperand *input : op.getDpsInputOperands())
+    values.push_back(input->get());
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(root->getRegions(), captured);
+  llvm::append_range(values, captured);
+  for (Value init : op.getDpsInits()) {
+    if (auto fill = init.getDefiningOp<linalg::FillOp>())
+      values.push_back(fill.value());
+    else if (!init.getDefiningOp<tensor::EmptyOp>())
+      values.push_back(init);
+  }
+  return values;
+}
+
+/// Uninitialized tensors on the host for the root's results.
+FailureOr<SmallVector<Value>> KernelBuilder::emptyResults() {
+  OpBuilder host(root);
+  SmallVector<Value> outputs;
+  for (Value result : root->getResults()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(host, result);
+    if (failed(sizes))
+      return root->emitError("expected a tensor of known sizes");
+    SmallVector<Value> dynamic;
+    for (auto [i, size] : llvm::enumerate(*sizes))
+      if (type.isDynamicDim(i))
+        dynamic.push_back(
+            getValueOrCreateConstantIndexOp(host, root->getLoc(), size));
+    outputs.push_back(
+        tensor::EmptyOp::create(host, root->getLoc(), type, dynamic));
+  }
+  return outputs;
+}
+
+Operation *KernelBuilder::cloneWithOperands(Operation *op) {
+  for (Value value : valuesRead(op))
+    use(value);
+  return b.clone(*op, map);
+}
+
+/// The kernel's counterpart of a value of the host.
+Value KernelBuilder::use(Value value) {
+  if (Value mapped = map.lookupOrNull(value))
+    return mapped;
+  cloneWithOperands(value.getDefiningOp());
+  return map.lookup(value);
+}
+
+/// `argument` holding what the host gave the root as its destination.
+Value KernelBuilder::destination(Value init, Value argument) {
+  Operation *op = init.getDefiningOp();
+  Location loc = root->getLoc();
+  while (isa_and_nonnull<tensor::CastOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  if (isa_and_nonnull<tensor::EmptyOp>(op))
+    return argument;
+  if (auto fill = dyn_cast_or_null<linalg::FillOp>(op))
+    return linalg::FillOp::create(b, loc, use(fill.value()), argument)
+        .getResult(0);
+  return linalg::CopyOp::create(b, loc, use(init), argument).getResult(0);
+}
+
+SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
+  Location loc = root->getLoc();
+  if (auto pad = dyn_cast<tensor::PadOp>(root)) {
+    Value value = use(pad.getConstantPaddingValue());
+    Value filled =
+        linalg::FillOp::create(b, loc, value, arguments[0]).getResult(0);
+    Value source = use(pad.getSource());
+    SmallVector<OpFoldResult> low;
+    for (OpFoldResult size : pad.getMixedLowPad())
+      low.push_back(isa<Value>(size) ? OpFoldResult(use(cast<Value>(size)))
+                                     : size);
+    SmallVector<OpFoldResult> strides(low.size(), b.getIndexAttr(1));
+    return {tensor::InsertSliceOp::create(b, loc, source, filled, low,
+                                          tensor::getMixedSizes(b, loc, source),
+                                          strides)};
+  }
+  if (auto elements = dyn_cast<tensor::FromElementsOp>(root)) {
+    Value tensor = arguments[0];
+    ArrayRef<int64_t> shape = elements.getType().getShape();
+    SmallVector<int64_t> position(shape.size(), 0);
+    for (Value element : elements.getElements()) {
+      SmallVector<Value> indices;
+      for (int64_t index : position)
+        indices.push_back(arith::ConstantIndexOp::create(b, loc, index));
+      tensor = tensor::InsertOp::create(b, loc, use(element), tensor, indices);
+      for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
+        if (++position[dim] < shape[dim])
+          break;
+        position[dim] = 0;
+      }
+    }
+    return {tensor};
+  }
+  if (auto op = dyn_cast<DestinationStyleOpInterface>(root)) {
+    SmallVector<Value> inits;
+    for (auto [init, argument] : llvm::zip_equal(op.getDpsInits(), arguments))
+      inits.push_back(destination(init, argument));
+    // Nothing else is cloned after the root, so that its inits may take the
+    // place of what else they stand for.
+    for (auto [init, destination] : llvm::zip_equal(op.getDpsInits(), inits))
+      map.map(init, destination);
+    Operation *clone = cloneWithOperands(root);
+    cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
+    return clone->getResults();
+  }
+  return cloneWithOperands(root)->getResults();
+}
+
+LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
+  FailureOr<SmallVector<Value>> outputs = emptyResults();
+  if (failed(outputs))
+    return failure();
+  for (Operation *op : group)
+    for (Value value : op == root ? valuesReadByRoot() : valuesRead(op))
+      collect(value);
+  for (Value input : inputs)
+    if (!isa<RankedTensorType>(input.getType()))
+      return root->emitError("expected a tensor or an index as the operand of "
+                             "a kernel, got ")
+             << input.getType();
+
+  SmallVector<Value> operands = llvm::to_vector(indices);
+  llvm::append_range(operands, inputs);
+  llvm::append_range(operands, *outputs);
+  auto module = root->getParentOfType<ModuleOp>();
+  b.setInsertionPointToEnd(module.getBody());
+  auto kernel =
+      func::FuncOp::create(b, root->getLoc(), name,
+                           b.getFunctionType(TypeRange(ValueRange(operands)),
+                                             TypeRange(ValueRange(*outputs))));
+  kernel.setPrivate();
+  kernel->setAttr(attr::kKernel, b.getUnitAttr());
+
+  Block *entry = kernel.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  map.map(operands, entry->getArguments());
+  // The outputs' own tensors are arguments only in their place as destination.
+  auto arguments = entry->getArguments().take_back(outputs->size());
+  // A chain of insertions starts from the destination.
+  if (isa<tensor::InsertSliceOp>(root)) {
+    Value base = cast<tensor::InsertSliceOp>(group.front()).getDest();
+    map.map(base, destination(base, arguments[0]));
+  }
+  for (Operation *op : group.drop_back())
+    cloneWithOperands(op);
+  SmallVector<Value> results =
+      isa<tensor::InsertSliceOp>(root)
+          ? SmallVector<Value>(cloneWithOperands(root)->getResults())
+          : cloneRoot(arguments);
+  func::ReturnOp::create(b, root->getLoc(), results);
+
+  OpBuilder host(root);
+  auto dispatch = DispatchOp::create(
+      host, root->getLoc(), TypeRange(ValueRange(*outputs)), name,
+      indices.getArrayRef(), inputs.getArrayRef(), *outputs);
+  dispatch->setAttr("nodes", host.getStringAttr(nodes));
+  root->replaceAllUsesWith(dispatch.getResults());
+  for (Operation *op : llvm::reverse(group))
+    op->erase();
+  return success();
+}
+
+LogicalResult lutra::outlineKernel(ArrayRef<Operation *> group, StringRef name,
+                                   StringRef nodes) {
+  return KernelBuilder(group).build(name, nodes);
+}

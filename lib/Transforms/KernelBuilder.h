@@ -1,0 +1,25 @@
+//===- KernelBuilder.h - Outlining of one kernel ----------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_TRANSFORMS_KERNELBUILDER_H
+#define LUTRA_LIB_TRANSFORMS_KERNELBUILDER_H
+
+#include "mlir/IR/Operation.h"
+#include "mlir/Support/LLVM.h"
+
+namespace mlir::lutra {
+
+/// Moves `group`, operations of one block in order whose last is the only one
+/// with readers outside, into a new function `name` and puts a lutra.dispatch
+/// of it in the place of the last. Emits an error where the group depends on
+/// something that a kernel cannot be given.
+LogicalResult outlineKernel(ArrayRef<Operation *> group, StringRef name,
+                            StringRef nodes);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_TRANSFORMS_KERNELBUILDER_H

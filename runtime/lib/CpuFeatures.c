@@ -1,0 +1,150 @@
+//===- CpuFeatures.c - Does this CPU run the artifact's code --------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Internal.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+typedef enum { Unknown, Missing, Present } Support;
+
+// Names are LLVM's. A feature that is not listed here counts as unknown and
+// refuses the artifact: running it could end in an illegal instruction.
+static Support supports(const char *name) {
+  static const char *const baseline[] = {
+      "64bit", "x87", "cx8", "fxsr", "mmx", "cmov", "sse", "sse2",
+  };
+  for (size_t i = 0; i < sizeof(baseline) / sizeof(*baseline); ++i)
+    if (!strcmp(name, baseline[i]))
+      return Present;
+// __builtin_cpu_supports takes only literals.
+#define FEATURE(literal)                                                       \
+  if (!strcmp(name, literal))                                                  \
+    return __builtin_cpu_supports(literal) ? Present : Missing;
+  FEATURE("sse3")
+  FEATURE("ssse3")
+  FEATURE("sse4.1")
+  FEATURE("sse4.2")
+  FEATURE("sse4a")
+  FEATURE("popcnt")
+  FEATURE("lzcnt")
+  FEATURE("bmi")
+  FEATURE("bmi2")
+  FEATURE("adx")
+  FEATURE("movbe")
+  FEATURE("f16c")
+  FEATURE("fma")
+  FEATURE("avx")
+  FEATURE("avx2")
+  FEATURE("aes")
+  FEATURE("vaes")
+  FEATURE("pclmul")
+  FEATURE("vpclmulqdq")
+  FEATURE("gfni")
+  FEATURE("sha")
+  FEATURE("rdrnd")
+  FEATURE("rdseed")
+  FEATURE("prfchw")
+  FEATURE("clflushopt")
+  FEATURE("clwb")
+  FEATURE("fsgsbase")
+  FEATURE("xsave")
+  FEATURE("xsavec")
+  FEATURE("xsaveopt")
+  FEATURE("xsaves")
+  FEATURE("avx512f")
+  FEATURE("avx512cd")
+  FEATURE("avx512bw")
+  FEATURE("avx512dq")
+  FEATURE("avx512vl")
+  FEATURE("avx512ifma")
+  FEATURE("avx512vbmi")
+  FEATURE("avx512vbmi2")
+  FEATURE("avx512vnni")
+  FEATURE("avx512bitalg")
+  FEATURE("avx512vpopcntdq")
+  FEATURE("avx512bf16")
+  FEATURE("avx512vp2intersect")
+#ifdef __clang__ // GCC 12 does not know these names.
+  FEATURE("cx16")
+  FEATURE("sahf")
+  FEATURE("avx512fp16")
+  FEATURE("avxvnni")
+  FEATURE("avxvnniint8")
+  FEATURE("avxvnniint16")
+  FEATURE("avxifma")
+  FEATURE("avxneconvert")
+  FEATURE("amx-tile")
+  FEATURE("amx-int8")
+  FEATURE("amx-bf16")
+  FEATURE("amx-fp16")
+#endif
+#undef FEATURE
+  return Unknown;
+}
+
+// Writes the CPU's brand string, 48 bytes by definition, trimmed.
+static void cpuName(char name[64]) {
+  unsigned words[12] = {0};
+  strcpy(name, "unknown");
+  if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
+    return;
+  for (unsigned i = 0; i < 3; ++i)
+    __get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1],
+                &words[4 * i + 2], &words[4 * i + 3]);
+  char brand[sizeof(words) + 1] = {0};
+  memcpy(brand, words, sizeof(words));
+  size_t first = strspn(brand, " ");
+  size_t end = strlen(brand);
+  while (end > first && brand[end - 1] == ' ')
+    brand[--end] = '\0';
+  if (end > first)
+    strcpy(name, brand + first);
+}
+
+lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
+  __builtin_cpu_init();
+  lutraText missing = {0};
+  while (*features) {
+    size_t length = strcspn(features, ",");
+    char name[64];
+    if (length >= sizeof(name))
+      return lutraError(LUTRA_INVALID_ARTIFACT,
+                        "%s: expected CPU feature names below %zu bytes",
+                        origin, sizeof(name));
+    memcpy(name, features, length);
+    name[length] = '\0';
+    Support support = length ? supports(name) : Present;
+    if (support == Unknown)
+      return lutraError(LUTRA_UNSUPPORTED,
+                        "%s: needs the CPU feature '%s', which this runtime "
+                        "does not know",
+                        origin, name);
+    if (support == Missing)
+      lutraAppend(&missing, "%s%s", missing.length ? ", " : "", name);
+    features += length;
+    features += *features == ',';
+  }
+  if (!missing.length)
+    return NULL;
+  char cpu[64];
+  cpuName(cpu);
+  return lutraError(LUTRA_UNSUPPORTED,
+                    "%s: this CPU (%s) lacks %s; compile the model with "
+                    "--mcpu=native on this machine or with an older --mcpu",
+                    origin, cpu, missing.text);
+}
+
+#else
+
+lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
+  return NULL;
+}
+
+#endif

@@ -1,0 +1,257 @@
+//===- Pool.c - Persistent threads that run parallel loops ----------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One loop at a time has the pool. Its owner publishes it by opening `state`;
+// helpers that are awake join it and claim chunks next to the owner, who closes
+// the loop when no chunk is left and waits only for those who joined. A helper
+// that the system schedules too late misses the loop and delays nobody.
+//
+// `state` is (loop number << 16) | open << 15 | helpers inside. The fields of
+// the loop are written only while it is closed with nobody inside.
+//
+//===----------------------------------------------------------------------===//
+
+#define _GNU_SOURCE
+#include "Internal.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MaxWorkers = 1024, ChunksPerWorker = 4 };
+
+static const uint64_t insideMask = 0x7fff;
+static const uint64_t openBit = 0x8000;
+static const uint64_t loopStep = 0x10000;
+
+typedef struct {
+  lutra_pool *pool;
+  pthread_t thread;
+  int64_t worker;
+} Helper;
+
+struct lutra_pool {
+  lutra_executor executor; // First: parallel_for casts it to the pool.
+  Helper *helpers;
+  int64_t helperCount;
+  unsigned spins;
+  atomic_bool owned;
+  atomic_bool stopping;
+
+  _Atomic uint64_t state;
+  lutra_task_fn fn;
+  void *task;
+  int64_t count;
+  int64_t chunk;
+  int64_t chunkCount;
+  // Alone on its cache line: every claim writes it.
+  _Alignas(64) _Atomic int64_t nextChunk;
+
+  _Alignas(64) pthread_mutex_t mutex;
+  pthread_cond_t opened; // Helpers sleep here.
+  pthread_cond_t left;   // The owner sleeps here.
+  atomic_int sleepers;
+  atomic_bool ownerSleeps;
+};
+
+static void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void runChunks(lutra_pool *pool, int64_t worker) {
+  for (;;) {
+    int64_t index =
+        atomic_fetch_add_explicit(&pool->nextChunk, 1, memory_order_relaxed);
+    if (index >= pool->chunkCount)
+      return;
+    int64_t begin = index * pool->chunk;
+    int64_t rest = pool->count - begin;
+    pool->fn(pool->task, begin,
+             begin + (rest < pool->chunk ? rest : pool->chunk), worker);
+  }
+}
+
+// Is there an open loop other than the one that this helper has seen?
+static bool isNew(uint64_t state, uint64_t seen) {
+  return (state & openBit) && state / loopStep != seen;
+}
+
+// Waits for a loop; returns the state in which it was seen open, or 0 when the
+// pool stops.
+static uint64_t awaitLoop(lutra_pool *pool, uint64_t seen) {
+  uint64_t state;
+  for (unsigned i = 0; i < pool->spins; ++i) {
+    if (isNew(state = atomic_load(&pool->state), seen))
+      return state;
+    if (atomic_load_explicit(&pool->stopping, memory_order_relaxed))
+      return 0;
+    relax();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_fetch_add(&pool->sleepers, 1);
+  while (!isNew(state = atomic_load(&pool->state), seen) &&
+         !atomic_load(&pool->stopping))
+    pthread_cond_wait(&pool->opened, &pool->mutex);
+  atomic_fetch_sub(&pool->sleepers, 1);
+  pthread_mutex_unlock(&pool->mutex);
+  return isNew(state, seen) ? state : 0;
+}
+
+static void leave(lutra_pool *pool) {
+  uint64_t before = atomic_fetch_sub(&pool->state, 1);
+  bool last = (before & insideMask) == 1 && !(before & openBit);
+  if (!last || !atomic_load(&pool->ownerSleeps))
+    return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->left);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *help(void *argument) {
+  Helper *self = argument;
+  lutra_pool *pool = self->pool;
+  uint64_t seen = 0, state;
+  while ((state = awaitLoop(pool, seen))) {
+    // Joins the loop unless it closes meanwhile.
+    while (isNew(state, seen) &&
+           !atomic_compare_exchange_weak(&pool->state, &state, state + 1))
+      ;
+    if (!isNew(state, seen))
+      continue;
+    seen = state / loopStep;
+    runChunks(pool, self->worker);
+    leave(pool);
+  }
+  return NULL;
+}
+
+static void openLoop(lutra_pool *pool) {
+  uint64_t state = atomic_load(&pool->state);
+  atomic_store(&pool->state, (state & ~(openBit | insideMask)) + loopStep + openBit);
+  if (!atomic_load(&pool->sleepers))
+    return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->opened);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void closeLoop(lutra_pool *pool) {
+  atomic_fetch_and(&pool->state, ~openBit);
+  for (unsigned i = 0; i < pool->spins; ++i) {
+    if (!(atomic_load(&pool->state) & insideMask))
+      return;
+    relax();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->ownerSleeps, true);
+  while (atomic_load(&pool->state) & insideMask)
+    pthread_cond_wait(&pool->left, &pool->mutex);
+  atomic_store(&pool->ownerSleeps, false);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void parallelFor(lutra_executor *self, int64_t count, lutra_task_fn fn,
+                        void *task) {
+  lutra_pool *pool = (lutra_pool *)self;
+  if (count <= 0)
+    return;
+  // A loop inside a task, or from another thread, must not wait for this one:
+  // the first would wait for itself.
+  if (count == 1 || pool->helperCount == 0 ||
+      atomic_exchange(&pool->owned, true)) {
+    fn(task, 0, count, 0);
+    return;
+  }
+  int64_t pieces = pool->executor.workers * ChunksPerWorker;
+  pool->fn = fn;
+  pool->task = task;
+  pool->count = count;
+  pool->chunk = count <= pieces ? 1 : count / pieces + (count % pieces != 0);
+  pool->chunkCount = count / pool->chunk + (count % pool->chunk != 0);
+  atomic_store_explicit(&pool->nextChunk, 0, memory_order_relaxed);
+  openLoop(pool);
+  runChunks(pool, 0);
+  closeLoop(pool);
+  atomic_store(&pool->owned, false);
+}
+
+int64_t lutra_usable_cpus(void) {
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+    return CPU_COUNT(&cpus);
+  // More CPUs than a cpu_set_t holds.
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online < 1 ? 1 : online;
+}
+
+lutra_executor *lutra_pool_executor(lutra_pool *pool) {
+  return &pool->executor;
+}
+
+void lutra_pool_destroy(lutra_pool *pool) {
+  if (!pool)
+    return;
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->stopping, true);
+  pthread_cond_broadcast(&pool->opened);
+  pthread_mutex_unlock(&pool->mutex);
+  for (int64_t i = 0; i < pool->helperCount; ++i)
+    pthread_join(pool->helpers[i].thread, NULL);
+  pthread_cond_destroy(&pool->left);
+  pthread_cond_destroy(&pool->opened);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool->helpers);
+  free(pool);
+}
+
+lutra_status *lutra_pool_create(int64_t workers, lutra_pool **result) {
+  if (workers < 0 || workers > MaxWorkers)
+    return lutraError(LUTRA_INVALID_ARGUMENT,
+                      "pool: expected 0 to %d workers, got %" PRId64,
+                      MaxWorkers, workers);
+  if (workers == 0) {
+    workers = lutra_usable_cpus();
+    workers = workers < MaxWorkers ? workers : MaxWorkers;
+  }
+  lutra_pool *pool = aligned_alloc(_Alignof(lutra_pool), sizeof(*pool));
+  Helper *helpers = calloc((size_t)workers, sizeof(*helpers));
+  if (!pool || !helpers) {
+    free(pool);
+    free(helpers);
+    return lutraError(LUTRA_OUT_OF_RESOURCES, "out of memory");
+  }
+  memset(pool, 0, sizeof(*pool));
+  pool->executor = (lutra_executor){parallelFor, workers};
+  pool->helpers = helpers;
+  // About 50 us; with more workers than CPUs, whoever spins is in the way.
+  pool->spins = workers <= lutra_usable_cpus() ? 2000 : 0;
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->opened, NULL);
+  pthread_cond_init(&pool->left, NULL);
+  for (int64_t i = 0; i < workers - 1; ++i) {
+    helpers[i] = (Helper){.pool = pool, .worker = i + 1};
+    int error = pthread_create(&helpers[i].thread, NULL, help, &helpers[i]);
+    if (error) {
+      lutra_pool_destroy(pool);
+      return lutraError(LUTRA_OUT_OF_RESOURCES,
+                        "pool: cannot start thread %" PRId64 " of %" PRId64
+                        ": %s",
+                        i + 1, workers - 1, strerror(error));
+    }
+    ++pool->helperCount;
+  }
+  *result = pool;
+  return NULL;
+}

@@ -1,0 +1,62 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What all Python tests share: the built tools and the test models.
+
+LUTRA_BUILD names another build than build/release. Models are made by the
+scripts in test/Models into build/models, and made again when a script changes.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("LUTRA_BUILD", ROOT / "build" / "release"))
+MODELS = ROOT / "build" / "models"
+
+PHASES = ["import", "tensor", "quantize", "cascade", "encode", "form", "tile",
+          "kernel", "plan", "target", "object"]  # fmt: skip
+
+
+def run_tool(tool, *arguments, expect=0):
+    """Runs a built tool; checks its exit code unless `expect` is None."""
+    command = [str(BUILD / "bin" / tool), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if expect is not None:
+        assert done.returncode == expect, f"{command}: {done.stderr}"
+    return done
+
+
+def lutra_compile(*arguments, expect=0):
+    return run_tool("lutra-compile", *arguments, expect=expect)
+
+
+def generate(script, output, *arguments):
+    """Runs a script of test/Models, unless its output is newer than it is."""
+    script, output = ROOT / "test" / "Models" / script, MODELS / output
+    if not output.exists() or output.stat().st_mtime < script.stat().st_mtime:
+        subprocess.run([sys.executable, script, *arguments], check=True)
+    return output
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The sample's files: .onnx and .npz."""
+    path = generate("digits/make_digits.py", "digits.onnx", MODELS)
+    return path, np.load(path.with_suffix(".npz"))
+
+
+@pytest.fixture(scope="session")
+def cnn():
+    path = generate("cnn.py", "cnn.onnx", MODELS)
+    return path, np.load(path.with_suffix(".npz"))
+
+
+@pytest.fixture(scope="session")
+def mlp():
+    """A perceptron of 537 MB of weights, all inside the file."""
+    return generate("mlp.py", "mlp.onnx", MODELS / "mlp.onnx")

@@ -1,0 +1,65 @@
+//===- Compare.cpp - Outputs against expected arrays ----------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compare.h"
+#include "Print.h"
+
+#include <cmath>
+#include <cstdio>
+
+using namespace lutra::run;
+
+// How far off an element is; infinite where no tolerance could excuse it.
+static Number errorOf(Number expected, Number got) {
+  if (expected == got || (std::isnan(expected) && std::isnan(got)))
+    return 0;
+  Number error = std::fabs(got - expected);
+  return std::isnan(error) || std::isinf(expected) ? INFINITY : error;
+}
+
+static std::string describe(const Array &expected, const Array &got,
+                            int64_t index, Number error) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.3Lg", error);
+  return "at " + formatShape(unravel(index, got.shape())) + ": expected " +
+         formatElement(expected, index) + ", got " + formatElement(got, index) +
+         " (error " + text + ")";
+}
+
+Comparison lutra::run::compare(const Array &expected, const Array &got,
+                               double rtol, double atol) {
+  if (expected.dtype() != got.dtype())
+    return {false, std::string("expected dtype ") +
+                       lutra_dtype_name(expected.dtype()) + ", got " +
+                       lutra_dtype_name(got.dtype())};
+  if (expected.shape() != got.shape())
+    return {false, "expected shape " + formatShape(expected.shape()) +
+                       ", got " + formatShape(got.shape())};
+  int64_t worst = -1, wrong = 0;
+  Number worstExcess = -INFINITY, largest = 0;
+  for (int64_t i = 0; i < got.count(); ++i) {
+    Number want = expected.get(i), error = errorOf(want, got.get(i));
+    Number allowed = error == 0 ? 0 : atol + rtol * std::fabs(want);
+    Number excess = std::isinf(error) ? error : error - allowed;
+    wrong += excess > 0;
+    largest = std::fmax(largest, error);
+    if (excess > worstExcess) {
+      worstExcess = excess;
+      worst = i;
+    }
+  }
+  char text[128];
+  if (!wrong) {
+    std::snprintf(text, sizeof(text), "matches, largest error %.3Lg", largest);
+    return {true, text};
+  }
+  std::snprintf(text, sizeof(text), "%lld of %lld elements differ, worst ",
+                static_cast<long long>(wrong),
+                static_cast<long long>(got.count()));
+  return {false, text + describe(expected, got, worst,
+                                 errorOf(expected.get(worst), got.get(worst)))};
+}

@@ -1,0 +1,54 @@
+//===- Session.h - A loaded model with its inputs and outputs ---*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_TOOLS_LUTRA_RUN_SESSION_H
+#define LUTRA_TOOLS_LUTRA_RUN_SESSION_H
+
+#include "Array.h"
+#include "Options.h"
+
+namespace lutra::run {
+
+struct Destroy {
+  void operator()(lutra_model *model) const { lutra_model_destroy(model); }
+  void operator()(lutra_pool *pool) const { lutra_pool_destroy(pool); }
+  void operator()(lutra_context *c) const { lutra_context_destroy(c); }
+};
+
+using Model = std::unique_ptr<lutra_model, Destroy>;
+
+/// Throws Failure.
+Model loadModel(const Options &options);
+
+/// Everything that runs need, made once. `model` must outlive it.
+class Session {
+public:
+  /// Makes the inputs and allocates the outputs. Throws Failure.
+  Session(const lutra_model *model, const Options &options);
+
+  /// Throws Failure.
+  void run();
+
+  const lutra_model_desc &info() const { return *lutra_model_info(model); }
+  const std::vector<Array> &outputs() const { return results; }
+  /// The output of this name. Throws Failure(Invalid).
+  const Array &output(const std::string &name) const;
+  lutra_context *context() { return owned.get(); }
+  int64_t threads() const { return workers; }
+
+private:
+  const lutra_model *model;
+  std::vector<Array> arguments, results;
+  std::vector<lutra_tensor> argumentViews, resultViews;
+  int64_t workers = 1;
+  std::unique_ptr<lutra_pool, Destroy> pool;
+  std::unique_ptr<lutra_context, Destroy> owned;
+};
+
+} // namespace lutra::run
+
+#endif // LUTRA_TOOLS_LUTRA_RUN_SESSION_H
