@@ -81,8 +81,8 @@ def Lutra_DispatchOp : Lutra_Op<"dispatch", [AttrSizedOperandSegments,
     After bufferization the operands are buffers and there are no results.
 
     ```mlir
-    %y = lutra.dispatch @matmul[%n](%a, %b) outs(%e) {nodes = "fc1"}
-        : (tensor<?x8xf32>, tensor<8x8xf32>) outs(tensor<?x8xf32>) -> (tensor<?x8xf32>)
+    %y = lutra.dispatch @matmul[%n](%a, %b) outs(%e : tensor<?x8xf32>) {nodes = "fc1"}
+        : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Index>:$indices,
@@ -90,8 +90,8 @@ def Lutra_DispatchOp : Lutra_Op<"dispatch", [AttrSizedOperandSegments,
                        Variadic<AnyRankedOrMemRef>:$outputs);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
-    $kernel `[` $indices `]` `(` $inputs `)` `outs` `(` $outputs `)` attr-dict
-    `:` `(` type($inputs) `)` `outs` `(` type($outputs) `)` `->` `(` type($results) `)`
+    $kernel `[` $indices `]` `(` $inputs `)` `outs` `(` $outputs `:` type($outputs) `)`
+    attr-dict `:` functional-type($inputs, $results)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

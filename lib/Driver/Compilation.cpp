@@ -52,7 +52,7 @@ Compilation::Compilation(const CompilerOptions &options)
               llvm::hardware_concurrency().compute_thread_count() > 1
                   ? MLIRContext::Threading::ENABLED
                   : MLIRContext::Threading::DISABLED),
-      lines(&context, options.model, result.messages) {
+      lines(&context, options.model, result) {
   context.printOpOnDiagnostic(false);
   timing.setEnabled(options.timing);
   rootTiming = timing.getRootScope();
@@ -123,7 +123,7 @@ bool Compilation::import() {
   name = options.name.empty() ? defaultModelName(options.model) : options.name;
   if (module)
     return runPasses(Phase::Import, /*isDump=*/false);
-  if (lines.errors())
+  if (!result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: the import of '" +
                                       options.model +
@@ -165,7 +165,7 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
     return true;
   // What a dump holds is the user's, and so is what no handler lowers.
   bool isUsers = isDump || failedPass == "convert-onnx-to-tensor";
-  if (isUsers && lines.errors())
+  if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: pass '" + failedPass +
                                       "' failed in phase '" + phaseName(phase) +
@@ -176,7 +176,7 @@ bool Compilation::fail(ExitCode code, const llvm::Twine &message) {
   if (result.code == ExitCode::Success)
     result.code = code;
   if (!message.isTriviallyEmpty())
-    result.messages.push_back(message.str());
+    result.errors.push_back(message.str());
   return false;
 }
 

@@ -40,6 +40,10 @@ static llvm::Error writeObject(Compilation &compilation) {
             options.header, [&](llvm::raw_ostream &os) { os << *header; }))
       return error;
   }
+  if (!options.dumpDir.empty())
+    if (llvm::Error error =
+            dumpIR(compilation.getModule(), Phase::Object, options))
+      return error;
   ArtifactOptions artifact;
   artifact.kind = options.artifact;
   artifact.output = options.output;

@@ -9,7 +9,9 @@
 
 #include "Diagnostics.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -32,8 +34,8 @@ static std::string place(Location loc, StringRef model, StringRef message) {
 }
 
 DiagnosticLines::DiagnosticLines(MLIRContext *context, StringRef model,
-                                 std::vector<std::string> &lines)
-    : ScopedDiagnosticHandler(context), model(model), lines(lines) {
+                                 Result &result)
+    : ScopedDiagnosticHandler(context), model(model), result(result) {
   setHandler([this](Diagnostic &diagnostic) { report(diagnostic); });
 }
 
@@ -46,8 +48,8 @@ void DiagnosticLines::report(Diagnostic &diagnostic) {
       severity == DiagnosticSeverity::Remark)
     return;
   std::lock_guard<std::mutex> lock(mutex);
-  bool isWarning = severity == DiagnosticSeverity::Warning;
-  numErrors += !isWarning;
+  auto &lines =
+      severity == DiagnosticSeverity::Error ? result.errors : result.warnings;
   lines.push_back(place(diagnostic.getLocation(), model, message) +
-                  (isWarning ? "warning: " : "") + message.str());
+                  message.str());
 }

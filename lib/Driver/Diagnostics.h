@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_DRIVER_DIAGNOSTICS_H
 #define LUTRA_LIB_DRIVER_DIAGNOSTICS_H
 
+#include "lutra/Driver/Compiler.h"
 #include "mlir/IR/Diagnostics.h"
 #include <mutex>
 
@@ -19,17 +20,13 @@ namespace mlir::lutra {
 /// the user of a model.
 class DiagnosticLines : public ScopedDiagnosticHandler {
 public:
-  DiagnosticLines(MLIRContext *context, StringRef model,
-                  std::vector<std::string> &lines);
-
-  unsigned errors() const { return numErrors; }
+  DiagnosticLines(MLIRContext *context, StringRef model, Result &result);
 
 private:
   void report(Diagnostic &diagnostic);
 
   std::string model;
-  std::vector<std::string> &lines;
-  unsigned numErrors = 0;
+  Result &result;
   std::mutex mutex;
 };
 

@@ -11,7 +11,9 @@
 #include "DumpIR.h"
 
 #include "OutputFile.h"
+#include "lutra/Target/Object.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 
@@ -36,8 +38,7 @@ static void printOptions(Phase phase, const CompilerOptions &options,
 
 void lutra::printIR(ModuleOp module, Phase phase, StringRef path,
                     const CompilerOptions &options, llvm::raw_ostream &os) {
-  bool isLast = phase == allPhases().back();
-  if (!isLast && options.locations) {
+  if (options.locations) {
     os << "// lutra-compile ";
     llvm::sys::printArg(os, path, /*Quote=*/false);
     os << " --compile-from=" << phaseName(phase);
@@ -53,15 +54,30 @@ void lutra::printIR(ModuleOp module, Phase phase, StringRef path,
   os << "\n";
 }
 
+static llvm::Error dumpLLVM(ModuleOp module, StringRef path,
+                            const CompilerOptions &options) {
+  ObjectOptions object;
+  object.kind = ObjectKind::LLVMIR;
+  object.optLevel = options.optLevel;
+  SmallString<0> text;
+  llvm::raw_svector_ostream os(text);
+  if (llvm::Error error = emitObject(module, object, os))
+    return error;
+  return writeFile(path, [&](llvm::raw_ostream &os) { os << text; });
+}
+
 llvm::Error lutra::dumpIR(ModuleOp module, Phase phase,
                           const CompilerOptions &options) {
   if (std::error_code error =
           llvm::sys::fs::create_directories(options.dumpDir))
     return llvm::createFileError(options.dumpDir, error);
   SmallString<128> path(options.dumpDir);
-  llvm::sys::path::append(
-      path,
-      llvm::formatv("{0:2}-{1}.mlir", unsigned(phase), phaseName(phase)).str());
+  bool isLast = phase == allPhases().back();
+  std::string name = llvm::formatv("{0:D2}-{1}.{2}", unsigned(phase),
+                                   phaseName(phase), isLast ? "ll" : "mlir");
+  llvm::sys::path::append(path, name);
+  if (isLast)
+    return dumpLLVM(module, path, options);
   return writeFile(path, [&](llvm::raw_ostream &os) {
     printIR(module, phase, path, options, os);
   });

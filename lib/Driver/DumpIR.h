@@ -18,7 +18,8 @@ namespace mlir::lutra {
 void printIR(ModuleOp module, Phase phase, StringRef path,
              const CompilerOptions &options, llvm::raw_ostream &os);
 
-/// Writes the IR of `phase` to its numbered file in options.dumpDir.
+/// Writes the IR of `phase` to its numbered file in options.dumpDir. Of
+/// `object` that is LLVM IR, since no MLIR is left.
 llvm::Error dumpIR(ModuleOp module, Phase phase,
                    const CompilerOptions &options);
 

@@ -30,6 +30,33 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// Upstream slices dimension `d mod c` of a packed operand to the remainder of
+/// the tile's size. Tiles begin at multiples of c, so that position always
+/// spans the whole dimension.
+static void keepPackedTilesWhole(linalg::GenericOp op) {
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto slice = operand->get().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!slice || slice.getType().getRank() != slice.getSourceType().getRank())
+      continue;
+    SmallVector<OpFoldResult> offsets = slice.getMixedOffsets();
+    SmallVector<OpFoldResult> sizes = slice.getMixedSizes();
+    OpBuilder b(slice);
+    bool changed = false;
+    for (auto [i, expr] :
+         llvm::enumerate(op.getMatchingIndexingMap(operand).getResults())) {
+      if (expr.getKind() != AffineExprKind::Mod)
+        continue;
+      offsets[i] = b.getIndexAttr(0);
+      sizes[i] = b.getIndexAttr(slice.getSourceType().getDimSize(i));
+      changed = true;
+    }
+    if (changed)
+      operand->set(tensor::ExtractSliceOp::create(
+          b, slice.getLoc(), slice.getSource(), offsets, sizes,
+          slice.getMixedStrides()));
+  }
+}
+
 /// Tiles `op` and fuses its producers. Returns the tiled op.
 static FailureOr<linalg::GenericOp>
 tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
@@ -57,6 +84,9 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
     return failure();
   for (auto [from, to] : result->replacements)
     rewriter.replaceAllUsesWith(from, to);
+  for (Operation *tiled : result->tiledAndFusedOps)
+    if (auto generic = dyn_cast<linalg::GenericOp>(tiled))
+      keepPackedTilesWhole(generic);
   return cast<linalg::GenericOp>(result->tiledAndFusedOps.front());
 }
 

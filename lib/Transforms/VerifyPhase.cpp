@@ -180,14 +180,15 @@ private:
   bool verifyBody(Operation *function, AllowList &list, bool isKernel) {
     bool tensors = isKernel ? contract.kernelTensors : contract.hostTensors;
     bool isValid = true;
-    function->walk([&](Operation *op) {
+    function->walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (op != function && !list.allows(op->getName())) {
         refuse(op) << (isKernel ? "a kernel" : "the host program")
                    << " may hold " << list.str();
         isValid = false;
-        return;
+        return WalkResult::skip();
       }
       isValid &= verifyConstant(op) && verifyTypes(op, tensors);
+      return WalkResult::advance();
     });
     return isValid;
   }

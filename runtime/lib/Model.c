@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#define _GNU_SOURCE
 #include "Internal.h"
 
 #include <dlfcn.h>
@@ -153,8 +152,8 @@ const lutra_model_desc *lutra_model_info(const lutra_model *model) {
 static lutra_status *find(const lutra_tensor_desc *tensors, int32_t count,
                           const char *kind, const char *name, int32_t *index) {
   lutraText names = {0};
-  for (int32_t i = 0; name && i < count; ++i) {
-    if (!strcmp(tensors[i].name, name)) {
+  for (int32_t i = 0; i < count; ++i) {
+    if (name && !strcmp(tensors[i].name, name)) {
       *index = i;
       return NULL;
     }

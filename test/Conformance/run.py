@@ -79,7 +79,7 @@ def update(outcomes, listed, allow_growth):
     """Writes the list anew; returns the exit status."""
     refused = {name: o.reason for name, o in outcomes.items() if o.kind == REFUSED}
     grown = sorted(refused.keys() - listed.keys())
-    if grown and listed and not allow_growth:
+    if grown and LIST.exists() and not allow_growth:
         print(f"{LIST.name} may only shrink; newly refused:")
         for name in grown:
             print(f"    {name}: {refused[name]}")

@@ -16,6 +16,5 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::lutra::registerDialects(registry);
-  return mlir::asMainReturnCode(
-      mlir::MlirLspServerMain(argc, argv, registry));
+  return mlir::asMainReturnCode(mlir::MlirLspServerMain(argc, argv, registry));
 }

@@ -62,6 +62,8 @@ static uint16_t doubleToHalf(double value) {
     return sign | 0x7e00;
   if (magnitude >= 65520) // Rounds to 2^16 or is infinite.
     return sign | 0x7c00;
+  if (magnitude == 0) // Has no exponent.
+    return sign;
   int exponent = 0;
   std::frexp(magnitude, &exponent);
   // Subnormals share the smallest exponent.

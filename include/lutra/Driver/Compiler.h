@@ -57,11 +57,11 @@ struct CompilerOptions {
   std::function<void(Phase, std::optional<double> seconds)> progress;
 };
 
-/// How a compilation ended: the tool's exit code, and one line per error or
-/// warning.
+/// How a compilation ended: the tool's exit code, and one line per error and
+/// per warning.
 struct Result {
   ExitCode code = ExitCode::Success;
-  std::vector<std::string> messages;
+  std::vector<std::string> errors, warnings;
 
   explicit operator bool() const { return code == ExitCode::Success; }
 };

@@ -1,0 +1,98 @@
+//===- Options.cpp - Options as users spell them --------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads the values of --dim and --emit, for the command line and for Python.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Driver/Options.h"
+
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Reads a positive integer; false where `text` is anything else.
+static bool parseSize(StringRef text, int64_t &size) {
+  return !text.getAsInteger(10, size) && size > 0;
+}
+
+static bool parseRange(StringRef text, DimRange &range) {
+  auto [bounds, multiple] = text.split('%');
+  if (text.contains('%') && !parseSize(multiple, range.multiple))
+    return false;
+  auto [min, max] = bounds.split("..");
+  if (!parseSize(min, range.min))
+    return false;
+  if (!bounds.contains("..")) {
+    range.max = range.min;
+    return true;
+  }
+  if (max.empty())
+    return true;
+  return parseSize(max, range.max) && range.min <= range.max;
+}
+
+/// Whether a multiple lies in the range.
+static bool hasSize(const DimRange &range) {
+  int64_t largest = range.max - range.max % range.multiple;
+  return largest >= range.min;
+}
+
+llvm::Error lutra::parseDim(StringRef text,
+                            std::map<std::string, DimRange> &dims) {
+  // A name may hold a ':' itself; the sizes cannot.
+  auto [name, sizes] = text.rsplit(':');
+  DimRange range;
+  if (name.empty() || !parseRange(sizes, range) || !hasSize(range))
+    return llvm::createStringError("expected a dimension as NAME:SIZE, "
+                                   "NAME:MIN..MAX or NAME:MIN..MAX%MULTIPLE, "
+                                   "got '" +
+                                   text + "'");
+  if (!dims.try_emplace(name.str(), range).second)
+    return llvm::createStringError("dimension '" + name + "' is given twice");
+  return llvm::Error::success();
+}
+
+namespace {
+struct Emit {
+  StringLiteral name, suffix;
+  Phase phase;
+  ArtifactKind artifact;
+};
+} // namespace
+
+static constexpr Emit kEmits[] = {
+    {"onnx", "", Phase::Import, ArtifactKind::SharedLibrary},
+    {"tensor", "", Phase::Tensor, ArtifactKind::SharedLibrary},
+    {"llvm-dialect", ".mlir", Phase::Target, ArtifactKind::SharedLibrary},
+    {"llvm-ir", ".ll", Phase::Object, ArtifactKind::LLVMIR},
+    {"asm", ".s", Phase::Object, ArtifactKind::Assembly},
+    {"obj", ".o", Phase::Object, ArtifactKind::Object},
+    {"lib", ".so", Phase::Object, ArtifactKind::SharedLibrary}};
+
+llvm::Error lutra::parseEmit(StringRef text, CompilerOptions &options) {
+  std::string names;
+  for (const Emit &emit : kEmits) {
+    if (emit.name == text) {
+      options.compileTo = emit.phase;
+      options.artifact = emit.artifact;
+      return llvm::Error::success();
+    }
+    names += (names.empty() ? "" : ", ") + emit.name.str();
+  }
+  return llvm::createStringError("expected one of " + names +
+                                 " to emit, got '" + text + "'");
+}
+
+void lutra::emitBySuffix(CompilerOptions &options) {
+  StringRef suffix = llvm::sys::path::extension(options.output);
+  for (const Emit &emit : kEmits) {
+    if (suffix.empty() || emit.suffix != suffix)
+      continue;
+    options.compileTo = emit.phase;
+    options.artifact = emit.artifact;
+  }
+}

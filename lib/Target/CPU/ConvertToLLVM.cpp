@@ -1,0 +1,97 @@
+//===- ConvertToLLVM.cpp - The last step to the llvm dialect --------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One conversion of all dialects at once, so that no cast between old and new
+// types is left behind, and the attributes by which LLVM knows the machine.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Target/Passes.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_CONVERTTOLLVM
+#include "lutra/Target/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+static void populate(const LLVMTypeConverter &converter,
+                     SymbolTableCollection &symbols,
+                     RewritePatternSet &patterns) {
+  arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  index::populateIndexToLLVMConversionPatterns(converter, patterns);
+  populateFuncToLLVMConversionPatterns(converter, patterns, &symbols);
+  populateMathToLLVMConversionPatterns(converter, patterns);
+  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns,
+                                                 &symbols);
+  ub::populateUBToLLVMConversionPatterns(converter, patterns);
+  populateVectorToLLVMConversionPatterns(converter, patterns,
+                                         /*reassociateFPReductions=*/true,
+                                         /*force32BitVectorIndices=*/true);
+}
+
+/// What LLVM has to know of each function. Only the descriptor is exported.
+static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
+  if (function.isExternal())
+    return;
+  MLIRContext *context = function.getContext();
+  function.setLinkage(LLVM::Linkage::Internal);
+  function.setNoUnwind(true);
+  function.setTargetCpu(target.getCpu());
+  if (!target.getFeatures().empty())
+    function.setTargetFeaturesAttr(LLVM::TargetFeaturesAttr::get(
+        context, target.getFeatures()));
+  function.setPreferVectorWidth(std::to_string(target.getVectorBits()));
+  if (function->hasAttr(attr::kKernel)) {
+    // A kernel keeps its own name in profiles.
+    function.setNoInline(true);
+    function->removeAttr(attr::kKernel);
+  }
+}
+
+namespace {
+
+struct ConvertToLLVM : lutra::impl::ConvertToLLVMBase<ConvertToLLVM> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto description = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    if (!description) {
+      module.emitError("expects ") << attr::kTarget;
+      return signalPassFailure();
+    }
+    MLIRContext *context = &getContext();
+    LLVMTypeConverter converter(context);
+    SymbolTableCollection symbols;
+    RewritePatternSet patterns(context);
+    populate(converter, symbols, patterns);
+    LLVMConversionTarget target(*context);
+    target.addLegalOp<ModuleOp>();
+    if (failed(applyPartialConversion(module, target, std::move(patterns))))
+      return signalPassFailure();
+    for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+      markFunction(function, description);
+  }
+};
+
+} // namespace

@@ -1,0 +1,220 @@
+//===- lutra-compile.cpp - The compiler's command line --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads the command line, calls lib/Driver, prints what it says. Exit codes are
+// in docs/Errors.md.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Driver/Options.h"
+#include "lutra/Driver/Reports.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+
+using namespace llvm;
+using namespace mlir::lutra;
+
+static cl::OptionCategory category("lutra-compile options");
+
+static cl::opt<std::string> model(cl::Positional, cl::desc("MODEL"),
+                                  cl::cat(category));
+static cl::opt<std::string>
+    output("o", cl::value_desc("file"), cl::cat(category),
+           cl::desc("The artifact (default: MODEL.so), or the IR (default: "
+                    "standard output)"));
+static cl::opt<std::string> emit(
+    "emit", cl::value_desc("kind"), cl::cat(category),
+    cl::desc("What to write: onnx, tensor, llvm-dialect, llvm-ir, asm, obj "
+             "or lib (default: by the suffix of -o, else lib)"));
+static cl::opt<std::string>
+    emitHeader("emit-header", cl::value_desc("file"), cl::cat(category),
+               cl::desc("Also write a C header that declares the model"));
+static cl::opt<std::string> name(
+    "name", cl::value_desc("identifier"), cl::cat(category),
+    cl::desc("The symbol is lutra_model_<name> (default: the file's name)"));
+static cl::opt<std::string>
+    cpu("mcpu", cl::value_desc("cpu"), cl::cat(category),
+        cl::desc("The CPU to compile for (default: native)"));
+static cl::opt<std::string>
+    features("mattr", cl::value_desc("+a,-b"), cl::cat(category),
+             cl::desc("CPU features to add or to remove"));
+static cl::opt<std::string>
+    triple("mtriple", cl::value_desc("triple"), cl::cat(category),
+           cl::desc("The target triple (default: this machine's)"));
+static cl::opt<unsigned> optLevel("O", cl::Prefix, cl::init(2),
+                                  cl::value_desc("level"), cl::cat(category),
+                                  cl::desc("Optimization: -O0 to -O3 "
+                                           "(default: -O2)"));
+static cl::list<std::string>
+    dims("dim", cl::value_desc("name:sizes"), cl::cat(category),
+         cl::desc("Sizes of a symbolic dimension: batch:8, batch:1..64, "
+                  "seq:64..4096%64"));
+static cl::opt<std::string>
+    weights("weights", cl::value_desc("place"), cl::init("external"),
+            cl::cat(category),
+            cl::desc("external (a file beside the artifact, the default) or "
+                     "embed"));
+static cl::opt<std::string> linker("linker", cl::value_desc("file"),
+                                   cl::cat(category),
+                                   cl::desc("The ld.lld to use"));
+static cl::opt<std::string>
+    compileTo("compile-to", cl::value_desc("phase"), cl::cat(category),
+              cl::desc("Stop after this phase and write its IR"));
+static cl::opt<std::string>
+    compileFrom("compile-from", cl::value_desc("phase"), cl::cat(category),
+                cl::desc("MODEL is the IR of this phase; continue after it"));
+static cl::opt<std::string>
+    dumpDir("dump-ir", cl::value_desc("folder"), cl::cat(category),
+            cl::desc("Write the IR of every phase to a numbered file"));
+static cl::opt<bool> timing("mlir-timing", cl::cat(category),
+                            cl::desc("Print the time of each pass"));
+static cl::opt<std::string>
+    checkFormat("check", cl::ValueOptional, cl::value_desc("text|json"),
+                cl::cat(category),
+                cl::desc("Only list every unsupported node, and why"));
+static cl::opt<bool>
+    supportedOps("print-supported-ops", cl::cat(category),
+                 cl::desc("Print the table of supported operators"));
+static cl::opt<bool> version("v", cl::cat(category),
+                             cl::desc("The same as --version"));
+
+static void printVersion(raw_ostream &os) {
+  os << "lutra " LUTRA_VERSION " (LLVM " LLVM_VERSION_STRING ")\n";
+}
+
+static int exitWith(ExitCode code) { return static_cast<int>(code); }
+
+static void print(const Result &result) {
+  for (const std::string &line : result.warnings)
+    errs() << "warning: " << line << "\n";
+  for (const std::string &line : result.errors)
+    errs() << "error: " << line << "\n";
+}
+
+static int refuse(const Twine &message) {
+  errs() << "error: " << message << "\n";
+  return exitWith(ExitCode::CommandLine);
+}
+
+static Error readPhases(CompilerOptions &options) {
+  for (auto [flag, text] : {std::pair<StringRef, StringRef>("to", compileTo),
+                            {"from", compileFrom}}) {
+    if (text.empty())
+      continue;
+    std::optional<Phase> phase = parsePhase(text);
+    if (!phase)
+      return createStringError("unknown phase '" + text + "' in --compile-" +
+                               flag);
+    if (flag == "to")
+      options.compileTo = *phase;
+    else
+      options.compileFrom = *phase;
+  }
+  return Error::success();
+}
+
+static Error readOutput(CompilerOptions &options) {
+  options.output = output;
+  emitBySuffix(options);
+  if (!emit.empty())
+    if (Error error = parseEmit(emit, options))
+      return error;
+  if (Error error = readPhases(options))
+    return error;
+  if (emitsIR(options) && output.empty())
+    options.output = "-";
+  else if (output.empty())
+    options.output = (sys::path::stem(model) + ".so").str();
+  if (!emitsIR(options) && options.output == "-")
+    return createStringError("expected -o FILE for this kind of output");
+  return Error::success();
+}
+
+static Error readOptions(CompilerOptions &options) {
+  options.model = model;
+  if (Error error = readOutput(options))
+    return error;
+  options.header = emitHeader;
+  options.name = name;
+  if (!cpu.empty())
+    options.target.cpu = cpu;
+  options.target.features = features;
+  options.target.triple = triple;
+  if (optLevel > 3)
+    return createStringError("expected -O0 to -O3, got -O" + Twine(optLevel));
+  options.optLevel = optLevel;
+  for (const std::string &dim : dims)
+    if (Error error = parseDim(dim, options.dims))
+      return error;
+  if (weights != "external" && weights != "embed")
+    return createStringError("expected --weights=external or --weights=embed, "
+                             "got '" +
+                             weights + "'");
+  options.embedWeights = weights == "embed";
+  options.linker = linker;
+  options.dumpDir = dumpDir;
+  options.timing = timing;
+  return Error::success();
+}
+
+/// One line per phase, where a person watches.
+static void showProgress(Phase phase, std::optional<double> seconds) {
+  if (!seconds)
+    errs() << left_justify(phaseName(phase), 10);
+  else
+    errs() << format("%8.2f s\n", *seconds);
+}
+
+static int runCheck(const CompilerOptions &options) {
+  if (checkFormat != "" && checkFormat != "text" && checkFormat != "json")
+    return refuse("expected --check=text or --check=json, got '" + checkFormat +
+                  "'");
+  std::vector<Refusal> refusals;
+  Result result = check(options, refusals);
+  print(result);
+  if (!result && refusals.empty())
+    return exitWith(result.code);
+  if (checkFormat == "json")
+    printRefusalsAsJSON(model, refusals, outs());
+  else
+    printRefusals(model, refusals, outs());
+  return exitWith(result.code);
+}
+
+int main(int argc, char **argv) {
+  setBugReportMsg(
+      "lutra-compile crashed. Please report this with the model and "
+      "the command line.\n");
+  InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter(printVersion);
+  if (!cl::ParseCommandLineOptions(
+          argc, argv, "compiles an ONNX model into native code\n", &errs()))
+    return exitWith(ExitCode::CommandLine);
+  if (version) {
+    printVersion(outs());
+    return exitWith(ExitCode::Success);
+  }
+  if (supportedOps) {
+    printSupportedOps(outs());
+    return exitWith(ExitCode::Success);
+  }
+  if (model.empty())
+    return refuse("expected a MODEL; see lutra-compile --help");
+  CompilerOptions options;
+  if (Error error = readOptions(options))
+    return refuse(toString(std::move(error)));
+  if (checkFormat.getNumOccurrences())
+    return runCheck(options);
+  if (sys::Process::StandardErrIsDisplayed())
+    options.progress = showProgress;
+  Result result = compile(options);
+  print(result);
+  return exitWith(result.code);
+}
