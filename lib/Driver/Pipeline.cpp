@@ -74,6 +74,9 @@ static void buildKernel(OpPassManager &pm) {
   // Vectors are formed on buffers: what is stored is then explicit, and a
   // masked tail is a store and no longer a value to be merged.
   pm.addPass(createBufferizeKernels());
+  // Two views of one tile become one, and then its copy onto itself goes.
+  simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToVector());
   simplify(pm);
   // After vectorization, so that polynomials are emitted once, for vectors.

@@ -119,7 +119,8 @@ static std::string formatRow(const Kernel &kernel, double total, int64_t runs,
                 static_cast<long long>(kernel.calls / runs));
   std::string name = kernel.name;
   name.resize(std::max<size_t>(name.size(), nameWidth), ' ');
-  return name + numbers + nodes + "\n";
+  std::string row = name + numbers + nodes;
+  return row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
 }
 
 std::string lutra::run::profile(Session &session, const Options &options) {

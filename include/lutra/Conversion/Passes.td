@@ -12,8 +12,16 @@ include "mlir/Pass/PassBase.td"
 
 def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::FuncOp"> {
   let summary = "turns each structured operation on buffers into loops over vectors, with masked tails";
+  let description = [{
+    Vectors are as wide as the kernel's `lutra.schedule` says, else as the
+    module's `lutra.target`, else 128 bits. Reductions keep a register tile of
+    the output in loop-carried values; that of a contraction is as scheduled if
+    the registers hold it.
+  }];
+  let options = [Option<"reference", "reference", "bool", "false",
+                        "scalar loops for every operation, as an oracle">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
 }
 

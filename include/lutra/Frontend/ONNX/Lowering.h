@@ -101,6 +101,9 @@ public:
   Tensor reduce(const Tensor &operand, ArrayRef<int64_t> axes, bool keepDims,
                 Value init, DType accumulate, ScalarBody map,
                 ScalarBody combine);
+  /// Inserts dimensions of size 1, which are `axes` (>= 0, unique) of the
+  /// result.
+  Tensor unsqueeze(const Tensor &operand, ArrayRef<int64_t> axes);
   /// Same elements in row-major order, as collapse_shape and expand_shape by
   /// symbolic factoring; fails with an error where the factors of the two
   /// shapes cannot be matched.
@@ -114,7 +117,8 @@ public:
   /// bool is true, and so on. A weight is cast in its expression.
   Tensor cast(const Tensor &operand, DType to);
   /// The scalar counterpart of `cast`.
-  Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from, DType to);
+  static Value castScalar(ImplicitLocOpBuilder &b, Value scalar, DType from,
+                          DType to);
   /// operand[offset : offset + size * stride : stride] per dimension.
   Tensor slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                ArrayRef<AffineExpr> sizes, ArrayRef<int64_t> strides);

@@ -12,6 +12,7 @@
 
 #include "Operands.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
@@ -117,4 +118,11 @@ LogicalResult lutra::requireRank(const Node &node, unsigned i, int64_t rank) {
 std::string lutra::sizeText(Lowering &lowering, AffineExpr size) {
   std::string text = lowering.str(size);
   return text.substr(1, text.size() - 2);
+}
+
+Value lutra::indexIn(ImplicitLocOpBuilder &b, Lowering &lowering,
+                     AffineExpr size) {
+  if (auto number = dyn_cast<AffineConstantExpr>(size))
+    return arith::ConstantIndexOp::create(b, number.getValue());
+  return lowering.sizeValue(size);
 }

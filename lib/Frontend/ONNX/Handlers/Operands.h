@@ -49,6 +49,9 @@ LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);
 /// One size for printing.
 std::string sizeText(Lowering &lowering, AffineExpr size);
 
+/// `size` as an index value inside a body.
+Value indexIn(ImplicitLocOpBuilder &b, Lowering &lowering, AffineExpr size);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_OPERANDS_H

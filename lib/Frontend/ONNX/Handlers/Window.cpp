@@ -104,10 +104,9 @@ static LogicalResult padExplicitly(const Node &node, Lowering &lowering,
     return node.error() << "expected an input of at least " << axis.extent
                         << " with its padding under the window, got "
                         << sizeText(lowering, canonicalSize(padded))
-                        << (slack.isSymbolicOrConstant() &&
-                                    !isa<AffineConstantExpr>(slack)
-                                ? ", which a dimension's range does not bound"
-                                : "");
+                        << (isa<AffineConstantExpr>(slack)
+                                ? ""
+                                : ", whose range does not prove it");
   if (!ceil) {
     axis.output = canonicalSize(slack.floorDiv(axis.stride) + 1);
     return success();
@@ -162,7 +161,7 @@ FailureOr<Window> lutra::makeWindow(const Node &node, Lowering &lowering,
         mode.starts_with("SAME")
             ? padSame(node, lowering, axis, mode == "SAME_UPPER")
             : padExplicitly(node, lowering, axis,
-                            node.intAttr("ceil_mode", 0) != 0);
+                            mode == "NOTSET" && node.intAttr("ceil_mode", 0));
     if (failed(made))
       return failure();
     window.low.push_back(axis.low);

@@ -1,0 +1,47 @@
+// RUN: lutra-opt %s -select-schedule | FileCheck %s
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+#avx512 = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
+module attributes {lutra.target = #avx512} {
+
+// Register tiles as the operand was packed for; n outside m, so that a panel of
+// b stays while the rows pass.
+// CHECK-LABEL: func private @contract
+// CHECK-SAME: #lutra.schedule<distribute = [{{[0-9]+}}, 256, 0], tile = [{{[0-9]+}}, 32, 0], order = [1, 0], vector = 16>
+func.func private @contract(%x: tensor<?x512xf32>, %w: tensor<32x512x32xf32>, %o: tensor<?x1024xf32>) -> tensor<?x1024xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#a, #packed, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x512xf32>, tensor<32x512x32xf32>) outs(%o : tensor<?x1024xf32>) {
+  ^bb0(%l: f32, %r: f32, %acc: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x1024xf32>
+  return %y : tensor<?x1024xf32>
+}
+
+// CHECK-LABEL: func private @map
+// CHECK-SAME: #lutra.schedule<distribute = [512, 0], tile = [], order = [], vector = 8>
+func.func private @map(%x: tensor<?x64xf32>, %o: tensor<?x64xf64>) -> tensor<?x64xf64> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x64xf32>) outs(%o : tensor<?x64xf64>) {
+  ^bb0(%l: f32, %acc: f64):
+    %p = arith.extf %l : f32 to f64
+    linalg.yield %p : f64
+  } -> tensor<?x64xf64>
+  return %y : tensor<?x64xf64>
+}
+
+// Too little work for a second thread.
+// CHECK-LABEL: func private @small
+// CHECK-SAME: distribute = [0, 0]
+func.func private @small(%x: tensor<8x64xf32>, %o: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<8x64xf32>) outs(%o : tensor<8xf32>) {
+  ^bb0(%l: f32, %acc: f32):
+    %p = arith.addf %l, %acc : f32
+    linalg.yield %p : f32
+  } -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+}

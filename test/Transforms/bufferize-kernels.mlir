@@ -1,0 +1,55 @@
+// RUN: lutra-opt %s -split-input-file -verify-diagnostics -bufferize-kernels -canonicalize -cse -canonicalize | FileCheck %s
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+#min = affine_map<(d0)[s0] -> (-d0 + s0, 16)>
+
+// The result is written in place, the intermediate tile lies on the stack.
+// CHECK-LABEL: func private @k
+// CHECK-SAME: (%[[X:.*]]: memref<?x8xf32>, %[[OUT:.*]]: memref<?x8xf32>)
+// CHECK: scf.forall
+// CHECK-NEXT: memref.alloca() {alignment = 64 : i64} : memref<16xf32>
+// CHECK-NOT: memref.alloc(
+// CHECK-NOT: memref.copy
+// CHECK: linalg.fill
+// CHECK: linalg.generic
+// CHECK: memref.subview %[[OUT]]
+// CHECK: linalg.generic
+func.func private @k(%x: tensor<?x8xf32>, %o: tensor<?x8xf32>) -> tensor<?x8xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x8xf32>
+  %r = scf.forall (%i) = (0) to (%n) step (16) shared_outs(%out = %o) -> (tensor<?x8xf32>) {
+    %s = affine.min #min(%i)[%n]
+    %in = tensor.extract_slice %x[%i, 0] [%s, 8] [1, 1] : tensor<?x8xf32> to tensor<?x8xf32>
+    %e = tensor.empty(%s) : tensor<?xf32>
+    %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+    %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%in : tensor<?x8xf32>) outs(%f : tensor<?xf32>) {
+    ^bb0(%a: f32, %acc: f32):
+      %t = arith.addf %a, %acc : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    %dest = tensor.extract_slice %out[%i, 0] [%s, 8] [1, 1] : tensor<?x8xf32> to tensor<?x8xf32>
+    %d = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%in, %sum : tensor<?x8xf32>, tensor<?xf32>) outs(%dest : tensor<?x8xf32>) {
+    ^bb0(%a: f32, %b: f32, %acc: f32):
+      %t = arith.divf %a, %b : f32
+      linalg.yield %t : f32
+    } -> tensor<?x8xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %d into %out[%i, 0] [%s, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
+    }
+  }
+  return %r : tensor<?x8xf32>
+}
+
+// -----
+
+func.func private @unbounded(%n: index, %x: tensor<?xf32>, %o: tensor<?xf32>) -> tensor<?xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  // expected-error @+2 {{expected a temporary of bounded size in a kernel, got 'memref<?xf32>'}}
+  // expected-error @+1 {{failed to bufferize op}}
+  %e = tensor.empty(%n) : tensor<?xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+  %r = linalg.add ins(%x, %f : tensor<?xf32>, tensor<?xf32>) outs(%o : tensor<?xf32>) -> tensor<?xf32>
+  return %r : tensor<?xf32>
+}

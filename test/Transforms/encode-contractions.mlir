@@ -1,0 +1,48 @@
+// RUN: lutra-opt %s -split-input-file -verify-diagnostics -encode-contractions | FileCheck %s
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#avx512 = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
+module attributes {lutra.target = #avx512} {
+
+// A weight is packed in its expression, and few rows are read as they lie.
+// CHECK: #[[PACKED:.*]] = affine_map<(d0, d1, d2) -> (d1 floordiv [[NR:[0-9]+]], d2, d1 mod [[NR]])>
+// CHECK-LABEL: func @weight
+// CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.pack<dim = 1, tile = [[NR]], outer = 0>] : tensor<{{[0-9]+}}x64x[[NR]]xf32>
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[PACKED]], #{{.*}}]
+// CHECK-SAME: ins(%arg0, %[[W]]
+func.func @weight(%x: tensor<1x64xf32>) -> tensor<1x80xf32> {
+  %w = lutra.weight "w" from "m.onnx"[0, 20480] storage tensor<64x80xf32> : tensor<64x80xf32>
+  %e = tensor.empty() : tensor<1x80xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<1x64xf32>, tensor<64x80xf32>) outs(%e : tensor<1x80xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<1x80xf32>
+  return %y : tensor<1x80xf32>
+}
+
+// Two large activations are both copied into panels.
+// CHECK-LABEL: func @activations
+// CHECK: %[[E:.*]] = tensor.empty() : tensor<[[TILES:[0-9]+]]x512x[[MR:[0-9]+]]xf32>
+// CHECK: %[[A:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<512x512xf32>) outs(%[[E]]
+// CHECK: %[[B:.*]] = linalg.generic {{.*}} ins(%arg1 : tensor<512x512xf32>)
+// CHECK: linalg.generic {{.*}} ins(%[[A]], %[[B]] : tensor<[[TILES]]x512x[[MR]]xf32>, tensor<16x512x32xf32>)
+func.func @activations(%x: tensor<512x512xf32>, %w: tensor<512x512xf32>) -> tensor<512x512xf32> {
+  %e = tensor.empty() : tensor<512x512xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<512x512xf32>, tensor<512x512xf32>) outs(%e : tensor<512x512xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<512x512xf32>
+  return %y : tensor<512x512xf32>
+}
+}
+
+// -----
+
+// expected-error @below {{expected the attribute 'lutra.target' on the module}}
+module {}

@@ -1,0 +1,62 @@
+// RUN: lutra-opt %s -form-dispatches | FileCheck %s
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d1)>
+#shape = affine_map<()[s0] -> (s0, 8)>
+
+// Parts are inserted into the kernel's output; a returned argument is copied.
+// CHECK-LABEL: func @concat
+// CHECK: lutra.dispatch @concat_0[] (%arg0, %arg1)
+// CHECK: lutra.dispatch @copy_1[] (%arg0)
+func.func @concat(%x: tensor<2x4xf32>, %y: tensor<3x4xf32>) -> (tensor<5x4xf32>, tensor<2x4xf32>) {
+  %e = tensor.empty() : tensor<5x4xf32>
+  %a = tensor.insert_slice %x into %e[0, 0] [2, 4] [1, 1] : tensor<2x4xf32> into tensor<5x4xf32>
+  %b = tensor.insert_slice %y into %a[2, 0] [3, 4] [1, 1] : tensor<3x4xf32> into tensor<5x4xf32>
+  return %b, %x : tensor<5x4xf32>, tensor<2x4xf32>
+}
+
+// The contraction and what alone reads it are one kernel, and the nodes that it
+// came from are named.
+// CHECK-LABEL: func @main
+// CHECK: %[[E:.*]] = tensor.empty(%batch) : tensor<?x8xf32>
+// CHECK: %[[Y:.*]] = lutra.dispatch @contract_2[%batch] (%{{.*}}, %w, %b) outs(%[[E]] : tensor<?x8xf32>) {nodes = "fc, relu"}
+// A part of an input is a view inside the kernel that copies it.
+// CHECK: %[[S:.*]] = lutra.dispatch @copy_3
+// CHECK: return %[[Y]], %[[S]]
+func.func @main(%x: tensor<?x8xf32> {lutra.shape = #shape}) -> (tensor<?x8xf32>, tensor<2x4xf32>)
+    attributes {lutra.dims = [{name = "batch", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %batch = lutra.dim "batch" min 1 max 8 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %w = lutra.weight "w" from "m.onnx"[0, 256] storage tensor<8x8xf32> : tensor<8x8xf32>
+  %b = lutra.weight "b" from "m.onnx"[256, 32] storage tensor<8xf32> : tensor<8xf32>
+  %e = tensor.empty(%batch) : tensor<?x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %m = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x8xf32>, tensor<8x8xf32>) outs(%f : tensor<?x8xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32> loc("fc")
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%m, %b : tensor<?x8xf32>, tensor<8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %s = arith.addf %l, %r : f32
+    %t = arith.maximumf %s, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x8xf32> loc("relu")
+  %slice = tensor.extract_slice %x[0, 2] [2, 4] [1, 1] : tensor<?x8xf32> to tensor<2x4xf32>
+  return %y, %slice : tensor<?x8xf32>, tensor<2x4xf32>
+}
+
+// CHECK: func private @contract_2
+// CHECK-SAME: (%[[N:.*]]: index, %[[X:.*]]: tensor<?x8xf32>, %[[W:.*]]: tensor<8x8xf32>, %[[B:.*]]: tensor<8xf32>, %[[OUT:.*]]: tensor<?x8xf32>)
+// CHECK-SAME: lutra.kernel
+// CHECK: %[[F:.*]] = linalg.fill
+// CHECK: %[[M:.*]] = linalg.generic {{.*}} ins(%[[X]], %[[W]] : {{.*}}) outs(%[[F]]
+// CHECK: linalg.generic {{.*}} ins(%[[M]], %[[B]] : {{.*}}) outs(%[[OUT]]
+
+// CHECK: func private @copy_3
+// CHECK: tensor.extract_slice
+// CHECK: linalg.copy
