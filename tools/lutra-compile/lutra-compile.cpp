@@ -90,13 +90,13 @@ static int exitWith(ExitCode code) { return static_cast<int>(code); }
 
 static void print(const Result &result) {
   for (const std::string &line : result.warnings)
-    errs() << "warning: " << line << "\n";
+    errs() << "lutra-compile: warning: " << line << "\n";
   for (const std::string &line : result.errors)
-    errs() << "error: " << line << "\n";
+    errs() << "lutra-compile: error: " << line << "\n";
 }
 
 static int refuse(const Twine &message) {
-  errs() << "error: " << message << "\n";
+  errs() << "lutra-compile: error: " << message << "\n";
   return exitWith(ExitCode::CommandLine);
 }
 
