@@ -162,7 +162,9 @@ static SmallVector<SmallVector<Operation *>> formGroups(func::FuncOp func) {
     if (op.hasOneUse()) {
       Operation *user = *op.user_begin();
       auto it = rootOf.find(user);
-      if (it != rootOf.end() && isFusable(&op, user))
+      // One reduction a kernel: a schedule is made for one.
+      if (it != rootOf.end() && isFusable(&op, user) &&
+          (isa<tensor::InsertSliceOp>(op) || byRoot[it->second].size() == 1))
         root = it->second;
     }
     rootOf[&op] = root;

@@ -46,18 +46,21 @@ constexpr StringLiteral kDispatchHost =
     "lutra.dispatch lutra.dim lutra.weight arith.* affine.apply affine.min "
     "affine.max tensor.empty tensor.cast tensor.collapse_shape "
     "tensor.expand_shape func.return";
+/// A kernel may ask its own operands for their sizes, and is the same kernel
+/// for all of them.
 constexpr StringLiteral kFormKernel =
-    "linalg.* tensor.* -tensor.dim arith.* math.* scf.* -scf.forall "
+    "linalg.* tensor.* arith.* math.* scf.* -scf.forall "
     "affine.apply affine.min affine.max func.return";
 constexpr StringLiteral kTileKernel =
-    "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
+    "linalg.* tensor.* arith.* math.* scf.* affine.apply "
     "affine.min affine.max func.return";
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =
     "vector.* memref.* -memref.alloc -memref.dealloc -memref.realloc scf.* "
-    "arith.* affine.apply affine.min affine.max math.absf math.absi "
-    "math.copysign math.ctlz math.ctpop math.cttz math.fma math.sqrt "
+    "arith.* affine.apply affine.min affine.max math.absf math.absi math.ceil "
+    "math.copysign math.ctlz math.ctpop math.cttz math.floor math.fma "
+    "math.roundeven math.sqrt math.trunc "
     "llvm.* ub.poison func.return";
 constexpr StringLiteral kPlannedHost =
     "func.call arith.* affine.apply affine.min affine.max memref.view "
