@@ -49,9 +49,10 @@ constexpr StringLiteral kDispatchHost =
 constexpr StringLiteral kFormKernel =
     "linalg.* tensor.* -tensor.dim arith.* math.* scf.* -scf.forall "
     "affine.apply affine.min affine.max func.return";
+/// Tiles are sized by the kernel's arguments, which know their sizes.
 constexpr StringLiteral kTileKernel =
-    "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
-    "affine.min affine.max func.return";
+    "linalg.* tensor.* arith.* math.* scf.* affine.apply affine.min "
+    "affine.max func.return";
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =

@@ -59,7 +59,7 @@ func.func @main() {
 
 func.func @main(%x: tensor<4xf32>) {
   // expected-error @below {{'lutra.dispatch' op is not allowed after phase 'cascade'}}
-  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
 func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>

@@ -5,7 +5,7 @@
 func.func @main(%x: tensor<4xf32>, %i: index) {
   %r0 = lutra.dim "n" min 1 max 8 multiple 1
   %r1 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> : tensor<4xf32>
-  %r2 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %r2 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   %r3 = tensor.empty() : tensor<4xf32>
   %r4 = arith.addi %i, %i : index
   %r5 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
