@@ -71,9 +71,9 @@ func.func @main(%c: f32, %x: tensor<4xf32>) {
 
 // -----
 
-func.func @main(%x: tensor<?xf32>, %i: index) {
+func.func @main(%d: tensor<?xf32>, %i: index) {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'form'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 
@@ -268,9 +268,9 @@ func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 
 // -----
 
-func.func private @k(%x: tensor<?xf32>, %i: index) attributes {lutra.kernel} {
+func.func private @k(%d: tensor<?xf32>, %i: index) attributes {lutra.kernel} {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'form'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 

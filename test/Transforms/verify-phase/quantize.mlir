@@ -66,9 +66,9 @@ func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 
 // -----
 
-func.func @main(%x: tensor<?xf32>, %i: index) {
+func.func @main(%d: tensor<?xf32>, %i: index) {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'quantize'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 

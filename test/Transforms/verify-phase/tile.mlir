@@ -11,7 +11,7 @@ func.func @main(%x: tensor<4xf32>, %i: index) {
   %r5 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
   return
 }
-func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index, %x: tensor<?xf32>) attributes {lutra.kernel} {
+func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index, %d: tensor<?xf32>) attributes {lutra.kernel} {
   %r0 = linalg.fill ins(%c : f32) outs(%x : tensor<4xf32>) -> tensor<4xf32>
   %r1 = tensor.empty() : tensor<4xf32>
   %r2 = tensor.insert %c into %x[%i] : tensor<4xf32>
@@ -23,7 +23,7 @@ func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index, %x: tensor<?xf32>) 
   %r6 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
   scf.forall (%j) in (4) {
   }
-  %r7 = tensor.dim %x, %i : tensor<?xf32>
+  %r7 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 func.func private @k(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}
@@ -74,9 +74,9 @@ func.func @main(%c: f32, %x: tensor<4xf32>) {
 
 // -----
 
-func.func @main(%x: tensor<?xf32>, %i: index) {
+func.func @main(%d: tensor<?xf32>, %i: index) {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'tile'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 
