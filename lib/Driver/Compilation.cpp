@@ -61,11 +61,9 @@ Compilation::Compilation(const CompilerOptions &options)
 Compilation::~Compilation() = default;
 
 bool Compilation::run() {
+  if (!checkOptions())
+    return false;
   Phase first = options.compileFrom.value_or(Phase::Import);
-  if (options.compileTo < first || first == Phase::Object)
-    return fail(ExitCode::CommandLine, "cannot compile from phase '" +
-                                           phaseName(first) + "' to phase '" +
-                                           phaseName(options.compileTo) + "'");
   if (!timed(first, [&] { return load(); }))
     return false;
   for (Phase phase : allPhases()) {
@@ -81,6 +79,31 @@ bool Compilation::run() {
     if (!options.dumpDir.empty() && !succeeded(dumpIR(*module, phase, options)))
       return false;
   }
+  return true;
+}
+
+/// Refuses options of phases that lie behind a dump: they would do nothing.
+bool Compilation::checkOptions() {
+  if (!options.compileFrom)
+    return true;
+  Phase first = *options.compileFrom;
+  auto refuse = [&](const llvm::Twine &what) {
+    return fail(ExitCode::CommandLine,
+                what + " cannot change after phase '" + phaseName(first) + "'");
+  };
+  if (options.compileTo < first || first == Phase::Object)
+    return fail(ExitCode::CommandLine, "cannot compile from phase '" +
+                                           phaseName(first) + "' to phase '" +
+                                           phaseName(options.compileTo) + "'");
+  if (!options.dims.empty())
+    return refuse("dimensions");
+  const TargetOptions &target = options.target, none;
+  bool isDefault = target.cpu == none.cpu && target.features.empty() &&
+                   target.triple.empty();
+  if (first >= Phase::Encode && !isDefault)
+    return refuse("the target");
+  if (first >= Phase::Target && !options.name.empty())
+    return refuse("the name");
   return true;
 }
 
@@ -181,11 +204,20 @@ bool Compilation::fail(ExitCode code, const llvm::Twine &message) {
 }
 
 bool Compilation::succeeded(llvm::Error error) {
-  if (!error)
-    return true;
-  bool isFile = error.isA<llvm::FileError>() || error.isA<llvm::ECError>();
-  std::string text = llvm::toString(std::move(error));
-  if (isFile)
-    return fail(ExitCode::IO, text);
-  return fail(ExitCode::Internal, "internal error: " + text);
+  // Only an error of the system has a code.
+  bool isDone = true;
+  llvm::handleAllErrors(
+      std::move(error),
+      [&](const llvm::FileError &file) {
+        isDone = fail(ExitCode::IO, file.getFileName() + ": " +
+                                        file.messageWithoutFileInfo());
+      },
+      [&](const llvm::ErrorInfoBase &other) {
+        bool isFile =
+            other.convertToErrorCode() != llvm::inconvertibleErrorCode();
+        isDone = isFile ? fail(ExitCode::IO, other.message())
+                        : fail(ExitCode::Internal,
+                               "internal error: " + other.message());
+      });
+  return isDone;
 }

@@ -43,6 +43,7 @@ public:
   WeightSources sources;
 
 private:
+  bool checkOptions();
   bool load();
   bool import();
   bool parse();

@@ -21,7 +21,7 @@ using namespace mlir::lutra;
 static std::string place(Location loc, StringRef model, StringRef message) {
   if (auto name = loc->findInstanceOf<NameLoc>()) {
     StringRef node = name.getName().getValue();
-    if (message.contains(("'" + node + "'").str()))
+    if (node == model || message.contains(("'" + node + "'").str()))
       return (model + ": ").str();
     return (model + ": node '" + node + "': ").str();
   }

@@ -20,8 +20,9 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// With a code, since what fails here are files and not the compiler.
 static llvm::Error error(const Twine &message) {
-  return llvm::createStringError(message);
+  return llvm::createStringError(std::errc::io_error, message);
 }
 
 llvm::Expected<std::string> lutra::findLinker(StringRef requested) {

@@ -12,10 +12,13 @@
 #include "lutra/Driver/Reports.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
+#include "llvm/Support/Signals.h"
+#include <unistd.h>
 
 using namespace llvm;
 using namespace mlir::lutra;
@@ -132,6 +135,13 @@ static Error readOptions(CompilerOptions &options) {
   return Error::success();
 }
 
+/// What LLVM cannot go on from is a fault of the compiler like any other.
+static void reportFatal(void *, const char *reason, bool) {
+  errs() << "lutra-compile: error: internal error: " << reason << "\n";
+  sys::RunInterruptHandlers();
+  _exit(exitWith(ExitCode::Internal));
+}
+
 /// One line per phase, where a person watches.
 static void showProgress(Phase phase, std::optional<double> seconds) {
   if (!seconds)
@@ -161,6 +171,7 @@ int main(int argc, char **argv) {
       "lutra-compile crashed. Please report this with the model and "
       "the command line.\n");
   InitLLVM init(argc, argv);
+  install_fatal_error_handler(reportFatal);
   cl::HideUnrelatedOptions(category);
   cl::SetVersionPrinter(printVersion);
   if (!cl::ParseCommandLineOptions(

@@ -42,10 +42,7 @@ static LogicalResult checkNodes(ModuleOp module) {
     if (support)
       return;
     refused = true;
-    InFlightDiagnostic diagnostic = emitError(node.getLoc());
-    if (StringRef name = node.getNodeName(); !name.empty())
-      diagnostic << name << ": ";
-    diagnostic << node.getKind() << ": " << support.reason();
+    emitNodeError(node) << support.reason();
   });
   return failure(refused);
 }

@@ -58,11 +58,13 @@ SmallVector<int64_t> Node::intsAttr(StringRef name,
   return ints;
 }
 
-InFlightDiagnostic Node::error() const {
+InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
+  int64_t version = op.getVersion();
+  version = sinceVersion(op.getDomain(), op.getOpType(), version)
+                .value_or(version);
   InFlightDiagnostic diagnostic = emitError(op.getLoc());
-  if (StringRef name = op.getNodeName(); !name.empty())
-    diagnostic << name << ": ";
-  diagnostic << op.getKind() << " v" << sinceVersion << ": ";
+  diagnostic << "node '" << op.getNodeName() << "' (" << op.getKind() << " v"
+             << version << "): ";
   return diagnostic;
 }
 

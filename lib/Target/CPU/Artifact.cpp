@@ -38,9 +38,8 @@ public:
     model += ".%%%%%%%%.tmp";
     auto file = llvm::sys::fs::TempFile::create(model);
     if (!file)
-      return llvm::createStringError("cannot write '" +
-                                     (path.empty() ? near : path) + "': " +
-                                     llvm::toString(file.takeError()));
+      return llvm::createFileError(path.empty() ? near : path,
+                                   file.takeError());
     files.push_back({std::move(*file), path.str()});
     return files.back().temporary.TmpName;
   }
@@ -59,8 +58,7 @@ public:
       std::error_code code = os.error();
       os.clear_error();
       llvm::consumeError(std::move(failed));
-      return llvm::createStringError("cannot write '" + *name +
-                                     "': " + code.message());
+      return llvm::createFileError(*name, code);
     }
     if (failed)
       return std::move(failed);
@@ -71,12 +69,10 @@ public:
     while (!files.empty()) {
       File file = std::move(files.front());
       files.pop_front();
-      llvm::Error failed = file.path.empty()
-                               ? file.temporary.discard()
-                               : file.temporary.keep(file.path);
+      llvm::Error failed = file.path.empty() ? file.temporary.discard()
+                                             : file.temporary.keep(file.path);
       if (failed)
-        return llvm::createStringError("cannot write '" + file.path + "': " +
-                                       llvm::toString(std::move(failed)));
+        return llvm::createFileError(file.path, std::move(failed));
     }
     return llvm::Error::success();
   }
@@ -141,11 +137,9 @@ llvm::Error Writer::writeWeights() {
   if (!isBinary())
     return keep(writeImage(module, open, llvm::nulls()));
   auto written = outputs.write(
-      options.embedWeights ? "" : path, path,
-      [&](llvm::raw_pwrite_stream &os) {
-        return keep(options.embedWeights
-                        ? writeWeightsObject(module, open, os)
-                        : writeImage(module, open, os));
+      options.embedWeights ? "" : path, path, [&](llvm::raw_pwrite_stream &os) {
+        return keep(options.embedWeights ? writeWeightsObject(module, open, os)
+                                         : writeImage(module, open, os));
       });
   if (!written)
     return written.takeError();
@@ -168,10 +162,9 @@ llvm::Expected<std::string> Writer::writeObject(StringRef path) {
     object.kind = ObjectKind::LLVMIR;
     break;
   }
-  return outputs.write(path, options.output,
-                       [&](llvm::raw_pwrite_stream &os) {
-                         return emitObject(module, object, os);
-                       });
+  return outputs.write(path, options.output, [&](llvm::raw_pwrite_stream &os) {
+    return emitObject(module, object, os);
+  });
 }
 
 /// The object and the embedded weights, if any, as one file.

@@ -288,6 +288,8 @@ struct EmitModel : lutra::impl::EmitModelBase<EmitModel> {
         return signalPassFailure();
       }
     module->setAttr(kModelAttr, modelAttr(*model, name, &getContext()));
+    // Said by the descriptor from here on; LLVM IR has no place for it.
+    model->main.setAllArgAttrs(ArrayRef<DictionaryAttr>());
     emitHooks(*model);
     emitRun(module, *model, "lutra_run");
     emitPlan(module, *model, "lutra_plan");

@@ -123,7 +123,7 @@ func.func @weight_result() {
 
 func.func @dispatch_unknown(%x: tensor<4xf32>) {
   // expected-error @below {{expects a function, got @nothing}}
-  %0 = lutra.dispatch @nothing[]() outs(%x) : () outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @nothing[]() outs(%x : tensor<4xf32>) : () -> tensor<4xf32>
   return
 }
 
@@ -132,7 +132,7 @@ func.func @dispatch_unknown(%x: tensor<4xf32>) {
 func.func private @k(tensor<4xf32>) -> tensor<4xf32>
 func.func @dispatch_operands(%x: tensor<4xf32>) {
   // expected-error @below {{expects 1 operands for @k, got 2}}
-  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
 
@@ -141,7 +141,7 @@ func.func @dispatch_operands(%x: tensor<4xf32>) {
 func.func private @k(memref<4xf32>) -> tensor<4xf32>
 func.func @dispatch_results_of_buffers(%m: memref<4xf32>) {
   // expected-error @below {{expects no results with buffers, got 1}}
-  %0 = lutra.dispatch @k[]() outs(%m) : () outs(memref<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @k[]() outs(%m : memref<4xf32>) : () -> tensor<4xf32>
   return
 }
 
@@ -150,6 +150,6 @@ func.func @dispatch_results_of_buffers(%m: memref<4xf32>) {
 func.func private @k(tensor<4xf32>) -> tensor<4xf32>
 func.func @dispatch_results(%x: tensor<4xf32>) {
   // expected-error @below {{expects one result of each output's type}}
-  %0 = lutra.dispatch @k[]() outs(%x) : () outs(tensor<4xf32>) -> (tensor<2xf32>)
+  %0 = lutra.dispatch @k[]() outs(%x : tensor<4xf32>) : () -> tensor<2xf32>
   return
 }

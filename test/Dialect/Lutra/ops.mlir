@@ -8,7 +8,7 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu
 // The name of a dimension names the value.
 // CHECK-LABEL: func.func @dim
 // CHECK: %batch = lutra.dim "batch" min 1 max 64 multiple 8
-// CHECK: %_2x.0 = lutra.dim "2x.0" min 0 max 9223372036854775807 multiple 1
+// CHECK: %_2x_0 = lutra.dim "2x.0" min 0 max 9223372036854775807 multiple 1
 func.func @dim() -> (index, index) {
   %0 = lutra.dim "batch" min 1 max 64 multiple 8
   %1 = lutra.dim "2x.0" min 0 max 9223372036854775807 multiple 1
@@ -30,11 +30,10 @@ func.func @weight() {
 
 // CHECK-LABEL: func.func @dispatch
 func.func @dispatch(%n: index, %x: tensor<?x8xf32>, %e: tensor<?x8xf32>, %m: memref<8xf32>) -> tensor<?x8xf32> {
-  // CHECK: lutra.dispatch @k[%{{.*}}](%{{.*}}) outs(%{{.*}}) {nodes = "fc1"} : (tensor<?x8xf32>) outs(tensor<?x8xf32>) -> (tensor<?x8xf32>)
-  %y = lutra.dispatch @k[%n](%x) outs(%e) {nodes = "fc1"}
-      : (tensor<?x8xf32>) outs(tensor<?x8xf32>) -> (tensor<?x8xf32>)
-  // CHECK: lutra.dispatch @b[]() outs(%{{.*}}) : () outs(memref<8xf32>) -> ()
-  lutra.dispatch @b[]() outs(%m) : () outs(memref<8xf32>) -> ()
+  // CHECK: lutra.dispatch @k[%{{.*}}] (%{{.*}}) outs(%{{.*}} : tensor<?x8xf32>) {nodes = "fc1"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = lutra.dispatch @k[%n](%x) outs(%e : tensor<?x8xf32>) {nodes = "fc1"} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  // CHECK: lutra.dispatch @b[] () outs(%{{.*}} : memref<8xf32>) : () -> ()
+  lutra.dispatch @b[]() outs(%m : memref<8xf32>) : () -> ()
   return %y : tensor<?x8xf32>
 }
 

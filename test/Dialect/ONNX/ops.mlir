@@ -21,13 +21,13 @@ func.func @domain_and_unused_result(%x: tensor<4xui8>) {
 
 // CHECK-LABEL: func.func @graphs
 func.func @graphs(%c: tensor<i1>, %x: tensor<4xf32>) -> tensor<4xf32> {
-  // CHECK: onnx.node "If" version 19(%{{.*}}) {
+  // CHECK: onnx.node "If" version 19(%{{.*}}) {else_branch = 1 : index, then_branch = 0 : index} {
   // CHECK:   onnx.yield %{{.*}} : tensor<4xf32>
   // CHECK: }, {
   // CHECK:   onnx.node "Neg"
   // CHECK:   onnx.yield
   // CHECK: } : (tensor<i1>) -> tensor<4xf32>
-  %y = onnx.node "If" version 19 (%c) {
+  %y = onnx.node "If" version 19 (%c) {else_branch = 1 : index, then_branch = 0 : index} {
     onnx.yield %x : tensor<4xf32>
   }, {
     %n = onnx.node "Neg" version 19 (%x) : (tensor<4xf32>) -> tensor<4xf32>

@@ -59,16 +59,16 @@ func.func @main() {
 
 func.func @main(%x: tensor<4xf32>) {
   // expected-error @below {{'lutra.dispatch' op is not allowed after phase 'encode'}}
-  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
 func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 
 // -----
 
-func.func @main(%x: tensor<?xf32>, %i: index) {
+func.func @main(%d: tensor<?xf32>, %i: index) {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'encode'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 

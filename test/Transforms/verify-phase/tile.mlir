@@ -5,13 +5,13 @@
 func.func @main(%x: tensor<4xf32>, %i: index) {
   %r0 = lutra.dim "n" min 1 max 8 multiple 1
   %r1 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> : tensor<4xf32>
-  %r2 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %r2 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   %r3 = tensor.empty() : tensor<4xf32>
   %r4 = arith.addi %i, %i : index
   %r5 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
   return
 }
-func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index) attributes {lutra.kernel} {
+func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index, %d: tensor<?xf32>) attributes {lutra.kernel} {
   %r0 = linalg.fill ins(%c : f32) outs(%x : tensor<4xf32>) -> tensor<4xf32>
   %r1 = tensor.empty() : tensor<4xf32>
   %r2 = tensor.insert %c into %x[%i] : tensor<4xf32>
@@ -23,6 +23,7 @@ func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index) attributes {lutra.k
   %r6 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
   scf.forall (%j) in (4) {
   }
+  %r7 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 func.func private @k(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}
@@ -73,9 +74,9 @@ func.func @main(%c: f32, %x: tensor<4xf32>) {
 
 // -----
 
-func.func @main(%x: tensor<?xf32>, %i: index) {
+func.func @main(%d: tensor<?xf32>, %i: index) {
   // expected-error @below {{'tensor.dim' op is not allowed after phase 'tile'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
+  %0 = tensor.dim %d, %i : tensor<?xf32>
   return
 }
 
@@ -263,18 +264,10 @@ func.func private @k() attributes {lutra.kernel} {
 
 func.func private @outer(%x: tensor<4xf32>) attributes {lutra.kernel} {
   // expected-error @below {{'lutra.dispatch' op is not allowed after phase 'tile'}}
-  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %0 = lutra.dispatch @k[](%x) outs(%x : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
 func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
-
-// -----
-
-func.func private @k(%x: tensor<?xf32>, %i: index) attributes {lutra.kernel} {
-  // expected-error @below {{'tensor.dim' op is not allowed after phase 'tile'}}
-  %0 = tensor.dim %x, %i : tensor<?xf32>
-  return
-}
 
 // -----
 

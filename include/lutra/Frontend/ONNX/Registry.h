@@ -34,6 +34,9 @@ private:
   std::string text;
 };
 
+/// Emits an error at a node: "node 'conv1' (Conv v11): <what follows>".
+InFlightDiagnostic emitNodeError(onnx::NodeOp op);
+
 /// A node with typed access to its attributes and operands. When `supports` is
 /// asked, the operands have the types that ONNX's inference found: dtype and
 /// rank may be unknown and `input(i).value` is the import value. When `lower`
@@ -67,8 +70,8 @@ public:
   SmallVector<int64_t> intsAttr(StringRef name,
                                 ArrayRef<int64_t> otherwise = {}) const;
 
-  /// Emits an error at the node: "<name>: <Op> v<version>: <what follows>".
-  InFlightDiagnostic error() const;
+  /// Emits an error at the node: emitNodeError.
+  InFlightDiagnostic error() const { return emitNodeError(op); }
 
 private:
   ArrayRef<Tensor> operands;
