@@ -31,4 +31,24 @@ def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def ExpandHalf : Pass<"expand-half", "::mlir::func::FuncOp"> {
+  let summary = "computes f16 and bf16 in f32, and converts them by integer arithmetic where the target cannot";
+  let description = [{
+    Asks the module's `lutra.target` (without one, nothing is native). Every result
+    is rounded to nearest even once; a NaN stays a NaN. Without this pass the code
+    generator calls functions such as `__truncsfbf2`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
+  let summary = "replaces floor, ceil, trunc, round, roundeven and fma by arithmetic where the target has no such instruction";
+  let description = [{
+    Asks the module's `lutra.target`: x86-64 rounds from SSE4.1 on and fuses with
+    FMA. Elsewhere the code generator would call libm.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 #endif // LUTRA_CONVERSION_PASSES_TD
