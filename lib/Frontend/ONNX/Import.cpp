@@ -154,6 +154,14 @@ LogicalResult Importer::addGraph(const model::Graph &graph, Scope &scope,
   return success();
 }
 
+/// Files keep initializers that no node uses; the weight image should not.
+static void eraseUnused(Operation *root) {
+  root->walk([](Operation *op) {
+    if (isa<WeightOp, arith::ConstantOp>(op) && op->use_empty())
+      op->erase();
+  });
+}
+
 OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
                                       const ImportOptions &options) {
   const model::Graph &graph = model.graph;
@@ -166,7 +174,8 @@ OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
       return {};
     inputTypes.push_back(*type);
   }
-  Location loc = nameLoc(path);
+  // Names are those of nodes; what belongs to the whole model is in its file.
+  Location loc = FileLineColLoc::get(b.getStringAttr(printable(path)), 0, 0);
   OwningOpRef<ModuleOp> module = ModuleOp::create(b, loc);
   b.setInsertionPointToStart(module->getBody());
   auto func =
@@ -180,6 +189,7 @@ OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
   if (failed(addGraph(graph, scope, outputs)))
     return {};
   func::ReturnOp::create(b, loc, outputs);
+  eraseUnused(func);
 
   func.setType(b.getFunctionType(inputTypes, ValueRange(outputs).getTypes()));
   for (auto [i, name] : llvm::enumerate(graph.inputs))
