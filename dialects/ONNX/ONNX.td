@@ -33,7 +33,8 @@ def ONNX_NodeOp : ONNX_Op<"node"> {
     is not the default one ("com.microsoft.MatMulNBits"). `version` is the
     version of that domain which the model imports. The node's own attributes
     are in `attrs`; its name is the op's location. Omitted inputs are
-    `onnx.absent`; a result whose type inference did not find is of type `none`.
+    `onnx.absent`; an attribute that is a subgraph is the number of its region,
+    an index; a result whose type inference did not find is of type `none`.
 
     ```mlir
     %y = onnx.node "Gemm" version 13 (%x, %w, %none) {transB = 1 : si64}

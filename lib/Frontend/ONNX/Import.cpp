@@ -79,9 +79,29 @@ LogicalResult Importer::addSubgraph(const model::Graph &graph,
 /// The tensor of a Constant node, or null.
 static const model::Tensor *constantTensor(const model::Node &node) {
   if (node.op != "Constant" || !node.domain.empty() ||
-      node.attributes.size() != 1 || node.outputs.size() != 1)
+      node.attributes.size() != 1 || node.attributes.front().name != "value" ||
+      node.outputs.size() != 1)
     return nullptr;
   return std::get_if<model::Tensor>(&node.attributes.front().value);
+}
+
+/// A subgraph's attribute is the number of its region.
+LogicalResult
+Importer::addAttributes(const model::Node &node, NamedAttrList &attrs,
+                        SmallVectorImpl<const model::Graph *> &subgraphs) {
+  for (const model::Attribute &attr : node.attributes) {
+    if (auto *subgraph =
+            std::get_if<std::shared_ptr<model::Graph>>(&attr.value)) {
+      attrs.set(attr.name, b.getIndexAttr(subgraphs.size()));
+      subgraphs.push_back(subgraph->get());
+      continue;
+    }
+    FailureOr<Attribute> value = attribute(attr, node.name);
+    if (failed(value))
+      return failure();
+    attrs.set(attr.name, *value);
+  }
+  return success();
 }
 
 LogicalResult Importer::addNode(const model::Node &node,
@@ -107,21 +127,10 @@ LogicalResult Importer::addNode(const model::Node &node,
   SmallVector<Type> types;
   for (const std::string &output : node.outputs)
     types.push_back(valueType(graph, output));
-  // A subgraph's attribute is the number of its region.
   NamedAttrList attrs;
   SmallVector<const model::Graph *> subgraphs;
-  for (const model::Attribute &attr : node.attributes) {
-    if (auto *subgraph =
-            std::get_if<std::shared_ptr<model::Graph>>(&attr.value)) {
-      attrs.set(attr.name, b.getIndexAttr(subgraphs.size()));
-      subgraphs.push_back(subgraph->get());
-      continue;
-    }
-    FailureOr<Attribute> value = attribute(attr, node.name);
-    if (failed(value))
-      return failure();
-    attrs.set(attr.name, *value);
-  }
+  if (failed(addAttributes(node, attrs, subgraphs)))
+    return failure();
   auto op = onnx::NodeOp::create(
       b, nameLoc(node.name), types, kind, node.version, inputs,
       attrs.getDictionary(b.getContext()), subgraphs.size());
@@ -154,6 +163,14 @@ LogicalResult Importer::addGraph(const model::Graph &graph, Scope &scope,
   return success();
 }
 
+/// Files keep initializers that no node uses; the weight image should not.
+static void eraseUnused(Operation *root) {
+  root->walk([](Operation *op) {
+    if (isa<WeightOp, arith::ConstantOp>(op) && op->use_empty())
+      op->erase();
+  });
+}
+
 OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
                                       const ImportOptions &options) {
   const model::Graph &graph = model.graph;
@@ -166,7 +183,8 @@ OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
       return {};
     inputTypes.push_back(*type);
   }
-  Location loc = nameLoc(path);
+  // Names are those of nodes; what belongs to the whole model is in its file.
+  Location loc = FileLineColLoc::get(b.getStringAttr(printable(path)), 0, 0);
   OwningOpRef<ModuleOp> module = ModuleOp::create(b, loc);
   b.setInsertionPointToStart(module->getBody());
   auto func =
@@ -180,6 +198,7 @@ OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
   if (failed(addGraph(graph, scope, outputs)))
     return {};
   func::ReturnOp::create(b, loc, outputs);
+  eraseUnused(func);
 
   func.setType(b.getFunctionType(inputTypes, ValueRange(outputs).getTypes()));
   for (auto [i, name] : llvm::enumerate(graph.inputs))

@@ -56,6 +56,8 @@ private:
                          SmallVectorImpl<Value> &outputs);
   LogicalResult addNode(const model::Node &node, const model::Graph &graph,
                         Scope &scope);
+  LogicalResult addAttributes(const model::Node &node, NamedAttrList &attrs,
+                              SmallVectorImpl<const model::Graph *> &subgraphs);
   LogicalResult addSubgraph(const model::Graph &graph, const Scope &parent,
                             Region &region, StringRef node);
   FailureOr<Value> lookup(const Scope &scope, StringRef name, StringRef node);

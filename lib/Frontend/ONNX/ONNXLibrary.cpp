@@ -124,7 +124,12 @@ Result<std::string> mlir::lutra::model::parseText(std::string_view text) {
     checkTextDepth(text);
     ::onnx::ModelProto model;
     ::onnx::OnnxParser parser(text);
-    auto status = parser.Parse(model);
+    ::onnx::Common::Status status;
+    try {
+      status = parser.Parse(model);
+    } catch (const std::out_of_range &) {
+      throw ModelError("expected ONNX text with numbers of at most 64 bits");
+    }
     if (!status.IsOK())
       throw ModelError("expected ONNX text: " + status.ErrorMessage());
     if (!parser.EndOfInput())

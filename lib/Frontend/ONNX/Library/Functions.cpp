@@ -16,7 +16,6 @@
 #include "onnx/defs/function.h"
 #include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
-#include "onnx/shape_inference/implementation.h"
 #include <algorithm>
 
 using namespace mlir::lutra::model;
@@ -310,15 +309,4 @@ bool mlir::lutra::model::expandSchemaFunctions(ModelProto &model) {
   if (expander.expanded())
     ::onnx::inliner::InlineLocalFunctions(model);
   return expander.expanded();
-}
-
-void mlir::lutra::model::inferTypes(ModelProto &model) {
-  try {
-    ::onnx::shape_inference::InferShapes(
-        model, ::onnx::OpSchemaRegistry::Instance(),
-        ::onnx::ShapeInferenceOptions(/*check_type=*/false, /*strict_mode=*/0,
-                                      /*data_prop=*/true));
-  } catch (const std::exception &) {
-    // A seed less.
-  }
 }

@@ -105,6 +105,7 @@ static Definitions collectDefinitions(const GraphProto &graph) {
   return definitions;
 }
 
+/// Checks that concern one node alone.
 static void checkNode(const NodeProto &node) {
   if (node.op_type().empty())
     throw ModelError(describe(node) + " has no operator");
@@ -113,10 +114,17 @@ static void checkNode(const NodeProto &node) {
     throw ModelError(describe(node) + ": expected an operator without a dot, " +
                      "got " + quoted(node.op_type()));
   std::unordered_set<std::string> names;
-  for (const AttributeProto &attribute : node.attribute())
+  for (const AttributeProto &attribute : node.attribute()) {
+    // The library's inference makes as many shapes as this number says.
+    if (node.op_type() == "Split" && attribute.name() == "num_outputs" &&
+        attribute.i() != node.output_size())
+      throw ModelError(describe(node) + ": expected num_outputs to be " +
+                       std::to_string(node.output_size()) + ", got " +
+                       std::to_string(attribute.i()));
     if (!names.insert(attribute.name()).second)
       throw ModelError(describe(node) + " has attribute " +
                        quoted(attribute.name()) + " twice");
+  }
 }
 
 /// A topological order that changes nothing in a sorted graph.

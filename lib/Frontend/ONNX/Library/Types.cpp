@@ -10,7 +10,6 @@
 
 #include "Library.h"
 
-#include <algorithm>
 #include <unordered_set>
 
 using namespace mlir::lutra::model;
