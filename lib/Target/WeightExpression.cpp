@@ -13,7 +13,9 @@
 
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/Support/DebugStringHelper.h"
 #include "llvm/Support/MathExtras.h"
+#include <cstring>
 #include <memory>
 
 using namespace mlir;

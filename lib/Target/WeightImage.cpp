@@ -12,7 +12,9 @@
 
 #include "WeightExpression.h"
 #include "dialects/Lutra/Lutra.h"
+#include "mlir/Support/DebugStringHelper.h"
 #include "llvm/Support/MathExtras.h"
+#include <vector>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -50,8 +52,8 @@ private:
 /// Weights begin at multiples of this, and nothing larger lies between them.
 static constexpr int64_t kAlignment = 64;
 
-static llvm::Expected<SmallVector<Entry>> readEntries(ModuleOp module) {
-  SmallVector<Entry> entries;
+static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
+  std::vector<Entry> entries;
   auto image = module->getAttrOfType<ArrayAttr>(attr::kImage);
   int64_t end = 0;
   for (Attribute item : image ? image.getValue() : ArrayRef<Attribute>()) {

@@ -9,6 +9,8 @@
 #define LUTRA_LIB_TARGET_WEIGHTVIEW_H
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
 namespace mlir::lutra {

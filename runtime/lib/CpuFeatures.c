@@ -95,9 +95,9 @@ static void cpuName(char name[64]) {
   strcpy(name, "unknown");
   if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
     return;
-  for (unsigned i = 0; i < 3; ++i)
-    __get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1],
-                &words[4 * i + 2], &words[4 * i + 3]);
+  unsigned *next = words;
+  for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; ++leaf, next += 4)
+    __get_cpuid(leaf, &next[0], &next[1], &next[2], &next[3]);
   char brand[sizeof(words) + 1] = {0};
   memcpy(brand, words, sizeof(words));
   size_t first = strspn(brand, " ");

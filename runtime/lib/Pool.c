@@ -15,7 +15,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#define _GNU_SOURCE
 #include "Internal.h"
 
 #include <inttypes.h>
@@ -93,7 +92,8 @@ static bool isNew(uint64_t state, uint64_t seen) {
 static uint64_t awaitLoop(lutra_pool *pool, uint64_t seen) {
   uint64_t state;
   for (unsigned i = 0; i < pool->spins; ++i) {
-    if (isNew(state = atomic_load(&pool->state), seen))
+    state = atomic_load(&pool->state);
+    if (isNew(state, seen))
       return state;
     if (atomic_load_explicit(&pool->stopping, memory_order_relaxed))
       return 0;
@@ -139,7 +139,8 @@ static void *help(void *argument) {
 
 static void openLoop(lutra_pool *pool) {
   uint64_t state = atomic_load(&pool->state);
-  atomic_store(&pool->state, (state & ~(openBit | insideMask)) + loopStep + openBit);
+  atomic_store(&pool->state,
+               (state & ~(openBit | insideMask)) + loopStep + openBit);
   if (!atomic_load(&pool->sleepers))
     return;
   pthread_mutex_lock(&pool->mutex);

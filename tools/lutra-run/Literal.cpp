@@ -23,12 +23,12 @@ struct TypeName {
 };
 
 template <typename T>
-TypeName integer(std::string_view name, lutra_dtype dtype) {
+constexpr TypeName integer(std::string_view name, lutra_dtype dtype) {
   return {name, dtype, std::numeric_limits<T>::min(),
           std::numeric_limits<T>::max()};
 }
 
-const TypeName typeNames[] = {
+constexpr TypeName typeNames[] = {
     {"f16", LUTRA_FLOAT16, 0, 0},
     {"bf16", LUTRA_BFLOAT16, 0, 0},
     {"f32", LUTRA_FLOAT32, 0, 0},

@@ -153,7 +153,7 @@ std::string_view takeHeader(std::string_view &bytes,
                             const std::string &origin) {
   if (bytes.size() < 10 || bytes.substr(0, magic.size()) != magic)
     throw Failure(Exit::Invalid, origin + ": expected a .npy file");
-  int version = bytes[6];
+  int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3)
     throw Failure(Exit::Invalid, origin +
                                      ": expected .npy format 1 to 3, got " +

@@ -10,7 +10,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <string_view>
 
 using namespace lutra::run;
@@ -25,7 +24,7 @@ namespace {
 struct Option {
   const char *name;
   bool hasValue;
-  std::function<void(Options &, const std::string &value)> apply;
+  void (*apply)(Options &, const std::string &value);
 };
 
 // "NAME=TEXT" and "NAME:TEXT"
@@ -97,7 +96,7 @@ void setDim(Options &options, const std::string &value) {
   insert(options.dims, "--dim", name, parseInteger("--dim", size, 0));
 }
 
-const Option table[] = {
+constexpr Option table[] = {
     {"--input", true, setInput},
     {"--inputs", true,
      [](Options &o, auto &v) { o.inputsFile = fileOf("--inputs", v); }},

@@ -12,8 +12,16 @@ include "mlir/Pass/PassBase.td"
 
 def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::FuncOp"> {
   let summary = "turns each structured operation on buffers into loops over vectors, with masked tails";
+  let description = [{
+    Vectors are as wide as the kernel's `lutra.schedule` says, else as the
+    module's `lutra.target`, else 128 bits. Reductions keep a register tile of
+    the output in loop-carried values; that of a contraction is as scheduled if
+    the registers hold it.
+  }];
+  let options = [Option<"reference", "reference", "bool", "false",
+                        "scalar loops for every operation, as an oracle">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
 }
 
@@ -21,6 +29,26 @@ def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "replaces math functions by arithmetic, so that kernels call no libm";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::vector::VectorDialect"];
+}
+
+def ExpandHalf : Pass<"expand-half", "::mlir::func::FuncOp"> {
+  let summary = "computes f16 and bf16 in f32, and converts them by integer arithmetic where the target cannot";
+  let description = [{
+    Asks the module's `lutra.target` (without one, nothing is native). Every result
+    is rounded to nearest even once; a NaN stays a NaN. Without this pass the code
+    generator calls functions such as `__truncsfbf2`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
+  let summary = "replaces floor, ceil, trunc, round, roundeven and fma by arithmetic where the target has no such instruction";
+  let description = [{
+    Asks the module's `lutra.target`: x86-64 rounds from SSE4.1 on and fuses with
+    FMA. Elsewhere the code generator would call libm.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
 #endif // LUTRA_CONVERSION_PASSES_TD

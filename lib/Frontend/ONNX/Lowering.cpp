@@ -258,22 +258,23 @@ FailureOr<Tensor> Lowering::expand(const Tensor &operand,
                  });
 }
 
-/// Gives `value` back the dimensions of size 1 that a reduction of `axes` of a
-/// tensor of `rank` dropped.
-static Value restoreDims(Lowering &lowering, Value value, DType dtype,
-                         ArrayRef<AffineExpr> shape, ArrayRef<int64_t> axes) {
+Tensor Lowering::unsqueeze(const Tensor &operand, ArrayRef<int64_t> axes) {
   SmallVector<ReassociationIndices> groups;
   ReassociationIndices leading;
-  for (int64_t i = 0, rank = shape.size(); i < rank; ++i) {
-    bool reduced = llvm::is_contained(axes, i);
-    if (!reduced) {
+  Shape shape;
+  for (int64_t i = 0, next = 0, rank = operand.rank() + axes.size(); i < rank;
+       ++i) {
+    bool inserted = llvm::is_contained(axes, i);
+    shape.push_back(inserted ? constant(1) : operand.shape[next++]);
+    if (!inserted) {
       groups.push_back(leading);
       leading.clear();
     }
     (groups.empty() ? leading : groups.back()).push_back(i);
   }
-  return tensor::ExpandShapeOp::create(lowering.b, lowering.type(shape, dtype),
-                                       value, groups, lowering.sizes(shape));
+  Value value = tensor::ExpandShapeOp::create(
+      b, type(shape, operand.dtype), operand.value, groups, sizes(shape));
+  return tensor(value, shape, operand.dtype);
 }
 
 Tensor Lowering::reduce(const Tensor &operand, ArrayRef<int64_t> axes,
@@ -281,12 +282,11 @@ Tensor Lowering::reduce(const Tensor &operand, ArrayRef<int64_t> axes,
                         ScalarBody map, ScalarBody combine) {
   SmallVector<utils::IteratorType> iterators;
   SmallVector<AffineExpr> kept;
-  Shape shape, withOnes;
+  Shape shape;
   for (int64_t i = 0; i < operand.rank(); ++i) {
     bool reduced = llvm::is_contained(axes, i);
     iterators.push_back(reduced ? utils::IteratorType::reduction
                                 : utils::IteratorType::parallel);
-    withOnes.push_back(reduced ? constant(1) : operand.shape[i]);
     if (reduced)
       continue;
     kept.push_back(b.getAffineDimExpr(i));
@@ -302,8 +302,5 @@ Tensor Lowering::reduce(const Tensor &operand, ArrayRef<int64_t> axes,
                   element = map(inner, element);
                 return combine(inner, {element, scalars[1]});
               });
-  if (!keepDims || axes.empty())
-    return result;
-  return tensor(restoreDims(*this, result.value, accumulate, withOnes, axes),
-                withOnes, accumulate);
+  return keepDims && !axes.empty() ? unsqueeze(result, axes) : result;
 }

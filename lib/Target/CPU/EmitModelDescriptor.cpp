@@ -22,10 +22,10 @@ using namespace mlir::lutra;
 
 static_assert(sizeof(lutra_dim_desc) == 32 && sizeof(lutra_tensor_desc) == 24 &&
                   sizeof(lutra_dispatch_desc) == 16 &&
-                  sizeof(lutra_model_desc) == 152 &&
+                  sizeof(lutra_model_desc) == 144 &&
                   offsetof(lutra_model_desc, inputs) == 64 &&
                   offsetof(lutra_model_desc, weights_size) == 96 &&
-                  offsetof(lutra_model_desc, plan) == 128 + 8,
+                  offsetof(lutra_model_desc, plan) == 128,
               "EmitModelDescriptor.cpp lays these structs out");
 
 namespace {

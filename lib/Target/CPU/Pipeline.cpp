@@ -10,6 +10,7 @@
 
 #include "lutra/Target/CPU.h"
 
+#include "lutra/Conversion/Passes.h"
 #include "lutra/Target/Passes.h"
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
@@ -31,6 +32,8 @@ void lutra::buildTargetPipeline(OpPassManager &pm, StringRef modelName) {
   EmitModelOptions options;
   options.name = modelName.str();
   pm.addPass(createEmitModel(options));
+  pm.addNestedPass<func::FuncOp>(createExpandHalf());
+  pm.addNestedPass<func::FuncOp>(createExpandRounding());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   // The last pass that may canonicalize: see lower-vectors.

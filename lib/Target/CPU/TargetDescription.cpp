@@ -112,18 +112,14 @@ static llvm::Error checkFeatures(const llvm::MCSubtargetInfo &subtarget,
   return llvm::Error::success();
 }
 
-/// What this very machine has of the features that matter, and all that it lacks
-/// although its model should have them (a virtual machine may hide some).
+/// What this very machine has and lacks of the features that matter (a virtual
+/// machine may hide some that its CPU's model has).
 static std::string hostFeatures(const llvm::Triple &triple) {
   llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
   SmallVector<std::string> list;
-  for (const auto &entry : host)
-    if (!entry.second)
-      list.push_back(("-" + entry.first()).str());
   for (const Feature &feature : relevantFeatures(triple))
-    if (host.lookup(feature.name))
-      list.push_back(("+" + feature.name).str());
-  llvm::sort(list);
+    if (auto known = host.find(feature.name); known != host.end())
+      list.push_back(((known->second ? "+" : "-") + feature.name).str());
   return llvm::join(list, ",");
 }
 

@@ -147,6 +147,30 @@ TEST(LoadTest, EveryTruncationIsAnError) {
   }
 }
 
+TEST(ElfSymbolTest, TablesThatWrapAround) {
+  const std::string good = readBytes(input("fake.so"));
+  Elf64_Ehdr header;
+  std::memcpy(&header, good.data(), sizeof(header));
+  int refused = 0;
+  for (int i = 0; i < header.e_shnum; ++i) {
+    std::vector<unsigned char> bytes(good.begin(), good.end());
+    const uint64_t offset = UINT64_MAX - 7, size = 48;
+    unsigned char *section = &bytes[header.e_shoff + i * sizeof(Elf64_Shdr)];
+    std::memcpy(section + offsetof(Elf64_Shdr, sh_offset), &offset, 8);
+    std::memcpy(section + offsetof(Elf64_Shdr, sh_size), &size, 8);
+    const char *name = nullptr;
+    uint64_t symbolSize = 0;
+    std::string message = take(lutraFindModelSymbol(
+        "a.so", {bytes.data(), bytes.size()}, &name, &symbolSize));
+    if (message == "ok")
+      continue;
+    EXPECT_EQ(message, "a.so: damaged or truncated shared object: a section "
+                       "reaches past the end of the file");
+    ++refused;
+  }
+  EXPECT_EQ(refused, 2); // The symbols and their names.
+}
+
 // Only the reader of symbols: what dlopen makes of a file whose tables are
 // whole but wrong is out of our hands.
 TEST(ElfSymbolTest, DamageIsNeverReadPastTheEnd) {

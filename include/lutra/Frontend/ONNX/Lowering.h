@@ -101,6 +101,9 @@ public:
   Tensor reduce(const Tensor &operand, ArrayRef<int64_t> axes, bool keepDims,
                 Value init, DType accumulate, ScalarBody map,
                 ScalarBody combine);
+  /// Inserts dimensions of size 1, which are `axes` (>= 0, unique) of the
+  /// result.
+  Tensor unsqueeze(const Tensor &operand, ArrayRef<int64_t> axes);
   /// Same elements in row-major order, as collapse_shape and expand_shape by
   /// symbolic factoring; fails with an error where the factors of the two
   /// shapes cannot be matched.

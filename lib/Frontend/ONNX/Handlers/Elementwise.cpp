@@ -69,18 +69,52 @@ Support lutra::supportsTypes(const Node &node, Types types, unsigned first) {
   return Support::yes();
 }
 
+/// Runs `body` between the conversions from storage types and back.
+static Value widened(ImplicitLocOpBuilder &b, ValueRange scalars,
+                     ArrayRef<Tensor> operands, DType result, BodyRef body) {
+  SmallVector<Value> inputs;
+  for (auto [scalar, operand] : llvm::zip(scalars, operands))
+    inputs.push_back(Lowering::castScalar(b, scalar, operand.dtype,
+                                          computeType(operand.dtype)));
+  Scalars s(b, computeType(operands.front().dtype));
+  return Lowering::castScalar(b, body(s, inputs), computeType(result), result);
+}
+
 FailureOr<Tensor> lutra::compute(Lowering &lowering, ArrayRef<Tensor> operands,
                                  DType result, BodyRef body) {
-  auto emit = [&](ImplicitLocOpBuilder &b, ValueRange scalars) {
-    SmallVector<Value> inputs;
-    for (auto [scalar, operand] : llvm::zip(scalars, operands))
-      inputs.push_back(Lowering::castScalar(b, scalar, operand.dtype,
-                                            computeType(operand.dtype)));
-    Scalars s(b, computeType(operands.front().dtype));
-    return Lowering::castScalar(b, body(s, inputs), computeType(result),
-                                result);
-  };
-  return lowering.elementwise(operands, result, emit);
+  return lowering.elementwise(
+      operands, result, [&](ImplicitLocOpBuilder &b, ValueRange scalars) {
+        return widened(b, scalars, operands, result, body);
+      });
+}
+
+Tensor lutra::computeMapped(Lowering &lowering, ArrayRef<Tensor> operands,
+                            ArrayRef<AffineMap> maps,
+                            ArrayRef<AffineExpr> shape, DType result,
+                            BodyRef body) {
+  SmallVector<AffineMap> allMaps(maps);
+  allMaps.push_back(lowering.b.getMultiDimIdentityMap(shape.size()));
+  SmallVector<utils::IteratorType> iterators(shape.size(),
+                                             utils::IteratorType::parallel);
+  return lowering.generic(
+      operands, allMaps, iterators, lowering.empty(shape, result), shape,
+      result, [&](ImplicitLocOpBuilder &b, ValueRange scalars) {
+        return widened(b, scalars.drop_back(), operands, result, body);
+      });
+}
+
+Value lutra::sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size) {
+  if (auto known = dyn_cast<AffineConstantExpr>(size))
+    return s.constantInt(known.getValue());
+  Value number = arith::IndexCastOp::create(s.b, s.b.getI64Type(),
+                                            lowering.sizeValue(size));
+  return Lowering::castScalar(s.b, number, DType::Int64, s.dtype);
+}
+
+std::optional<int64_t> lutra::normalizeAxis(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    return std::nullopt;
+  return axis < 0 ? axis + rank : axis;
 }
 
 std::optional<SmallVector<AffineExpr>>

@@ -36,6 +36,19 @@ using BodyRef = llvm::function_ref<Value(Scalars &s, ValueRange inputs)>;
 FailureOr<Tensor> compute(Lowering &lowering, ArrayRef<Tensor> operands,
                           DType result, BodyRef body);
 
+/// `body` in the loop nest of `shape`, with a map from its loops for each
+/// operand.
+Tensor computeMapped(Lowering &lowering, ArrayRef<Tensor> operands,
+                     ArrayRef<AffineMap> maps, ArrayRef<AffineExpr> shape,
+                     DType result, BodyRef body);
+
+/// A size as a scalar, which is a constant where the size is.
+Value sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size);
+
+/// The axis `axis` of a tensor of `rank`, counted from the end where negative;
+/// nothing where there is none.
+std::optional<int64_t> normalizeAxis(int64_t axis, int64_t rank);
+
 /// A result known as an expression from known elements, or null.
 using Fold = AffineExpr (*)(ArrayRef<AffineExpr> elements);
 

@@ -1,0 +1,315 @@
+//===- ExpandHalf.cpp - f16 and bf16 without instructions for them --------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// First, arithmetic on f16 and bf16 becomes arithmetic on f32 between
+// conversions; then, conversions that the target lacks become integer
+// arithmetic, in a form that vectors of any length share with scalars. None of
+// it depends on how the CPU treats subnormal f32 numbers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Conversion/Passes.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_EXPANDHALF
+#include "lutra/Conversion/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+
+/// What the target does by itself.
+struct Native {
+  bool f16Convert = false, f16FromF64 = false, f16Arithmetic = false,
+       bf16Truncate = false;
+
+  static Native of(TargetAttr target) {
+    Native native;
+    if (!target)
+      return native;
+    if (target.getTriple().starts_with("aarch64")) {
+      native.f16Convert = native.f16FromF64 = true;
+      native.f16Arithmetic = target.hasFeature("fullfp16");
+      native.bf16Truncate = target.hasFeature("bf16");
+      return native;
+    }
+    native.f16Arithmetic = native.f16FromF64 = target.hasFeature("avx512fp16");
+    native.f16Convert = native.f16Arithmetic || target.hasFeature("f16c");
+    native.bf16Truncate =
+        target.hasFeature("avx512bf16") && target.hasFeature("avx512vl");
+    return native;
+  }
+};
+
+/// Builds elementwise arithmetic on values shaped like `like`.
+class Lanes {
+public:
+  Lanes(OpBuilder &b, Location loc, Type like) : b(b), loc(loc), like(like) {}
+
+  Type type(Type element) const {
+    if (auto vector = dyn_cast<VectorType>(like))
+      return vector.clone(element);
+    return element;
+  }
+  Type i16() const { return type(b.getI16Type()); }
+  Type i32() const { return type(b.getI32Type()); }
+  Type f32() const { return type(b.getF32Type()); }
+
+  Value constant(uint32_t bits) {
+    return splat(b.getI32IntegerAttr(int32_t(bits)), i32());
+  }
+  Value constantF32(float value) {
+    return splat(b.getF32FloatAttr(value), f32());
+  }
+  template <typename Op>
+  Value make(Value lhs, Value rhs) {
+    return Op::create(b, loc, lhs, rhs);
+  }
+  Value bitAnd(Value value, uint32_t mask) {
+    return make<arith::AndIOp>(value, constant(mask));
+  }
+  Value shiftLeft(Value value, uint32_t by) {
+    return make<arith::ShLIOp>(value, constant(by));
+  }
+  Value shiftRight(Value value, uint32_t by) {
+    return make<arith::ShRUIOp>(value, constant(by));
+  }
+  Value add(Value value, uint32_t number) {
+    return make<arith::AddIOp>(value, constant(number));
+  }
+  Value below(Value value, uint32_t bound) {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, value,
+                                 constant(bound));
+  }
+  Value select(Value condition, Value yes, Value no) {
+    return arith::SelectOp::create(b, loc, condition, yes, no);
+  }
+  Value bitcast(Type type, Value value) {
+    return arith::BitcastOp::create(b, loc, type, value);
+  }
+  /// The bits of a 16-bit float in 32 bits, and back.
+  Value widen(Value half) {
+    return arith::ExtUIOp::create(b, loc, i32(), bitcast(i16(), half));
+  }
+  Value shorten(Value bits, Type half) {
+    return bitcast(half, arith::TruncIOp::create(b, loc, i16(), bits));
+  }
+
+  OpBuilder &b;
+  Location loc;
+
+private:
+  Value splat(TypedAttr element, Type type) {
+    if (auto vector = dyn_cast<VectorType>(type))
+      return arith::ConstantOp::create(
+          b, loc, DenseElementsAttr::get(vector, Attribute(element)));
+    return arith::ConstantOp::create(b, loc, element);
+  }
+
+  Type like;
+};
+
+} // namespace
+
+static Value extendBF16(Lanes &lanes, Value half) {
+  return lanes.bitcast(lanes.f32(), lanes.shiftLeft(lanes.widen(half), 16));
+}
+
+static Value extendF16(Lanes &lanes, Value half) {
+  Value bits = lanes.widen(half);
+  Value sign = lanes.shiftLeft(lanes.bitAnd(bits, 0x8000), 16);
+  Value magnitude = lanes.bitAnd(bits, 0x7fff);
+  Value shifted = lanes.shiftLeft(magnitude, 13);
+  // Exponents are biased by 15 here and by 127 there; infinity and NaN keep all
+  // bits of the exponent set.
+  Value normal = lanes.add(shifted, (127 - 15) << 23);
+  Value special = lanes.add(shifted, (255 - 31) << 23);
+  // A subnormal's mantissa, put behind a leading one, exceeds 2^-14 by its value.
+  Value behindOne = lanes.bitcast(lanes.f32(),
+                                  lanes.add(shifted, (127 - 14) << 23));
+  Value subnormal = lanes.bitcast(
+      lanes.i32(),
+      lanes.make<arith::SubFOp>(behindOne, lanes.constantF32(0x1p-14f)));
+  Value result = lanes.select(lanes.below(magnitude, 0x7c00), normal, special);
+  result = lanes.select(lanes.below(magnitude, 0x0400), subnormal, result);
+  return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
+}
+
+static Value truncateToBF16(Lanes &lanes, Value value, Type type) {
+  Value bits = lanes.bitcast(lanes.i32(), value);
+  Value odd = lanes.bitAnd(lanes.shiftRight(bits, 16), 1);
+  Value rounded = lanes.shiftRight(
+      lanes.make<arith::AddIOp>(lanes.add(bits, 0x7fff), odd), 16);
+  Value quiet = lanes.make<arith::OrIOp>(lanes.shiftRight(bits, 16),
+                                         lanes.constant(0x40));
+  Value isNumber = lanes.below(lanes.bitAnd(bits, 0x7fffffff), 0x7f800001);
+  return lanes.shorten(lanes.select(isNumber, rounded, quiet), type);
+}
+
+static Value truncateToF16(Lanes &lanes, Value value, Type type) {
+  Value bits = lanes.bitcast(lanes.i32(), value);
+  Value sign = lanes.bitAnd(lanes.shiftRight(bits, 16), 0x8000);
+  Value magnitude = lanes.bitAnd(bits, 0x7fffffff);
+  // Half an ulp less one, and one more where the last bit that stays is odd.
+  Value odd = lanes.bitAnd(lanes.shiftRight(magnitude, 13), 1);
+  Value rebiased = lanes.add(magnitude, uint32_t(15 - 127) << 23);
+  Value normal = lanes.shiftRight(
+      lanes.make<arith::AddIOp>(lanes.add(rebiased, 0xfff), odd), 13);
+  // An ulp of 0.5 is the least f16: adding rounds, what exceeds 0.5 is the result.
+  Value added =
+      lanes.make<arith::AddFOp>(lanes.bitcast(lanes.f32(), magnitude),
+                                lanes.constantF32(0.5f));
+  Value subnormal =
+      lanes.add(lanes.bitcast(lanes.i32(), added), -(126u << 23));
+  Value payload = lanes.bitAnd(lanes.shiftRight(magnitude, 13), 0x1ff);
+  Value quiet = lanes.make<arith::OrIOp>(payload, lanes.constant(0x7e00));
+  Value special = lanes.select(lanes.below(magnitude, 0x7f800001),
+                               lanes.constant(0x7c00), quiet);
+  Value result =
+      lanes.select(lanes.below(magnitude, 0x47800000), normal, special);
+  result =
+      lanes.select(lanes.below(magnitude, 0x38800000), subnormal, result);
+  return lanes.shorten(lanes.make<arith::OrIOp>(result, sign), type);
+}
+
+/// An f64 as an f32, rounded to odd: rounding that once more to 16 bits gives
+/// what rounding the f64 would.
+static Value truncateToOdd(Lanes &lanes, Value value) {
+  OpBuilder &b = lanes.b;
+  Location loc = lanes.loc;
+  Value nearest = arith::TruncFOp::create(b, loc, lanes.f32(), value);
+  Value back = arith::ExtFOp::create(b, loc, value.getType(), nearest);
+  Value bits = lanes.bitcast(lanes.i32(), nearest);
+  auto absolute = [&](Value number) -> Value {
+    return math::AbsFOp::create(b, loc, number);
+  };
+  Value tooFar = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT,
+                                       absolute(back), absolute(value));
+  Value nearer = lanes.select(tooFar, lanes.add(bits, -1u), bits);
+  Value odd = lanes.make<arith::OrIOp>(nearer, lanes.constant(1));
+  Value inexact = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE,
+                                        back, value);
+  return lanes.bitcast(lanes.f32(), lanes.select(inexact, odd, bits));
+}
+
+namespace {
+
+struct ExpandExtend : OpRewritePattern<arith::ExtFOp> {
+  ExpandExtend(MLIRContext *context, Native native)
+      : OpRewritePattern(context), native(native) {}
+
+  LogicalResult matchAndRewrite(arith::ExtFOp op,
+                                PatternRewriter &rewriter) const override {
+    Type from = getElementTypeOrSelf(op.getIn().getType());
+    if (!from.isBF16() && !(from.isF16() && !native.f16Convert))
+      return failure();
+    Lanes lanes(rewriter, op.getLoc(), op.getType());
+    Value result = from.isBF16() ? extendBF16(lanes, op.getIn())
+                                 : extendF16(lanes, op.getIn());
+    if (result.getType() == op.getType())
+      rewriter.replaceOp(op, result);
+    else
+      rewriter.replaceOpWithNewOp<arith::ExtFOp>(op, op.getType(), result);
+    return success();
+  }
+
+  Native native;
+};
+
+struct ExpandTruncate : OpRewritePattern<arith::TruncFOp> {
+  ExpandTruncate(MLIRContext *context, Native native)
+      : OpRewritePattern(context), native(native) {}
+
+  LogicalResult matchAndRewrite(arith::TruncFOp op,
+                                PatternRewriter &rewriter) const override {
+    Type from = getElementTypeOrSelf(op.getIn().getType());
+    Type to = getElementTypeOrSelf(op.getType());
+    if (!to.isBF16() && !to.isF16())
+      return failure();
+    bool converts = to.isBF16() ? native.bf16Truncate : native.f16Convert;
+    bool fromF64 = from.isF64() && !(to.isF16() && native.f16FromF64);
+    if (converts && !fromF64)
+      return failure();
+    Lanes lanes(rewriter, op.getLoc(), op.getType());
+    Value value = op.getIn();
+    if (fromF64)
+      value = truncateToOdd(lanes, value);
+    if (converts)
+      value = arith::TruncFOp::create(rewriter, op.getLoc(), op.getType(),
+                                      value);
+    else if (to.isBF16())
+      value = truncateToBF16(lanes, value, op.getType());
+    else
+      value = truncateToF16(lanes, value, op.getType());
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+
+  Native native;
+};
+
+struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
+  void runOnOperation() override {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    Native native = Native::of(
+        module ? module->getAttrOfType<TargetAttr>(attr::kTarget) : nullptr);
+    if (failed(computeInF32(native)))
+      return signalPassFailure();
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ExpandExtend, ExpandTruncate>(&getContext(), native);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+  }
+
+  LogicalResult computeInF32(Native native) {
+    MLIRContext *context = &getContext();
+    SmallVector<Type> narrow = {BFloat16Type::get(context)};
+    if (!native.f16Arithmetic)
+      narrow.push_back(Float16Type::get(context));
+    Type wide = Float32Type::get(context);
+    {
+      TypeConverter converter;
+      math::populateExtendToSupportedTypesTypeConverter(
+          converter, SetVector<Type>(llvm::from_range, supported(native)),
+          wide);
+      ConversionTarget target(*context);
+      math::populateExtendToSupportedTypesConversionTarget(target, converter);
+      RewritePatternSet patterns(context);
+      math::populateExtendToSupportedTypesPatterns(patterns, converter);
+      if (failed(applyPartialConversion(getOperation(), target,
+                                        std::move(patterns))))
+        return failure();
+    }
+    TypeConverter converter;
+    arith::populateEmulateUnsupportedFloatsConversions(converter, narrow, wide);
+    ConversionTarget target(*context);
+    arith::populateEmulateUnsupportedFloatsLegality(target, converter);
+    RewritePatternSet patterns(context);
+    arith::populateEmulateUnsupportedFloatsPatterns(patterns, converter);
+    return applyPartialConversion(getOperation(), target, std::move(patterns));
+  }
+
+  SmallVector<Type> supported(Native native) {
+    SmallVector<Type> types = {Float32Type::get(&getContext()),
+                               Float64Type::get(&getContext())};
+    if (native.f16Arithmetic)
+      types.push_back(Float16Type::get(&getContext()));
+    return types;
+  }
+};
+
+} // namespace

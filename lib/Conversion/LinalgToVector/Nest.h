@@ -1,0 +1,94 @@
+//===- Nest.h - The loop nest of a structured operation ---------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How a structured operation becomes loops over vectors: the plan says which
+// loop the lanes lie along and what a register tile spans, the body is cloned
+// once per vector of the tile, and the nest puts loops around it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NEST_H
+#define LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NEST_H
+
+#include "Lanes.h"
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace mlir::lutra {
+
+/// The shape of the nest. From the outside in: `outer` loops, lanes and rows of
+/// the tile, `reductions`, the tile itself. Where `lanes` lie along a
+/// reduction, that is the innermost reduction and is not in `reductions`.
+struct Plan {
+  unsigned loop;   ///< The loop that lanes lie along.
+  int64_t lanes;   ///< Lanes of a vector.
+  int64_t vectors; ///< Vectors of the tile along `loop`.
+  std::optional<unsigned> row;
+  int64_t rows = 1; ///< Rows of the tile along `row`.
+  SmallVector<unsigned> outer;
+  SmallVector<unsigned> reductions;
+  /// For lanes along a reduction: what combines the partial results, per
+  /// output.
+  SmallVector<Operation *> combiners;
+  bool isContraction = false;
+
+  bool reducesLanes() const { return !combiners.empty(); }
+};
+
+/// Chooses the nest that reads memory in the best order; nothing where only the
+/// reference loops will do.
+std::optional<Plan> planNest(linalg::GenericOp op, TargetAttr target,
+                             ScheduleAttr schedule);
+
+/// The extents of the loops that some operand's type tells, else kDynamic.
+SmallVector<int64_t> staticExtents(linalg::GenericOp op);
+
+/// Whether TileBody can work on lanes.
+bool isVectorizable(Block &body);
+
+/// The operation that combines the output `acc` with new values, if that is all
+/// the body does with it.
+Operation *findCombiner(BlockArgument acc, unsigned result);
+
+/// Clones the body for the tile's vectors. Values that are equal for several
+/// rows or vectors are computed once.
+class TileBody {
+public:
+  TileBody(linalg::GenericOp op, const Plan &plan);
+
+  /// What the body yields for vector `vector` of row `row`. `loops` stands at
+  /// the first lane of that vector; `outputs` are the current output values.
+  SmallVector<Lanes> clone(const VectorBuilder &builder, int64_t row,
+                           int64_t vector, ArrayRef<Index> loops,
+                           ArrayRef<Lanes> outputs);
+
+  /// Forgets the values of the last step.
+  void restart() { known.clear(); }
+
+private:
+  struct Dependence {
+    bool row = false, vector = false;
+  };
+  using Key = std::tuple<Value, int64_t, int64_t>;
+  Dependence dependenceOf(Value value) const;
+  Key keyOf(Value value, int64_t row, int64_t vector) const;
+  Lanes lookup(Value value, int64_t row, int64_t vector) const;
+  Lanes read(const VectorBuilder &builder, unsigned argument,
+             ArrayRef<Index> loops) const;
+  Lanes cloneOp(const VectorBuilder &builder, Operation &op,
+                ArrayRef<Lanes> operands, ArrayRef<Index> loops) const;
+
+  mutable linalg::GenericOp op;
+  const Plan &plan;
+  DenseMap<Value, Dependence> dependences;
+  DenseMap<Key, Lanes> known;
+};
+
+/// Builds the nest before `op`, which is left in place.
+void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NEST_H

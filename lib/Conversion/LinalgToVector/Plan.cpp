@@ -1,0 +1,269 @@
+//===- Plan.cpp - The choice of a loop nest -------------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Estimates, for each loop that vectors could run along, what the loads and
+// stores of one element cost, and takes the cheapest. Operations that reduce
+// get a register tile: several rows and vectors of the output are summed at
+// once, so that operands are loaded once for all and the sums do not wait for
+// each other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Nest.h"
+#include "lutra/Analysis/Contraction.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+
+/// Rows and vectors of the tile of a reduction that is not a contraction: eight
+/// sums hide the latency of an addition.
+constexpr int64_t kRows = 4, kVectors = 2;
+
+class Planner {
+public:
+  Planner(linalg::GenericOp op, TargetAttr target, ScheduleAttr schedule);
+  std::optional<Plan> run();
+
+private:
+  std::optional<Plan> planAlong(unsigned loop) const;
+  void fillTile(Plan &plan) const;
+  void fillContraction(Plan &plan) const;
+  double cost(const Plan &plan) const;
+  double accessCost(OpOperand &operand, const Plan &plan) const;
+  bool inAllOutputs(unsigned loop) const;
+  bool isParallel(unsigned loop) const {
+    return op.getIteratorTypesArray()[loop] == utils::IteratorType::parallel;
+  }
+  /// The loops in the order in which the output lies in memory.
+  SmallVector<unsigned> loopsInOutputOrder() const;
+
+  mutable linalg::GenericOp op;
+  TargetAttr target;
+  ScheduleAttr schedule;
+  SmallVector<int64_t> extents;
+  std::optional<Contraction> contraction;
+  int64_t maxLanes;
+};
+
+} // namespace
+
+/// The widest element that the operation loads, stores or computes, in bits.
+static unsigned widestType(linalg::GenericOp op) {
+  unsigned width = 8;
+  auto visit = [&](Type type) {
+    if (type.isIntOrFloat())
+      width = std::max(width, type.getIntOrFloatBitWidth());
+  };
+  for (BlockArgument argument : op.getBlock()->getArguments())
+    visit(argument.getType());
+  for (Operation &inner : op.getBlock()->without_terminator())
+    // Integers that stand for indices do not narrow the vectors.
+    if (!inner.getResult(0).getType().isInteger())
+      visit(inner.getResult(0).getType());
+  return width;
+}
+
+SmallVector<int64_t> lutra::staticExtents(linalg::GenericOp op) {
+  SmallVector<int64_t> extents(op.getNumLoops(), ShapedType::kDynamic);
+  for (OpOperand &operand : op->getOpOperands())
+    for (auto [dim, expr] :
+         llvm::enumerate(op.getMatchingIndexingMap(&operand).getResults())) {
+      auto loop = dyn_cast<AffineDimExpr>(expr);
+      if (!loop)
+        continue;
+      int64_t size = cast<ShapedType>(operand.get().getType()).getDimSize(dim);
+      if (!ShapedType::isDynamic(size))
+        extents[loop.getPosition()] = size;
+    }
+  return extents;
+}
+
+Planner::Planner(linalg::GenericOp op, TargetAttr target, ScheduleAttr schedule)
+    : op(op), target(target), schedule(schedule), extents(staticExtents(op)),
+      contraction(matchContraction(op)) {
+  maxLanes = vectorBits(target) / widestType(op);
+  if (schedule && schedule.getVector() > 0)
+    maxLanes = llvm::bit_floor(uint64_t(schedule.getVector()));
+  maxLanes = std::max<int64_t>(1, maxLanes);
+}
+
+bool Planner::inAllOutputs(unsigned loop) const {
+  return llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+    return op.getMatchingIndexingMap(&output).isFunctionOfDim(loop);
+  });
+}
+
+SmallVector<unsigned> Planner::loopsInOutputOrder() const {
+  AffineMap output = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  SmallVector<unsigned> order;
+  auto append = [&](unsigned loop) {
+    if (!llvm::is_contained(order, loop))
+      order.push_back(loop);
+  };
+  for (AffineExpr result : output.getResults())
+    for (unsigned loop : llvm::seq(op.getNumLoops()))
+      if (result.isFunctionOfDim(loop))
+        append(loop);
+  for (unsigned loop : llvm::seq(op.getNumLoops()))
+    append(loop);
+  return order;
+}
+
+/// Sizes the tile of a contraction: as scheduled, where that fits the
+/// registers.
+void Planner::fillContraction(Plan &plan) const {
+  Type type = op.getBlock()->getArguments().back().getType();
+  int64_t m = contraction->m ? extents[*contraction->m] : 1;
+  RegisterTile tile = registerTile(target, type, m, extents[plan.loop]);
+  if (schedule && schedule.getTile().size() == op.getNumLoops()) {
+    int64_t registers = target ? target.getVectorRegisters() : 16;
+    int64_t n = schedule.getTile()[plan.loop];
+    int64_t rows = contraction->m ? schedule.getTile()[*contraction->m] : 1;
+    int64_t vectors = llvm::divideCeil(n, plan.lanes);
+    if (n > 0 && rows > 0 && rows * vectors + vectors + 1 <= registers)
+      tile = {rows, vectors * plan.lanes};
+  }
+  plan.isContraction = true;
+  plan.row = contraction->m;
+  plan.rows = plan.row ? tile.m : 1;
+  plan.vectors = std::max<int64_t>(1, tile.n / plan.lanes);
+}
+
+/// Chooses what a register tile spans.
+void Planner::fillTile(Plan &plan) const {
+  if (op.getNumReductionLoops() == 0) {
+    plan.vectors = 1;
+    return;
+  }
+  if (contraction && plan.loop == contraction->n) {
+    fillContraction(plan);
+    return;
+  }
+  plan.isContraction = contraction.has_value();
+  for (unsigned loop : loopsInOutputOrder())
+    if (isParallel(loop) && loop != plan.loop && extents[loop] != 1 &&
+        inAllOutputs(loop))
+      plan.row = loop;
+  plan.rows = plan.row ? kRows : 1;
+  plan.vectors = plan.row ? kVectors : kRows;
+  int64_t extent = extents[plan.loop];
+  if (!ShapedType::isDynamic(extent))
+    plan.vectors =
+        std::min<int64_t>(plan.vectors, llvm::divideCeil(extent, plan.lanes));
+}
+
+/// What one vector access costs, in vector loads from the nearest cache.
+double Planner::accessCost(OpOperand &operand, const Plan &plan) const {
+  auto type = dyn_cast<MemRefType>(operand.get().getType());
+  if (!type)
+    return 0;
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  auto [strides, offset] = type.getStridesAndOffset();
+  // As if the loop stood at some multiple of the lanes.
+  SmallVector<Index> loops(op.getNumLoops(), Index{operand.get(), 1, 0});
+  loops[plan.loop].multiple = plan.lanes;
+  int64_t total = 0;
+  bool isKnown = true;
+  for (auto [expr, stride] : llvm::zip_equal(map.getResults(), strides)) {
+    auto each = laneStride(expr, loops, plan.loop, plan.lanes);
+    isKnown &= each && (*each == 0 || !ShapedType::isDynamic(stride));
+    total += isKnown ? *each * stride : 0;
+  }
+  if (isKnown && total <= 1)
+    return total == 1 ? 1 : 0.5;
+  bool isOutput = operand.getOperandNumber() >= op.getNumDpsInputs();
+  return double(plan.lanes) * (isOutput ? 1.5 : 1);
+}
+
+double Planner::cost(const Plan &plan) const {
+  double total = 0.5;
+  bool reduces = op.getNumReductionLoops() != 0;
+  for (OpOperand &operand : op->getOpOperands()) {
+    double each = accessCost(operand, plan);
+    if (reduces && op.isDpsInit(&operand))
+      each *= 0.05; // Once for all reductions.
+    else if (plan.row &&
+             !op.getMatchingIndexingMap(&operand).isFunctionOfDim(*plan.row))
+      each /= plan.rows;
+    total += each;
+  }
+  if (plan.reducesLanes())
+    total += 0.1; // The last step, across lanes.
+  int64_t extent = extents[plan.loop];
+  int64_t useful =
+      ShapedType::isDynamic(extent) ? plan.lanes : std::min(extent, plan.lanes);
+  return total / double(useful);
+}
+
+std::optional<Plan> Planner::planAlong(unsigned loop) const {
+  Plan plan;
+  plan.loop = loop;
+  plan.lanes = maxLanes;
+  if (!ShapedType::isDynamic(extents[loop]))
+    plan.lanes = std::min<int64_t>(maxLanes, llvm::PowerOf2Ceil(extents[loop]));
+  if (plan.lanes < 2)
+    return std::nullopt;
+  if (!isParallel(loop))
+    for (unsigned i : llvm::seq(op.getNumDpsInits())) {
+      Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i);
+      if (!combiner)
+        return std::nullopt;
+      plan.combiners.push_back(combiner);
+    }
+  fillTile(plan);
+  for (unsigned other : llvm::seq(op.getNumLoops()))
+    if (other != loop && other != plan.row)
+      (isParallel(other) ? plan.outer : plan.reductions).push_back(other);
+  return plan;
+}
+
+std::optional<Plan> Planner::run() {
+  std::optional<Plan> best;
+  double bestCost = 0;
+  SmallVector<unsigned> order = loopsInOutputOrder();
+  for (unsigned loop : llvm::reverse(order)) {
+    std::optional<Plan> plan = planAlong(loop);
+    if (!plan)
+      continue;
+    double each = cost(*plan);
+    if (!best || each < bestCost) {
+      best = std::move(plan);
+      bestCost = each;
+    }
+  }
+  return best;
+}
+
+/// Whether addresses in `type` are linear in the indices.
+static bool isStrided(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  return !memref || succeeded(memref.getStridesAndOffset(strides, offset));
+}
+
+std::optional<Plan> lutra::planNest(linalg::GenericOp op, TargetAttr target,
+                                    ScheduleAttr schedule) {
+  bool loadsStrided = true;
+  op.getBlock()->walk([&](memref::LoadOp load) {
+    loadsStrided &= isStrided(load.getMemRefType());
+  });
+  if (!loadsStrided || !isVectorizable(*op.getBlock()) ||
+      op.getNumDpsInits() == 0 ||
+      !llvm::all_of(op->getOperandTypes(), isStrided) ||
+      llvm::is_contained(staticExtents(op), 0))
+    return std::nullopt;
+  // Parallel loops that an output lacks would store one element more than once.
+  for (OpOperand &output : op.getDpsInitsMutable())
+    for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+      if (kind == utils::IteratorType::parallel &&
+          !op.getMatchingIndexingMap(&output).isFunctionOfDim(loop))
+        return std::nullopt;
+  return Planner(op, target, schedule).run();
+}

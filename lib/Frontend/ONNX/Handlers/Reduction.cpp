@@ -1,0 +1,372 @@
+//===- Reduction.cpp - Reduce*, ArgMax, ArgMin, CumSum --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A reduction is a map of each element, a monoid, and a function of the
+// result; a line of the table says which. 16-bit floats are accumulated in f32.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Reduction.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+//===----------------------------------------------------------------------===//
+// The pieces, which Softmax and the normalizations use too
+//===----------------------------------------------------------------------===//
+
+SmallVector<int64_t> lutra::otherAxes(int64_t rank, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> others;
+  for (int64_t i = 0; i < rank; ++i)
+    if (!llvm::is_contained(axes, i))
+      others.push_back(i);
+  return others;
+}
+
+AffineMap lutra::selectDims(Lowering &lowering, int64_t rank,
+                            ArrayRef<int64_t> dims) {
+  SmallVector<AffineExpr> exprs;
+  for (int64_t dim : dims)
+    exprs.push_back(lowering.b.getAffineDimExpr(dim));
+  return AffineMap::get(rank, 0, exprs, lowering.context());
+}
+
+AffineExpr lutra::countOf(Lowering &lowering, const Tensor &x,
+                          ArrayRef<int64_t> axes) {
+  Shape reduced;
+  for (int64_t axis : axes)
+    reduced.push_back(x.shape[axis]);
+  return lowering.product(reduced);
+}
+
+static Value identityOf(Lowering &lowering, Monoid monoid, DType type) {
+  ImplicitLocOpBuilder &b = lowering.b;
+  if (monoid == Monoid::Sum || monoid == Monoid::Product)
+    return lowering.scalarInt(type, monoid == Monoid::Product);
+  bool lowest = monoid == Monoid::Max;
+  if (isFloat(type))
+    return lowering.scalar(type, lowest ? -INFINITY : INFINITY);
+  if (type == DType::Bool)
+    return lowering.scalarInt(type, lowest ? 0 : 1);
+  Type storage = storageType(b.getContext(), type);
+  unsigned width = storage.getIntOrFloatBitWidth();
+  APInt value = isSigned(type) ? (lowest ? APInt::getSignedMinValue(width)
+                                         : APInt::getSignedMaxValue(width))
+                               : (lowest ? APInt::getMinValue(width)
+                                         : APInt::getMaxValue(width));
+  return arith::ConstantOp::create(b, b.getIntegerAttr(storage, value));
+}
+
+Tensor lutra::accumulate(Lowering &lowering, const Tensor &x,
+                         ArrayRef<int64_t> axes, Monoid monoid, DType type,
+                         BodyRef map) {
+  Value init = identityOf(lowering, monoid, type);
+  auto element = [&](ImplicitLocOpBuilder &b, ValueRange scalars) {
+    Scalars s(b, type);
+    Value value = Lowering::castScalar(b, scalars[0], x.dtype, type);
+    return map ? map(s, value) : value;
+  };
+  auto combine = [&](ImplicitLocOpBuilder &b, ValueRange scalars) {
+    Scalars s(b, type);
+    switch (monoid) {
+    case Monoid::Sum:
+      return s.add(scalars[0], scalars[1]);
+    case Monoid::Product:
+      return s.mul(scalars[0], scalars[1]);
+    case Monoid::Max:
+      return s.max(scalars[0], scalars[1]);
+    case Monoid::Min:
+      return s.min(scalars[0], scalars[1]);
+    }
+    return Value();
+  };
+  return lowering.reduce(x, axes, /*keepDims=*/false, init, type, element,
+                         combine);
+}
+
+//===----------------------------------------------------------------------===//
+// Reduce*
+//===----------------------------------------------------------------------===//
+
+namespace {
+using Unary = Value (*)(Scalars &, Value);
+
+struct Reduction {
+  Monoid monoid = Monoid::Sum;
+  Unary map = nullptr;
+  Unary finish = nullptr;
+  bool isMean = false;
+  /// Integers are converted to f64 and back, since `finish` is not closed over
+  /// them.
+  bool inFloat = false;
+  Types types = Types::Number;
+  /// The version from which the axes are an input.
+  int64_t axesInput = 18;
+};
+} // namespace
+
+static Value absOf(Scalars &s, Value x) { return s.abs(x); }
+static Value squareOf(Scalars &s, Value x) { return s.mul(x, x); }
+static Value sqrtOf(Scalars &s, Value x) { return s.sqrt(x); }
+static Value logOf(Scalars &s, Value x) { return s.log(x); }
+
+static constexpr Reduction kSum = {Monoid::Sum, nullptr,       nullptr, false,
+                                   false,       Types::Number, 13};
+static constexpr Reduction kMean = {Monoid::Sum, nullptr, nullptr, true};
+static constexpr Reduction kMax = {Monoid::Max, nullptr, nullptr,
+                                   false,       false,   Types::Any};
+static constexpr Reduction kMin = {Monoid::Min, nullptr, nullptr,
+                                   false,       false,   Types::Any};
+static constexpr Reduction kProd = {Monoid::Product};
+static constexpr Reduction kL1 = {Monoid::Sum, absOf};
+static constexpr Reduction kL2 = {Monoid::Sum, squareOf, sqrtOf, false, true};
+static constexpr Reduction kSumSquare = {Monoid::Sum, squareOf};
+static constexpr Reduction kLogSum = {Monoid::Sum, nullptr, logOf, false, true};
+/// Its map needs the maximum: lowerLogSumExp.
+static constexpr Reduction kLogSumExp = {Monoid::Sum, nullptr, nullptr, false,
+                                         true};
+
+/// The axes to reduce, from the attribute or the input.
+static FailureOr<SmallVector<int64_t>>
+reductionAxes(const Node &node, Lowering &lowering, int64_t axesInput) {
+  int64_t rank = node.input(0).rank();
+  SmallVector<int64_t> given = node.intsAttr("axes");
+  if (node.sinceVersion >= axesInput && node.input(1)) {
+    auto known = lowering.constantInts(node.input(1));
+    if (!known)
+      return node.error() << "expected constant axes";
+    given = *known;
+  }
+  if (given.empty() && !node.intAttr("noop_with_empty_axes", 0))
+    return llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  SmallVector<int64_t> axes;
+  for (int64_t axis : given) {
+    std::optional<int64_t> normal = normalizeAxis(axis, rank);
+    if (!normal)
+      return node.error() << "expected axes of a tensor of rank " << rank
+                          << ", got " << axis;
+    if (!llvm::is_contained(axes, *normal))
+      axes.push_back(*normal);
+  }
+  return axes;
+}
+
+/// log(sum(exp(x))), with the maximum subtracted before; an infinite maximum
+/// is not, since inf - inf is NaN.
+static Tensor lowerLogSumExp(Lowering &lowering, const Tensor &x,
+                             ArrayRef<int64_t> axes, DType type) {
+  Tensor max = accumulate(lowering, x, axes, Monoid::Max, type);
+  auto finite = [](Scalars &s, Value value) {
+    Value isFinite = s.lt(s.abs(value), s.constant(INFINITY));
+    return s.select(isFinite, value, s.constant(0));
+  };
+  int64_t rank = x.rank();
+  AffineMap maps[] = {lowering.b.getMultiDimIdentityMap(rank),
+                      selectDims(lowering, rank, otherAxes(rank, axes))};
+  Tensor scaled = computeMapped(
+      lowering, {x, max}, maps, x.shape, type, [&](Scalars &s, ValueRange v) {
+        Scalars f(s.b, type);
+        Value value = Lowering::castScalar(s.b, v[0], s.dtype, type);
+        return f.exp(f.sub(value, finite(f, v[1])));
+      });
+  Tensor sum = accumulate(lowering, scaled, axes, Monoid::Sum, type);
+  return *compute(lowering, {sum, max}, x.dtype, [&](Scalars &s, ValueRange v) {
+    Value result = s.add(s.log(v[0]), finite(s, v[1]));
+    return Lowering::castScalar(s.b, result, type, computeType(x.dtype));
+  });
+}
+
+static Tensor lowerPlain(Lowering &lowering, const Tensor &x,
+                         ArrayRef<int64_t> axes, DType type,
+                         const Reduction &reduction) {
+  auto map = [&](Scalars &s, ValueRange v) { return reduction.map(s, v[0]); };
+  Tensor sum = accumulate(lowering, x, axes, reduction.monoid, type,
+                          reduction.map ? BodyRef(map) : BodyRef());
+  if (!reduction.finish && !reduction.isMean && type == x.dtype)
+    return sum;
+  AffineExpr count = countOf(lowering, x, axes);
+  return *compute(lowering, sum, x.dtype, [&](Scalars &s, ValueRange v) {
+    Value result = v[0];
+    if (reduction.isMean)
+      result = s.div(result, sizeScalar(lowering, s, count));
+    if (reduction.finish)
+      result = reduction.finish(s, result);
+    return Lowering::castScalar(s.b, result, type, computeType(x.dtype));
+  });
+}
+
+static FailureOr<SmallVector<Tensor>>
+lowerReduction(const Node &node, Lowering &lowering,
+               const Reduction &reduction) {
+  Tensor x = node.input(0);
+  if (!accepts(reduction.types, x.dtype))
+    return node.error() << "expected numbers, got " << dtypeName(x.dtype);
+  auto axes = reductionAxes(node, lowering, reduction.axesInput);
+  if (failed(axes))
+    return failure();
+  DType type = computeType(x.dtype);
+  if (reduction.inFloat && !isFloat(type))
+    type = DType::Double;
+  Tensor result = &reduction == &kLogSumExp
+                      ? lowerLogSumExp(lowering, x, *axes, type)
+                      : lowerPlain(lowering, x, *axes, type, reduction);
+  if (node.intAttr("keepdims", 1) && !axes->empty())
+    result = lowering.unsqueeze(result, *axes);
+  return SmallVector<Tensor>{result};
+}
+
+static Support supportsReduction(const Node &node, Types types) {
+  DType type = node.input(0).dtype;
+  if (type != DType::Undefined && !accepts(types, type))
+    return Support::no("expected numbers, got " + dtypeName(type));
+  return Support::yes();
+}
+
+template <const Reduction &reduction>
+static void addReduction(Registry &registry, StringRef name,
+                         SmallVector<int64_t> versions) {
+  registry.add({"", name, std::move(versions),
+                [](const Node &node) {
+                  return supportsReduction(node, reduction.types);
+                },
+                [](const Node &node, Lowering &lowering) {
+                  return lowerReduction(node, lowering, reduction);
+                },
+                "axes that are not constant"});
+}
+
+//===----------------------------------------------------------------------===//
+// ArgMax, ArgMin
+//===----------------------------------------------------------------------===//
+
+Tensor lutra::argExtreme(Lowering &lowering, const Tensor &x,
+                         ArrayRef<int64_t> axes, bool isMax, bool last) {
+  DType type = computeType(x.dtype);
+  Tensor extreme =
+      accumulate(lowering, x, axes, isMax ? Monoid::Max : Monoid::Min, type);
+  int64_t rank = x.rank();
+  AffineMap kept = selectDims(lowering, rank, otherAxes(rank, axes));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  for (int64_t axis : axes)
+    iterators[axis] = utils::IteratorType::reduction;
+  auto body = [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
+    Scalars s(b, type), index(b, DType::Int64);
+    Value element = Lowering::castScalar(b, v[0], x.dtype, type);
+    Value found = s.eq(element, v[1]);
+    if (s.isFloat())
+      found = arith::OrIOp::create(b, found, s.isNaN(element));
+    // The position in row-major order among the reduced dimensions.
+    Value position = index.constantInt(0);
+    for (int64_t axis : axes) {
+      Value i = arith::IndexCastOp::create(b, b.getI64Type(),
+                                           linalg::IndexOp::create(b, axis));
+      Value size = sizeScalar(lowering, index, x.shape[axis]);
+      position = index.add(index.mul(position, size), i);
+    }
+    Value candidate = index.select(found, position, v[2]);
+    return last ? index.max(candidate, v[2]) : index.min(candidate, v[2]);
+  };
+  Value init =
+      lowering.filled(extreme.shape, DType::Int64,
+                      lowering.scalarInt(DType::Int64, last ? -1 : INT64_MAX));
+  AffineMap maps[] = {lowering.b.getMultiDimIdentityMap(rank), kept, kept};
+  return lowering.generic({x, extreme}, maps, iterators, init, extreme.shape,
+                          DType::Int64, body);
+}
+
+template <bool isMax>
+static FailureOr<SmallVector<Tensor>> lowerArg(const Node &node,
+                                               Lowering &lowering) {
+  Tensor x = node.input(0);
+  auto axis = normalizeAxis(node.intAttr("axis", 0), x.rank());
+  if (!axis)
+    return node.error() << "expected an axis of a tensor of rank " << x.rank()
+                        << ", got " << node.intAttr("axis", 0);
+  Tensor result = argExtreme(lowering, x, *axis, isMax,
+                             node.intAttr("select_last_index", 0));
+  if (node.intAttr("keepdims", 1))
+    result = lowering.unsqueeze(result, *axis);
+  return SmallVector<Tensor>{result};
+}
+
+//===----------------------------------------------------------------------===//
+// CumSum
+//===----------------------------------------------------------------------===//
+
+/// A sum over the prefix for each element: quadratic in the length of the axis,
+/// and so limited.
+static constexpr int64_t kMaxCumSum = 4096;
+
+static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
+                                                  Lowering &lowering) {
+  Tensor x = node.input(0);
+  auto given = lowering.constantInts(node.input(1));
+  auto axis = given && given->size() == 1
+                  ? normalizeAxis(given->front(), x.rank())
+                  : std::nullopt;
+  if (!axis)
+    return node.error() << "expected a constant axis of a tensor of rank "
+                        << x.rank();
+  if (x.staticSize(*axis) > kMaxCumSum)
+    return node.error() << "expected at most " << kMaxCumSum
+                        << " elements along the axis, got "
+                        << x.staticSize(*axis);
+  bool exclusive = node.intAttr("exclusive", 0);
+  bool reverse = node.intAttr("reverse", 0);
+  int64_t rank = x.rank();
+  DType type = computeType(x.dtype);
+  SmallVector<AffineExpr> read;
+  for (int64_t i = 0; i < rank; ++i)
+    read.push_back(lowering.b.getAffineDimExpr(i == *axis ? rank : i));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  iterators.push_back(utils::IteratorType::reduction);
+  auto body = [&](ImplicitLocOpBuilder &b, ValueRange v) {
+    Scalars s(b, type);
+    Value to = linalg::IndexOp::create(b, *axis);
+    Value from = linalg::IndexOp::create(b, rank);
+    if (reverse)
+      std::swap(to, from);
+    Value counts = arith::CmpIOp::create(
+        b, exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle,
+        from, to);
+    Value element = Lowering::castScalar(b, v[0], x.dtype, type);
+    return s.add(v[1], s.select(counts, element, s.constant(0)));
+  };
+  SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  AffineMap maps[] = {AffineMap::get(rank + 1, 0, read, lowering.context()),
+                      selectDims(lowering, rank + 1, all)};
+  Value init = lowering.filled(x.shape, type, lowering.scalarInt(type, 0));
+  Tensor sum = lowering.generic(x, maps, iterators, init, x.shape, type, body);
+  return SmallVector<Tensor>{lowering.cast(sum, x.dtype)};
+}
+
+void lutra::addReductionHandlers(Registry &r) {
+  addReduction<kSum>(r, "ReduceSum", {1, 11, 13});
+  addReduction<kMean>(r, "ReduceMean", {1, 11, 13, 18});
+  addReduction<kMax>(r, "ReduceMax", {1, 11, 12, 13, 18, 20});
+  addReduction<kMin>(r, "ReduceMin", {1, 11, 12, 13, 18, 20});
+  addReduction<kProd>(r, "ReduceProd", {1, 11, 13, 18});
+  addReduction<kL1>(r, "ReduceL1", {1, 11, 13, 18});
+  addReduction<kL2>(r, "ReduceL2", {1, 11, 13, 18});
+  addReduction<kSumSquare>(r, "ReduceSumSquare", {1, 11, 13, 18});
+  addReduction<kLogSum>(r, "ReduceLogSum", {1, 11, 13, 18, 28});
+  addReduction<kLogSumExp>(r, "ReduceLogSumExp", {1, 11, 13, 18, 28});
+  auto numbers = [](const Node &node) {
+    return supportsReduction(node, Types::Number);
+  };
+  r.add({"", "ArgMax", {1, 11, 12, 13}, numbers, lowerArg<true>});
+  r.add({"", "ArgMin", {1, 11, 12, 13}, numbers, lowerArg<false>});
+  r.add({"",
+         "CumSum",
+         {11, 14},
+         numbers,
+         lowerCumSum,
+         "more than 4096 elements along the axis"});
+}
