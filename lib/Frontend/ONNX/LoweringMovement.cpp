@@ -312,6 +312,8 @@ Tensor Lowering::slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
   Shape shape = llvm::map_to_vector(extents, canonicalSize);
   if (shape == llvm::map_to_vector(operand.shape, canonicalSize))
     return operand;
+  if (llvm::is_contained(shape, constant(0)))
+    return tensor(empty(shape, operand.dtype), shape, operand.dtype);
   std::optional<SmallVector<int64_t>> starts = staticShape(offsets);
   auto source = [&](ArrayRef<int64_t> index) {
     SmallVector<int64_t> rows = stridesOf(operand);

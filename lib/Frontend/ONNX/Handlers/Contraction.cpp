@@ -191,11 +191,13 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
   FailureOr<MatMulLoops> loops = matMulLoops(lowering, lhs, rhs);
   if (failed(loops))
     return failure();
-  AffineMap maps[] = {matMulMap(lowering, lhs, *loops, {loops->m, loops->k}),
-                      matMulMap(lowering, rhs, *loops, {loops->k, loops->n}),
-                      AffineMap::getMultiDimIdentityMap(
-                          loops->iterators.size(), lowering.context())
-                          .getMajorSubMap(loops->k)};
+  SmallVector<AffineExpr> outer;
+  for (unsigned loop = 0; loop < loops->k; ++loop)
+    outer.push_back(lowering.b.getAffineDimExpr(loop));
+  AffineMap maps[] = {
+      matMulMap(lowering, lhs, *loops, {loops->m, loops->k}),
+      matMulMap(lowering, rhs, *loops, {loops->k, loops->n}),
+      AffineMap::get(loops->k + 1, 0, outer, lowering.context())};
   Tensor product = sumOfProducts(lowering, lhs, rhs, maps, loops->iterators,
                                  loops->shape);
   FailureOr<Tensor> result = addBias(lowering, product, Tensor(), lhs.dtype);
