@@ -80,6 +80,7 @@ mlir::lutra::model::loadModel(const WireScan &scan,
     inlineFunctions(proto);
     nameNodes(proto);
     checkAndSort(*proto.mutable_graph());
+    checkSignatures(proto);
     Model model;
     model.dims = resolveDims(proto, fixedDims);
     inferTypes(proto);

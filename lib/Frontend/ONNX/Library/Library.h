@@ -48,6 +48,10 @@ void nameNodes(::onnx::ModelProto &model);
 /// used, in all graphs.
 void checkAndSort(::onnx::GraphProto &graph);
 
+/// Checks the nodes of operators that ONNX knows: their numbers of inputs and
+/// outputs, and that all is there that the operator requires.
+void checkSignatures(const ::onnx::ModelProto &model);
+
 /// Replaces calls of the model's own functions by their bodies.
 void inlineFunctions(::onnx::ModelProto &model);
 
