@@ -33,15 +33,19 @@ function(lutra_add_model target model)
   set(weights "${dir}/${arg_NAME}.weights")
   set(outputs "${object}" "${header}")
   set(options ${arg_OPTIONS})
+  set(completeOutputs "")
   if(arg_EMBED_WEIGHTS)
     list(APPEND options --weights=embed)
   else()
     list(APPEND outputs "${weights}")
+    # A model without weights leaves no file, but a build rule must.
+    set(completeOutputs COMMAND "${CMAKE_COMMAND}" -E touch "${weights}")
   endif()
   file(MAKE_DIRECTORY "${dir}")
   add_custom_command(OUTPUT ${outputs}
     COMMAND "${compiler}" "${model}" -o "${object}" --emit=obj "--emit-header=${header}"
       "--name=${arg_NAME}" ${options}
+    ${completeOutputs}
     DEPENDS "${model}" ${compilerDependency}
     COMMENT "Compiling model ${arg_NAME}" VERBATIM)
 

@@ -3,7 +3,8 @@
 """How lit runs the tests under test/, which mirror the sources.
 
 `lit test` takes the tools of build/release; `lit -D build=DIR test` those of
-another build. %models is where the folder test/Models has its generators.
+another build. %models is where the folder test/Models has its generators,
+%fake_model an artifact that was written by hand.
 """
 
 import os
@@ -26,5 +27,8 @@ config.environment["PATH"] = os.pathsep.join(
 )
 config.substitutions.append(("%models", str(root / "test" / "Models")))
 config.substitutions.append(("%build", str(build)))
+config.substitutions.append(
+    ("%fake_model", str(build / "test" / "Unit" / "Runtime" / "Inputs" / "fake.so"))
+)
 if not (build / "bin" / "lutra-opt").exists():
     lit_config.fatal(f"no lutra-opt in {build / 'bin'}; build it first")

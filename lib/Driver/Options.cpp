@@ -3,12 +3,14 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Reads the values of --dim and --emit, for the command line and for Python.
+// Reads flags and the suffixes of outputs, for the command line and for
+// Python.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lutra/Driver/Options.h"
 
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -41,7 +43,8 @@ static bool hasSize(const DimRange &range) {
   return largest >= range.min;
 }
 
-llvm::Error lutra::parseDim(StringRef text,
+/// `name:min..max` or `name:value`, each with an optional `%multiple`.
+static llvm::Error parseDim(StringRef text,
                             std::map<std::string, DimRange> &dims) {
   // A name may hold a ':' itself; the sizes cannot.
   auto [name, sizes] = text.rsplit(':');
@@ -73,7 +76,7 @@ static constexpr Emit kEmits[] = {
     {"obj", ".o", Phase::Object, ArtifactKind::Object},
     {"lib", ".so", Phase::Object, ArtifactKind::SharedLibrary}};
 
-llvm::Error lutra::parseEmit(StringRef text, CompilerOptions &options) {
+static llvm::Error parseEmit(StringRef text, CompilerOptions &options) {
   std::string names;
   for (const Emit &emit : kEmits) {
     if (emit.name == text) {
@@ -95,4 +98,67 @@ void lutra::emitBySuffix(CompilerOptions &options) {
     options.compileTo = emit.phase;
     options.artifact = emit.artifact;
   }
+}
+
+static llvm::Error readPhase(StringRef flag, StringRef text,
+                             CompilerOptions &options) {
+  std::optional<Phase> phase = lutra::parsePhase(text);
+  if (!phase)
+    return llvm::createStringError("expected the name of a phase for --" +
+                                   flag + ", got '" + text + "'");
+  if (flag == "compile-to")
+    options.compileTo = *phase;
+  else
+    options.compileFrom = *phase;
+  return llvm::Error::success();
+}
+
+static llvm::Error parseOptLevel(StringRef text, CompilerOptions &options) {
+  if (text.getAsInteger(10, options.optLevel) || options.optLevel > 3)
+    return llvm::createStringError("expected -O0 to -O3, got '-O" + text + "'");
+  return llvm::Error::success();
+}
+
+static llvm::Error parseWeights(StringRef text, CompilerOptions &options) {
+  if (text != "external" && text != "embed")
+    return llvm::createStringError("expected --weights=external or "
+                                   "--weights=embed, got '--weights=" +
+                                   text + "'");
+  options.embedWeights = text == "embed";
+  return llvm::Error::success();
+}
+
+/// Where the value of a flag that takes any text goes; null for other flags.
+static std::string *textOf(StringRef flag, CompilerOptions &options) {
+  return llvm::StringSwitch<std::string *>(flag)
+      .Case("emit-header", &options.header)
+      .Case("name", &options.name)
+      .Case("mcpu", &options.target.cpu)
+      .Case("mattr", &options.target.features)
+      .Case("mtriple", &options.target.triple)
+      .Case("linker", &options.linker)
+      .Case("dump-ir", &options.dumpDir)
+      .Default(nullptr);
+}
+
+llvm::Error lutra::readFlag(StringRef flag, StringRef value,
+                            CompilerOptions &options) {
+  if (std::string *text = textOf(flag, options)) {
+    *text = value.str();
+    return llvm::Error::success();
+  }
+  if (flag == "emit")
+    return parseEmit(value, options);
+  if (flag == "compile-to" || flag == "compile-from")
+    return readPhase(flag, value, options);
+  if (flag == "dim")
+    return parseDim(value, options.dims);
+  if (flag == "O")
+    return parseOptLevel(value, options);
+  if (flag == "weights")
+    return parseWeights(value, options);
+  if (flag != "mlir-timing")
+    return llvm::createStringError("unknown option '" + flag + "'");
+  options.timing = value != "false";
+  return llvm::Error::success();
 }

@@ -47,17 +47,15 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     triple("mtriple", cl::value_desc("triple"), cl::cat(category),
            cl::desc("The target triple (default: this machine's)"));
-static cl::opt<unsigned> optLevel("O", cl::Prefix, cl::init(2),
-                                  cl::value_desc("level"), cl::cat(category),
-                                  cl::desc("Optimization: -O0 to -O3 "
-                                           "(default: -O2)"));
+static cl::opt<std::string>
+    optLevel("O", cl::Prefix, cl::value_desc("level"), cl::cat(category),
+             cl::desc("Optimization: -O0 to -O3 (default: -O2)"));
 static cl::list<std::string>
     dims("dim", cl::value_desc("name:sizes"), cl::cat(category),
          cl::desc("Sizes of a symbolic dimension: batch:8, batch:1..64, "
                   "seq:64..4096%64"));
 static cl::opt<std::string>
-    weights("weights", cl::value_desc("place"), cl::init("external"),
-            cl::cat(category),
+    weights("weights", cl::value_desc("place"), cl::cat(category),
             cl::desc("external (a file beside the artifact, the default) or "
                      "embed"));
 static cl::opt<std::string> linker("linker", cl::value_desc("file"),
@@ -92,41 +90,23 @@ static int exitWith(ExitCode code) { return static_cast<int>(code); }
 
 static void print(const Result &result) {
   for (const std::string &line : result.warnings)
-    errs() << "warning: " << line << "\n";
+    errs() << "lutra-compile: warning: " << line << "\n";
   for (const std::string &line : result.errors)
-    errs() << "error: " << line << "\n";
+    errs() << "lutra-compile: error: " << line << "\n";
 }
 
 static int refuse(const Twine &message) {
-  errs() << "error: " << message << "\n";
+  errs() << "lutra-compile: error: " << message << "\n";
   return exitWith(ExitCode::CommandLine);
-}
-
-static Error readPhases(CompilerOptions &options) {
-  for (auto [flag, text] : {std::pair<StringRef, StringRef>("to", compileTo),
-                            {"from", compileFrom}}) {
-    if (text.empty())
-      continue;
-    std::optional<Phase> phase = parsePhase(text);
-    if (!phase)
-      return createStringError("unknown phase '" + text + "' in --compile-" +
-                               flag);
-    if (flag == "to")
-      options.compileTo = *phase;
-    else
-      options.compileFrom = *phase;
-  }
-  return Error::success();
 }
 
 static Error readOutput(CompilerOptions &options) {
   options.output = output;
   emitBySuffix(options);
-  if (!emit.empty())
-    if (Error error = parseEmit(emit, options))
-      return error;
-  if (Error error = readPhases(options))
-    return error;
+  for (auto *flag : {&emit, &compileTo, &compileFrom})
+    if (flag->getNumOccurrences())
+      if (Error error = readFlag(flag->ArgStr, *flag, options))
+        return error;
   if (emitsIR(options) && output.empty())
     options.output = "-";
   else if (output.empty())
@@ -140,25 +120,14 @@ static Error readOptions(CompilerOptions &options) {
   options.model = model;
   if (Error error = readOutput(options))
     return error;
-  options.header = emitHeader;
-  options.name = name;
-  if (!cpu.empty())
-    options.target.cpu = cpu;
-  options.target.features = features;
-  options.target.triple = triple;
-  if (optLevel > 3)
-    return createStringError("expected -O0 to -O3, got -O" + Twine(optLevel));
-  options.optLevel = optLevel;
+  for (auto *flag : {&emitHeader, &name, &cpu, &features, &triple, &optLevel,
+                     &weights, &linker, &dumpDir})
+    if (flag->getNumOccurrences())
+      if (Error error = readFlag(flag->ArgStr, *flag, options))
+        return error;
   for (const std::string &dim : dims)
-    if (Error error = parseDim(dim, options.dims))
+    if (Error error = readFlag("dim", dim, options))
       return error;
-  if (weights != "external" && weights != "embed")
-    return createStringError("expected --weights=external or --weights=embed, "
-                             "got '" +
-                             weights + "'");
-  options.embedWeights = weights == "embed";
-  options.linker = linker;
-  options.dumpDir = dumpDir;
   options.timing = timing;
   return Error::success();
 }

@@ -29,8 +29,10 @@ std::string lutra::run::readFile(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
     fail(path);
-  std::string bytes((std::istreambuf_iterator<char>(file)),
-                    std::istreambuf_iterator<char>());
+  std::string bytes;
+  char chunk[1 << 16];
+  while (file.read(chunk, sizeof(chunk)), file.gcount() > 0)
+    bytes.append(chunk, static_cast<size_t>(file.gcount()));
   if (file.bad())
     fail(path);
   return bytes;

@@ -12,13 +12,9 @@
 
 namespace mlir::lutra {
 
-/// Reads one --dim: `name:min..max`, `name:value`, each with an optional
-/// `%multiple`, into `dims`. The error says what was expected.
-llvm::Error parseDim(StringRef text, std::map<std::string, DimRange> &dims);
-
-/// Reads an --emit (onnx, tensor, llvm-dialect, llvm-ir, asm, obj, lib) into
-/// compileTo and artifact.
-llvm::Error parseEmit(StringRef text, CompilerOptions &options);
+/// Reads one flag of lutra-compile, named without its dashes ("mcpu", "O",
+/// "dim"), into `options`. The error says what was expected.
+llvm::Error readFlag(StringRef flag, StringRef value, CompilerOptions &options);
 
 /// Sets compileTo and artifact from the suffix of options.output; an unknown
 /// suffix means a shared library.

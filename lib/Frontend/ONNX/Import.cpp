@@ -15,12 +15,31 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
+std::string mlir::lutra::printable(StringRef text) {
+  std::string result = llvm::json::fixUTF8(text);
+  for (char &c : result)
+    if (llvm::isASCII(c) && !llvm::isPrint(c))
+      c = '?';
+  return result;
+}
+
+/// Every error about the model passes through here, and may quote it.
+static InFlightDiagnostic emit(MLIRContext *context, const llvm::Twine &what) {
+  std::string text = what.str();
+  constexpr size_t kMaxLength = 1000;
+  if (text.size() > kMaxLength)
+    text = text.substr(0, kMaxLength) + "...";
+  return emitError(UnknownLoc::get(context)) << printable(text);
+}
+
 InFlightDiagnostic Importer::error(const llvm::Twine &what) {
-  return emitError(b.getUnknownLoc()) << path << ": " << what;
+  return emit(b.getContext(), path + ": " + what);
 }
 
 Value Importer::absent() {
@@ -138,7 +157,7 @@ LogicalResult Importer::addGraph(const model::Graph &graph, Scope &scope,
 OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
                                       const ImportOptions &options) {
   const model::Graph &graph = model.graph;
-  if (failed(readDims(model, options)))
+  if (failed(checkInterfaceNames(model)) || failed(readDims(model, options)))
     return {};
   SmallVector<Type> inputTypes;
   for (const std::string &input : graph.inputs) {
@@ -192,7 +211,7 @@ OwningOpRef<ModuleOp> mlir::lutra::importONNX(MLIRContext &context,
   context.loadDialect<onnx::ONNXDialect, LutraDialect, arith::ArithDialect,
                       func::FuncDialect>();
   auto fail = [&](const llvm::Twine &what) {
-    emitError(UnknownLoc::get(&context)) << what;
+    emit(&context, what);
     return OwningOpRef<ModuleOp>();
   };
   auto fixed = fixedDims(options);

@@ -61,6 +61,18 @@ LogicalResult Importer::readDims(const model::Model &model,
   return success();
 }
 
+/// These names become a program's interface.
+LogicalResult Importer::checkInterfaceNames(const model::Model &model) {
+  for (const auto *names :
+       {&model.graph.inputs, &model.graph.outputs, &model.dims})
+    for (const std::string &name : *names)
+      if (printable(name) != name)
+        return error("expected names of inputs, outputs and dimensions in "
+                     "printable UTF-8, got '" +
+                     name + "'");
+  return success();
+}
+
 /// The type of a tensor as far as it is known; none where that is too little
 /// to be a type, or the element type is not one that the compiler computes in.
 Type Importer::importedType(const model::ValueType &type) {

@@ -125,7 +125,7 @@ FailureOr<Value> Importer::addTensor(const model::Tensor &tensor,
                  "': expected at most 1 KiB of unpacked "
                  "elements");
   return Value(WeightOp::create(
-      b, nameLoc(name), *type, b.getStringAttr(name),
+      b, nameLoc(name), *type, b.getStringAttr(printable(name)),
       b.getStringAttr(bytes->source), b.getI64IntegerAttr(bytes->offset),
       b.getI64IntegerAttr(bytes->data.size()),
       b.getStringAttr(bytes->isVarint ? "varint" : "raw"), TypeAttr::get(*type),

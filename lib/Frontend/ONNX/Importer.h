@@ -15,6 +15,10 @@
 
 namespace mlir::lutra {
 
+/// A text of the model's as a person and a terminal can take it: UTF-8, without
+/// control characters.
+std::string printable(StringRef text);
+
 /// Turns one loaded model into a module. Failure means that an error was
 /// emitted.
 class Importer {
@@ -42,7 +46,9 @@ private:
 
   InFlightDiagnostic error(const llvm::Twine &what);
   Location nameLoc(StringRef name) {
-    return NameLoc::get(b.getStringAttr(name));
+    if (name.empty())
+      return b.getUnknownLoc();
+    return NameLoc::get(b.getStringAttr(printable(name)));
   }
 
   // Import.cpp: graphs.
@@ -66,6 +72,7 @@ private:
                                  StringRef node);
 
   // ImportInterface.cpp: types, inputs, outputs, dimensions.
+  LogicalResult checkInterfaceNames(const model::Model &model);
   Type importedType(const model::ValueType &type);
   Type valueType(const model::Graph &graph, StringRef name);
   LogicalResult readDims(const model::Model &model,

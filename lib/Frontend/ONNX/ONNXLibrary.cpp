@@ -38,8 +38,7 @@ static Result<T> guarded(Work work) {
   } catch (...) {
     result.error = "unknown error in the ONNX library";
   }
-  if (!result.error.empty())
-    std::replace(result.error.begin(), result.error.end(), '\n', ' ');
+  std::replace(result.error.begin(), result.error.end(), '\n', ' ');
   return result;
 }
 

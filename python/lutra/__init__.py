@@ -1,0 +1,28 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Ahead-of-time compilation of ONNX models.
+
+    import lutra
+
+    model = lutra.compile("digits.onnx", output="digits.so", dim={"batch": (1, 64)})
+    scores = model(images)["scores"]
+
+    model = lutra.load("digits.so")  # later, without compiling
+"""
+
+from lutra.compiler import CompileError, Refusal, check, compile, ir
+from lutra.model import DimInfo, Model, RunError, TensorInfo, load
+
+__version__ = "0.1.0"
+__all__ = [
+    "CompileError",
+    "DimInfo",
+    "Model",
+    "Refusal",
+    "RunError",
+    "TensorInfo",
+    "check",
+    "compile",
+    "ir",
+    "load",
+]

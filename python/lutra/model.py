@@ -1,0 +1,158 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled models and what they compute on."""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from lutra import _native
+from lutra._native import RunError
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:
+    # Arrays of bfloat16 are then their bits.
+    bfloat16 = np.uint16
+
+BFLOAT16 = 16
+DTYPES = {
+    1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16,
+    6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64,
+    12: np.uint32, 13: np.uint64, BFLOAT16: bfloat16,
+}  # fmt: skip
+NUMBERS = {np.dtype(dtype): number for number, dtype in DTYPES.items()
+           if number != BFLOAT16}  # fmt: skip
+UNBOUNDED = 2**63 - 1
+
+
+class TensorInfo(NamedTuple):
+    """An input or output. A size that varies is the name of its dimension or,
+    where it is computed from several, None."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple
+
+
+class DimInfo(NamedTuple):
+    """The sizes that a symbolic dimension may have; `max` is None without one."""
+
+    min: int
+    max: Optional[int]
+    multiple: int
+
+
+class Model:
+    """A loaded artifact; made by lutra.compile and lutra.load.
+
+    Called with one array per input, in order, or with {name: array}; returns
+    {name: array}. Threads may call one model at the same time.
+    """
+
+    def __init__(self, path, threads=0):
+        self._native = _native.Model(os.fspath(path), threads)
+        self._folder = None
+        #: {name: DimInfo} of the symbolic dimensions.
+        self.dims = {
+            name: DimInfo(low, None if high == UNBOUNDED else high, multiple)
+            for name, low, high, multiple in self._native.dims
+        }
+        names = list(self.dims)
+        #: A TensorInfo per input, in the order of positional arguments.
+        self.inputs = [_tensor_info(*t, names) for t in self._native.inputs]
+        #: A TensorInfo per output.
+        self.outputs = [_tensor_info(*t, []) for t in self._native.outputs]
+        self._input_numbers = [number for _, number, _ in self._native.inputs]
+        self._output_numbers = [number for _, number, _ in self._native.outputs]
+
+    @property
+    def name(self):
+        return self.info["name"]
+
+    @property
+    def info(self):
+        """Name, compiler, target, weights and dispatches of the artifact."""
+        return self._native.info
+
+    def __call__(self, *arrays):
+        if len(arrays) == 1 and isinstance(arrays[0], Mapping):
+            arrays = self._positional(arrays[0])
+        elif len(arrays) != len(self.inputs):
+            raise RunError(f"expected {len(self.inputs)} inputs, got {len(arrays)}")
+        inputs = [
+            _to_native(array, info, number)
+            for array, info, number in zip(arrays, self.inputs, self._input_numbers)
+        ]
+        outputs = [
+            np.empty(shape, info.dtype)
+            for shape, info in zip(self._native.output_shapes(inputs), self.outputs)
+        ]
+        self._native.run(
+            inputs,
+            [(number, _bits(output)) for number, output in zip(self._output_numbers, outputs)],
+        )
+        return {info.name: output for info, output in zip(self.outputs, outputs)}
+
+    def __repr__(self):
+        signature = ", ".join(map(_show, self.inputs))
+        results = ", ".join(map(_show, self.outputs))
+        return f"<lutra.Model {self.name}: ({signature}) -> ({results})>"
+
+    def _positional(self, arrays):
+        names = [info.name for info in self.inputs]
+        for name in arrays:
+            if name not in names:
+                raise RunError(f"no input is named '{name}'; expected {_quoted(names)}")
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise RunError(f"expected an array for {_quoted(missing)}")
+        return [arrays[name] for name in names]
+
+
+def load(path, threads=0):
+    """Loads a shared library that the compiler wrote. `threads` is how many a
+    call may use; 0 means as many as this process has CPUs."""
+    return Model(path, threads)
+
+
+def _tensor_info(name, number, shape, dims):
+    sizes = tuple(
+        size if size >= 0 else (dims[-1 - size] if -1 - size < len(dims) else None)
+        for size in shape
+    )
+    return TensorInfo(name, np.dtype(DTYPES[number]), sizes)
+
+
+def _show(info):
+    shape = ",".join("?" if size is None else str(size) for size in info.shape)
+    return f"{info.name}: {info.dtype}[{shape}]"
+
+
+def _quoted(names):
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _to_native(array, info, number):
+    """(dtype number, dense array): the array itself where it is dense."""
+    if not isinstance(array, np.ndarray):
+        if hasattr(array, "__dlpack__"):
+            array = np.from_dlpack(array)
+        else:
+            # Python's numbers have no dtype of their own.
+            array = np.asarray(array, dtype=info.dtype)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    array = np.asarray(array, order="C")
+    if number == BFLOAT16 and array.dtype == bfloat16:
+        return number, _bits(array)
+    if array.dtype not in NUMBERS:
+        raise RunError(f"input '{info.name}': expected {info.dtype}, got {array.dtype}")
+    return NUMBERS[array.dtype], array
+
+
+def _bits(array):
+    """An array whose dtype every exchange of buffers knows."""
+    return array if array.dtype in NUMBERS else array.view(np.uint16)

@@ -1,0 +1,155 @@
+// What the verifiers refuse.
+// RUN: lutra-opt %s --split-input-file --verify-diagnostics
+
+func.func @dim_range() {
+  // expected-error @below {{expects 0 <= min <= max, got min 8 and max 4}}
+  %0 = lutra.dim "n" min 8 max 4 multiple 1
+  return
+}
+
+// -----
+
+func.func @dim_negative() {
+  // expected-error @below {{expects 0 <= min <= max, got min -1 and max 4}}
+  %0 = lutra.dim "n" min -1 max 4 multiple 1
+  return
+}
+
+// -----
+
+func.func @dim_multiple() {
+  // expected-error @below {{expects a positive multiple, got 0}}
+  %0 = lutra.dim "n" min 1 max 4 multiple 0
+  return
+}
+
+// -----
+
+func.func @weight_size() {
+  // expected-error @below {{expects 16 bytes for 'tensor<4xf32>', got 12}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 12] storage tensor<4xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_dynamic_storage() {
+  // expected-error @below {{expects storage of static shape, got 'tensor<?xf32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 12] storage tensor<?xf32> : tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @weight_overflow() {
+  // expected-error @below {{expects a size below 2^63 bytes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 0] storage tensor<4294967296x4294967296xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_encoding() {
+  // expected-error @below {{expects encoding "raw" or "varint", got "zip"}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] encoding "zip" storage tensor<4xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_offset() {
+  // expected-error @below {{expects an offset and a size of at least 0}}
+  %0 = lutra.weight "w" from "m.onnx"[-8, 16] storage tensor<4xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_large_value() {
+  // expected-error @below {{expects a value of at most 1024 bytes, got 1028}}
+  %0 = lutra.weight "w" value dense<1.0> : tensor<257xf32> storage tensor<257xf32> : tensor<257xf32>
+  return
+}
+
+// -----
+
+func.func @weight_permutation() {
+  // expected-error @below {{expects a permutation of 2 dimensions}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.transpose<[0, 0]>] : tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_reshape() {
+  // expected-error @below {{expects a shape of 8 elements}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.reshape<[3, 3]>] : tensor<3x3xf32>
+  return
+}
+
+// -----
+
+func.func @weight_pack() {
+  // expected-error @below {{expects dim and outer below 2 and a positive tile}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.pack<dim = 2, tile = 4, outer = 0>] : tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_cast() {
+  // expected-error @below {{expects a cast from 'f32'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> steps [#lutra.cast<f64 to f32>] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_step() {
+  // expected-error @below {{expects a step of a weight expression, got 1 : i64}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> steps [1] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_result() {
+  // expected-error @below {{expects a result of 'tensor<4x2xf32>' after its steps, got 'tensor<2x4xf32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.transpose<[1, 0]>] : tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @dispatch_unknown(%x: tensor<4xf32>) {
+  // expected-error @below {{expects a function, got @nothing}}
+  %0 = lutra.dispatch @nothing[]() outs(%x) : () outs(tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @k(tensor<4xf32>) -> tensor<4xf32>
+func.func @dispatch_operands(%x: tensor<4xf32>) {
+  // expected-error @below {{expects 1 operands for @k, got 2}}
+  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @k(memref<4xf32>) -> tensor<4xf32>
+func.func @dispatch_results_of_buffers(%m: memref<4xf32>) {
+  // expected-error @below {{expects no results with buffers, got 1}}
+  %0 = lutra.dispatch @k[]() outs(%m) : () outs(memref<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @k(tensor<4xf32>) -> tensor<4xf32>
+func.func @dispatch_results(%x: tensor<4xf32>) {
+  // expected-error @below {{expects one result of each output's type}}
+  %0 = lutra.dispatch @k[]() outs(%x) : () outs(tensor<4xf32>) -> (tensor<2xf32>)
+  return
+}

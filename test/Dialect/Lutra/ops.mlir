@@ -1,0 +1,48 @@
+// Every operation and attribute is printed as it is read.
+// RUN: lutra-opt %s | lutra-opt | FileCheck %s
+// RUN: lutra-opt %s --mlir-print-op-generic | lutra-opt | FileCheck %s
+
+// CHECK: module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx2", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>}
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx2", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+
+// The name of a dimension names the value.
+// CHECK-LABEL: func.func @dim
+// CHECK: %batch = lutra.dim "batch" min 1 max 64 multiple 8
+// CHECK: %_2x.0 = lutra.dim "2x.0" min 0 max 9223372036854775807 multiple 1
+func.func @dim() -> (index, index) {
+  %0 = lutra.dim "batch" min 1 max 64 multiple 8
+  %1 = lutra.dim "2x.0" min 0 max 9223372036854775807 multiple 1
+  return %0, %1 : index, index
+}
+
+// CHECK-LABEL: func.func @weight
+func.func @weight() {
+  // CHECK: %fc1 = lutra.weight "fc1" from "mlp.onnx"[1024, 8192] storage tensor<64x32xf32> steps [#lutra.transpose<[1, 0]>, #lutra.pack<dim = 1, tile = 16, outer = 0>] : tensor<4x32x16xf32>
+  %0 = lutra.weight "fc1" from "mlp.onnx"[1024, 8192] storage tensor<64x32xf32>
+      steps [#lutra.transpose<[1, 0]>, #lutra.pack<dim = 1, tile = 16, outer = 0>] : tensor<4x32x16xf32>
+  // CHECK: lutra.weight "n" from "m.onnx"[0, 5] encoding "varint" storage tensor<3xi64> steps [#lutra.cast<i64 to f32>, #lutra.reshape<[3, 1]>] : tensor<3x1xf32>
+  %1 = lutra.weight "n" from "m.onnx"[0, 5] encoding "varint" storage tensor<3xi64>
+      steps [#lutra.cast<i64 to f32>, #lutra.reshape<[3, 1]>] : tensor<3x1xf32>
+  // CHECK: lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
+  %2 = lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
+  return
+}
+
+// CHECK-LABEL: func.func @dispatch
+func.func @dispatch(%n: index, %x: tensor<?x8xf32>, %e: tensor<?x8xf32>, %m: memref<8xf32>) -> tensor<?x8xf32> {
+  // CHECK: lutra.dispatch @k[%{{.*}}](%{{.*}}) outs(%{{.*}}) {nodes = "fc1"} : (tensor<?x8xf32>) outs(tensor<?x8xf32>) -> (tensor<?x8xf32>)
+  %y = lutra.dispatch @k[%n](%x) outs(%e) {nodes = "fc1"}
+      : (tensor<?x8xf32>) outs(tensor<?x8xf32>) -> (tensor<?x8xf32>)
+  // CHECK: lutra.dispatch @b[]() outs(%{{.*}}) : () outs(memref<8xf32>) -> ()
+  lutra.dispatch @b[]() outs(%m) : () outs(memref<8xf32>) -> ()
+  return %y : tensor<?x8xf32>
+}
+
+func.func private @k(index, tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32> attributes {lutra.kernel}
+
+// CHECK: func.func private @b
+// CHECK-SAME: lutra.schedule = #lutra.schedule<distribute = [8], tile = [4], order = [0], vector = 4>
+func.func private @b(memref<8xf32>) attributes {lutra.kernel,
+  lutra.schedule = #lutra.schedule<distribute = [8], tile = [4], order = [0], vector = 4>}
+
+}

@@ -1,0 +1,366 @@
+// After kernel: kernels on buffers and vectors, without allocation.
+// RUN: lutra-opt %s --verify-phase=phase=kernel --split-input-file --verify-diagnostics
+
+// What the contract allows.
+func.func @main(%x: tensor<4xf32>, %i: index) {
+  %r0 = lutra.dim "n" min 1 max 8 multiple 1
+  %r1 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> : tensor<4xf32>
+  %r2 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  %r3 = tensor.empty() : tensor<4xf32>
+  %r4 = arith.addi %i, %i : index
+  %r5 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
+  return
+}
+func.func private @k2(%c: f32, %m: memref<4xf32>, %i: index) attributes {lutra.kernel} {
+  %r0 = vector.broadcast %c : f32 to vector<4xf32>
+  %r1 = memref.alloca() : memref<4xf32>
+  %r2 = memref.load %m[%i] : memref<4xf32>
+  %r3 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
+  scf.for %j = %i to %i step %i {
+  }
+  scf.forall (%j) in (4) {
+  }
+  %r4 = arith.addi %i, %i : index
+  %r5 = math.sqrt %c : f32
+  %r6 = llvm.mlir.constant(1 : i64) : i64
+  %r7 = ub.poison : f32
+  %r8 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
+  return
+}
+func.func private @k(%x: memref<4xf32>, %y: memref<4xf32>) attributes {lutra.kernel}
+
+// -----
+
+// expected-error @below {{'memref.global' op is not allowed after phase 'kernel'}}
+memref.global @g : memref<4xf32>
+
+// -----
+
+// expected-error @below {{'llvm.func' op is not allowed after phase 'kernel'}}
+llvm.func @g()
+
+// -----
+
+// expected-error @below {{'llvm.mlir.global' op is not allowed after phase 'kernel'}}
+llvm.mlir.global @g() : i64
+
+// -----
+
+// expected-error @below {{'ml_program.global' op is not allowed after phase 'kernel'}}
+ml_program.global private mutable @g : i64
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) {
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'kernel'}}
+  %0 = onnx.node "Relu" version 14 (%x) : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'onnx.absent' op is not allowed after phase 'kernel'}}
+  %0 = onnx.absent
+  return
+}
+
+// -----
+
+func.func @main(%c: f32, %x: tensor<4xf32>) {
+  // expected-error @below {{'linalg.fill' op is not allowed after phase 'kernel'}}
+  %0 = linalg.fill ins(%c : f32) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%x: tensor<?xf32>, %i: index) {
+  // expected-error @below {{'tensor.dim' op is not allowed after phase 'kernel'}}
+  %0 = tensor.dim %x, %i : tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>, %c: f32, %i: index) {
+  // expected-error @below {{'tensor.insert' op is not allowed after phase 'kernel'}}
+  %0 = tensor.insert %c into %x[%i] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%c: f32) {
+  // expected-error @below {{'math.exp' op is not allowed after phase 'kernel'}}
+  %0 = math.exp %c : f32
+  return
+}
+
+// -----
+
+func.func @main(%c: f32) {
+  // expected-error @below {{'math.sqrt' op is not allowed after phase 'kernel'}}
+  %0 = math.sqrt %c : f32
+  return
+}
+
+// -----
+
+func.func @main(%i: index) {
+  // expected-error @below {{'scf.for' op is not allowed after phase 'kernel'}}
+  scf.for %j = %i to %i step %i {
+  }
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'scf.forall' op is not allowed after phase 'kernel'}}
+  scf.forall (%j) in (4) {
+  }
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'affine.for' op is not allowed after phase 'kernel'}}
+  affine.for %j = 0 to 4 {
+  }
+  return
+}
+
+// -----
+
+func.func @main(%c: f32) {
+  // expected-error @below {{'vector.broadcast' op is not allowed after phase 'kernel'}}
+  %0 = vector.broadcast %c : f32 to vector<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'memref.alloc' op is not allowed after phase 'kernel'}}
+  %0 = memref.alloc() : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'memref.alloca' op is not allowed after phase 'kernel'}}
+  %0 = memref.alloca() : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.dealloc' op is not allowed after phase 'kernel'}}
+  memref.dealloc %m : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.realloc' op is not allowed after phase 'kernel'}}
+  %0 = memref.realloc %m : memref<4xf32> to memref<8xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>, %i: index) {
+  // expected-error @below {{'memref.load' op is not allowed after phase 'kernel'}}
+  %0 = memref.load %m[%i] : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.subview' op is not allowed after phase 'kernel'}}
+  %0 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'bufferization.alloc_tensor' op is not allowed after phase 'kernel'}}
+  %0 = bufferization.alloc_tensor() : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'func.call' op is not allowed after phase 'kernel'}}
+  func.call @f() : () -> ()
+  return
+}
+func.func private @f()
+
+// -----
+
+func.func @main(%b: i1) {
+  // expected-error @below {{'cf.assert' op is not allowed after phase 'kernel'}}
+  cf.assert %b, "no"
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'llvm.mlir.constant' op is not allowed after phase 'kernel'}}
+  %0 = llvm.mlir.constant(1 : i64) : i64
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'ub.poison' op is not allowed after phase 'kernel'}}
+  %0 = ub.poison : f32
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'onnx.absent' op is not allowed after phase 'kernel'}}
+  %0 = onnx.absent
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'lutra.dim' op is not allowed after phase 'kernel'}}
+  %0 = lutra.dim "n" min 1 max 8 multiple 1
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'lutra.weight' op is not allowed after phase 'kernel'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'tensor.empty' op is not allowed after phase 'kernel'}}
+  %0 = tensor.empty() : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func private @k(%c: f32) attributes {lutra.kernel} {
+  // expected-error @below {{'math.exp' op is not allowed after phase 'kernel'}}
+  %0 = math.exp %c : f32
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'affine.for' op is not allowed after phase 'kernel'}}
+  affine.for %j = 0 to 4 {
+  }
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'memref.alloc' op is not allowed after phase 'kernel'}}
+  %0 = memref.alloc() : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func private @k(%m: memref<4xf32>) attributes {lutra.kernel} {
+  // expected-error @below {{'memref.dealloc' op is not allowed after phase 'kernel'}}
+  memref.dealloc %m : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func private @k(%m: memref<4xf32>) attributes {lutra.kernel} {
+  // expected-error @below {{'memref.realloc' op is not allowed after phase 'kernel'}}
+  %0 = memref.realloc %m : memref<4xf32> to memref<8xf32>
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'bufferization.alloc_tensor' op is not allowed after phase 'kernel'}}
+  %0 = bufferization.alloc_tensor() : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'func.call' op is not allowed after phase 'kernel'}}
+  func.call @f() : () -> ()
+  return
+}
+func.func private @f()
+
+// -----
+
+func.func private @k(%b: i1) attributes {lutra.kernel} {
+  // expected-error @below {{'cf.assert' op is not allowed after phase 'kernel'}}
+  cf.assert %b, "no"
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'arith.constant' op holds a constant of 1028 bytes after phase 'kernel': expected at most 1024}}
+  %0 = arith.constant dense<"0x0000803F00000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040"> : tensor<257xf32>
+  return
+}
+
+// -----
+
+// A splat is one element, whatever its shape.
+func.func @main() {
+  %0 = arith.constant dense<1.0> : tensor<257xf32>
+  return
+}
+
+// -----
+
+// expected-error @below {{'func.func' op has an encoded tensor after phase 'kernel': expected physical shapes only}}
+func.func @main(%x: tensor<4xf32, "packed">) {
+  return
+}
+
+// -----
+
+// expected-error @below {{'func.func' op has a tensor after phase 'kernel': expected buffers only}}
+func.func private @k(%x: tensor<4xf32>) attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+func.func private @k() attributes {lutra.kernel} {
+  // expected-error @below {{'arith.constant' op has a tensor after phase 'kernel'}}
+  %0 = arith.constant dense<1.0> : tensor<4xf32>
+  return
+}

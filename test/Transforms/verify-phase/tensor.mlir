@@ -1,0 +1,202 @@
+// After tensor: structured operations on tensors, sizes from lutra.dim.
+// RUN: lutra-opt %s --verify-phase=phase=tensor --split-input-file --verify-diagnostics
+
+// What the contract allows.
+func.func @main(%c: f32, %x: tensor<4xf32>, %i: index) {
+  %r0 = lutra.dim "n" min 1 max 8 multiple 1
+  %r1 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> : tensor<4xf32>
+  %r2 = linalg.fill ins(%c : f32) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  %r3 = tensor.empty() : tensor<4xf32>
+  %r4 = tensor.insert %c into %x[%i] : tensor<4xf32>
+  %r5 = arith.addi %i, %i : index
+  %r6 = math.exp %c : f32
+  %r7 = math.sqrt %c : f32
+  scf.for %j = %i to %i step %i {
+  }
+  scf.forall (%j) in (4) {
+  }
+  %r8 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
+  return
+}
+
+// -----
+
+// expected-error @below {{'memref.global' op is not allowed after phase 'tensor'}}
+memref.global @g : memref<4xf32>
+
+// -----
+
+// expected-error @below {{'llvm.func' op is not allowed after phase 'tensor'}}
+llvm.func @g()
+
+// -----
+
+// expected-error @below {{'llvm.mlir.global' op is not allowed after phase 'tensor'}}
+llvm.mlir.global @g() : i64
+
+// -----
+
+// expected-error @below {{'ml_program.global' op is not allowed after phase 'tensor'}}
+ml_program.global private mutable @g : i64
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) {
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'tensor'}}
+  %0 = onnx.node "Relu" version 14 (%x) : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'onnx.absent' op is not allowed after phase 'tensor'}}
+  %0 = onnx.absent
+  return
+}
+
+// -----
+
+func.func @main(%x: tensor<4xf32>) {
+  // expected-error @below {{'lutra.dispatch' op is not allowed after phase 'tensor'}}
+  %0 = lutra.dispatch @k[](%x) outs(%x) : (tensor<4xf32>) outs(tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+
+// -----
+
+func.func @main(%x: tensor<?xf32>, %i: index) {
+  // expected-error @below {{'tensor.dim' op is not allowed after phase 'tensor'}}
+  %0 = tensor.dim %x, %i : tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'affine.for' op is not allowed after phase 'tensor'}}
+  affine.for %j = 0 to 4 {
+  }
+  return
+}
+
+// -----
+
+func.func @main(%c: f32) {
+  // expected-error @below {{'vector.broadcast' op is not allowed after phase 'tensor'}}
+  %0 = vector.broadcast %c : f32 to vector<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'memref.alloc' op is not allowed after phase 'tensor'}}
+  %0 = memref.alloc() : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'memref.alloca' op is not allowed after phase 'tensor'}}
+  %0 = memref.alloca() : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.dealloc' op is not allowed after phase 'tensor'}}
+  memref.dealloc %m : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.realloc' op is not allowed after phase 'tensor'}}
+  %0 = memref.realloc %m : memref<4xf32> to memref<8xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>, %i: index) {
+  // expected-error @below {{'memref.load' op is not allowed after phase 'tensor'}}
+  %0 = memref.load %m[%i] : memref<4xf32>
+  return
+}
+
+// -----
+
+func.func @main(%m: memref<4xf32>) {
+  // expected-error @below {{'memref.subview' op is not allowed after phase 'tensor'}}
+  %0 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'bufferization.alloc_tensor' op is not allowed after phase 'tensor'}}
+  %0 = bufferization.alloc_tensor() : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'func.call' op is not allowed after phase 'tensor'}}
+  func.call @f() : () -> ()
+  return
+}
+func.func private @f()
+
+// -----
+
+func.func @main(%b: i1) {
+  // expected-error @below {{'cf.assert' op is not allowed after phase 'tensor'}}
+  cf.assert %b, "no"
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'llvm.mlir.constant' op is not allowed after phase 'tensor'}}
+  %0 = llvm.mlir.constant(1 : i64) : i64
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'ub.poison' op is not allowed after phase 'tensor'}}
+  %0 = ub.poison : f32
+  return
+}
+
+// -----
+
+// expected-error @below {{'func.func' op is not allowed after phase 'tensor': there are no kernels in it}}
+func.func private @k() attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'arith.constant' op holds a constant of 1028 bytes after phase 'tensor': expected at most 1024}}
+  %0 = arith.constant dense<"0x0000803F00000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040000000400000004000000040"> : tensor<257xf32>
+  return
+}
+
+// -----
+
+// A splat is one element, whatever its shape.
+func.func @main() {
+  %0 = arith.constant dense<1.0> : tensor<257xf32>
+  return
+}
