@@ -283,9 +283,10 @@ struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
     Type wide = Float32Type::get(context);
     {
       TypeConverter converter;
-      math::populateExtendToSupportedTypesTypeConverter(
-          converter, SetVector<Type>(llvm::from_range, supported(native)),
-          wide);
+      // The converter may refer to the set as long as it lives.
+      SetVector<Type> kept;
+      kept.insert_range(supported(native));
+      math::populateExtendToSupportedTypesTypeConverter(converter, kept, wide);
       ConversionTarget target(*context);
       math::populateExtendToSupportedTypesConversionTarget(target, converter);
       RewritePatternSet patterns(context);

@@ -67,7 +67,8 @@ static FailureOr<SmallVector<Part>> partsOf(MemRefType type) {
   int64_t offset;
   if (failed(type.getStridesAndOffset(strides, offset)))
     return failure();
-  SmallVector<Part> parts = {{Part::Offset, 0, offset}};
+  SmallVector<Part> parts;
+  parts.push_back({Part::Offset, 0, offset});
   for (auto [i, size] : llvm::enumerate(type.getShape()))
     parts.push_back({Part::Size, unsigned(i), size});
   for (auto [i, stride] : llvm::enumerate(strides))

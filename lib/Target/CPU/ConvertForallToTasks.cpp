@@ -49,7 +49,8 @@ struct Iterations {
 class TaskOutliner {
 public:
   TaskOutliner(func::FuncOp kernel, SymbolTable &symbols)
-      : kernel(kernel), symbols(symbols), converter(kernel.getContext()),
+      : kernel(kernel), last(kernel), symbols(symbols),
+        converter(kernel.getContext()),
         pointer(LLVM::LLVMPointerType::get(kernel.getContext())) {}
 
   LogicalResult outline(scf::ForallOp forall);
@@ -61,7 +62,7 @@ private:
   void run(scf::ForallOp forall, Value total, func::FuncOp task,
            Value closure);
 
-  func::FuncOp kernel;
+  func::FuncOp kernel, last; ///< the function behind which the next task goes
   SymbolTable &symbols;
   LLVMTypeConverter converter;
   Type pointer;
@@ -124,13 +125,15 @@ func::FuncOp TaskOutliner::createTask(scf::ForallOp forall,
                                       const Iterations &iterations,
                                       Closure &closure) {
   Location loc = forall.getLoc();
-  OpBuilder b(kernel);
+  OpBuilder b(kernel.getContext());
+  b.setInsertionPointAfter(last);
   Type i64 = b.getI64Type();
   auto type = b.getFunctionType({pointer, i64, i64, i64}, {});
   auto task = func::FuncOp::create(
       b, loc, (kernel.getName() + "_task" + Twine(numTasks++)).str(), type);
   task.setPrivate();
   symbols.insert(task);
+  last = task;
 
   b.setInsertionPointToStart(task.addEntryBlock());
   IRMapping mapping;
