@@ -106,14 +106,76 @@ static SmallVector<int64_t> stridesOf(const Tensor &tensor) {
 // Sizes
 //===----------------------------------------------------------------------===//
 
-std::optional<int64_t> Lowering::lowerBound(AffineExpr expr) const {
+static SmallVector<SizeRange> rangesOf(ArrayRef<Value> dims) {
   SmallVector<SizeRange> ranges;
   for (Value dim : dims) {
     auto op = dim.getDefiningOp<DimOp>();
     ranges.push_back(op ? SizeRange{int64_t(op.getMin()), int64_t(op.getMax())}
                         : SizeRange());
   }
-  return lutra::lowerBound(expr, ranges);
+  return ranges;
+}
+
+std::optional<int64_t> Lowering::lowerBound(AffineExpr expr) const {
+  return lutra::lowerBound(expr, rangesOf(dims));
+}
+
+/// The position of the only symbol in `expr`, if there is only one.
+static std::optional<unsigned> onlySymbol(AffineExpr expr) {
+  std::optional<unsigned> only;
+  bool several = false;
+  expr.walk([&](AffineExpr part) {
+    auto symbol = dyn_cast<AffineSymbolExpr>(part);
+    if (!symbol)
+      return;
+    several |= only && *only != symbol.getPosition();
+    only = symbol.getPosition();
+  });
+  return several ? std::nullopt : only;
+}
+
+/// Raises the least size of a dimension, here and in the model's interface.
+static void raiseMinimum(DimOp dim, unsigned position, int64_t min) {
+  Builder b(dim.getContext());
+  dim.setMin(min);
+  Operation *host = dim->getParentOp();
+  auto all = host->getAttrOfType<ArrayAttr>(attr::kDims);
+  if (!all || position >= all.size())
+    return;
+  SmallVector<Attribute> dims(all.getValue());
+  NamedAttrList range(cast<DictionaryAttr>(dims[position]));
+  range.set("min", b.getI64IntegerAttr(min));
+  dims[position] = range.getDictionary(dim.getContext());
+  host->setAttr(attr::kDims, b.getArrayAttr(dims));
+}
+
+bool Lowering::requireNonNegative(AffineExpr expr) {
+  if (isNonNegative(expr))
+    return true;
+  std::optional<unsigned> position = onlySymbol(expr);
+  auto dim = position && *position < dims.size()
+                 ? dims[*position].getDefiningOp<DimOp>()
+                 : DimOp();
+  if (!dim)
+    return false;
+  SmallVector<SizeRange> ranges = rangesOf(dims);
+  int64_t least = dim.getMin();
+  int64_t most = std::min<int64_t>(dim.getMax(), INT32_MAX);
+  auto holdsFrom = [&](int64_t min) {
+    ranges[*position].min = min;
+    return lutra::lowerBound(expr, ranges).value_or(-1) >= 0;
+  };
+  if (least > most || !holdsFrom(most))
+    return false;
+  while (least < most) {
+    int64_t middle = least + (most - least) / 2;
+    if (holdsFrom(middle))
+      most = middle;
+    else
+      least = middle + 1;
+  }
+  raiseMinimum(dim, *position, most);
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,8 +239,8 @@ matchFactors(ArrayRef<AffineExpr> source, ArrayRef<AffineExpr> target,
     SmallVector<AffineExpr> factors;
     for (int64_t dim : group.source)
       factors.push_back(source[dim]);
-    group.size = factors.size() == 1 ? factors.front()
-                                     : multiplySizes(factors, context);
+    group.size =
+        factors.size() == 1 ? factors.front() : multiplySizes(factors, context);
     groups.push_back(std::move(group));
   }
   return groups;
@@ -200,9 +262,9 @@ static Value collapseAndExpand(Lowering &lowering, const Tensor &operand,
     value = tensor::CollapseShapeOp::create(
         lowering.b, lowering.type(middle, operand.dtype), value, collapse);
   if (middle.size() != shape.size())
-    value = tensor::ExpandShapeOp::create(
-        lowering.b, lowering.type(shape, operand.dtype), value, expand,
-        lowering.sizes(shape));
+    value = tensor::ExpandShapeOp::create(lowering.b,
+                                          lowering.type(shape, operand.dtype),
+                                          value, expand, lowering.sizes(shape));
   return value;
 }
 
@@ -231,9 +293,8 @@ FailureOr<Tensor> Lowering::reshape(const Tensor &operand,
   AffineExpr from = multiplySizes(source, context());
   AffineExpr to = multiplySizes(shape, context());
   if (!from || from != to)
-    return emitError(b.getLoc())
-           << "expected a shape of as many elements as " << str(source)
-           << ", got " << str(shape);
+    return emitError(b.getLoc()) << "expected a shape of as many elements as "
+                                 << str(source) << ", got " << str(shape);
   if (from == constant(0)) {
     result.value = empty(shape, operand.dtype);
     return result;
@@ -328,9 +389,9 @@ Tensor Lowering::slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
   SmallVector<OpFoldResult> steps;
   for (int64_t stride : strides)
     steps.push_back(b.getIndexAttr(stride));
-  Value result = tensor::ExtractSliceOp::create(
-      b, type(shape, operand.dtype), operand.value, sizes(offsets),
-      sizes(shape), steps);
+  Value result = tensor::ExtractSliceOp::create(b, type(shape, operand.dtype),
+                                                operand.value, sizes(offsets),
+                                                sizes(shape), steps);
   return tensor(result, shape, operand.dtype);
 }
 

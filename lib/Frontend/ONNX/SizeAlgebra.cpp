@@ -90,9 +90,8 @@ static bool addScaled(Polynomial &p, const Polynomial &q, int64_t factor,
   for (const auto &[atoms, coefficient] : q) {
     Monomial product(atoms);
     llvm::append_range(product, monomial);
-    llvm::sort(product, [](AffineExpr a, AffineExpr b) {
-      return compare(a, b) < 0;
-    });
+    llvm::sort(product,
+               [](AffineExpr a, AffineExpr b) { return compare(a, b) < 0; });
     int64_t scaled;
     int64_t &entry = p[product];
     if (llvm::MulOverflow(coefficient, factor, scaled) ||
@@ -338,11 +337,11 @@ static std::optional<SizeRange> atomRange(AffineExpr atom,
   std::optional<int64_t> negatedHigh = polynomialBound(negated, ranges);
   if (!low)
     return std::nullopt;
-  return SizeRange{llvm::divideFloorSigned(*low, divisor.getValue()),
-                   negatedHigh && *negatedHigh != INT64_MIN
-                       ? llvm::divideFloorSigned(-*negatedHigh,
-                                                 divisor.getValue())
-                       : INT64_MAX};
+  return SizeRange{
+      llvm::divideFloorSigned(*low, divisor.getValue()),
+      negatedHigh && *negatedHigh != INT64_MIN
+          ? llvm::divideFloorSigned(-*negatedHigh, divisor.getValue())
+          : INT64_MAX};
 }
 
 /// Rewrites p with each atom as its least value plus a number from zero, which

@@ -59,6 +59,10 @@ public:
   bool isNonNegative(AffineExpr expr) const {
     return lowerBound(expr).value_or(-1) >= 0;
   }
+  /// Makes `expr` non-negative: by proof, or, since the model is only valid
+  /// where it is, by raising the least size that its one symbolic dimension may
+  /// have. False where neither is possible.
+  bool requireNonNegative(AffineExpr expr);
   /// For printing: "[batch, 8, 8]".
   std::string str(ArrayRef<AffineExpr> shape);
 

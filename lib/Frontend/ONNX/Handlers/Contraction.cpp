@@ -30,8 +30,7 @@ DType lutra::accumulatorType(DType dtype) {
                                                              : dtype;
 }
 
-Value lutra::toAccumulator(ImplicitLocOpBuilder &b, Value scalar,
-                           DType dtype) {
+Value lutra::toAccumulator(ImplicitLocOpBuilder &b, Value scalar, DType dtype) {
   if (accumulatorType(dtype) == dtype)
     return scalar;
   return arith::ExtFOp::create(b, b.getF32Type(), scalar);
@@ -63,13 +62,13 @@ Tensor lutra::sumOfProducts(Lowering &lowering, const Tensor &lhs,
   DType dtype = lhs.dtype, accumulator = accumulatorType(dtype);
   Value init =
       lowering.filled(shape, accumulator, lowering.scalarInt(accumulator, 0));
-  return lowering.generic(
-      {lhs, rhs}, maps, iterators, init, shape, accumulator,
-      [&](ImplicitLocOpBuilder &b, ValueRange in) {
-        Value product = mulScalars(b, toAccumulator(b, in[0], dtype),
-                                   toAccumulator(b, in[1], dtype));
-        return addScalars(b, in[2], product);
-      });
+  return lowering.generic({lhs, rhs}, maps, iterators, init, shape, accumulator,
+                          [&](ImplicitLocOpBuilder &b, ValueRange in) {
+                            Value product =
+                                mulScalars(b, toAccumulator(b, in[0], dtype),
+                                           toAccumulator(b, in[1], dtype));
+                            return addScalars(b, in[2], product);
+                          });
 }
 
 FailureOr<Tensor> lutra::addBias(Lowering &lowering, const Tensor &accumulators,
@@ -133,8 +132,7 @@ static FailureOr<MatMulLoops> matMulLoops(Lowering &lowering, const Tensor &lhs,
     batch.shape.truncate(std::max<int64_t>(tensor.rank() - 2, 0));
     return batch;
   };
-  FailureOr<Shape> batch =
-      lowering.broadcast({batchOf(lhs), batchOf(rhs)});
+  FailureOr<Shape> batch = lowering.broadcast({batchOf(lhs), batchOf(rhs)});
   if (failed(batch))
     return failure();
   MatMulLoops loops;
@@ -198,8 +196,8 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
       matMulMap(lowering, lhs, *loops, {loops->m, loops->k}),
       matMulMap(lowering, rhs, *loops, {loops->k, loops->n}),
       AffineMap::get(loops->k + 1, 0, outer, lowering.context())};
-  Tensor product = sumOfProducts(lowering, lhs, rhs, maps, loops->iterators,
-                                 loops->shape);
+  Tensor product =
+      sumOfProducts(lowering, lhs, rhs, maps, loops->iterators, loops->shape);
   FailureOr<Tensor> result = addBias(lowering, product, Tensor(), lhs.dtype);
   if (failed(result))
     return failure();
@@ -287,8 +285,7 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   Tensor lhs = orient(lowering, node.input(0), transA);
   Tensor rhs = orient(lowering, node.input(1), transB);
   Shape shape = {lhs.shape[transA], rhs.shape[!transB]};
-  if (failed(checkDepth(node, lowering, lhs.shape[!transA],
-                        rhs.shape[transB])))
+  if (failed(checkDepth(node, lowering, lhs.shape[!transA], rhs.shape[transB])))
     return failure();
   Tensor bias = node.input(2);
   Tensor target = lowering.tensor(Value(), shape, lhs.dtype);
@@ -312,8 +309,7 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  Tensor product =
-      sumOfProducts(lowering, lhs, rhs, maps, iterators, shape);
+  Tensor product = sumOfProducts(lowering, lhs, rhs, maps, iterators, shape);
   FailureOr<Tensor> result =
       scaleAndAdd(node, lowering, product, bias, lhs.dtype);
   if (failed(result))

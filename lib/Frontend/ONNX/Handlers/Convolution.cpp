@@ -155,8 +155,7 @@ static FailureOr<Tensor> convBias(const Node &node, Lowering &lowering,
   if (!bias)
     return Tensor();
   if (bias.rank() != 1 || bias.shape[0] != features)
-    return node.error() << "expected a bias of "
-                        << lowering.str(features)
+    return node.error() << "expected a bias of " << lowering.str(features)
                         << ", got " << lowering.str(bias.shape);
   Shape shape(spatialRank + 1, lowering.constant(1));
   shape[0] = features;
@@ -199,15 +198,14 @@ static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
   FailureOr<Window> window = makeWindow(node, lowering, x, kernel);
   if (failed(window))
     return failure();
-  FailureOr<Tensor> bias =
-      convBias(node, lowering, w.shape[0], window->rank());
+  FailureOr<Tensor> bias = convBias(node, lowering, w.shape[0], window->rank());
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalar(dtype, 0.0));
   auto operands = groupOperands(lowering, padded, w, *sizes);
   if (failed(bias) || failed(operands))
     return failure();
-  Tensor sums = convolve(lowering, operands->first, operands->second, *sizes,
-                         *window);
+  Tensor sums =
+      convolve(lowering, operands->first, operands->second, *sizes, *window);
   Shape shape = {sizes->batch, w.shape[0]};
   llvm::append_range(shape, window->output);
   FailureOr<Tensor> joined = lowering.reshape(sums, shape);

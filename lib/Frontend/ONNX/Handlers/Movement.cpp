@@ -53,6 +53,11 @@ static Support supportsInputs(const Node &node) {
   return Support::yes();
 }
 
+static Support supportsShapeInput(const Node &node) {
+  Support inputs = supportsInputs<2>(node);
+  return inputs ? supportsKnown(node, 1, "the result's shape", true) : inputs;
+}
+
 //===----------------------------------------------------------------------===//
 // Transpose
 //===----------------------------------------------------------------------===//
@@ -99,8 +104,8 @@ static LogicalResult checkConcat(const Node &node, Lowering &lowering,
       other.shape[axis] = first.shape[axis];
     if (other.shape != first.shape)
       return node.error() << "expected input " << i << " to have the shape "
-                          << lowering.str(first.shape)
-                          << " but for dimension " << axis << ", got "
+                          << lowering.str(first.shape) << " but for dimension "
+                          << axis << ", got "
                           << lowering.str(node.input(i).shape);
   }
   return success();
@@ -148,6 +153,29 @@ static LogicalResult checkSizes(const Node &node, Lowering &lowering,
   return success();
 }
 
+/// The elements of input 1 or, where they are only known at run time but the
+/// result's shape is declared, what that says of each of its dimensions and the
+/// input's.
+static FailureOr<SmallVector<AffineExpr>>
+declaredOr(const Node &node, Lowering &lowering, StringRef what,
+           function_ref<std::optional<AffineExpr>(AffineExpr, AffineExpr)> of) {
+  std::optional<Shape> declared = declaredShape(node);
+  Shape shape = node.input(0).shape;
+  if (!declared || declared->size() < shape.size() || !node.input(1) ||
+      knownInts(lowering, node.input(1)))
+    return requireInts(node, lowering, 1, what);
+  SmallVector<AffineExpr> result;
+  size_t added = declared->size() - shape.size();
+  for (auto [i, size] : llvm::enumerate(*declared)) {
+    AffineExpr from = i < added ? lowering.constant(1) : shape[i - added];
+    std::optional<AffineExpr> element = of(size, from);
+    if (!element)
+      return requireInts(node, lowering, 1, what);
+    result.push_back(*element);
+  }
+  return result;
+}
+
 /// Known integers repeated over a result of rank 1; else no integers.
 static void repeatInts(Lowering &lowering, const Tensor &input,
                        Tensor &result) {
@@ -167,7 +195,9 @@ static FailureOr<SmallVector<Tensor>> lowerExpand(const Node &node,
                                                   Lowering &lowering) {
   if (failed(requireRank(node, 0, 0)))
     return failure();
-  auto shape = requireInts(node, lowering, 1, "shape");
+  auto shape = declaredOr(node, lowering, "shape", [](AffineExpr size, auto) {
+    return std::optional<AffineExpr>(size);
+  });
   if (failed(shape) || failed(checkSizes(node, lowering, *shape)))
     return failure();
   FailureOr<Tensor> result = lowering.expand(node.input(0), *shape);
@@ -195,8 +225,7 @@ static Tensor repeatDims(Lowering &lowering, const Tensor &input,
                                              utils::IteratorType::parallel);
   return lowering.generic(
       input, maps, iterators, lowering.empty(shape, input.dtype), shape,
-      input.dtype,
-      [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; });
+      input.dtype, [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; });
 }
 
 static FailureOr<SmallVector<Tensor>> lowerTile(const Node &node,
@@ -204,7 +233,7 @@ static FailureOr<SmallVector<Tensor>> lowerTile(const Node &node,
   if (failed(requireRank(node, 0, 0)))
     return failure();
   Tensor input = node.input(0);
-  auto repeats = requireInts(node, lowering, 1, "repeats");
+  auto repeats = declaredOr(node, lowering, "repeats", divideSize);
   if (failed(repeats) || failed(checkSizes(node, lowering, *repeats)))
     return failure();
   if (int64_t(repeats->size()) != input.rank())
@@ -243,8 +272,7 @@ static Support supportsBlocks(const Node &node) {
   if (mode != "DCR" && mode != "CRD")
     return Support::no("expected mode DCR or CRD, got " + mode);
   if (auto rank = knownRank(node.input(0)); rank && *rank != 4)
-    return Support::no("expected an input of rank 4, got rank " +
-                       Twine(*rank));
+    return Support::no("expected an input of rank 4, got rank " + Twine(*rank));
   return Support::yes();
 }
 
@@ -327,13 +355,13 @@ void lutra::addMovementHandlers(Registry &registry) {
   registry.add({"",
                 "Expand",
                 {8, 13},
-                supportsInputs<2>,
+                supportsShapeInput,
                 lowerExpand,
                 "the shape must be constant or computed from shapes"});
   registry.add({"",
                 "Tile",
                 {6, 13},
-                supportsInputs<2>,
+                supportsShapeInput,
                 lowerTile,
                 "the repeats must be constant or computed from shapes"});
   registry.add(

@@ -21,8 +21,8 @@ using IndexBody =
 Tensor readAt(Lowering &lowering, const Tensor &source,
               ArrayRef<AffineExpr> shape, IndexBody from);
 
-void addSliceHandlers(Registry &);  // Slice, Split
-void addPadHandlers(Registry &);    // Pad
+void addSliceHandlers(Registry &); // Slice, Split
+void addPadHandlers(Registry &);   // Pad
 
 } // namespace mlir::lutra
 

@@ -62,13 +62,11 @@ std::optional<SmallVector<AffineExpr>> lutra::knownInts(Lowering &lowering,
   if (tensor.rank() == 1 && (tensor.staticSize(0) == ShapedType::kDynamic ||
                              tensor.staticSize(0) > kMaxKnownInts))
     return std::nullopt;
-  std::optional<SmallVector<int64_t>> constants =
-      lowering.constantInts(tensor);
+  std::optional<SmallVector<int64_t>> constants = lowering.constantInts(tensor);
   if (!constants)
     return std::nullopt;
-  return llvm::map_to_vector(*constants, [&](int64_t value) {
-    return lowering.constant(value);
-  });
+  return llvm::map_to_vector(
+      *constants, [&](int64_t value) { return lowering.constant(value); });
 }
 
 FailureOr<SmallVector<AffineExpr>> lutra::requireInts(const Node &node,
@@ -81,8 +79,7 @@ FailureOr<SmallVector<AffineExpr>> lutra::requireInts(const Node &node,
                         << ", got none";
   if (auto known = knownInts(lowering, input))
     return *known;
-  return node.error() << "expected " << what
-                      << " (input " << i
+  return node.error() << "expected " << what << " (input " << i
                       << ") to be constant or computed from shapes, got "
                          "values known only at run time";
 }
@@ -104,6 +101,25 @@ FailureOr<SmallVector<int64_t>> lutra::requireConstants(const Node &node,
     result.push_back(number.getValue());
   }
   return result;
+}
+
+std::optional<Shape> lutra::declaredShape(const Node &node) {
+  auto type = dyn_cast<RankedTensorType>(node.op.getResult(0).getType());
+  if (!type || !type.hasStaticShape())
+    return std::nullopt;
+  return llvm::map_to_vector(type.getShape(), [&](int64_t size) {
+    return getAffineConstantExpr(size, type.getContext());
+  });
+}
+
+Support lutra::supportsKnown(const Node &node, unsigned i, StringRef what,
+                             bool unlessDeclared) {
+  if (!node.input(i) || !isa<BlockArgument>(node.input(i).value) ||
+      (unlessDeclared && declaredShape(node)))
+    return Support::yes();
+  return Support::no("expected " + what + " (input " + Twine(i) +
+                     ") to be constant or computed from shapes, got an input "
+                     "of the model");
 }
 
 LogicalResult lutra::requireRank(const Node &node, unsigned i, int64_t rank) {

@@ -35,13 +35,20 @@ normalizeAxes(const Node &node, ArrayRef<int64_t> axes, int64_t rank);
 std::optional<SmallVector<AffineExpr>> knownInts(Lowering &lowering,
                                                  const Tensor &tensor);
 /// The elements of input i, an error naming `what` where they are not known.
-FailureOr<SmallVector<AffineExpr>> requireInts(const Node &node,
-                                               Lowering &lowering, unsigned i,
-                                               StringRef what);
+FailureOr<SmallVector<AffineExpr>>
+requireInts(const Node &node, Lowering &lowering, unsigned i, StringRef what);
 /// The elements of input i, which must be constants.
 FailureOr<SmallVector<int64_t>> requireConstants(const Node &node,
                                                  Lowering &lowering, unsigned i,
                                                  StringRef what);
+
+/// Refuses a node whose input i, which shapes are computed from, is an input of
+/// the model, unless the shape of its result is declared.
+Support supportsKnown(const Node &node, unsigned i, StringRef what,
+                      bool unlessDeclared = false);
+/// The shape of result 0 where the model declares it. It binds the model's
+/// user, so that a shape operand known only at run time need not be read.
+std::optional<Shape> declaredShape(const Node &node);
 
 /// Fails where input i is absent or has less than `rank` dimensions.
 LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);

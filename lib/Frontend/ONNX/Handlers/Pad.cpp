@@ -36,7 +36,8 @@ static Support supportsPad(const Node &node) {
     return Support::no("expected mode constant, reflect, edge or (from version "
                        "19) wrap, got " +
                        mode);
-  return Support::yes();
+  Support pads = supportsKnown(node, 1, "pads");
+  return pads ? supportsKnown(node, 3, "axes") : pads;
 }
 
 namespace {
@@ -201,20 +202,19 @@ static FailureOr<Tensor> padRepeating(const Node &node, Lowering &lowering,
   }
   if (!needed)
     return input;
-  return readAt(lowering, input, shape,
-                [&](ImplicitLocOpBuilder &b, ValueRange result) {
-                  SmallVector<Value> index(result);
-                  for (int64_t d = 0; d < input.rank(); ++d) {
-                    if (!isPadded(d))
-                      continue;
-                    Value at = arith::SubIOp::create(
-                        b, index[d], indexIn(b, lowering, padding.low[d]));
-                    index[d] =
-                        repeatedIndex(b, mode, at,
-                                      indexIn(b, lowering, input.shape[d]));
-                  }
-                  return index;
-                });
+  return readAt(
+      lowering, input, shape, [&](ImplicitLocOpBuilder &b, ValueRange result) {
+        SmallVector<Value> index(result);
+        for (int64_t d = 0; d < input.rank(); ++d) {
+          if (!isPadded(d))
+            continue;
+          Value at = arith::SubIOp::create(
+              b, index[d], indexIn(b, lowering, padding.low[d]));
+          index[d] =
+              repeatedIndex(b, mode, at, indexIn(b, lowering, input.shape[d]));
+        }
+        return index;
+      });
 }
 
 static FailureOr<SmallVector<Tensor>> lowerPad(const Node &node,

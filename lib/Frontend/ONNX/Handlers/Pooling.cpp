@@ -116,8 +116,7 @@ static Support supportsFloatPool(const Node &node) {
 static Support supportsGlobal(const Node &node) {
   if (node.numInputs() != 1)
     return Support::no("expected 1 input, got " + Twine(node.numInputs()));
-  if (std::optional<int64_t> rank = knownRank(node.input(0));
-      rank && *rank < 2)
+  if (std::optional<int64_t> rank = knownRank(node.input(0)); rank && *rank < 2)
     return Support::no("expected an input of rank 2 or more, got rank " +
                        Twine(*rank));
   return requireFloat(node);
@@ -146,8 +145,8 @@ static Value lowest(Lowering &lowering, DType dtype) {
   unsigned width =
       storageType(lowering.context(), dtype).getIntOrFloatBitWidth();
   return lowering.scalarInt(
-      dtype, isUnsigned(dtype) ? 0 : APInt::getSignedMinValue(width)
-                                         .getSExtValue());
+      dtype,
+      isUnsigned(dtype) ? 0 : APInt::getSignedMinValue(width).getSExtValue());
 }
 
 static Value maxScalars(ImplicitLocOpBuilder &b, ValueRange in, DType dtype) {
@@ -184,12 +183,11 @@ static Tensor firstMaximum(Lowering &lowering, const Tensor &x,
                       lowering.scalarInt(DType::Int64, none)),
       maxima.shape, DType::Int64,
       [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-        Value found =
-            isFloat(x.dtype)
-                ? Value(arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
-                                              in[0], in[1]))
-                : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                              in[0], in[1]));
+        Value found = isFloat(x.dtype)
+                          ? Value(arith::CmpFOp::create(
+                                b, arith::CmpFPredicate::OEQ, in[0], in[1]))
+                          : Value(arith::CmpIOp::create(
+                                b, arith::CmpIPredicate::eq, in[0], in[1]));
         SmallVector<Value> index = {linalg::IndexOp::create(b, 0),
                                     linalg::IndexOp::create(b, 1)};
         for (unsigned i = 0; i < window.rank(); ++i) {
@@ -198,8 +196,8 @@ static Tensor firstMaximum(Lowering &lowering, const Tensor &x,
           Value at = arith::AddIOp::create(
               b, arith::MulIOp::create(b, o, indexIn(b, window.strides[i])),
               arith::MulIOp::create(b, k, indexIn(b, window.dilations[i])));
-          at = arith::SubIOp::create(b, at,
-                                     indexIn(b, lowering, window.low[i]));
+          at =
+              arith::SubIOp::create(b, at, indexIn(b, lowering, window.low[i]));
           // Unsigned, so that padding before the input is out of range too.
           Value inside =
               arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at,
@@ -255,11 +253,10 @@ static FailureOr<SmallVector<Tensor>> lowerMaxPool(const Node &node,
   DType dtype = x.dtype;
   Value least = lowest(lowering, dtype);
   Tensor padded = padForWindow(lowering, x, *window, least);
-  Tensor maxima =
-      reduceWindow(lowering, padded, *window, dtype, least,
-                   [&](ImplicitLocOpBuilder &b, ValueRange in) {
-                     return maxScalars(b, in, dtype);
-                   });
+  Tensor maxima = reduceWindow(lowering, padded, *window, dtype, least,
+                               [&](ImplicitLocOpBuilder &b, ValueRange in) {
+                                 return maxScalars(b, in, dtype);
+                               });
   SmallVector<Tensor> results(node.numOutputs());
   results[0] = maxima;
   if (!node.usesOutput(1))
@@ -316,9 +313,9 @@ static Value countIn(ImplicitLocOpBuilder &b, Lowering &lowering,
       return distance;
     return arith::CeilDivSIOp::create(b, distance, dilation);
   };
-  Value last = arith::MinSIOp::create(
-      b, taps(arith::SubIOp::create(b, end, start)),
-      indexIn(b, window.kernel[i]));
+  Value last =
+      arith::MinSIOp::create(b, taps(arith::SubIOp::create(b, end, start)),
+                             indexIn(b, window.kernel[i]));
   if (includePad)
     return last;
   Value first = taps(arith::SubIOp::create(b, zero, start));
@@ -510,8 +507,7 @@ void lutra::addPoolingHandlers(Registry &registry) {
                 {7, 10, 11, 19, 22},
                 supportsFloatPool,
                 lowerAveragePool});
-  registry.add(
-      {"", "LpPool", {2, 11, 18, 22}, supportsLpPool, lowerLpPool});
+  registry.add({"", "LpPool", {2, 11, 18, 22}, supportsLpPool, lowerLpPool});
   registry.add(
       {"", "GlobalMaxPool", {1, 22}, supportsGlobal, lowerGlobalMaxPool});
   registry.add({"",

@@ -33,6 +33,13 @@ static Support supportsInputs(const Node &node) {
   return Support::yes();
 }
 
+template <unsigned least>
+static Support supportsShapeInput(const Node &node) {
+  Support inputs = supportsInputs<least, 2>(node);
+  return inputs ? supportsKnown(node, 1, least == 2 ? "shape" : "axes", true)
+                : inputs;
+}
+
 //===----------------------------------------------------------------------===//
 // Shape
 //===----------------------------------------------------------------------===//
@@ -94,8 +101,9 @@ static FailureOr<Shape> reshapeTarget(const Node &node, Lowering &lowering,
                           << lowering.str(requested);
     if (number && value == 0 && !keepZero) {
       if (int64_t(i) >= input.rank())
-        return node.error() << "expected a size to copy for dimension " << i
-                            << ", got an input of " << lowering.str(input.shape);
+        return node.error()
+               << "expected a size to copy for dimension " << i
+               << ", got an input of " << lowering.str(input.shape);
       size = input.shape[i];
     }
     shape.push_back(size);
@@ -114,8 +122,10 @@ static FailureOr<SmallVector<Tensor>> lowerReshape(const Node &node,
                                                    Lowering &lowering) {
   if (failed(requireRank(node, 0, 0)))
     return failure();
-  FailureOr<SmallVector<AffineExpr>> requested =
-      requireInts(node, lowering, 1, "shape");
+  if (auto declared = declaredShape(node);
+      declared && !knownInts(lowering, node.input(1)))
+    return one(lowering.reshape(node.input(0), *declared));
+  auto requested = requireInts(node, lowering, 1, "shape");
   if (failed(requested))
     return failure();
   FailureOr<Shape> shape =
@@ -149,6 +159,13 @@ static FailureOr<SmallVector<Tensor>> lowerFlatten(const Node &node,
 // Squeeze and Unsqueeze
 //===----------------------------------------------------------------------===//
 
+/// True where the axes are only known at run time, but their effect is
+/// declared.
+static bool isDeclared(const Node &node, Lowering &lowering) {
+  return node.input(1) && declaredShape(node) &&
+         !knownInts(lowering, node.input(1));
+}
+
 /// Axes are an attribute before version 13, then an input. Nothing where the
 /// node has none.
 static FailureOr<std::optional<SmallVector<int64_t>>>
@@ -177,6 +194,8 @@ static FailureOr<SmallVector<Tensor>> lowerSqueeze(const Node &node,
   if (failed(requireRank(node, 0, 0)))
     return failure();
   Tensor input = node.input(0);
+  if (isDeclared(node, lowering))
+    return one(lowering.reshape(input, *declaredShape(node)));
   auto axes = squeezeAxes(node, lowering);
   if (failed(axes))
     return failure();
@@ -208,6 +227,8 @@ static FailureOr<SmallVector<Tensor>> lowerUnsqueeze(const Node &node,
   if (failed(requireRank(node, 0, 0)))
     return failure();
   Tensor input = node.input(0);
+  if (isDeclared(node, lowering))
+    return one(lowering.reshape(input, *declaredShape(node)));
   auto axes = squeezeAxes(node, lowering);
   if (failed(axes))
     return failure();
@@ -241,7 +262,7 @@ void lutra::addShapeHandlers(Registry &registry) {
   registry.add({"",
                 "Reshape",
                 {5, 13, 14, 19, 21, 23, 24, 25},
-                supportsInputs<2, 2>,
+                supportsShapeInput<2>,
                 lowerReshape,
                 known});
   registry.add({"",
@@ -252,14 +273,14 @@ void lutra::addShapeHandlers(Registry &registry) {
   registry.add({"",
                 "Squeeze",
                 {1, 11, 13, 21, 23, 24, 25},
-                supportsInputs<1, 2>,
+                supportsShapeInput<1>,
                 lowerSqueeze,
                 "the axes must be constant; without axes a symbolic dimension "
                 "is never dropped"});
   registry.add({"",
                 "Unsqueeze",
                 {1, 11, 13, 21, 23, 24, 25},
-                supportsInputs<1, 2>,
+                supportsShapeInput<1>,
                 lowerUnsqueeze,
                 "the axes must be constant"});
 }

@@ -81,12 +81,11 @@ static LogicalResult resolveRange(const Node &node, Lowering &lowering,
     return success();
   }
   AffineExpr last = canonicalSize(size - 1);
-  FailureOr<AffineExpr> from = resolveBound(
-      node, lowering, start, size, zero, step > 0 ? size : last);
-  FailureOr<AffineExpr> to =
-      resolveBound(node, lowering, end, size,
-                   step > 0 ? zero : lowering.constant(-1),
-                   step > 0 ? size : last);
+  FailureOr<AffineExpr> from =
+      resolveBound(node, lowering, start, size, zero, step > 0 ? size : last);
+  FailureOr<AffineExpr> to = resolveBound(
+      node, lowering, end, size, step > 0 ? zero : lowering.constant(-1),
+      step > 0 ? size : last);
   if (failed(from) || failed(to))
     return failure();
   AffineExpr span = canonicalSize(step > 0 ? *to - *from : *from - *to);
@@ -134,18 +133,18 @@ takeInts(Lowering &lowering, const Tensor &tensor, const Ranges &ranges) {
 
 static Tensor takeBackwards(Lowering &lowering, const Tensor &tensor,
                             const Ranges &ranges) {
-  return readAt(
-      lowering, tensor, ranges.sizes,
-      [&](ImplicitLocOpBuilder &b, ValueRange result) {
-        SmallVector<Value> index;
-        for (auto [d, at] : llvm::enumerate(result)) {
-          Value step = arith::ConstantIndexOp::create(b, ranges.steps[d]);
-          index.push_back(arith::AddIOp::create(
-              b, arith::MulIOp::create(b, at, step),
-              indexIn(b, lowering, ranges.offsets[d])));
-        }
-        return index;
-      });
+  return readAt(lowering, tensor, ranges.sizes,
+                [&](ImplicitLocOpBuilder &b, ValueRange result) {
+                  SmallVector<Value> index;
+                  for (auto [d, at] : llvm::enumerate(result)) {
+                    Value step =
+                        arith::ConstantIndexOp::create(b, ranges.steps[d]);
+                    index.push_back(arith::AddIOp::create(
+                        b, arith::MulIOp::create(b, at, step),
+                        indexIn(b, lowering, ranges.offsets[d])));
+                  }
+                  return index;
+                });
 }
 
 static Tensor take(Lowering &lowering, const Tensor &tensor,
@@ -171,10 +170,15 @@ struct SliceOperands {
 
 static Support supportsSlice(const Node &node) {
   unsigned count = node.numInputs();
-  if (node.sinceVersion >= 10)
-    return count >= 3 && count <= 5
-               ? Support::yes()
-               : Support::no("expected 3 to 5 inputs, got " + Twine(count));
+  if (node.sinceVersion >= 10) {
+    if (count < 3 || count > 5)
+      return Support::no("expected 3 to 5 inputs, got " + Twine(count));
+    constexpr StringLiteral names[] = {"starts", "ends", "axes", "steps"};
+    for (unsigned i = 1; i < count; ++i)
+      if (Support known = supportsKnown(node, i, names[i - 1]); !known)
+        return known;
+    return Support::yes();
+  }
   if (count != 1)
     return Support::no("expected 1 input, got " + Twine(count));
   for (StringRef name : {"starts", "ends"})
@@ -258,7 +262,7 @@ static Support supportsSplit(const Node &node) {
   if (int64_t count = node.intAttr("num_outputs", outputs); count != outputs)
     return Support::no("expected num_outputs to be " + Twine(outputs) +
                        ", the number of outputs, got " + Twine(count));
-  return Support::yes();
+  return supportsKnown(node, 1, "split");
 }
 
 /// Equal parts; from version 18 on the last may be smaller.

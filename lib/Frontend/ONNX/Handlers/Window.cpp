@@ -77,8 +77,8 @@ struct Axis {
 static LogicalResult padSame(const Node &node, Lowering &lowering, Axis &axis,
                              bool moreAtEnd) {
   axis.output = canonicalSize(axis.input.ceilDiv(axis.stride));
-  AffineExpr total = canonicalSize((axis.output - 1) * axis.stride +
-                                   axis.extent - axis.input);
+  AffineExpr total =
+      canonicalSize((axis.output - 1) * axis.stride + axis.extent - axis.input);
   // The last window starts within the input; with an extent of one, or where
   // windows do not touch, the sum may be negative, and nothing is padded.
   if (auto number = dyn_cast<AffineConstantExpr>(total))
@@ -100,13 +100,13 @@ static LogicalResult padExplicitly(const Node &node, Lowering &lowering,
                                    Axis &axis, bool ceil) {
   AffineExpr padded = axis.input + axis.low + axis.high;
   AffineExpr slack = canonicalSize(padded - axis.extent);
-  if (!lowering.isNonNegative(slack))
+  if (!lowering.requireNonNegative(slack))
     return node.error() << "expected an input of at least " << axis.extent
                         << " with its padding under the window, got "
                         << sizeText(lowering, canonicalSize(padded))
                         << (isa<AffineConstantExpr>(slack)
                                 ? ""
-                                : ", whose range does not prove it");
+                                : ", whose range does not allow that");
   if (!ceil) {
     axis.output = canonicalSize(slack.floorDiv(axis.stride) + 1);
     return success();
@@ -117,8 +117,8 @@ static LogicalResult padExplicitly(const Node &node, Lowering &lowering,
   int64_t beyond = std::min<int64_t>(high + axis.stride - axis.extent, 0);
   axis.output =
       canonicalSize((axis.input + axis.low + beyond).ceilDiv(axis.stride));
-  AffineExpr needed = canonicalSize((axis.output - 1) * axis.stride +
-                                    axis.extent - padded);
+  AffineExpr needed =
+      canonicalSize((axis.output - 1) * axis.stride + axis.extent - padded);
   // At most stride - 1 more; where that is not known statically the whole of
   // it is padded and what is too much is never read.
   if (auto number = dyn_cast<AffineConstantExpr>(needed))
