@@ -10,6 +10,7 @@
 
 #include "Elementwise.h"
 
+#include "../SizeAlgebra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/CheckedArithmetic.h"
@@ -84,39 +85,25 @@ static std::optional<AffineExpr> foldConstants(ArrayRef<AffineExpr> x,
                : AffineExpr();
 }
 
-static AffineExpr foldAdd(ArrayRef<AffineExpr> x) {
+static AffineExpr foldAdd(Lowering &, ArrayRef<AffineExpr> x) {
   if (auto known = foldConstants(x, llvm::checkedAdd<int64_t>))
     return *known;
   return x[0] + x[1];
 }
 
-static AffineExpr foldSub(ArrayRef<AffineExpr> x) {
+static AffineExpr foldSub(Lowering &, ArrayRef<AffineExpr> x) {
   if (auto known = foldConstants(x, llvm::checkedSub<int64_t>))
     return *known;
   return x[0] - x[1];
 }
 
-static AffineExpr foldMul(ArrayRef<AffineExpr> x) {
+static AffineExpr foldMul(Lowering &, ArrayRef<AffineExpr> x) {
   if (auto known = foldConstants(x, llvm::checkedMul<int64_t>))
     return *known;
   return x[0] * x[1];
 }
 
-/// `product` without its factor `factor`, or null.
-static AffineExpr dropFactor(AffineExpr product, AffineExpr factor) {
-  if (product == factor)
-    return getAffineConstantExpr(1, product.getContext());
-  auto binary = dyn_cast<AffineBinaryOpExpr>(product);
-  if (!binary || binary.getKind() != AffineExprKind::Mul)
-    return {};
-  if (AffineExpr left = dropFactor(binary.getLHS(), factor))
-    return left * binary.getRHS();
-  if (AffineExpr right = dropFactor(binary.getRHS(), factor))
-    return binary.getLHS() * right;
-  return {};
-}
-
-static AffineExpr foldDiv(ArrayRef<AffineExpr> x) {
+static AffineExpr foldDiv(Lowering &lowering, ArrayRef<AffineExpr> x) {
   auto divide = [](int64_t a, int64_t b) -> std::optional<int64_t> {
     if (b == 0 || (b == -1 && a == INT64_MIN))
       return std::nullopt;
@@ -124,30 +111,33 @@ static AffineExpr foldDiv(ArrayRef<AffineExpr> x) {
   };
   if (auto known = foldConstants(x, divide))
     return *known;
+  if (std::optional<AffineExpr> exact = divideSize(x[0], x[1]))
+    return *exact;
   auto divisor = dyn_cast<AffineConstantExpr>(x[1]);
-  if (divisor && divisor.getValue() > 0 && isNonNegative(x[0]))
+  if (divisor && divisor.getValue() > 0 && lowering.isNonNegative(x[0]))
     return x[0].floorDiv(divisor.getValue());
-  return divisor ? AffineExpr() : dropFactor(x[0], x[1]);
+  return {};
 }
 
-static AffineExpr foldMod(ArrayRef<AffineExpr> x) {
+static AffineExpr foldMod(Lowering &lowering, ArrayRef<AffineExpr> x) {
   auto divisor = dyn_cast<AffineConstantExpr>(x[1]);
-  if (divisor && divisor.getValue() > 0 && isNonNegative(x[0]))
-    return x[0] % divisor.getValue();
+  if (divisor && divisor.getValue() > 0 && lowering.isNonNegative(x[0]))
+    return x[0] - x[0].floorDiv(divisor.getValue()) * divisor.getValue();
   return {};
 }
 
 template <bool isMax>
-static AffineExpr foldExtreme(ArrayRef<AffineExpr> x) {
+static AffineExpr foldExtreme(Lowering &lowering, ArrayRef<AffineExpr> x) {
   AffineExpr result = x[0];
   for (AffineExpr next : x.drop_front()) {
-    auto a = dyn_cast<AffineConstantExpr>(result);
-    auto b = dyn_cast<AffineConstantExpr>(next);
-    if (result == next)
-      continue;
-    if (!a || !b)
+    AffineExpr difference = foldSub(lowering, {next, result});
+    if (!difference)
       return {};
-    if (isMax == (a.getValue() < b.getValue()))
+    bool greater = lowering.isNonNegative(canonicalSize(difference));
+    bool less = lowering.isNonNegative(canonicalSize(-difference));
+    if (!greater && !less)
+      return {};
+    if (isMax ? greater : less)
       result = next;
   }
   return result;

@@ -10,6 +10,7 @@
 
 #include "Elementwise.h"
 
+#include "../SizeAlgebra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -111,14 +112,8 @@ Value lutra::sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size) {
   return Lowering::castScalar(s.b, number, DType::Int64, s.dtype);
 }
 
-std::optional<int64_t> lutra::normalizeAxis(int64_t axis, int64_t rank) {
-  if (axis < -rank || axis >= rank)
-    return std::nullopt;
-  return axis < 0 ? axis + rank : axis;
-}
-
 std::optional<SmallVector<AffineExpr>>
-lutra::foldInts(ArrayRef<Tensor> operands, Fold fold) {
+lutra::foldInts(Lowering &lowering, ArrayRef<Tensor> operands, Fold fold) {
   size_t count = 1;
   for (const Tensor &operand : operands) {
     if (!operand.ints)
@@ -135,10 +130,10 @@ lutra::foldInts(ArrayRef<Tensor> operands, Fold fold) {
         return std::nullopt;
       elements.push_back(ints[ints.size() == 1 ? 0 : i]);
     }
-    AffineExpr folded = fold(elements);
+    AffineExpr folded = fold(lowering, elements);
     if (!folded)
       return std::nullopt;
-    result.push_back(folded);
+    result.push_back(canonicalSize(folded));
   }
   return result;
 }
@@ -164,7 +159,8 @@ lutra::lowerElementwise(const Node &node, Lowering &lowering, Types types,
   bool foldable = operandType == DType::Int64 || operandType == DType::Int32 ||
                   operandType == DType::Bool;
   if (fold && foldable)
-    if (auto ints = foldInts(node.inputs(), fold); ints && fit(*ints, result)) {
+    if (auto ints = foldInts(lowering, node.inputs(), fold);
+        ints && fit(*ints, result)) {
       bool isScalar = llvm::all_of(
           node.inputs(), [](const Tensor &t) { return t.rank() == 0; });
       return SmallVector<Tensor>{lowering.intsTensor(*ints, result, isScalar)};
@@ -175,14 +171,4 @@ lutra::lowerElementwise(const Node &node, Lowering &lowering, Types types,
   if (failed(tensor))
     return failure();
   return SmallVector<Tensor>{*tensor};
-}
-
-bool lutra::isNonNegative(AffineExpr expr) {
-  if (auto known = dyn_cast<AffineConstantExpr>(expr))
-    return known.getValue() >= 0;
-  if (isa<AffineSymbolExpr>(expr))
-    return true;
-  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
-  return binary && isNonNegative(binary.getLHS()) &&
-         isNonNegative(binary.getRHS());
 }

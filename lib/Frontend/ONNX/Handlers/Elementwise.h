@@ -14,6 +14,7 @@
 #define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ELEMENTWISE_H
 
 #include "../Scalars.h"
+#include "Operands.h"
 #include "lutra/Frontend/ONNX/Registry.h"
 
 namespace mlir::lutra {
@@ -45,16 +46,12 @@ Tensor computeMapped(Lowering &lowering, ArrayRef<Tensor> operands,
 /// A size as a scalar, which is a constant where the size is.
 Value sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size);
 
-/// The axis `axis` of a tensor of `rank`, counted from the end where negative;
-/// nothing where there is none.
-std::optional<int64_t> normalizeAxis(int64_t axis, int64_t rank);
-
 /// A result known as an expression from known elements, or null.
-using Fold = AffineExpr (*)(ArrayRef<AffineExpr> elements);
+using Fold = AffineExpr (*)(Lowering &, ArrayRef<AffineExpr> elements);
 
 /// The elements of an elementwise result, where `fold` knows all of them.
-std::optional<SmallVector<AffineExpr>> foldInts(ArrayRef<Tensor> operands,
-                                                Fold fold);
+std::optional<SmallVector<AffineExpr>>
+foldInts(Lowering &lowering, ArrayRef<Tensor> operands, Fold fold);
 
 /// The lowering of a row of addElementwise.
 FailureOr<SmallVector<Tensor>> lowerElementwise(const Node &node,
@@ -75,9 +72,6 @@ void addElementwise(Registry &registry, StringRef name,
                                           fold);
                 }});
 }
-
-/// True where `expr` cannot be negative, whatever the sizes.
-bool isNonNegative(AffineExpr expr);
 
 } // namespace mlir::lutra
 

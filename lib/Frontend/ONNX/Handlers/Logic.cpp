@@ -10,6 +10,7 @@
 
 #include "Elementwise.h"
 
+#include "../SizeAlgebra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -59,39 +60,41 @@ static AffineExpr truth(bool value, MLIRContext *context) {
 }
 
 /// Whether x < y where the expressions say.
-static std::optional<bool> isLess(AffineExpr x, AffineExpr y) {
+static std::optional<bool> isLess(Lowering &lowering, AffineExpr x,
+                                  AffineExpr y) {
   auto a = dyn_cast<AffineConstantExpr>(x), b = dyn_cast<AffineConstantExpr>(y);
   if (a && b)
     return a.getValue() < b.getValue();
-  if (x == y || (b && b.getValue() <= 0 && isNonNegative(x)))
+  if (lowering.isNonNegative(canonicalSize(x - y)))
     return false;
-  if (a && a.getValue() < 0 && isNonNegative(y))
+  if (lowering.isNonNegative(canonicalSize(y - x - 1)))
     return true;
   return std::nullopt;
 }
 
-static AffineExpr foldEqual(ArrayRef<AffineExpr> x) {
+static AffineExpr foldEqual(Lowering &lowering, ArrayRef<AffineExpr> x) {
   if (x[0] == x[1])
     return truth(true, x[0].getContext());
-  std::optional<bool> less = isLess(x[0], x[1]), greater = isLess(x[1], x[0]);
-  if (less.value_or(false) || greater.value_or(false))
+  if (isLess(lowering, x[0], x[1]).value_or(false) ||
+      isLess(lowering, x[1], x[0]).value_or(false))
     return truth(false, x[0].getContext());
   return {};
 }
 
 /// x < y, or y < x if `swapped`; negated if `negated`.
 template <bool swapped, bool negated>
-static AffineExpr foldOrder(ArrayRef<AffineExpr> x) {
-  std::optional<bool> less = swapped ? isLess(x[1], x[0]) : isLess(x[0], x[1]);
+static AffineExpr foldOrder(Lowering &lowering, ArrayRef<AffineExpr> x) {
+  std::optional<bool> less =
+      swapped ? isLess(lowering, x[1], x[0]) : isLess(lowering, x[0], x[1]);
   return less ? truth(*less != negated, x[0].getContext()) : AffineExpr();
 }
 
-static AffineExpr foldNot(ArrayRef<AffineExpr> x) {
+static AffineExpr foldNot(Lowering &, ArrayRef<AffineExpr> x) {
   auto known = dyn_cast<AffineConstantExpr>(x[0]);
   return known ? truth(!known.getValue(), x[0].getContext()) : AffineExpr();
 }
 
-static AffineExpr foldWhere(ArrayRef<AffineExpr> x) {
+static AffineExpr foldWhere(Lowering &, ArrayRef<AffineExpr> x) {
   if (x[1] == x[2])
     return x[1];
   auto condition = dyn_cast<AffineConstantExpr>(x[0]);
@@ -117,7 +120,7 @@ static FailureOr<SmallVector<Tensor>> lowerWhere(const Node &node,
   if (Support support = supportsWhere(node); !support)
     return node.error() << support.reason();
   DType type = node.input(1).dtype;
-  if (auto ints = foldInts(node.inputs(), foldWhere)) {
+  if (auto ints = foldInts(lowering, node.inputs(), foldWhere)) {
     bool isScalar = llvm::all_of(node.inputs(),
                                  [](const Tensor &t) { return t.rank() == 0; });
     return SmallVector<Tensor>{lowering.intsTensor(*ints, type, isScalar)};

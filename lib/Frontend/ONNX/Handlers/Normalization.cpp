@@ -125,10 +125,9 @@ static Results lowerBatchNorm(const Node &node, Lowering &lowering) {
 
 static FailureOr<SmallVector<int64_t>> trailingAxes(const Node &node) {
   int64_t rank = node.input(0).rank();
-  auto axis = normalizeAxis(node.intAttr("axis", -1), rank);
-  if (!axis)
-    return node.error() << "expected an axis of a tensor of rank " << rank
-                        << ", got " << node.intAttr("axis", -1);
+  auto axis = normalizeAxis(node, node.intAttr("axis", -1), rank);
+  if (failed(axis))
+    return failure();
   return axesFrom(*axis, rank);
 }
 
@@ -302,11 +301,11 @@ static Results lowerGroupNorm(const Node &node, Lowering &lowering) {
 static Results lowerLpNorm(const Node &node, Lowering &lowering) {
   Tensor x = node.input(0);
   int64_t p = node.intAttr("p", 2), rank = x.rank();
-  auto axis = normalizeAxis(node.intAttr("axis", -1), rank);
-  if (!axis || (p != 1 && p != 2))
-    return node.error() << "expected an axis of a tensor of rank " << rank
-                        << " and p of 1 or 2, got " << node.intAttr("axis", -1)
-                        << " and " << p;
+  auto axis = normalizeAxis(node, node.intAttr("axis", -1), rank);
+  if (failed(axis))
+    return failure();
+  if (p != 1 && p != 2)
+    return node.error() << "expected p of 1 or 2, got " << p;
   DType type = computeType(x.dtype);
   Tensor sum = accumulate(lowering, x, *axis, Monoid::Sum, type,
                           [&](Scalars &s, ValueRange v) {

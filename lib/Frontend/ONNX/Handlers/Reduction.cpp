@@ -144,16 +144,7 @@ reductionAxes(const Node &node, Lowering &lowering, int64_t axesInput) {
   }
   if (given.empty() && !node.intAttr("noop_with_empty_axes", 0))
     return llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  SmallVector<int64_t> axes;
-  for (int64_t axis : given) {
-    std::optional<int64_t> normal = normalizeAxis(axis, rank);
-    if (!normal)
-      return node.error() << "expected axes of a tensor of rank " << rank
-                          << ", got " << axis;
-    if (!llvm::is_contained(axes, *normal))
-      axes.push_back(*normal);
-  }
-  return axes;
+  return normalizeAxes(node, given, rank);
 }
 
 /// log(sum(exp(x))), with the maximum subtracted before; an infinite maximum
@@ -284,10 +275,9 @@ template <bool isMax>
 static FailureOr<SmallVector<Tensor>> lowerArg(const Node &node,
                                                Lowering &lowering) {
   Tensor x = node.input(0);
-  auto axis = normalizeAxis(node.intAttr("axis", 0), x.rank());
-  if (!axis)
-    return node.error() << "expected an axis of a tensor of rank " << x.rank()
-                        << ", got " << node.intAttr("axis", 0);
+  auto axis = normalizeAxis(node, node.intAttr("axis", 0), x.rank());
+  if (failed(axis))
+    return failure();
   Tensor result = argExtreme(lowering, x, *axis, isMax,
                              node.intAttr("select_last_index", 0));
   if (node.intAttr("keepdims", 1))
@@ -306,13 +296,14 @@ static constexpr int64_t kMaxCumSum = 4096;
 static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
                                                   Lowering &lowering) {
   Tensor x = node.input(0);
-  auto given = lowering.constantInts(node.input(1));
-  auto axis = given && given->size() == 1
-                  ? normalizeAxis(given->front(), x.rank())
-                  : std::nullopt;
-  if (!axis)
-    return node.error() << "expected a constant axis of a tensor of rank "
-                        << x.rank();
+  auto given = requireConstants(node, lowering, 1, "axis");
+  if (failed(given))
+    return failure();
+  if (given->size() != 1)
+    return node.error() << "expected one axis, got " << given->size();
+  auto axis = normalizeAxis(node, given->front(), x.rank());
+  if (failed(axis))
+    return failure();
   if (x.staticSize(*axis) > kMaxCumSum)
     return node.error() << "expected at most " << kMaxCumSum
                         << " elements along the axis, got "

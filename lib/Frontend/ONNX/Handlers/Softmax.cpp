@@ -24,10 +24,9 @@ static FailureOr<SmallVector<int64_t>> softmaxAxes(const Node &node) {
   // An axis of `rank` leaves a matrix of one column.
   if (matrix && given == rank)
     return SmallVector<int64_t>();
-  std::optional<int64_t> axis = normalizeAxis(given, rank);
-  if (!axis)
-    return node.error() << "expected an axis of a tensor of rank " << rank
-                        << ", got " << given;
+  FailureOr<int64_t> axis = normalizeAxis(node, given, rank);
+  if (failed(axis))
+    return failure();
   if (!matrix)
     return SmallVector<int64_t>{*axis};
   return llvm::to_vector(llvm::seq<int64_t>(*axis, rank));

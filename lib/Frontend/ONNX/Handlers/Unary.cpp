@@ -149,13 +149,13 @@ static Value isInf(Scalars &s, ValueRange x, const Node &node) {
   return Lowering::fromI1(s.b, s.eq(value, infinity));
 }
 
-static AffineExpr foldNeg(ArrayRef<AffineExpr> x) {
+static AffineExpr foldNeg(Lowering &, ArrayRef<AffineExpr> x) {
   auto known = dyn_cast<AffineConstantExpr>(x[0]);
   return known && known.getValue() == INT64_MIN ? AffineExpr() : -x[0];
 }
 
-static AffineExpr foldAbs(ArrayRef<AffineExpr> x) {
-  return isNonNegative(x[0]) ? x[0] : AffineExpr();
+static AffineExpr foldAbs(Lowering &lowering, ArrayRef<AffineExpr> x) {
+  return lowering.isNonNegative(x[0]) ? x[0] : AffineExpr();
 }
 
 void lutra::addUnaryHandlers(Registry &r) {
