@@ -3,19 +3,24 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Replaces math functions by arithmetic, so that kernels call no libm.
+// Replaces math functions by arithmetic, so that kernels call no libm. What the
+// machine has an instruction for is kept. Narrow floats go through f32. The
+// formulas are in ExpandMath/; test/Unit/Conversion/ExpandMathTest.cpp bounds
+// the error of each.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lutra/Conversion/Passes.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "ExpandMath/Expr.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Math/Transforms/Approximation.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_EXPANDMATH
@@ -23,16 +28,196 @@ namespace mlir::lutra {
 } // namespace mlir::lutra
 
 using namespace mlir;
+using namespace mlir::lutra;
+
+namespace ex = mlir::lutra::expand;
+using ex::Expr;
 
 namespace {
-struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
-  void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(
-        patterns, MathPolynomialApproximationOptions());
-    math::populateExpansionPatterns(patterns);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
-  }
+using Unary = Expr (*)(Expr);
+
+/// What the machine computes by itself.
+struct Instructions {
+  bool fma = false;
+  bool rounding = false;
 };
+} // namespace
+
+static Instructions instructionsOf(TargetAttr target) {
+  if (!target)
+    return {};
+  bool isArm = target.getTriple().starts_with("aarch64");
+  SmallVector<StringRef> features;
+  target.getFeatures().split(features, ',');
+  auto has = [&](StringRef name) {
+    return llvm::is_contained(features, ("+" + name).str());
+  };
+  return {isArm || has("fma") || has("avx512f"),
+          isArm || has("sse4.1") || target.getVectorBits() >= 256};
+}
+
+/// The formula of a function of one argument.
+static Unary unaryFormula(Operation *op, const Instructions &has) {
+  return llvm::TypeSwitch<Operation *, Unary>(op)
+      .Case([](math::ExpOp) { return ex::exp; })
+      .Case([](math::Exp2Op) { return ex::exp2; })
+      .Case([](math::ExpM1Op) { return ex::expm1; })
+      .Case([](math::LogOp) { return ex::log; })
+      .Case([](math::Log2Op) { return ex::log2; })
+      .Case([](math::Log10Op) { return ex::log10; })
+      .Case([](math::Log1pOp) { return ex::log1p; })
+      .Case([](math::TanhOp) { return ex::tanh; })
+      .Case([](math::SinhOp) { return ex::sinh; })
+      .Case([](math::CoshOp) { return ex::cosh; })
+      .Case([](math::AsinhOp) { return ex::asinh; })
+      .Case([](math::AcoshOp) { return ex::acosh; })
+      .Case([](math::AtanhOp) { return ex::atanh; })
+      .Case([](math::ErfOp) { return ex::erf; })
+      .Case([](math::SinOp) { return ex::sin; })
+      .Case([](math::CosOp) { return ex::cos; })
+      .Case([](math::TanOp) { return ex::tan; })
+      .Case([](math::AtanOp) { return ex::atan; })
+      .Case([](math::AsinOp) { return ex::asin; })
+      .Case([](math::AcosOp) { return ex::acos; })
+      .Case([](math::CbrtOp) { return ex::cbrt; })
+      .Case([](math::RsqrtOp) -> Unary {
+        return [](Expr x) { return 1.0 / x.sqrt(); };
+      })
+      .Case<math::FloorOp, math::CeilOp, math::TruncOp, math::RoundOp,
+            math::RoundEvenOp>([&](auto rounding) -> Unary {
+        if (has.rounding)
+          return nullptr;
+        return llvm::TypeSwitch<Operation *, Unary>(rounding)
+            .Case([](math::FloorOp) { return ex::floor; })
+            .Case([](math::CeilOp) { return ex::ceil; })
+            .Case([](math::TruncOp) { return ex::trunc; })
+            .Case([](math::RoundOp) { return ex::round; })
+            .Default([](Operation *) { return ex::roundEven; });
+      })
+      .Default([](Operation *) { return nullptr; });
+}
+
+/// x^n for integers, by repeated squaring over all bits of n.
+static Value integerPower(OpBuilder &b, Location loc, Value x, Value n) {
+  Type type = x.getType();
+  auto constant = [&](int64_t value) -> Value {
+    TypedAttr attr = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+    if (auto shaped = dyn_cast<ShapedType>(type))
+      attr = DenseElementsAttr::get(shaped, Attribute(attr));
+    return arith::ConstantOp::create(b, loc, attr);
+  };
+  auto equals = [&](Value y, Value z) {
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, y, z);
+  };
+  Value zero = constant(0), one = constant(1), minusOne = constant(-1);
+  unsigned width = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
+  auto loop = scf::ForOp::create(
+      b, loc, arith::ConstantIndexOp::create(b, loc, 0),
+      arith::ConstantIndexOp::create(b, loc, width),
+      arith::ConstantIndexOp::create(b, loc, 1), ValueRange{one, x, n},
+      [&](OpBuilder &b, Location loc, Value, ValueRange carried) {
+        Value power = carried[0], square = carried[1], rest = carried[2];
+        Value bit = arith::AndIOp::create(b, loc, rest, one);
+        Value product = arith::MulIOp::create(b, loc, power, square);
+        Value isClear = equals(bit, zero);
+        Value next = arith::SelectOp::create(b, loc, isClear, power, product);
+        scf::YieldOp::create(
+            b, loc,
+            ValueRange{next, arith::MulIOp::create(b, loc, square, square),
+                       arith::ShRUIOp::create(b, loc, rest, one)});
+      });
+  // 1 and -1 have integer inverses; in two's complement the loop finds them.
+  Value isUnit =
+      arith::OrIOp::create(b, loc, equals(x, one), equals(x, minusOne));
+  Value isNegative =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, n, zero);
+  Value inverse =
+      arith::SelectOp::create(b, loc, isUnit, loop.getResult(0), zero);
+  return arith::SelectOp::create(b, loc, isNegative, inverse,
+                                 loop.getResult(0));
+}
+
+namespace {
+
+struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
+  /// The value that replaces `op`, or null to keep it.
+  Value expand(Operation *op, ex::Context &context) {
+    OpBuilder &b = context.b;
+    SmallVector<Expr> args;
+    for (Value operand : op->getOperands())
+      args.emplace_back(context, operand);
+    if (auto power = dyn_cast<math::IPowIOp>(op))
+      return integerPower(b, context.loc, power.getLhs(), power.getRhs());
+    if (auto power = dyn_cast<math::FPowIOp>(op)) {
+      Value exponent = arith::SIToFPOp::create(b, context.loc, power.getType(),
+                                               power.getRhs());
+      return ex::pow(args[0], Expr(context, exponent));
+    }
+    if (isa<math::PowFOp>(op))
+      return ex::pow(args[0], args[1]);
+    if (isa<math::Atan2Op>(op))
+      return ex::atan2(args[0], args[1]);
+    if (isa<math::FmaOp>(op))
+      return has.fma ? Value() : Value(args[0] * args[1] + args[2]);
+    Unary formula = unaryFormula(op, has);
+    return formula ? Value(formula(args[0])) : Value();
+  }
+
+  /// Replaces an operation on f16 or bf16 by one on f32.
+  Operation *widen(OpBuilder &b, Operation *op) {
+    Type type = op->getResult(0).getType(), element = b.getF32Type();
+    Type wide = isa<ShapedType>(type)
+                    ? Type(cast<ShapedType>(type).clone(element))
+                    : element;
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(
+          operand.getType() == type
+              ? arith::ExtFOp::create(b, op->getLoc(), wide, operand)
+                    .getResult()
+              : operand);
+    Operation *widened = b.create(op->getLoc(), op->getName().getIdentifier(),
+                                  operands, wide, op->getAttrs());
+    Value narrow =
+        arith::TruncFOp::create(b, op->getLoc(), type, widened->getResult(0));
+    op->getResult(0).replaceAllUsesWith(narrow);
+    op->erase();
+    return widened;
+  }
+
+  void visit(Operation *op) {
+    OpBuilder b(op);
+    Type element = getElementTypeOrSelf(op->getResult(0).getType());
+    if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32) {
+      op = widen(b, op);
+      b.setInsertionPointAfter(op);
+    }
+    ex::Context context{b, op->getLoc()};
+    if (Value value = expand(op, context)) {
+      op->getResult(0).replaceAllUsesWith(value);
+      op->erase();
+    }
+  }
+
+  void runOnOperation() override {
+    TargetAttr target;
+    if (auto module = getOperation()->getParentOfType<ModuleOp>())
+      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    has = instructionsOf(target);
+    // Powers by a constant become products.
+    RewritePatternSet patterns(&getContext());
+    populateMathAlgebraicSimplificationPatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (isa<math::MathDialect>(op->getDialect()))
+        ops.push_back(op);
+    });
+    llvm::for_each(ops, [&](Operation *op) { visit(op); });
+  }
+
+  Instructions has;
+};
+
 } // namespace

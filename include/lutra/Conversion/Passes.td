@@ -28,7 +28,7 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "replaces math functions by arithmetic, so that kernels call no libm";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-                           "::mlir::vector::VectorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def ExpandHalf : Pass<"expand-half", "::mlir::func::FuncOp"> {

@@ -1,0 +1,219 @@
+//===- ExpandMathTest.cpp - Accuracy of expanded math functions -----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs every formula on numbers of all magnitudes, in a sweep over the range of
+// the function, and on special values, and compares with libm in a wider type.
+// Bounds are in units in the last place (ulp) of the exact result.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Jit.h"
+
+#include "gtest/gtest.h"
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+
+using namespace lutra_test;
+
+namespace {
+
+using Wide = long double;
+using Reference = std::function<Wide(Wide, Wide)>;
+
+struct Function {
+  const char *op;
+  Reference reference;
+  double low, high;     ///< The range that is swept evenly.
+  double single, twice; ///< Bounds for f32 and f64, in ulp.
+  bool isBinary = false;
+};
+
+template <Wide (*F)(Wide)>
+Wide unary(Wide x, Wide) {
+  return F(x);
+}
+
+const Function kFunctions[] = {
+    {"exp", unary<expl>, -110, 95, 1.5, 1.5},
+    {"exp2", unary<exp2l>, -130, 130, 1.5, 1.5},
+    {"expm1", unary<expm1l>, -30, 95, 2.5, 2.5},
+    {"log", unary<logl>, 0.1, 4, 1.5, 1.5},
+    {"log2", unary<log2l>, 0.1, 4, 2.5, 2.5},
+    {"log10", unary<log10l>, 0.1, 4, 2.5, 2.5},
+    {"log1p", unary<log1pl>, -0.99, 4, 3, 3},
+    {"tanh", unary<tanhl>, -12, 12, 3, 3},
+    {"sinh", unary<sinhl>, -90, 90, 4, 4},
+    {"cosh", unary<coshl>, -90, 90, 4, 4},
+    {"asinh", unary<asinhl>, -20, 20, 4, 4},
+    {"acosh", unary<acoshl>, 1, 20, 4, 4},
+    {"atanh", unary<atanhl>, -1, 1, 4, 4},
+    {"erf", unary<erfl>, -7, 7, 2, 2},
+    {"sin", unary<sinl>, -100000, 100000, 2, 2},
+    {"cos", unary<cosl>, -100000, 100000, 2, 2},
+    {"tan", unary<tanl>, -100000, 100000, 4, 4},
+    {"atan", unary<atanl>, -5, 5, 2.5, 2.5},
+    {"asin", unary<asinl>, -1, 1, 3, 3},
+    {"acos", unary<acosl>, -1, 1, 3, 3},
+    {"cbrt", unary<cbrtl>, -30, 30, 2, 2},
+    {"rsqrt", [](Wide x, Wide) { return 1 / sqrtl(x); }, 0, 30, 1.5, 1.5},
+    {"floor", unary<floorl>, -30, 30, 0, 0},
+    {"ceil", unary<ceill>, -30, 30, 0, 0},
+    {"trunc", unary<truncl>, -30, 30, 0, 0},
+    {"round", unary<roundl>, -30, 30, 0, 0},
+    {"roundeven", unary<rintl>, -30, 30, 0, 0},
+    {"powf", [](Wide x, Wide y) { return powl(x, y); }, -20, 20, 1, 8, true},
+    {"atan2", [](Wide y, Wide x) { return atan2l(y, x); }, -20, 20, 3.5, 3.5,
+     true},
+};
+
+/// The spacing of numbers of type T at `exact`.
+template <typename T>
+Wide ulpAt(Wide exact) {
+  int exponent;
+  std::frexp(std::max(std::fabs(exact), Wide(std::numeric_limits<T>::min())),
+             &exponent);
+  return std::ldexp(Wide(1), exponent - std::numeric_limits<T>::digits);
+}
+
+/// The distance of `got` from `exact` in ulp, infinite where its kind is wrong.
+template <typename T>
+double errorOf(T got, Wide exact) {
+  constexpr double kWrong = std::numeric_limits<double>::infinity();
+  if (std::isnan(exact) || std::isnan(got))
+    return std::isnan(exact) && std::isnan(got) ? 0 : kWrong;
+  T rounded = T(exact);
+  if (got == rounded)
+    return got == 0 && std::signbit(got) != std::signbit(rounded) ? kWrong : 0;
+  if (std::isinf(rounded))
+    // One below overflow is as close as one above.
+    return got == std::copysign(std::numeric_limits<T>::max(), rounded)
+               ? 1
+               : kWrong;
+  // Subnormal results may be zero, and numbers next to them the least one.
+  if (std::fabs(exact) < 1.000001 * std::numeric_limits<T>::min())
+    return std::fabs(got) <= 1.000001 * std::numeric_limits<T>::min() ? 0
+                                                                      : kWrong;
+  if (std::isinf(got))
+    return std::fabs(exact) > 0.9999999 * std::numeric_limits<T>::max()
+               ? 1
+               : kWrong;
+  return double(std::fabs(Wide(got) - exact) / ulpAt<T>(exact));
+}
+
+template <typename T>
+std::vector<T> specials() {
+  using Limits = std::numeric_limits<T>;
+  std::vector<T> values;
+  for (T x : {T(0), T(0.5), T(1), T(1.5), T(2), T(2.5), T(3), T(10), T(1e-3),
+              Limits::infinity(), Limits::min(), Limits::denorm_min(),
+              Limits::max(), Limits::epsilon(), T(1) + Limits::epsilon(),
+              T(1) - Limits::epsilon() / 2, T(8388607.5), T(16777216)}) {
+    values.push_back(x);
+    values.push_back(-x);
+  }
+  values.push_back(Limits::quiet_NaN());
+  return values;
+}
+
+/// Pairs of arguments: specials with each other, a sweep, and all magnitudes.
+template <typename T>
+std::vector<std::pair<T, T>> argumentsOf(const Function &function) {
+  std::vector<std::pair<T, T>> all;
+  std::vector<T> special = specials<T>();
+  for (T x : special)
+    for (T y : special) {
+      all.push_back({x, y});
+      if (!function.isBinary)
+        break;
+    }
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> sweep(function.low, function.high),
+      exponent(-40, 40);
+  for (int i = 0; i < 100000; ++i)
+    all.push_back({T(sweep(random)), T(sweep(random))});
+  // Large arguments of trigonometric functions are outside their promise.
+  bool isPeriodic = function.high == 100000;
+  for (int i = 0; i < 50000; ++i) {
+    T x = T(std::exp2(isPeriodic ? exponent(random) * 0.4 : exponent(random)));
+    all.push_back({i % 2 ? -x : x, T(sweep(random))});
+  }
+  return all;
+}
+
+template <typename T>
+std::string moduleFor(const Function &function, bool isVector) {
+  std::string element = sizeof(T) == 4 ? "f32" : "f64";
+  std::string type = isVector ? "vector<8x" + element + ">" : element;
+  std::string load = isVector ? "vector.load" : "memref.load";
+  std::string store = isVector ? "vector.store" : "memref.store";
+  std::string memref = "memref<?x" + element + ">";
+  std::string suffix = isVector ? ", " + type : "";
+  return "func.func @f(%x: " + memref + ", %y: " + memref + ", %z: " + memref +
+         ") attributes {llvm.emit_c_interface} {\n"
+         "  %c0 = arith.constant 0 : index\n  %c1 = arith.constant " +
+         (isVector ? "8" : "1") +
+         " : index\n  %n = memref.dim %x, %c0 : " + memref +
+         "\n  scf.for %i = %c0 to %n step %c1 {\n"
+         "    %a = " +
+         load + " %x[%i] : " + memref + suffix + "\n    %b = " + load +
+         " %y[%i] : " + memref + suffix + "\n    %r = math." + function.op +
+         (function.isBinary ? " %a, %b : " : " %a : ") + type + "\n    " +
+         store + " %r, %z[%i] : " + memref + suffix + "\n  }\n  return\n}\n";
+}
+
+template <typename T>
+void check(const Function &function, bool isVector, double bound) {
+  auto arguments = argumentsOf<T>(function);
+  while (arguments.size() % 8)
+    arguments.push_back(arguments.back());
+  int64_t count = arguments.size();
+  std::vector<T> x, y, z(count);
+  for (auto [first, second] : arguments) {
+    x.push_back(first);
+    y.push_back(second);
+  }
+  Jit jit(moduleFor<T>(function, isVector), "func.func(expand-math)");
+  jit.call("f", {{x.data(), 0, {count}, {1}},
+                 {y.data(), 0, {count}, {1}},
+                 {z.data(), 0, {count}, {1}}});
+  double worst = 0;
+  int64_t where = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    bool isPeriodic = function.high == 100000;
+    if (isPeriodic && std::fabs(x[i]) > 1e6 && std::isfinite(x[i]))
+      continue;
+    double error = errorOf<T>(z[i], function.reference(x[i], y[i]));
+    if (error > worst) {
+      worst = error;
+      where = i;
+    }
+  }
+  EXPECT_LE(worst, bound) << function.op << "(" << x[where] << ", " << y[where]
+                          << ") is " << z[where] << ", expected "
+                          << double(function.reference(x[where], y[where]));
+  testing::Test::RecordProperty(sizeof(T) == 4 ? "ulp_f32" : "ulp_f64",
+                                std::to_string(worst));
+  if (getenv("EM_PRINT"))
+    fprintf(stderr, "%s %s %.2f at %g %g\n", function.op,
+            sizeof(T) == 4 ? "f32" : "f64", worst, double(x[where]),
+            double(y[where]));
+}
+
+class Accuracy : public testing::TestWithParam<Function> {};
+
+TEST_P(Accuracy, F32) { check<float>(GetParam(), true, GetParam().single); }
+TEST_P(Accuracy, F64) { check<double>(GetParam(), true, GetParam().twice); }
+TEST_P(Accuracy, Scalar) { check<float>(GetParam(), false, GetParam().single); }
+
+INSTANTIATE_TEST_SUITE_P(Functions, Accuracy, testing::ValuesIn(kFunctions),
+                         [](const auto &info) {
+                           return std::string(info.param.op);
+                         });
+
+} // namespace
