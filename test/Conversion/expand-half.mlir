@@ -21,10 +21,10 @@ func.func @baseline(%a: vector<4xf16>, %b: vector<4xf32>, %c: bf16, %d: f32)
 
 module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "x86-64-v3", features = "+avx2,+f16c,+fma", vectorBits = 256, vectorRegisters = 16, l1 = 32768, l2 = 524288>} {
   // CHECK-LABEL: func.func @f16c
-  // CHECK:         %[[A:.*]] = arith.extf %{{.*}} : f16 to f32
-  // CHECK:         %[[B:.*]] = arith.extf %{{.*}} : f16 to f32
+  // CHECK-DAG:     %[[A:.*]] = arith.extf %arg0 {{.*}}: f16 to f32
+  // CHECK-DAG:     %[[B:.*]] = arith.extf %arg1 {{.*}}: f16 to f32
   // CHECK:         %[[SUM:.*]] = arith.addf %[[A]], %[[B]] : f32
-  // CHECK:         arith.truncf %[[SUM]] : f32 to f16
+  // CHECK:         arith.truncf %[[SUM]] {{.*}}: f32 to f16
   // CHECK:         math.sqrt %{{.*}} : f32
   // CHECK-NOT:     arith.truncf {{.*}} to bf16
   func.func @f16c(%a: f16, %b: f16, %c: bf16) -> (f16, bf16) {
