@@ -138,9 +138,10 @@ static Value extendF16(Lanes &lanes, Value half) {
   // bits of the exponent set.
   Value normal = lanes.add(shifted, (127 - 15) << 23);
   Value special = lanes.add(shifted, (255 - 31) << 23);
-  // A subnormal's mantissa, put behind a leading one, exceeds 2^-14 by its value.
-  Value behindOne = lanes.bitcast(lanes.f32(),
-                                  lanes.add(shifted, (127 - 14) << 23));
+  // A subnormal's mantissa, put behind a leading one, exceeds 2^-14 by its
+  // value.
+  Value behindOne =
+      lanes.bitcast(lanes.f32(), lanes.add(shifted, (127 - 14) << 23));
   Value subnormal = lanes.bitcast(
       lanes.i32(),
       lanes.make<arith::SubFOp>(behindOne, lanes.constantF32(0x1p-14f)));
@@ -169,20 +170,18 @@ static Value truncateToF16(Lanes &lanes, Value value, Type type) {
   Value rebiased = lanes.add(magnitude, uint32_t(15 - 127) << 23);
   Value normal = lanes.shiftRight(
       lanes.make<arith::AddIOp>(lanes.add(rebiased, 0xfff), odd), 13);
-  // An ulp of 0.5 is the least f16: adding rounds, what exceeds 0.5 is the result.
-  Value added =
-      lanes.make<arith::AddFOp>(lanes.bitcast(lanes.f32(), magnitude),
-                                lanes.constantF32(0.5f));
-  Value subnormal =
-      lanes.add(lanes.bitcast(lanes.i32(), added), -(126u << 23));
+  // An ulp of 0.5 is the least f16: adding rounds, what exceeds 0.5 is the
+  // result.
+  Value added = lanes.make<arith::AddFOp>(lanes.bitcast(lanes.f32(), magnitude),
+                                          lanes.constantF32(0.5f));
+  Value subnormal = lanes.add(lanes.bitcast(lanes.i32(), added), -(126u << 23));
   Value payload = lanes.bitAnd(lanes.shiftRight(magnitude, 13), 0x1ff);
   Value quiet = lanes.make<arith::OrIOp>(payload, lanes.constant(0x7e00));
   Value special = lanes.select(lanes.below(magnitude, 0x7f800001),
                                lanes.constant(0x7c00), quiet);
   Value result =
       lanes.select(lanes.below(magnitude, 0x47800000), normal, special);
-  result =
-      lanes.select(lanes.below(magnitude, 0x38800000), subnormal, result);
+  result = lanes.select(lanes.below(magnitude, 0x38800000), subnormal, result);
   return lanes.shorten(lanes.make<arith::OrIOp>(result, sign), type);
 }
 
@@ -201,8 +200,8 @@ static Value truncateToOdd(Lanes &lanes, Value value) {
                                        absolute(back), absolute(value));
   Value nearer = lanes.select(tooFar, lanes.add(bits, -1u), bits);
   Value odd = lanes.make<arith::OrIOp>(nearer, lanes.constant(1));
-  Value inexact = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE,
-                                        back, value);
+  Value inexact =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE, back, value);
   return lanes.bitcast(lanes.f32(), lanes.select(inexact, odd, bits));
 }
 
@@ -249,8 +248,8 @@ struct ExpandTruncate : OpRewritePattern<arith::TruncFOp> {
     if (fromF64)
       value = truncateToOdd(lanes, value);
     if (converts)
-      value = arith::TruncFOp::create(rewriter, op.getLoc(), op.getType(),
-                                      value);
+      value =
+          arith::TruncFOp::create(rewriter, op.getLoc(), op.getType(), value);
     else if (to.isBF16())
       value = truncateToBF16(lanes, value, op.getType());
     else

@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Adding and subtracting 2^23 (2^52 for f64) rounds to the nearest integer;
-// everything else is that and a correction by one. The sign is copied at the end,
-// so that -0 stays -0.
+// everything else is that and a correction by one. The sign is copied at the
+// end, so that -0 stays -0.
 //
 //===----------------------------------------------------------------------===//
 
@@ -64,8 +64,8 @@ struct Rounder {
   /// A rounded number with the value's sign; big numbers, infinity and NaN are
   /// the value itself.
   Value finish(Value rounded) {
-    Value isSmall = arith::CmpFOp::create(
-        b, loc, arith::CmpFPredicate::OLT, magnitude, big());
+    Value isSmall = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT,
+                                          magnitude, big());
     Value result = math::CopySignOp::create(b, loc, rounded, value);
     return arith::SelectOp::create(b, loc, isSmall, result, value);
   }

@@ -22,7 +22,8 @@ using namespace mlir::lutra;
 
 /// With a code, since what fails here are files and not the compiler.
 static llvm::Error error(const Twine &message) {
-  return llvm::createStringError(std::errc::io_error, message);
+  return llvm::createStringError(std::make_error_code(std::errc::io_error),
+                                 message);
 }
 
 llvm::Expected<std::string> lutra::findLinker(StringRef requested) {
@@ -34,8 +35,7 @@ llvm::Expected<std::string> lutra::findLinker(StringRef requested) {
       return *path;
     return error("cannot run the linker '" + requested + "'");
   }
-  for (StringRef name :
-       {"/usr/lib/llvm-22/bin/ld.lld", "ld.lld-22", "ld.lld"})
+  for (StringRef name : {"/usr/lib/llvm-22/bin/ld.lld", "ld.lld-22", "ld.lld"})
     if (auto path = llvm::sys::findProgramByName(name))
       return *path;
   return error("cannot find ld.lld; install lld 22, or name it in LUTRA_LLD");
@@ -66,7 +66,7 @@ llvm::Error lutra::link(StringRef linker, LinkKind kind,
     return llvm::Error::success();
   if (auto buffer = llvm::MemoryBuffer::getFile(log))
     message += (*buffer)->getBuffer().trim();
-  return error(linker + " failed: " +
-               (message.empty() ? "exit status " + Twine(status)
-                                : Twine(message)));
+  return error(
+      linker + " failed: " +
+      (message.empty() ? "exit status " + Twine(status) : Twine(message)));
 }

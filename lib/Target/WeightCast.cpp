@@ -97,8 +97,8 @@ struct Narrow {
       value = mantissa * llvm::bit_cast<double>(kUnit);
     } else {
       exponent = exponent == kMaxExponent ? 0x7ff : exponent - kBias + 1023;
-      value = llvm::bit_cast<double>(exponent << 52 |
-                                     mantissa << (52 - kMantissa));
+      value =
+          llvm::bit_cast<double>(exponent << 52 | mantissa << (52 - kMantissa));
     }
     return bits >> 15 ? -value : value;
   }

@@ -15,7 +15,21 @@
 namespace mlir::lutra {
 
 /// An element type as memory holds it.
-enum class Scalar { Bool, S8, S16, S32, S64, U8, U16, U32, U64, F16, BF16, F32, F64 };
+enum class Scalar {
+  Bool,
+  S8,
+  S16,
+  S32,
+  S64,
+  U8,
+  U16,
+  U32,
+  U64,
+  F16,
+  BF16,
+  F32,
+  F64
+};
 
 /// The scalar of a type in which signedness counts; i8 to i64 are signed.
 std::optional<Scalar> scalarOf(Type type);

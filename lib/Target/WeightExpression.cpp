@@ -41,11 +41,9 @@ llvm::Error WeightExpression::error(const Twine &message) const {
 }
 
 /// Applies a step to the type, as its verifier would, and to the view.
-static llvm::Expected<RankedTensorType> apply(Attribute step,
-                                              RankedTensorType type,
-                                              WeightView &view,
-                                              SmallVectorImpl<Scalar> &casts,
-                                              Location loc) {
+static llvm::Expected<RankedTensorType>
+apply(Attribute step, RankedTensorType type, WeightView &view,
+      SmallVectorImpl<Scalar> &casts, Location loc) {
   std::string message;
   ScopedDiagnosticHandler handler(loc.getContext(), [&](Diagnostic &diag) {
     message = diag.str();
@@ -79,9 +77,9 @@ static llvm::Expected<RankedTensorType> apply(Attribute step,
   return *result;
 }
 
-llvm::Expected<WeightExpression>
-WeightExpression::parse(DictionaryAttr weight, RankedTensorType type,
-                        Location loc) {
+llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
+                                                         RankedTensorType type,
+                                                         Location loc) {
   auto integer = [&](StringRef key) {
     auto attr = weight.getAs<IntegerAttr>(key);
     return attr ? attr.getValue().getSExtValue() : 0;
@@ -91,8 +89,9 @@ WeightExpression::parse(DictionaryAttr weight, RankedTensorType type,
     return attr ? attr.getValue() : StringRef();
   };
   auto storageAttr = weight.getAs<TypeAttr>("storage");
-  auto storage = storageAttr ? dyn_cast<RankedTensorType>(storageAttr.getValue())
-                             : RankedTensorType();
+  auto storage = storageAttr
+                     ? dyn_cast<RankedTensorType>(storageAttr.getValue())
+                     : RankedTensorType();
   WeightExpression result(
       WeightView(storage ? storage.getShape() : ArrayRef<int64_t>()));
   result.name = text("name");
@@ -104,9 +103,9 @@ WeightExpression::parse(DictionaryAttr weight, RankedTensorType type,
   result.storage = storage;
   if (!storage || !denseByteSize(storage))
     return result.error("expected storage of numbers");
-  if (result.value && (result.value.getType().getShape() != storage.getShape() ||
-                       result.value.getElementType() !=
-                           storage.getElementType()))
+  if (result.value &&
+      (result.value.getType().getShape() != storage.getShape() ||
+       result.value.getElementType() != storage.getElementType()))
     return result.error("expected a value of " + debugString(storage));
   if (!result.value && result.source.empty())
     return result.error("expected a source or a value");
@@ -132,9 +131,10 @@ WeightExpression::parse(DictionaryAttr weight, RankedTensorType type,
 }
 
 /// Decodes Protobuf's packed varints, whose low bits are the elements.
-static bool decodeVarints(StringRef bytes, unsigned elementBytes,
-                          int64_t count, SmallVectorImpl<char> &out) {
-  // Each element takes a byte at least, so memory stays within 8 times the file.
+static bool decodeVarints(StringRef bytes, unsigned elementBytes, int64_t count,
+                          SmallVectorImpl<char> &out) {
+  // Each element takes a byte at least, so memory stays within 8 times the
+  // file.
   if (count > int64_t(bytes.size()))
     return false;
   out.resize(count * elementBytes);

@@ -22,9 +22,8 @@ class WeightExpression {
 public:
   /// Reads {name, source, offset, size, encoding, storage, value, steps}, the
   /// attributes of a lutra.weight, whose value is of `type`.
-  static llvm::Expected<WeightExpression> parse(DictionaryAttr weight,
-                                                RankedTensorType type,
-                                                Location loc);
+  static llvm::Expected<WeightExpression>
+  parse(DictionaryAttr weight, RankedTensorType type, Location loc);
 
   int64_t byteSize() const { return numElements * bytesOf(casts.back()); }
 
@@ -50,8 +49,8 @@ private:
   SmallVector<Scalar, 2> casts;
 };
 
-/// The bytes of a dense tensor; nothing for an element type that memory does not
-/// hold, or where the size overflows.
+/// The bytes of a dense tensor; nothing for an element type that memory does
+/// not hold, or where the size overflows.
 std::optional<int64_t> denseByteSize(RankedTensorType type);
 
 } // namespace mlir::lutra

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Walks `lutra.image`, a list of weight expressions and their places, and writes
-// one after the other, with zeros between them.
+// Walks `lutra.image`, a list of weight expressions and their places, and
+// writes one after the other, with zeros between them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -59,22 +59,23 @@ static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
   for (Attribute item : image ? image.getValue() : ArrayRef<Attribute>()) {
     auto dict = dyn_cast<DictionaryAttr>(item);
     auto at = dict ? dict.getAs<IntegerAttr>("at") : IntegerAttr();
-    auto weight = dict ? dict.getAs<DictionaryAttr>("weight") : DictionaryAttr();
+    auto weight =
+        dict ? dict.getAs<DictionaryAttr>("weight") : DictionaryAttr();
     auto typeAttr = dict ? dict.getAs<TypeAttr>("type") : TypeAttr();
     auto type = typeAttr ? dyn_cast<RankedTensorType>(typeAttr.getValue())
                          : RankedTensorType();
     if (!at || !weight || !type)
-      return llvm::createStringError(
-          "expected {at, weight, type} in " + attr::kImage + ", got " +
-          debugString(item));
+      return llvm::createStringError("expected {at, weight, type} in " +
+                                     attr::kImage + ", got " +
+                                     debugString(item));
     auto parsed = WeightExpression::parse(weight, type, module.getLoc());
     if (!parsed)
       return parsed.takeError();
     int64_t place = at.getValue().getSExtValue();
     if (place != int64_t(llvm::alignTo(end, kAlignment)))
-      return llvm::createStringError(
-          "expected a weight at " + Twine(llvm::alignTo(end, kAlignment)) +
-          " of the image, got " + Twine(place));
+      return llvm::createStringError("expected a weight at " +
+                                     Twine(llvm::alignTo(end, kAlignment)) +
+                                     " of the image, got " + Twine(place));
     if (llvm::AddOverflow(place, parsed->byteSize(), end) ||
         end > INT64_MAX - kAlignment)
       return llvm::createStringError("expected an image below 2^63 bytes");
@@ -97,8 +98,7 @@ llvm::Expected<uint64_t> lutra::imageSize(ModuleOp module) {
   return sizeOf(*entries);
 }
 
-llvm::Expected<ImageSummary> lutra::writeImage(ModuleOp module,
-                                               OpenSource open,
+llvm::Expected<ImageSummary> lutra::writeImage(ModuleOp module, OpenSource open,
                                                llvm::raw_ostream &os) {
   auto entries = readEntries(module);
   if (!entries)

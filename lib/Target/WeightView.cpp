@@ -232,12 +232,12 @@ void WeightView::gatherRow(const char *source, unsigned elementBytes,
   else if (inside > 0)
     copyStrided(source + first * elementBytes, elementBytes, stride, inside,
                 out);
-  std::memset(out + inside * elementBytes, 0,
-              (count - inside) * elementBytes);
+  std::memset(out + inside * elementBytes, 0, (count - inside) * elementBytes);
 }
 
 /// Whole rows of a transposed matrix, in square tiles, so that each cache line
-/// of the source is read once. Returns how many rows: 0 where it does not apply.
+/// of the source is read once. Returns how many rows: 0 where it does not
+/// apply.
 int64_t WeightView::gatherTiles(const char *source, unsigned elementBytes,
                                 ArrayRef<int64_t> index, int64_t rows,
                                 char *out) const {

@@ -15,10 +15,10 @@
 
 namespace mlir::lutra {
 
-/// A dense array seen through transposes, packs and reshapes. Steps compose into
-/// one strided view as long as a view can express them, so that any block of the
-/// result can be gathered without the tensors in between. Sizes must have been
-/// checked: no product of them overflows.
+/// A dense array seen through transposes, packs and reshapes. Steps compose
+/// into one strided view as long as a view can express them, so that any block
+/// of the result can be gathered without the tensors in between. Sizes must
+/// have been checked: no product of them overflows.
 class WeightView {
 public:
   explicit WeightView(ArrayRef<int64_t> shape);
@@ -34,8 +34,8 @@ public:
   bool isIdentity() const;
 
   /// Copies elements [start, start + count) of the result, in row-major order,
-  /// to `out`; positions that pack added become zero. Elements have 1, 2, 4 or 8
-  /// bytes.
+  /// to `out`; positions that pack added become zero. Elements have 1, 2, 4 or
+  /// 8 bytes.
   void gather(const char *source, unsigned elementBytes, int64_t start,
               int64_t count, char *out) const;
 

@@ -60,8 +60,8 @@ SmallVector<int64_t> Node::intsAttr(StringRef name,
 
 InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
   int64_t version = op.getVersion();
-  version = sinceVersion(op.getDomain(), op.getOpType(), version)
-                .value_or(version);
+  version =
+      sinceVersion(op.getDomain(), op.getOpType(), version).value_or(version);
   InFlightDiagnostic diagnostic = emitError(op.getLoc());
   diagnostic << "node '" << op.getNodeName() << "' (" << op.getKind() << " v"
              << version << "): ";

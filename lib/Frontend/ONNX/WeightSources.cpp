@@ -17,7 +17,8 @@ using namespace mlir::lutra;
 using llvm::MemoryBuffer;
 
 static llvm::Error sourceError(StringRef name, const llvm::Twine &what) {
-  return llvm::createStringError(std::errc::io_error, name + ": " + what);
+  return llvm::createStringError(std::make_error_code(std::errc::io_error),
+                                 name + ": " + what);
 }
 
 static llvm::Expected<std::unique_ptr<MemoryBuffer>> mapFile(StringRef name) {

@@ -16,9 +16,10 @@
 namespace mlir::lutra {
 
 /// The values that a task needs from the function that it was cut out of. They
-/// are stored into one struct on the caller's stack and read again where the task
-/// begins. Of a buffer only what its type does not say is stored; constants are
-/// not stored but made again, so that the task knows as much as its origin did.
+/// are stored into one struct on the caller's stack and read again where the
+/// task begins. Of a buffer only what its type does not say is stored;
+/// constants are not stored but made again, so that the task knows as much as
+/// its origin did.
 class Closure {
 public:
   Closure(const LLVMTypeConverter &converter) : converter(converter) {}

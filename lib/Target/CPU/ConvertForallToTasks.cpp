@@ -39,8 +39,8 @@ static_assert(offsetof(lutra_call, executor) == 0 &&
 
 namespace {
 
-/// The iteration space of an scf.forall: per dimension where it starts, its step
-/// and its number of iterations.
+/// The iteration space of an scf.forall: per dimension where it starts, its
+/// step and its number of iterations.
 struct Iterations {
   SmallVector<Value> lowerBounds, steps, counts;
   Value total;
@@ -59,8 +59,7 @@ private:
   Iterations count(scf::ForallOp forall, OpBuilder &b);
   func::FuncOp createTask(scf::ForallOp forall, const Iterations &iterations,
                           Closure &closure);
-  void run(scf::ForallOp forall, Value total, func::FuncOp task,
-           Value closure);
+  void run(scf::ForallOp forall, Value total, func::FuncOp task, Value closure);
 
   func::FuncOp kernel, last; ///< the function behind which the next task goes
   SymbolTable &symbols;
@@ -92,8 +91,8 @@ Iterations TaskOutliner::count(scf::ForallOp forall, OpBuilder &b) {
     Value round = b.createOrFold<arith::SubIOp>(loc, by, constant(1));
     span = b.createOrFold<arith::AddIOp>(loc, span, round);
     result.counts.push_back(b.createOrFold<arith::DivUIOp>(loc, span, by));
-    result.total = b.createOrFold<arith::MulIOp>(loc, result.total,
-                                                 result.counts.back());
+    result.total =
+        b.createOrFold<arith::MulIOp>(loc, result.total, result.counts.back());
   }
   return result;
 }
@@ -139,8 +138,7 @@ func::FuncOp TaskOutliner::createTask(scf::ForallOp forall,
   IRMapping mapping;
   closure.unpack(b, loc, task.getArgument(0), mapping);
   Type index = b.getIndexType();
-  Value begin =
-      arith::IndexCastOp::create(b, loc, index, task.getArgument(1));
+  Value begin = arith::IndexCastOp::create(b, loc, index, task.getArgument(1));
   Value end = arith::IndexCastOp::create(b, loc, index, task.getArgument(2));
   Value one = arith::ConstantIndexOp::create(b, loc, 1);
   auto loop = scf::ForOp::create(b, loc, begin, end, one);
@@ -148,8 +146,7 @@ func::FuncOp TaskOutliner::createTask(scf::ForallOp forall,
 
   b.setInsertionPointToStart(loop.getBody());
   mapping.map(forall.getInductionVars(),
-              delinearize(b, loc, loop.getInductionVar(), iterations,
-                          mapping));
+              delinearize(b, loc, loop.getInductionVar(), iterations, mapping));
   for (Operation &op : forall.getBody()->without_terminator())
     b.clone(op, mapping);
   return task;
@@ -174,21 +171,20 @@ void TaskOutliner::run(scf::ForallOp forall, Value total, func::FuncOp task,
   }
   if (!known) {
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-    Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, total,
-                                      zero);
+    Value any =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, total, zero);
     auto guard = scf::IfOp::create(b, loc, any, /*withElseRegion=*/false);
     b.setInsertionPointToStart(guard.thenBlock());
   }
   Value count = arith::IndexCastOp::create(b, loc, b.getI64Type(), total);
-  Value executor =
-      LLVM::LoadOp::create(b, loc, pointer, kernel.getArgument(0));
+  Value executor = LLVM::LoadOp::create(b, loc, pointer, kernel.getArgument(0));
   Value parallelFor = LLVM::LoadOp::create(b, loc, pointer, executor);
   Value address = castTo(
       b, loc, pointer,
       func::ConstantOp::create(b, loc, task.getFunctionType(), task.getName()));
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(b.getContext()),
-      {pointer, b.getI64Type(), pointer, pointer});
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                  {pointer, b.getI64Type(), pointer, pointer});
   LLVM::CallOp::create(
       b, loc, type, ValueRange{parallelFor, executor, count, address, closure});
 }
@@ -216,8 +212,7 @@ LogicalResult TaskOutliner::outline(scf::ForallOp forall) {
              << value.getType() << " to a task";
 
   func::FuncOp task = createTask(forall, iterations, closure);
-  Value address =
-      closure.pack(b, forall.getLoc(), &kernel.getBody().front());
+  Value address = closure.pack(b, forall.getLoc(), &kernel.getBody().front());
   run(forall, iterations.total, task, address);
   forall.erase();
   return success();

@@ -43,8 +43,7 @@ static void populate(const LLVMTypeConverter &converter,
   index::populateIndexToLLVMConversionPatterns(converter, patterns);
   populateFuncToLLVMConversionPatterns(converter, patterns, &symbols);
   populateMathToLLVMConversionPatterns(converter, patterns);
-  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns,
-                                                 &symbols);
+  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns, &symbols);
   ub::populateUBToLLVMConversionPatterns(converter, patterns);
   populateVectorToLLVMConversionPatterns(converter, patterns,
                                          /*reassociateFPReductions=*/true,
@@ -60,8 +59,8 @@ static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
   function.setNoUnwind(true);
   function.setTargetCpu(target.getCpu());
   if (!target.getFeatures().empty())
-    function.setTargetFeaturesAttr(LLVM::TargetFeaturesAttr::get(
-        context, target.getFeatures()));
+    function.setTargetFeaturesAttr(
+        LLVM::TargetFeaturesAttr::get(context, target.getFeatures()));
   function.setPreferVectorWidth(std::to_string(target.getVectorBits()));
   if (function->hasAttr(attr::kKernel)) {
     // A kernel keeps its own name in profiles.

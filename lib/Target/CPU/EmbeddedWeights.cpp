@@ -118,9 +118,9 @@ static void writeSections(const Layout &layout, llvm::raw_ostream &os) {
   section(Layout::Stack, ELF::SHT_PROGBITS, 0, layout.sections, 0, 1);
 }
 
-llvm::Expected<ImageSummary>
-lutra::writeWeightsObject(ModuleOp module, OpenSource open,
-                          llvm::raw_ostream &os) {
+llvm::Expected<ImageSummary> lutra::writeWeightsObject(ModuleOp module,
+                                                       OpenSource open,
+                                                       llvm::raw_ostream &os) {
   auto name = modelName(module);
   if (!name)
     return name.takeError();

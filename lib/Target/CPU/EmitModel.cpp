@@ -3,9 +3,9 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Wraps @main and @plan in functions of lutra/abi.h's types: buffers come as bare
-// pointers, their sizes follow from the dimensions. Each call of a kernel is
-// framed by the caller's hook, where there is one.
+// Wraps @main and @plan in functions of lutra/abi.h's types: buffers come as
+// bare pointers, their sizes follow from the dimensions. Each call of a kernel
+// is framed by the caller's hook, where there is one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -86,8 +86,7 @@ private:
 } // namespace
 
 Value Emitter::buffer(MemRefType type, Value data, ValueRange sizes) {
-  auto result =
-      MemRefDescriptor::poison(b, loc, converter.convertType(type));
+  auto result = MemRefDescriptor::poison(b, loc, converter.convertType(type));
   result.setAllocatedPtr(b, loc, data);
   result.setAlignedPtr(b, loc, data);
   result.setConstantOffset(b, loc, 0);
@@ -114,9 +113,9 @@ static void emitHooks(const Model &model) {
   Value null = LLVM::ZeroOp::create(entry, main.getLoc(), atEntry.pointer);
   Value hooked = LLVM::ICmpOp::create(entry, main.getLoc(),
                                       LLVM::ICmpPredicate::ne, hook, null);
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(entry.getContext()),
-      {atEntry.pointer, atEntry.i64, atEntry.i64});
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(entry.getContext()),
+                                  {atEntry.pointer, atEntry.i64, atEntry.i64});
   for (auto [i, dispatch] : llvm::enumerate(model.dispatches)) {
     Location loc = dispatch.call->getLoc();
     for (bool begin : {true, false}) {
@@ -126,9 +125,9 @@ static void emitHooks(const Model &model) {
       auto guard = scf::IfOp::create(b, loc, hooked, /*withElseRegion=*/false);
       b.setInsertionPointToStart(guard.thenBlock());
       Emitter emitter(b, loc);
-      LLVM::CallOp::create(b, loc, type,
-                           ValueRange{hook, data, emitter.number(i),
-                                      emitter.number(begin)});
+      LLVM::CallOp::create(
+          b, loc, type,
+          ValueRange{hook, data, emitter.number(i), emitter.number(begin)});
     }
   }
 }
@@ -165,8 +164,7 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
     SmallVector<Value> sizes;
     for (AffineExpr size : arg.shape.getResults())
       sizes.push_back(affine::AffineApplyOp::create(
-          b, loc,
-          AffineMap::get(0, model.dims.size(), size), dimValues));
+          b, loc, AffineMap::get(0, model.dims.size(), size), dimValues));
     Value data = emitter.loadAt(array, 8 * i, pointer);
     return emitter.buffer(cast<MemRefType>(type), data, sizes);
   };
@@ -178,8 +176,8 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
 
   SmallVector<Value> arguments;
   size_t input = 0, output = 0, dim = 0;
-  for (auto [role, type] :
-       llvm::zip_equal(model.roles, func::FuncOp(model.main).getArgumentTypes())) {
+  for (auto [role, type] : llvm::zip_equal(
+           model.roles, func::FuncOp(model.main).getArgumentTypes())) {
     switch (role) {
     case Role::Context:
       arguments.push_back(call);
@@ -189,8 +187,7 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
       ++input;
       break;
     case Role::Output:
-      arguments.push_back(
-          tensor(type, outputs, output, model.outputs[output]));
+      arguments.push_back(tensor(type, outputs, output, model.outputs[output]));
       ++output;
       break;
     case Role::Dim:
@@ -256,10 +253,9 @@ static DictionaryAttr modelAttr(const Model &model, StringRef name,
       lines.push_back(b.getStringAttr(describe(tensor, model)));
     return b.getArrayAttr(lines);
   };
-  return b.getDictionaryAttr(
-      {b.getNamedAttr("name", b.getStringAttr(name)),
-       b.getNamedAttr("inputs", list(model.inputs)),
-       b.getNamedAttr("outputs", list(model.outputs))});
+  return b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(name)),
+                              b.getNamedAttr("inputs", list(model.inputs)),
+                              b.getNamedAttr("outputs", list(model.outputs))});
 }
 
 namespace {

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Lays out the structs of lutra/abi.h. The fields about the weight image are left
-// zero here, because the image is written later; emitObject fills them in.
+// Lays out the structs of lutra/abi.h. The fields about the weight image are
+// left zero here, because the image is written later; emitObject fills them in.
 //
 //===----------------------------------------------------------------------===//
 
@@ -111,8 +111,7 @@ std::string Globals::structs(ArrayRef<SmallVector<Field>> rows,
   init.createBlock(&global.getInitializerRegion());
   SmallVector<Field> elements;
   for (const SmallVector<Field> &fields : rows)
-    elements.push_back(
-        [&, row](OpBuilder &b) { return fill(b, row, fields); });
+    elements.push_back([&, row](OpBuilder &b) { return fill(b, row, fields); });
   LLVM::ReturnOp::create(init, loc, fill(init, type, elements));
   return name;
 }
@@ -190,8 +189,8 @@ static std::string dispatchTable(Globals &globals, const Model &model) {
   return globals.structs(rows, {globals.pointer, globals.pointer});
 }
 
-void lutra::emitDescriptor(ModuleOp module, const Model &model,
-                           StringRef name, StringRef run, StringRef plan) {
+void lutra::emitDescriptor(ModuleOp module, const Model &model, StringRef name,
+                           StringRef run, StringRef plan) {
   Globals globals(module);
   auto target = module->getAttrOfType<TargetAttr>(attr::kTarget);
   Type i32 = globals.b.getI32Type(), i64 = globals.b.getI64Type(),
@@ -222,10 +221,10 @@ void lutra::emitDescriptor(ModuleOp module, const Model &model,
   add(pointer, globals.address(tensorTable(globals, model.outputs, false)));
   add(pointer, globals.address(dimTable(globals, model)));
   add(pointer, globals.address(dispatchTable(globals, model)));
-  add(i64, globals.integer(i64, 0));  // weights_size
-  add(i64, globals.integer(i64, 0));  // weights_hash
-  add(pointer, globals.address(""));  // weights_file
-  add(pointer, globals.address(""));  // weights
+  add(i64, globals.integer(i64, 0)); // weights_size
+  add(i64, globals.integer(i64, 0)); // weights_hash
+  add(pointer, globals.address("")); // weights_file
+  add(pointer, globals.address("")); // weights
   add(pointer, function(plan));
   add(pointer, function(run));
   globals.structure(descriptorSymbol(name), fields, types);

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Applies the lowering patterns of the vector dialect that leave operations with
-// an LLVM counterpart.
+// Applies the lowering patterns of the vector dialect that leave operations
+// with an LLVM counterpart.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,8 +36,8 @@ static void clampMasks(func::FuncOp function) {
     for (auto [operand, size] :
          llvm::zip_equal(mask->getOpOperands(), mask.getType().getShape())) {
       Value limit = arith::ConstantIndexOp::create(b, mask.getLoc(), size);
-      operand.set(b.createOrFold<arith::MinSIOp>(mask.getLoc(), operand.get(),
-                                                 limit));
+      operand.set(
+          b.createOrFold<arith::MinSIOp>(mask.getLoc(), operand.get(), limit));
     }
   });
 }
@@ -90,8 +90,8 @@ static void populate(RewritePatternSet &patterns) {
   populateVectorMaskOpLoweringPatterns(patterns);
   populateVectorShapeCastLoweringPatterns(patterns);
   populateVectorInterleaveLoweringPatterns(patterns);
-  populateVectorTransposeLoweringPatterns(
-      patterns, VectorTransposeLowering::Shuffle1D);
+  populateVectorTransposeLoweringPatterns(patterns,
+                                          VectorTransposeLowering::Shuffle1D);
   populateVectorTransferPermutationMapLoweringPatterns(patterns);
   populateVectorTransferLoweringPatterns(patterns, /*maxTransferRank=*/1);
   populateVectorMaskLoweringPatternsForSideEffectingOps(patterns);

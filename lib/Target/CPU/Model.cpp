@@ -99,8 +99,8 @@ static LogicalResult readDims(Model &model) {
     if (!name || !min || !max || !multiple)
       return model.main.emitOpError("expects {name, min, max, multiple} in ")
              << attr::kDims << ", got " << item;
-    model.dims.push_back({name.getValue(), min.getInt(), max.getInt(),
-                          multiple.getInt()});
+    model.dims.push_back(
+        {name.getValue(), min.getInt(), max.getInt(), multiple.getInt()});
   }
   return success();
 }
@@ -130,8 +130,7 @@ static LogicalResult readArguments(Model &model) {
   unsigned numDims = 0;
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     auto name = main.getArgAttrOfType<StringAttr>(i, "lutra.role");
-    std::optional<Role> role =
-        name ? parseRole(name.getValue()) : std::nullopt;
+    std::optional<Role> role = name ? parseRole(name.getValue()) : std::nullopt;
     if (!role || !fitsRole(*role, main.getArgumentTypes()[i]))
       return main.emitOpError("argument ")
              << i << ": expects a lutra.role that fits its type";

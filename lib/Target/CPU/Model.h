@@ -18,9 +18,9 @@ enum class Role { Context, Input, Output, Dim, Workspace, Weights };
 
 struct TensorArg {
   StringRef name;
-  int32_t dtype;        ///< lutra_dtype
-  StringRef dtypeName;  ///< "FLOAT"
-  AffineMap shape;      ///< ()[dims] -> (sizes)
+  int32_t dtype;       ///< lutra_dtype
+  StringRef dtypeName; ///< "FLOAT"
+  AffineMap shape;     ///< ()[dims] -> (sizes)
 };
 
 struct DimArg {

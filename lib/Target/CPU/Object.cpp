@@ -3,9 +3,9 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Runs LLVM's optimizer and code generator in process. The output depends on the
-// module and the options alone: it holds no path and no time. An object may ask
-// for nothing from outside but memcpy, memmove and memset.
+// Runs LLVM's optimizer and code generator in process. The output depends on
+// the module and the options alone: it holds no path and no time. An object may
+// ask for nothing from outside but memcpy, memmove and memset.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,10 +53,10 @@ static llvm::Error describeImage(llvm::Module &module, StringRef name,
                                  const ObjectOptions &options) {
   llvm::GlobalVariable *descriptor =
       module.getNamedGlobal(descriptorSymbol(name));
-  auto *fields = descriptor && descriptor->hasInitializer()
-                     ? dyn_cast<llvm::ConstantStruct>(
-                           descriptor->getInitializer())
-                     : nullptr;
+  auto *fields =
+      descriptor && descriptor->hasInitializer()
+          ? dyn_cast<llvm::ConstantStruct>(descriptor->getInitializer())
+          : nullptr;
   if (!fields || fields->getNumOperands() != Weights + 3)
     return error("expected the descriptor '" + descriptorSymbol(name) + "'");
   SmallVector<llvm::Constant *> values;
@@ -73,8 +73,9 @@ static llvm::Error describeImage(llvm::Module &module, StringRef name,
         llvm::GlobalValue::InternalLinkage, text, "lutra_weights_file");
   } else if (options.image.size != 0) {
     auto *weights = new llvm::GlobalVariable(
-        module, llvm::ArrayType::get(llvm::Type::getInt8Ty(module.getContext()),
-                                     options.image.size),
+        module,
+        llvm::ArrayType::get(llvm::Type::getInt8Ty(module.getContext()),
+                             options.image.size),
         /*isConstant=*/true, llvm::GlobalValue::ExternalLinkage, nullptr,
         weightsSymbol(name));
     weights->setVisibility(llvm::GlobalValue::HiddenVisibility);
@@ -98,11 +99,10 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::ModuleAnalysisManager modules;
   llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
   library.disableAllFunctions();
-  for (llvm::LibFunc function : {llvm::LibFunc_memcpy, llvm::LibFunc_memmove,
-                                 llvm::LibFunc_memset})
+  for (llvm::LibFunc function :
+       {llvm::LibFunc_memcpy, llvm::LibFunc_memmove, llvm::LibFunc_memset})
     library.setAvailable(function);
-  functions.registerPass(
-      [&] { return llvm::TargetLibraryAnalysis(library); });
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
 
   llvm::PipelineTuningOptions tuning;
   llvm::PassBuilder builder(&machine, tuning);
@@ -202,8 +202,7 @@ llvm::Error lutra::emitObject(ModuleOp module, const ObjectOptions &options,
   if (llvm::Error failed =
           generate(**translated, **machine, options.kind, buffer))
     return failed;
-  if (llvm::Error failed =
-          checkSymbols(buffer.str(), weightsSymbol(*name)))
+  if (llvm::Error failed = checkSymbols(buffer.str(), weightsSymbol(*name)))
     return failed;
   os << buffer.str();
   return llvm::Error::success();

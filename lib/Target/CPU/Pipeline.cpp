@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Puts the way from a planned program to the llvm dialect together, in the order
-// that the passes rely on.
+// Puts the way from a planned program to the llvm dialect together, in the
+// order that the passes rely on.
 //
 //===----------------------------------------------------------------------===//
 

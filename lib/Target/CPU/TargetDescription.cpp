@@ -3,9 +3,9 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Builds #lutra.target from a triple and a CPU's name. What LLVM knows of the CPU
-// is spelled out as features; caches are the host's where code is generated for
-// the host, and typical ones otherwise.
+// Builds #lutra.target from a triple and a CPU's name. What LLVM knows of the
+// CPU is spelled out as features; caches are the host's where code is generated
+// for the host, and typical ones otherwise.
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,21 +44,26 @@ using Subtarget = std::unique_ptr<llvm::MCSubtargetInfo>;
 /// uses unasked or that a lowering asks for. Those that only special
 /// instructions need (aes, sha, ...) do not count.
 static ArrayRef<Feature> relevantFeatures(const llvm::Triple &triple) {
-  static const Feature x86[] = {
-      {"sse3"},         {"ssse3"},           {"sse4.1"},
-      {"sse4.2"},       {"sse4a"},           {"popcnt"},
-      {"lzcnt"},        {"bmi"},             {"bmi2"},
-      {"movbe"},        {"f16c"},            {"avx"},
-      {"fma"},          {"avx2"},            {"gfni"},
-      {"avx512f"},      {"avx512cd"},        {"avx512bw"},
-      {"avx512dq"},     {"avx512vl"},        {"avx512ifma"},
-      {"avx512vbmi"},   {"avx512vbmi2"},     {"avx512vnni"},
-      {"avx512bitalg"}, {"avx512vpopcntdq"}, {"avx512bf16"},
-      {"avx512fp16"},   {"avxvnni"},         {"avxvnniint8"},
-      {"avxneconvert"}};
+  static const Feature x86[] = {{"sse3"},         {"ssse3"},
+                                {"sse4.1"},       {"sse4.2"},
+                                {"sse4a"},        {"popcnt"},
+                                {"lzcnt"},        {"bmi"},
+                                {"bmi2"},         {"movbe"},
+                                {"f16c"},         {"avx"},
+                                {"fma"},          {"avx2"},
+                                {"gfni"},         {"avx512f"},
+                                {"avx512cd"},     {"avx512bw"},
+                                {"avx512dq"},     {"avx512vl"},
+                                {"avx512ifma"},   {"avx512vbmi"},
+                                {"avx512vbmi2"},  {"avx512vnni"},
+                                {"avx512bitalg"}, {"avx512vpopcntdq"},
+                                {"avx512bf16"},   {"avx512fp16"},
+                                {"avxvnni"},      {"avxvnniint8"},
+                                {"avxneconvert"}};
   static const Feature aarch64[] = {
-      {"crc"},  {"lse"},  {"rdm"},  {"fullfp16", "fp16"}, {"dotprod"},
-      {"bf16"}, {"i8mm"}, {"fp16fml"}, {"sve"},           {"sve2"}};
+      {"crc"},     {"lse"},  {"rdm"},  {"fullfp16", "fp16"},
+      {"dotprod"}, {"bf16"}, {"i8mm"}, {"fp16fml"},
+      {"sve"},     {"sve2"}};
   return triple.isAArch64() ? ArrayRef(aarch64) : ArrayRef(x86);
 }
 
@@ -145,8 +150,8 @@ static int64_t hostCache(int name, int64_t otherwise) {
   return size > 0 ? size : otherwise;
 }
 
-llvm::Expected<TargetAttr>
-lutra::describeTarget(MLIRContext *context, const TargetOptions &options) {
+llvm::Expected<TargetAttr> lutra::describeTarget(MLIRContext *context,
+                                                 const TargetOptions &options) {
   llvm::Triple host(llvm::Triple::normalize(llvm::sys::getProcessTriple()));
   llvm::Triple triple(llvm::Triple::normalize(options.triple));
   if (options.triple.empty())

@@ -130,9 +130,9 @@ std::string emit(StringRef triple, StringRef cpu, ObjectKind kind) {
 
 TEST(Object, EveryLevelNeedsNothingAndIsDeterministic) {
   std::pair<const char *, const char *> targets[] = {
-      {"x86_64-linux-gnu", "x86-64"},    {"x86_64-linux-gnu", "x86-64-v2"},
-      {"x86_64-linux-gnu", "x86-64-v3"}, {"x86_64-linux-gnu", "x86-64-v4"},
-      {"x86_64-linux-gnu", "znver4"},    {"aarch64-linux-gnu", "native"},
+      {"x86_64-linux-gnu", "x86-64"},     {"x86_64-linux-gnu", "x86-64-v2"},
+      {"x86_64-linux-gnu", "x86-64-v3"},  {"x86_64-linux-gnu", "x86-64-v4"},
+      {"x86_64-linux-gnu", "znver4"},     {"aarch64-linux-gnu", "native"},
       {"aarch64-linux-gnu", "cortex-a76"}};
   for (auto [triple, cpu] : targets) {
     std::string bytes = emit(triple, cpu, ObjectKind::Object);
@@ -205,8 +205,8 @@ TEST(Artifact, HeaderAndRelocatable) {
 TEST(TargetDescription, Errors) {
   MLIRContext context(testRegistry());
   auto message = [&](StringRef triple, StringRef cpu, StringRef features) {
-    auto target = describeTarget(
-        &context, {triple.str(), cpu.str(), features.str()});
+    auto target =
+        describeTarget(&context, {triple.str(), cpu.str(), features.str()});
     return target ? "" : toString(target.takeError());
   };
   EXPECT_EQ(message("x86_64-linux-gnu", "nonsense", ""),

@@ -43,7 +43,9 @@ inline const DialectRegistry &testRegistry() {
 
 /// A folder of its own, gone at the end.
 struct Folder {
-  Folder() { EXPECT_FALSE(llvm::sys::fs::createUniqueDirectory("lutra", path)); }
+  Folder() {
+    EXPECT_FALSE(llvm::sys::fs::createUniqueDirectory("lutra", path));
+  }
   ~Folder() { llvm::sys::fs::remove_directories(path); }
   std::string file(StringRef name) const { return (path + "/" + name).str(); }
 

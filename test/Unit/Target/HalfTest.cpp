@@ -36,7 +36,8 @@ std::vector<double> inputs() {
   while (values.size() < 400000) {
     double mantissa = 1 + double(random() >> 11) * 0x1p-53;
     if (random() % 2)
-      mantissa = 1 + double(random() % 4096) / 4096 + double(random() % 3) * 0x1p-40;
+      mantissa =
+          1 + double(random() % 4096) / 4096 + double(random() % 3) * 0x1p-40;
     int exponent = int(random() % 100) - 50;
     values.push_back(std::ldexp(random() % 2 ? mantissa : -mantissa, exponent));
   }
@@ -105,7 +106,8 @@ TEST_P(Convert, AllBits) {
     for (int64_t i = 0; i < n; ++i) {
       uint32_t want = expected(row, x[i]), got = y[row * n + i];
       bool equal = want == got || (isNaN(row, want) && isNaN(row, got));
-      if (!equal && row == 1 && flushes && std::fpclassify(float(x[i])) == FP_SUBNORMAL)
+      if (!equal && row == 1 && flushes &&
+          std::fpclassify(float(x[i])) == FP_SUBNORMAL)
         continue;
       if (!equal && ++failures < 20)
         ADD_FAILURE() << "row " << row << " value " << x[i] << " expected "

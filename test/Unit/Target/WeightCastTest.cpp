@@ -33,15 +33,19 @@ To cast(Scalar from, From value, Scalar to) {
 
 /// Doubles with all kinds of exponents, f16's and bf16's in particular.
 std::vector<double> interesting() {
-  std::vector<double> values = {0.0, -0.0, 1.0, 65504, 65519.999, 65520, 1e300,
-                                5.9604644775390625e-8, 2.98e-8, 2.9802322387695312e-8,
-                                INFINITY, -INFINITY};
+  std::vector<double> values = {0.0,       -0.0,
+                                1.0,       65504,
+                                65519.999, 65520,
+                                1e300,     5.9604644775390625e-8,
+                                2.98e-8,   2.9802322387695312e-8,
+                                INFINITY,  -INFINITY};
   std::mt19937_64 random(1);
   for (int i = 0; i < 200000; ++i) {
     double mantissa = 1 + double(random() >> 11) * 0x1p-53;
     // Half of them just at a tie of some width.
     if (i % 2)
-      mantissa = 1 + double(random() % 4096) / 4096 + (i % 4 == 1 ? 0 : 0x1p-40);
+      mantissa =
+          1 + double(random() % 4096) / 4096 + (i % 4 == 1 ? 0 : 0x1p-40);
     int exponent = int(random() % 320) - 160;
     values.push_back(std::ldexp(random() % 2 ? mantissa : -mantissa, exponent));
   }

@@ -86,8 +86,7 @@ struct Image : testing::Test {
   }
 
   DictionaryAttr weight(Type element, ArrayRef<int64_t> shape, StringRef data,
-                        ArrayRef<Attribute> steps,
-                        StringRef encoding = "raw") {
+                        ArrayRef<Attribute> steps, StringRef encoding = "raw") {
     source.append(data.begin(), data.end());
     return b.getDictionaryAttr(
         {b.getNamedAttr("name", b.getStringAttr("w")),
@@ -106,8 +105,8 @@ struct Image : testing::Test {
     entries.push_back(b.getDictionaryAttr(
         {b.getNamedAttr("at", b.getI64IntegerAttr(at)),
          b.getNamedAttr("weight", weight),
-         b.getNamedAttr("type", TypeAttr::get(
-                                    RankedTensorType::get(shape, element)))}));
+         b.getNamedAttr(
+             "type", TypeAttr::get(RankedTensorType::get(shape, element)))}));
     (*module)->setAttr(attr::kImage, b.getArrayAttr(entries));
   }
 
@@ -115,8 +114,8 @@ struct Image : testing::Test {
     std::string bytes;
     llvm::raw_string_ostream os(bytes);
     auto summary = writeImage(
-        *module,
-        [&](StringRef) -> llvm::Expected<StringRef> { return source; }, os);
+        *module, [&](StringRef) -> llvm::Expected<StringRef> { return source; },
+        os);
     if (!summary) {
       error = toString(summary.takeError());
       return "";
@@ -197,8 +196,7 @@ TEST_F(Image, RandomSteps) {
     add(0, weight(type, storage, data, steps), type, naive.shape);
     std::string bytes = write();
     ASSERT_EQ(error, "");
-    ASSERT_EQ(bytes.size(),
-              llvm::alignTo(naive.values.size() * width / 8, 64));
+    ASSERT_EQ(bytes.size(), llvm::alignTo(naive.values.size() * width / 8, 64));
     for (size_t i = 0; i < naive.values.size(); ++i) {
       int64_t got = 0;
       memcpy(&got, bytes.data() + i * width / 8, width / 8);

@@ -9,6 +9,8 @@
 
 #include "Reduction.h"
 
+#include "../SizeAlgebra.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include <cmath>
@@ -178,7 +180,8 @@ static AffineExpr countInts(const Node &node, Lowering &lowering) {
   if (auto known = dyn_cast<AffineConstantExpr>(span))
     return lowering.constant(
         std::max<int64_t>(0, llvm::divideCeilSigned(known.getValue(), step)));
-  return isNonNegative(span) ? span.ceilDiv(step) : AffineExpr();
+  return lowering.isNonNegative(canonicalSize(span)) ? span.ceilDiv(step)
+                                                     : AffineExpr();
 }
 
 static Results lowerRange(const Node &node, Lowering &lowering) {

@@ -35,11 +35,7 @@ static FailureOr<int64_t> gatherAxis(const Node &node) {
   if (Support support = supportsGather(node); !support)
     return node.error() << support.reason();
   int64_t rank = node.input(0).rank(), given = node.intAttr("axis", 0);
-  std::optional<int64_t> axis = normalizeAxis(given, rank);
-  if (!axis)
-    return node.error() << "expected an axis of a tensor of rank " << rank
-                        << ", got " << given;
-  return *axis;
+  return normalizeAxis(node, given, rank);
 }
 
 /// An index into a dimension of `size`, from an element of `indices`.
@@ -90,6 +86,14 @@ static Tensor zeros(Lowering &lowering, const Shape &shape, DType dtype) {
 // Gather
 //===----------------------------------------------------------------------===//
 
+/// `index` into `size` elements, counted from their end where negative; nothing
+/// where it is outside.
+static std::optional<int64_t> wrapIndex(int64_t index, int64_t size) {
+  if (index < -size || index >= size)
+    return std::nullopt;
+  return index < 0 ? index + size : index;
+}
+
 /// Elements of a small integer tensor at known positions.
 static std::optional<SmallVector<AffineExpr>> pickInts(const Tensor &data,
                                                        const Tensor &indices) {
@@ -99,7 +103,7 @@ static std::optional<SmallVector<AffineExpr>> pickInts(const Tensor &data,
   int64_t size = data.ints->size();
   for (AffineExpr expr : *indices.ints) {
     auto index = dyn_cast<AffineConstantExpr>(expr);
-    auto at = index ? normalizeAxis(index.getValue(), size) : std::nullopt;
+    auto at = index ? wrapIndex(index.getValue(), size) : std::nullopt;
     if (!at)
       return std::nullopt;
     picked.push_back((*data.ints)[*at]);
@@ -116,7 +120,7 @@ static std::optional<int64_t> knownPosition(const Tensor &indices,
   auto index = dyn_cast<AffineConstantExpr>(indices.ints->front());
   if (!index || ShapedType::isDynamic(size))
     return std::nullopt;
-  return normalizeAxis(index.getValue(), size);
+  return wrapIndex(index.getValue(), size);
 }
 
 static Results lowerGather(const Node &node, Lowering &lowering) {
@@ -252,10 +256,9 @@ static Results lowerOneHot(const Node &node, Lowering &lowering) {
     return node.error() << "expected two values, got "
                         << lowering.str(values.shape);
   int64_t rank = indices.rank() + 1;
-  auto axis = normalizeAxis(node.intAttr("axis", -1), rank);
-  if (!axis)
-    return node.error() << "expected an axis of a tensor of rank " << rank
-                        << ", got " << node.intAttr("axis", -1);
+  auto axis = normalizeAxis(node, node.intAttr("axis", -1), rank);
+  if (failed(axis))
+    return failure();
   Shape shape = indices.shape;
   shape.insert(shape.begin() + *axis, depth);
   SmallVector<AffineExpr> read;
