@@ -85,9 +85,14 @@ Expr ex::log1p(Expr x) {
   return select(x == x.infinity(), x, y);
 }
 
+/// From here on, x^2 + 1 and x^2 - 1 are x^2, and log(1 + x) is log(x).
+static double largeFor(Expr x) {
+  return std::ldexp(1.0, x.isDouble() ? 60 : 30);
+}
+
 Expr ex::asinh(Expr x) {
-  // Beyond `large`, a + sqrt(a^2 + 1) is 2 a, whose square would overflow.
-  double large = std::ldexp(1.0, 30);
+  // Of large numbers, the square might overflow.
+  double large = largeFor(x);
   Expr a = x.abs(), bounded = min(a, large);
   Expr square = bounded.square();
   Expr sum = bounded + square / ((square + 1.0).sqrt() + 1.0);
@@ -98,7 +103,7 @@ Expr ex::asinh(Expr x) {
 }
 
 Expr ex::acosh(Expr x) {
-  double large = std::ldexp(1.0, 30);
+  double large = largeFor(x);
   Expr t = min(x, large) - 1.0;
   Expr sum = t + (t * (t + 2.0)).sqrt();
   Expr isLarge = x > large;
@@ -132,10 +137,11 @@ static Expr powDouble(Expr x, Expr y) {
   // Which of the two is larger depends on e.
   Expr back = high - whole;
   Expr lost = (whole - (high - back)) + (twice - back);
-  Expr low = lost + (tail + e * 2.8235290563031577123e-13);
-  high = logOf(x, high);
+  Expr rest = lost + (tail + e * 2.8235290563031577123e-13);
+  Expr sum = high + rest, low = rest - (sum - high);
+  high = logOf(x, sum);
   // y * log(x) in two parts.
-  Expr product = y * high;
+  Expr product = rounded(y, high);
   Expr high1 = upper(high), high2 = high - high1, y1 = upper(y), y2 = y - y1;
   Expr error =
       ((high1 * y1 - product) + high1 * y2 + high2 * y1) + high2 * y2 + y * low;
@@ -148,10 +154,10 @@ Expr ex::pow(Expr x, Expr y) {
   Expr magnitude = x.isDouble()
                        ? powDouble(a, y)
                        : exp(y.extended() * log(a.extended())).truncated();
-  // Odd integers y keep the sign of x; all large numbers are even.
-  Expr isInteger = trunc(y) == y, half = y * 0.5, isEven = trunc(half) == half;
+  // Odd integers y keep the sign of x.
+  Expr half = y * 0.5;
+  Expr isInteger = y.trunc() == y, isOdd = isInteger & (half.trunc() != half);
   Expr hasSign = x.constant(1).copySign(x) < 0.0;
-  Expr isOdd = isInteger ^ isEven;
   Expr real = select(isOdd & hasSign, -magnitude, magnitude);
   Expr isNegative = (x < 0.0) & (a < x.infinity());
   Expr defined = select(isInteger, real, select(isNegative, x.nan(), real));
