@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -form-dispatches | FileCheck %s
+// RUN: lutra-opt --split-input-file %s -form-dispatches | FileCheck %s
 
 #a = affine_map<(m, n, k) -> (m, k)>
 #b = affine_map<(m, n, k) -> (k, n)>
@@ -71,3 +71,21 @@ func.func @identity(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0, s1] -> 
 // CHECK: func private @copy_3
 // CHECK: tensor.extract_slice
 // CHECK: linalg.copy
+
+// -----
+
+// Uniform and empty tensors are written by a kernel; no kernel holds a table of
+// equal numbers.
+
+// CHECK-LABEL: func @uniform
+// CHECK-NOT: dense
+// CHECK: lutra.dispatch @map_{{[0-9]+}}
+// CHECK: func private @map_{{[0-9]+}}
+// CHECK-NOT: dense
+// CHECK: linalg.generic {{.*}} outs(
+// CHECK: linalg.yield %cst
+func.func @uniform() -> (tensor<64xf32>, tensor<0xi64>) {
+  %ones = arith.constant dense<1.0> : tensor<64xf32>
+  %none = arith.constant dense<> : tensor<0xi64>
+  return %ones, %none : tensor<64xf32>, tensor<0xi64>
+}
