@@ -97,6 +97,19 @@ std::optional<Contraction> lutra::matchContraction(linalg::LinalgOp op) {
   return result;
 }
 
+std::optional<int64_t> lutra::packedTile(AffineMap map, unsigned loop) {
+  for (AffineExpr expr : map.getResults()) {
+    auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!mod || mod.getKind() != AffineExprKind::Mod)
+      continue;
+    auto dim = dyn_cast<AffineDimExpr>(mod.getLHS());
+    auto tile = dyn_cast<AffineConstantExpr>(mod.getRHS());
+    if (dim && tile && dim.getPosition() == loop)
+      return tile.getValue();
+  }
+  return std::nullopt;
+}
+
 int64_t lutra::vectorBits(TargetAttr target) {
   return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
 }

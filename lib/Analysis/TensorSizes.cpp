@@ -23,6 +23,19 @@ using namespace mlir::lutra;
 
 using Sizes = FailureOr<SmallVector<OpFoldResult>>;
 
+/// The size of a symbolic dimension, an entry of the function's lutra.dims. Its
+/// lutra.dim is gone where nothing has asked for it so far.
+static Value dimSize(func::FuncOp func, DictionaryAttr dim) {
+  auto name = dim.getAs<StringAttr>("name");
+  for (auto op : func.getOps<DimOp>())
+    if (op.getNameAttr() == name)
+      return op.getSize();
+  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  return DimOp::create(
+      b, func.getLoc(), b.getIndexType(), name, dim.getAs<IntegerAttr>("min"),
+      dim.getAs<IntegerAttr>("max"), dim.getAs<IntegerAttr>("multiple"));
+}
+
 /// An argument's sizes are the expressions of its `lutra.shape` over the
 /// function's `lutra.dim`s.
 static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
@@ -31,18 +44,15 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
     return failure();
   auto map = func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(),
                                                   attr::kShape);
-  auto names = func->getAttrOfType<ArrayAttr>(attr::kDims);
-  if (!map || !names)
+  auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  if (!map || !dims || map.getValue().getNumSymbols() > dims.size())
     return failure();
-  llvm::StringMap<Value> dims;
-  for (auto dim : func.getOps<DimOp>())
-    dims[dim.getName()] = dim.getSize();
   SmallVector<OpFoldResult> symbols;
-  for (Attribute entry : names) {
-    Value dim = dims.lookup(
-        cast<DictionaryAttr>(entry).getAs<StringAttr>("name").getValue());
-    symbols.push_back(dim ? OpFoldResult(dim) : b.getIndexAttr(0));
-  }
+  for (unsigned i = 0; i < map.getValue().getNumSymbols(); ++i)
+    symbols.push_back(
+        map.getValue().isFunctionOfSymbol(i)
+            ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
+            : b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr size : map.getValue().getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);

@@ -30,30 +30,62 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Upstream slices dimension `d mod c` of a packed operand to the remainder of
-/// the tile's size. Tiles begin at multiples of c, so that position always
-/// spans the whole dimension.
+/// The offsets and sizes of a slice of a packed tensor, with each position
+/// `d mod c` whole; nothing where none is packed. Tiles begin at multiples of
+/// c, but upstream takes the remainder of the tile's size for the size.
+static bool makeWhole(AffineMap map, RankedTensorType packed,
+                      SmallVectorImpl<OpFoldResult> &offsets,
+                      SmallVectorImpl<OpFoldResult> &sizes) {
+  Builder b(packed.getContext());
+  bool changed = false;
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    if (expr.getKind() != AffineExprKind::Mod)
+      continue;
+    offsets[i] = b.getIndexAttr(0);
+    sizes[i] = b.getIndexAttr(packed.getDimSize(i));
+    changed = true;
+  }
+  return changed;
+}
+
+/// Replaces the insertion of a result's tile by that of the whole one.
+template <typename InsertOp>
+static void insertWhole(InsertOp insert, AffineMap map) {
+  SmallVector<OpFoldResult> offsets = insert.getMixedOffsets();
+  SmallVector<OpFoldResult> sizes = insert.getMixedSizes();
+  makeWhole(map, insert.getDestType(), offsets, sizes);
+  OpBuilder b(insert);
+  auto whole =
+      InsertOp::create(b, insert.getLoc(), insert.getSource(), insert.getDest(),
+                       offsets, sizes, insert.getMixedStrides());
+  insert->replaceAllUsesWith(whole);
+  insert->erase();
+}
+
 static void keepPackedTilesWhole(linalg::GenericOp op) {
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    auto slice = operand->get().getDefiningOp<tensor::ExtractSliceOp>();
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto slice = operand.get().getDefiningOp<tensor::ExtractSliceOp>();
     if (!slice || slice.getType().getRank() != slice.getSourceType().getRank())
       continue;
     SmallVector<OpFoldResult> offsets = slice.getMixedOffsets();
     SmallVector<OpFoldResult> sizes = slice.getMixedSizes();
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    if (!makeWhole(map, slice.getSourceType(), offsets, sizes))
+      continue;
     OpBuilder b(slice);
-    bool changed = false;
-    for (auto [i, expr] :
-         llvm::enumerate(op.getMatchingIndexingMap(operand).getResults())) {
-      if (expr.getKind() != AffineExprKind::Mod)
-        continue;
-      offsets[i] = b.getIndexAttr(0);
-      sizes[i] = b.getIndexAttr(slice.getSourceType().getDimSize(i));
-      changed = true;
-    }
-    if (changed)
-      operand->set(tensor::ExtractSliceOp::create(
-          b, slice.getLoc(), slice.getSource(), offsets, sizes,
-          slice.getMixedStrides()));
+    auto whole =
+        tensor::ExtractSliceOp::create(b, slice.getLoc(), slice.getSource(),
+                                       offsets, sizes, slice.getMixedStrides());
+    operand.set(whole);
+    if (!op.isDpsInit(&operand))
+      continue;
+    OpResult result = op.getTiedOpResult(&operand);
+    result.setType(whole.getType());
+    for (Operation *user : llvm::make_early_inc_range(result.getUsers()))
+      if (auto insert = dyn_cast<tensor::InsertSliceOp>(user))
+        insertWhole(insert, map);
+      else if (auto insert = dyn_cast<tensor::ParallelInsertSliceOp>(user))
+        insertWhole(insert, map);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_SELECTSCHEDULE
@@ -64,16 +65,15 @@ static std::optional<Kernel> readKernel(func::FuncOp func) {
 /// `loop mod c`.
 static std::optional<int64_t> packedTile(linalg::GenericOp op,
                                          OpOperand *operand, unsigned loop) {
-  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
-    auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
-    if (!mod || mod.getKind() != AffineExprKind::Mod)
-      continue;
-    auto dim = dyn_cast<AffineDimExpr>(mod.getLHS());
-    auto tile = dyn_cast<AffineConstantExpr>(mod.getRHS());
-    if (dim && tile && dim.getPosition() == loop)
-      return tile.getValue();
-  }
-  return std::nullopt;
+  return packedTile(op.getMatchingIndexingMap(operand), loop);
+}
+
+/// What the tiles of a loop must be multiples of.
+static int64_t packedUnit(linalg::GenericOp op, unsigned loop) {
+  int64_t unit = 1;
+  for (AffineMap map : op.getIndexingMapsArray())
+    unit = std::lcm(unit, packedTile(map, loop).value_or(1));
+  return unit;
 }
 
 /// The root's loop that writes what loop `loop` of the reduction computes.
@@ -186,6 +186,7 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
     int64_t limit = std::max<int64_t>(1, goal / work);
     if (fused)
       limit = std::min(limit, std::max<int64_t>(1, kMaxStackTile / elements));
+    limit = llvm::alignTo(limit, packedUnit(root, loop));
     bool fits = !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= limit;
     if (!fits || (fused && ShapedType::isDynamic(ranges[loop])))
       distribute[loop] = limit;

@@ -5,7 +5,7 @@
 //
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
-// it, and chains of insertions. What costs nothing (slices, fills, splats,
+// it, and chains of insertions. What costs nothing (slices, fills,
 // scalars) is cloned into every kernel that reads it. Reshapes stay on the
 // host, where they are only another view of a buffer.
 //
@@ -74,7 +74,40 @@ static Value copyOf(OpBuilder &b, Location loc, Value value) {
   Value empty = tensor::EmptyOp::create(b, loc, *sizes, type.getElementType());
   if (empty.getType() != type)
     empty = tensor::CastOp::create(b, loc, type, empty);
+  // Written rather than copied from a tensor that has to be written first.
+  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+    return linalg::GenericOp::create(
+               b, loc, type, ValueRange(), empty,
+               b.getMultiDimIdentityMap(type.getRank()),
+               SmallVector(type.getRank(), utils::IteratorType::parallel),
+               [&](OpBuilder &b, Location loc, ValueRange) {
+                 linalg::YieldOp::create(b, loc, fill.value());
+               })
+        .getResult(0);
   return linalg::CopyOp::create(b, loc, value, empty).getResult(0);
+}
+
+/// Writes out the uniform tensors that fusion has not read as scalars, so that
+/// no kernel holds a table of equal numbers.
+static void fillUniformConstants(func::FuncOp func) {
+  for (auto constant :
+       llvm::make_early_inc_range(func.getOps<arith::ConstantOp>())) {
+    auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+    auto type = dyn_cast<RankedTensorType>(constant.getType());
+    if (!elements || !type || !(elements.empty() || elements.isSplat()))
+      continue;
+    OpBuilder b(constant);
+    Location loc = constant.getLoc();
+    Value tensor =
+        tensor::EmptyOp::create(b, loc, type.getShape(), type.getElementType());
+    if (!elements.empty()) {
+      Value element = arith::ConstantOp::create(
+          b, loc, elements.getSplatValue<TypedAttr>());
+      tensor = linalg::FillOp::create(b, loc, element, tensor).getResult(0);
+    }
+    constant.replaceAllUsesWith(tensor);
+    constant.erase();
+  }
 }
 
 /// The tensor behind reshapes.
@@ -191,6 +224,7 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
   }
 
   LogicalResult outline(func::FuncOp host) {
+    fillUniformConstants(host);
     if (failed(materialize(host)))
       return failure();
     for (ArrayRef<Operation *> group : formGroups(host)) {

@@ -37,6 +37,26 @@ func.func private @contract(%x: tensor<2x64x12xf32>, %w: tensor<4x64x32xf32>, %o
 
 // -----
 
+// The last tile of a packed result has fewer rows, but the whole of the position
+// in a packed tile.
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#packed = affine_map<(m, k) -> (m floordiv 12, k, m mod 12)>
+// CHECK-LABEL: func private @pack
+// CHECK: scf.forall
+// CHECK: tensor.extract_slice %{{.*}}[%{{.*}}, 0, 0] [%{{.*}}, 64, 12] [1, 1, 1] : tensor<4x64x12xf32> to tensor<?x64x12xf32>
+// CHECK: tensor.parallel_insert_slice %{{.*}} into %{{.*}}[%{{.*}}, 0, 0] [%{{.*}}, 64, 12] [1, 1, 1]
+func.func private @pack(%x: tensor<40x64xf32>, %o: tensor<4x64x12xf32>) -> tensor<4x64x12xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [24, 0], tile = [], order = [], vector = 16>} {
+  %y = linalg.generic {indexing_maps = [#id, #packed], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<40x64xf32>) outs(%o : tensor<4x64x12xf32>) {
+  ^bb0(%l: f32, %acc: f32):
+    linalg.yield %l : f32
+  } -> tensor<4x64x12xf32>
+  return %y : tensor<4x64x12xf32>
+}
+
+// -----
+
 #vec = affine_map<(d0) -> (d0)>
 func.func private @wrong(%x: tensor<8xf32>, %o: tensor<8xf32>) -> tensor<8xf32>
     attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [4, 4], tile = [], order = [], vector = 16>} {

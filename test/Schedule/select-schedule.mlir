@@ -2,6 +2,7 @@
 
 #a = affine_map<(m, n, k) -> (m, k)>
 #packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
+#packed12 = affine_map<(m, k) -> (m floordiv 12, k, m mod 12)>
 #c = affine_map<(m, n, k) -> (m, n)>
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
@@ -31,6 +32,17 @@ func.func private @map(%x: tensor<?x64xf32>, %o: tensor<?x64xf64>) -> tensor<?x6
     linalg.yield %p : f64
   } -> tensor<?x64xf64>
   return %y : tensor<?x64xf64>
+}
+
+// Packing for another kernel: tiles begin where packed tiles begin.
+// CHECK-LABEL: func private @pack
+// CHECK-SAME: distribute = [132, 0]
+func.func private @pack(%x: tensor<256x256xf32>, %o: tensor<22x256x12xf32>) -> tensor<22x256x12xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#id, #packed12], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<256x256xf32>) outs(%o : tensor<22x256x12xf32>) {
+  ^bb0(%l: f32, %acc: f32):
+    linalg.yield %l : f32
+  } -> tensor<22x256x12xf32>
+  return %y : tensor<22x256x12xf32>
 }
 
 // Too little work for a second thread.

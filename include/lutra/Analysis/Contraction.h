@@ -36,6 +36,10 @@ struct Contraction {
 /// check that.
 std::optional<Contraction> matchContraction(linalg::LinalgOp op);
 
+/// The tile that `loop` is split by in an operand of a packed layout: c where
+/// `map` has `loop mod c`.
+std::optional<int64_t> packedTile(AffineMap map, unsigned loop);
+
 struct RegisterTile {
   int64_t m, n;
 };

@@ -131,7 +131,8 @@ Value Closure::pack(OpBuilder &b, Location loc, Block *entry) {
     }
     MemRefDescriptor descriptor(plain);
     store(descriptor.alignedPtr(b, loc));
-    for (const Part &part : *partsOf(buffer))
+    SmallVector<Part> parts = *partsOf(buffer);
+    for (const Part &part : parts)
       if (part.isDynamic())
         store(part.get(descriptor, b, loc));
   }
@@ -161,7 +162,8 @@ void Closure::unpack(OpBuilder &b, Location loc, Value address,
     Value data = load();
     descriptor.setAllocatedPtr(b, loc, data);
     descriptor.setAlignedPtr(b, loc, data);
-    for (const Part &part : *partsOf(buffer))
+    SmallVector<Part> parts = *partsOf(buffer);
+    for (const Part &part : parts)
       part.set(descriptor, b, loc,
                part.isDynamic()
                    ? load()

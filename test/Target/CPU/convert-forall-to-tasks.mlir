@@ -14,10 +14,10 @@
 // CHECK:         scf.if %[[ANY]] {
 // CHECK:           %[[COUNT:.*]] = arith.index_cast %[[TOTAL]] : index to i64
 // CHECK:           %[[EXECUTOR:.*]] = llvm.load %[[CTX]]
-// CHECK:           %[[RUN:.*]] = llvm.load %[[EXECUTOR]]
+// CHECK:           %[[FOR:.*]] = llvm.load %[[EXECUTOR]]
 // CHECK:           %[[TASK:.*]] = {{.*}}constant @scale_task0
 // CHECK:           %[[FN:.*]] = builtin.unrealized_conversion_cast %[[TASK]]
-// CHECK:           llvm.call %[[RUN]](%[[EXECUTOR]], %[[COUNT]], %[[FN]], %[[CLOSURE]])
+// CHECK:           llvm.call %[[FOR]](%[[EXECUTOR]], %[[COUNT]], %[[FN]], %[[CLOSURE]])
 
 // CHECK-LABEL: func.func private @scale_task0(
 // CHECK-SAME:    %[[SELF:.*]]: !llvm.ptr, %[[BEGIN:.*]]: i64, %[[END:.*]]: i64, %{{.*}}: i64)
