@@ -122,24 +122,50 @@ static Expr upper(Expr x) {
   return (x.bits() & x.integer(-(int64_t(1) << 27))).asFloat();
 }
 
-/// |x|^y for f64, without the special cases of 1 and 0.
-static Expr powDouble(Expr x, Expr y) {
+namespace {
+/// A number as the sum of two, the second within an ulp of the first.
+struct Pair {
+  Expr high, low;
+};
+} // namespace
+
+/// s^3 * 2/3 for s = high + low, where `high` has half the bits; the high part
+/// is a product of halves, and exact.
+static Pair cubicTerm(Pair s) {
+  constexpr double kHigh = 0.6666666567325592, kLow = 9.934107462565104e-09;
+  Expr square = s.high.square(), top = upper(square);
+  Expr cube = top * s.high, v = upper(cube);
+  Expr rest = (cube - v) + ((square - top) * s.high +
+                            (square + s.high * s.low) * s.low * 3.0);
+  return {v * kHigh, v * kLow + rest * (2.0 / 3)};
+}
+
+/// log(x) for 0 < x < inf, in f64.
+static Pair logPair(Expr x) {
   auto [e, f] = split(x);
   // s = f / (2 + f) in two parts.
   Expr m = f + 1.0, g = m + 1.0, gHigh = upper(g), gLow = m - (gHigh - 1.0);
   Expr s = f / g, sHigh = upper(s);
   Expr sLow = ((f - sHigh * gHigh) - sHigh * gLow) / g;
+  auto [cubeHigh, cubeLow] = cubicTerm({sHigh, sLow});
   Expr z = s.square();
-  Expr tail = s * (z * polynomial(z, kLog)) + sLow * 2.0;
-  // log(x) = high + low.
+  Coefficients others{{}, ArrayRef(kLogDouble).drop_front()};
+  Expr small = s * (z.square() * polynomial(z, others)) +
+               (cubeLow + (sLow * 2.0 + e * 2.8235290563031577123e-13));
+  // Which of the first two is larger depends on e; the cubic term is less.
   Expr whole = e * 0.69314718055966295651, twice = sHigh * 2.0;
-  Expr high = whole + twice;
-  // Which of the two is larger depends on e.
-  Expr back = high - whole;
-  Expr lost = (whole - (high - back)) + (twice - back);
-  Expr rest = lost + (tail + e * 2.8235290563031577123e-13);
-  Expr sum = high + rest, low = rest - (sum - high);
-  high = logOf(x, sum);
+  Expr two = whole + twice, back = two - whole;
+  Expr three = two + cubeHigh;
+  Expr rest = ((whole - (two - back)) + (twice - back)) +
+              ((cubeHigh - (three - two)) + small);
+  Expr high = three + rest;
+  return {high, rest - (high - three)};
+}
+
+/// |x|^y for f64, without the special cases of 1 and 0.
+static Expr powDouble(Expr x, Expr y) {
+  auto [finite, low] = logPair(x);
+  Expr high = logOf(x, finite);
   // y * log(x) in two parts.
   Expr product = rounded(y, high);
   Expr high1 = upper(high), high2 = high - high1, y1 = upper(y), y2 = y - y1;

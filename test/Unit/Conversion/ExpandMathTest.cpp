@@ -67,7 +67,7 @@ const Function kFunctions[] = {
     {"trunc", unary<truncl>, -30, 30, 0, 0},
     {"round", unary<roundl>, -30, 30, 0, 0},
     {"roundeven", unary<rintl>, -30, 30, 0, 0},
-    {"powf", [](Wide x, Wide y) { return powl(x, y); }, 0, 20, 1, 32, true},
+    {"powf", [](Wide x, Wide y) { return powl(x, y); }, 0, 20, 1, 1.5, true},
     {"atan2", [](Wide y, Wide x) { return atan2l(y, x); }, -20, 20, 3.5, 3.5,
      true},
 };
