@@ -166,5 +166,6 @@ Expr ex::erf(Expr x) {
   Expr a = min(x.abs(), x.isDouble() ? 6.0 : 4.0);
   Expr small = a + a * polynomial(a.square(), kErf);
   Expr large = 1.0 - scaledExp(reduce(polynomial(a, kLogErfc))).asFloat();
-  return select(a < 0.9, small, large).copySign(x);
+  // NaN takes the small branch: the large one works on bits.
+  return select(a >= 0.9, large, small).copySign(x);
 }

@@ -160,6 +160,9 @@ Expr ex::operator<=(Expr x, Expr y) {
 Expr ex::operator>(Expr x, Expr y) {
   return compare(arith::CmpFPredicate::OGT, x, y);
 }
+Expr ex::operator>=(Expr x, Expr y) {
+  return compare(arith::CmpFPredicate::OGE, x, y);
+}
 Expr ex::operator==(Expr x, Expr y) {
   return compare(arith::CmpFPredicate::OEQ, x, y);
 }

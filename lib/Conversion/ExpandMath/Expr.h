@@ -81,6 +81,7 @@ inline Expr operator/(double x, Expr y) { return y.constant(x) / y; }
 Expr operator<(Expr x, Expr y);
 Expr operator<=(Expr x, Expr y);
 Expr operator>(Expr x, Expr y);
+Expr operator>=(Expr x, Expr y);
 Expr operator==(Expr x, Expr y);
 Expr operator!=(Expr x, Expr y);
 /// The one comparison that is true where an operand is NaN.
@@ -88,6 +89,7 @@ Expr isNotAtMost(Expr x, Expr y);
 inline Expr operator<(Expr x, double y) { return x < x.constant(y); }
 inline Expr operator<=(Expr x, double y) { return x <= x.constant(y); }
 inline Expr operator>(Expr x, double y) { return x > x.constant(y); }
+inline Expr operator>=(Expr x, double y) { return x >= x.constant(y); }
 inline Expr operator==(Expr x, double y) { return x == x.constant(y); }
 
 /// On integers and truth values.

@@ -134,6 +134,7 @@ std::vector<T> specials() {
     values.push_back(-x);
   }
   values.push_back(Limits::quiet_NaN());
+  values.push_back(sizeof(T) == 4 ? T(std::nanf("4660")) : T(std::nan("4660")));
   // Around where exponentials leave the range.
   for (double bound :
        {std::log(double(Limits::max())), std::log(double(Limits::min())),
