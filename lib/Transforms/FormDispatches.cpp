@@ -5,7 +5,8 @@
 //
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
-// it, and chains of insertions. What costs nothing (slices, fills,
+// it, either under the padding that alone reads it, and chains of insertions.
+// What costs nothing (slices, fills,
 // scalars) is cloned into every kernel that reads it. Reshapes stay on the
 // host, where they are only another view of a buffer.
 //
@@ -43,6 +44,11 @@ static bool isHostView(Operation *op) {
       op);
 }
 
+static bool isReduction(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return generic && generic.getNumReductionLoops() > 0;
+}
+
 /// True where `producer`'s only reader `consumer` may compute on a tile of it
 /// as soon as the tile is done.
 static bool isFusable(Operation *producer, Operation *consumer) {
@@ -52,8 +58,11 @@ static bool isFusable(Operation *producer, Operation *consumer) {
     return isa<tensor::InsertSliceOp>(producer) &&
            chain.getDest().getDefiningOp() == producer;
   auto first = dyn_cast<linalg::GenericOp>(producer);
+  if (isa<tensor::PadOp>(consumer))
+    return first && first.getNumDpsInits() == 1 &&
+           first.getIndexingMapsArray().back().isProjectedPermutation();
   auto second = dyn_cast<linalg::GenericOp>(consumer);
-  if (!first || !second || first.getNumReductionLoops() == 0 ||
+  if (!first || !second || !isReduction(first) ||
       second.getNumReductionLoops() != 0 || first.getNumDpsInits() != 1 ||
       second.getNumDpsInits() != 1)
     return false;
@@ -84,7 +93,7 @@ static Value copyOf(OpBuilder &b, Location loc, Value value) {
                  linalg::YieldOp::create(b, loc, fill.value());
                })
         .getResult(0);
-  return linalg::CopyOp::create(b, loc, value, empty).getResult(0);
+  return copyInto(b, loc, value, empty);
 }
 
 /// Writes out the uniform tensors that fusion has not read as scalars, so that
@@ -162,7 +171,10 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
       return "contract";
     if (op.getNumReductionLoops() > 0)
       return "reduce";
-    return isa<linalg::CopyOp>(first) ? "copy" : "map";
+    bool moves = op.getBlock()->getOperations().size() == 1 &&
+                 llvm::all_of(op.getIndexingMapsArray(),
+                              [](AffineMap map) { return map.isIdentity(); });
+    return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
   return isa<tensor::PadOp>(first)           ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"
@@ -197,7 +209,7 @@ static SmallVector<SmallVector<Operation *>> formGroups(func::FuncOp func) {
       auto it = rootOf.find(user);
       // One reduction a kernel: a schedule is made for one.
       if (it != rootOf.end() && isFusable(&op, user) &&
-          (isa<tensor::InsertSliceOp>(op) || byRoot[it->second].size() == 1))
+          !(isReduction(&op) && llvm::any_of(byRoot[it->second], isReduction)))
         root = it->second;
     }
     rootOf[&op] = root;

@@ -28,6 +28,20 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
+Value lutra::copyInto(OpBuilder &b, Location loc, Value source,
+                      Value destination) {
+  auto type = cast<RankedTensorType>(destination.getType());
+  AffineMap identity = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, loc, type, source, destination, {identity, identity}, loops,
+             [](OpBuilder &b, Location loc, ValueRange values) {
+               linalg::YieldOp::create(b, loc, values.front());
+             })
+      .getResult(0);
+}
+
 /// True for an operation that a kernel repeats for itself rather than being
 /// given its result: views of tensors, uniform tensors and scalars.
 static bool isCloned(Operation *op) {
@@ -54,24 +68,33 @@ namespace {
 class KernelBuilder {
 public:
   KernelBuilder(ArrayRef<Operation *> group)
-      : group(group), root(group.back()), b(root->getContext()) {
+      : group(group), root(group.back()), writer(root), b(root->getContext()) {
     for (Operation *op : group)
       members.insert(op);
+    if (isa<tensor::PadOp>(root) && group.size() > 1)
+      writer = group[group.size() - 2];
   }
 
   LogicalResult build(StringRef name, StringRef nodes);
 
 private:
   void collect(Value value);
-  SmallVector<Value> valuesReadByRoot();
+  SmallVector<Value> valuesReadByWriter();
   FailureOr<SmallVector<Value>> emptyResults();
   Value use(Value value);
   Value destination(Value init, Value argument);
   SmallVector<Value> cloneRoot(ValueRange arguments);
+  SmallVector<Value> cloneInto(DestinationStyleOpInterface op,
+                               ValueRange arguments);
+  Value pad(tensor::PadOp pad, Value argument);
+  Value insertElements(tensor::FromElementsOp elements, Value argument);
   Operation *cloneWithOperands(Operation *op);
 
   ArrayRef<Operation *> group;
   Operation *root;
+  /// What writes the kernel's output: the root or, where that pads, the
+  /// operation whose result it puts a frame around.
+  Operation *writer;
   OpBuilder b;
   llvm::DenseSet<Operation *> members;
   llvm::SetVector<Value> indices, inputs;
@@ -98,13 +121,13 @@ void KernelBuilder::collect(Value value) {
     inputs.insert(value);
 }
 
-/// The values that the root reads once its destinations are the kernel's
+/// The values that the writer reads once its destinations are the kernel's
 /// outputs.
-SmallVector<Value> KernelBuilder::valuesReadByRoot() {
+SmallVector<Value> KernelBuilder::valuesReadByWriter() {
   SmallVector<Value> values;
-  auto op = dyn_cast<DestinationStyleOpInterface>(root);
+  auto op = dyn_cast<DestinationStyleOpInterface>(writer);
   if (!op)
-    return valuesRead(root);
+    return valuesRead(writer);
   for (OpOperand *input : op.getDpsInputOperands())
     values.push_back(input->get());
   llvm::SetVector<Value> captured;
@@ -167,51 +190,98 @@ Value KernelBuilder::destination(Value init, Value argument) {
   return linalg::CopyOp::create(b, loc, use(init), argument).getResult(0);
 }
 
-SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
+/// Clones `op` to write into `arguments`.
+SmallVector<Value> KernelBuilder::cloneInto(DestinationStyleOpInterface op,
+                                            ValueRange arguments) {
+  SmallVector<Value> inits;
+  for (auto [init, argument] : llvm::zip_equal(op.getDpsInits(), arguments))
+    inits.push_back(destination(init, argument));
+  // Nothing else is cloned after it, so that its inits may take the place of
+  // what else they stand for.
+  for (auto [init, destination] : llvm::zip_equal(op.getDpsInits(), inits))
+    map.map(init, destination);
+  Operation *clone = cloneWithOperands(op);
+  cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
+  for (auto [result, init] : llvm::zip_equal(clone->getResults(), inits))
+    result.setType(init.getType());
+  return clone->getResults();
+}
+
+/// Fills the frame only, and writes what it surrounds into its place.
+Value KernelBuilder::pad(tensor::PadOp pad, Value argument) {
   Location loc = root->getLoc();
-  if (auto pad = dyn_cast<tensor::PadOp>(root)) {
-    Value value = use(pad.getConstantPaddingValue());
-    Value filled =
-        linalg::FillOp::create(b, loc, value, arguments[0]).getResult(0);
-    Value source = use(pad.getSource());
-    SmallVector<OpFoldResult> low;
-    for (OpFoldResult size : pad.getMixedLowPad())
-      low.push_back(isa<Value>(size) ? OpFoldResult(use(cast<Value>(size)))
-                                     : size);
-    SmallVector<OpFoldResult> strides(low.size(), b.getIndexAttr(1));
-    return {tensor::InsertSliceOp::create(b, loc, source, filled, low,
-                                          tensor::getMixedSizes(b, loc, source),
-                                          strides)};
+  auto type = cast<RankedTensorType>(argument.getType());
+  unsigned rank = type.getRank();
+  auto used = [&](OpFoldResult size) {
+    return isa<Value>(size) ? OpFoldResult(use(cast<Value>(size))) : size;
+  };
+  SmallVector<OpFoldResult> low =
+      llvm::map_to_vector(pad.getMixedLowPad(), used);
+  SmallVector<OpFoldResult> high =
+      llvm::map_to_vector(pad.getMixedHighPad(), used);
+  Value padding = use(pad.getConstantPaddingValue());
+  SmallVector<OpFoldResult> whole = tensor::getMixedSizes(b, loc, argument);
+  SmallVector<OpFoldResult> inner(whole), strides(rank, b.getIndexAttr(1));
+  Value framed = argument;
+  auto fill = [&](unsigned dim, OpFoldResult offset, OpFoldResult size) {
+    SmallVector<OpFoldResult> offsets(rank, b.getIndexAttr(0)), sizes(whole);
+    offsets[dim] = offset;
+    sizes[dim] = size;
+    Value side =
+        tensor::ExtractSliceOp::create(b, loc, framed, offsets, sizes, strides);
+    side = linalg::FillOp::create(b, loc, padding, side).getResult(0);
+    framed = tensor::InsertSliceOp::create(b, loc, side, framed, offsets, sizes,
+                                           strides);
+  };
+  AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1);
+  for (unsigned dim = 0; dim < rank; ++dim) {
+    auto minus = [&](OpFoldResult from, OpFoldResult size) {
+      return affine::makeComposedFoldedAffineApply(b, loc, d0 - d1,
+                                                   {from, size});
+    };
+    inner[dim] = minus(minus(whole[dim], low[dim]), high[dim]);
+    if (!isZeroInteger(low[dim]))
+      fill(dim, b.getIndexAttr(0), low[dim]);
+    if (!isZeroInteger(high[dim]))
+      fill(dim, minus(whole[dim], high[dim]), high[dim]);
   }
-  if (auto elements = dyn_cast<tensor::FromElementsOp>(root)) {
-    Value tensor = arguments[0];
-    ArrayRef<int64_t> shape = elements.getType().getShape();
-    SmallVector<int64_t> position(shape.size(), 0);
-    for (Value element : elements.getElements()) {
-      SmallVector<Value> indices;
-      for (int64_t index : position)
-        indices.push_back(arith::ConstantIndexOp::create(b, loc, index));
-      tensor = tensor::InsertOp::create(b, loc, use(element), tensor, indices);
-      for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
-        if (++position[dim] < shape[dim])
-          break;
-        position[dim] = 0;
-      }
+  Value place =
+      tensor::ExtractSliceOp::create(b, loc, framed, low, inner, strides);
+  Value written =
+      writer == root
+          ? copyInto(b, loc, use(pad.getSource()), place)
+          : cloneInto(cast<DestinationStyleOpInterface>(writer), place)[0];
+  return tensor::InsertSliceOp::create(b, loc, written, framed, low, inner,
+                                       strides);
+}
+
+Value KernelBuilder::insertElements(tensor::FromElementsOp elements,
+                                    Value argument) {
+  Location loc = root->getLoc();
+  ArrayRef<int64_t> shape = elements.getType().getShape();
+  SmallVector<int64_t> position(shape.size(), 0);
+  for (Value element : elements.getElements()) {
+    SmallVector<Value> indices;
+    for (int64_t index : position)
+      indices.push_back(arith::ConstantIndexOp::create(b, loc, index));
+    argument =
+        tensor::InsertOp::create(b, loc, use(element), argument, indices);
+    for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
+      if (++position[dim] < shape[dim])
+        break;
+      position[dim] = 0;
     }
-    return {tensor};
   }
-  if (auto op = dyn_cast<DestinationStyleOpInterface>(root)) {
-    SmallVector<Value> inits;
-    for (auto [init, argument] : llvm::zip_equal(op.getDpsInits(), arguments))
-      inits.push_back(destination(init, argument));
-    // Nothing else is cloned after the root, so that its inits may take the
-    // place of what else they stand for.
-    for (auto [init, destination] : llvm::zip_equal(op.getDpsInits(), inits))
-      map.map(init, destination);
-    Operation *clone = cloneWithOperands(root);
-    cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
-    return clone->getResults();
-  }
+  return argument;
+}
+
+SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
+  if (auto op = dyn_cast<tensor::PadOp>(root))
+    return {pad(op, arguments[0])};
+  if (auto op = dyn_cast<tensor::FromElementsOp>(root))
+    return {insertElements(op, arguments[0])};
+  if (auto op = dyn_cast<DestinationStyleOpInterface>(root))
+    return cloneInto(op, arguments);
   return cloneWithOperands(root)->getResults();
 }
 
@@ -220,7 +290,7 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
   if (failed(outputs))
     return failure();
   for (Operation *op : group)
-    for (Value value : op == root ? valuesReadByRoot() : valuesRead(op))
+    for (Value value : op == writer ? valuesReadByWriter() : valuesRead(op))
       collect(value);
   for (Value input : inputs)
     if (!isa<RankedTensorType>(input.getType()))
@@ -251,7 +321,8 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
     map.map(base, destination(base, arguments[0]));
   }
   for (Operation *op : group.drop_back())
-    cloneWithOperands(op);
+    if (op != writer)
+      cloneWithOperands(op);
   SmallVector<Value> results =
       isa<tensor::InsertSliceOp>(root)
           ? SmallVector<Value>(cloneWithOperands(root)->getResults())

@@ -8,7 +8,7 @@
 #ifndef LUTRA_LIB_TRANSFORMS_KERNELBUILDER_H
 #define LUTRA_LIB_TRANSFORMS_KERNELBUILDER_H
 
-#include "mlir/IR/Operation.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/Support/LLVM.h"
 
 namespace mlir::lutra {
@@ -19,6 +19,10 @@ namespace mlir::lutra {
 /// something that a kernel cannot be given.
 LogicalResult outlineKernel(ArrayRef<Operation *> group, StringRef name,
                             StringRef nodes);
+
+/// `destination` with the elements of `source`, of the same shape. An operation
+/// that is tiled like any other, unlike linalg.copy.
+Value copyInto(OpBuilder &b, Location loc, Value source, Value destination);
 
 } // namespace mlir::lutra
 

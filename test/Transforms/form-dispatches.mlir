@@ -70,7 +70,7 @@ func.func @identity(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0, s1] -> 
 
 // CHECK: func private @copy_3
 // CHECK: tensor.extract_slice
-// CHECK: linalg.copy
+// CHECK: linalg.generic
 
 // -----
 
@@ -79,8 +79,8 @@ func.func @identity(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0, s1] -> 
 
 // CHECK-LABEL: func @uniform
 // CHECK-NOT: dense
-// CHECK: lutra.dispatch @map_{{[0-9]+}}
-// CHECK: func private @map_{{[0-9]+}}
+// CHECK: lutra.dispatch @fill_{{[0-9]+}}
+// CHECK: func private @fill_{{[0-9]+}}
 // CHECK-NOT: dense
 // CHECK: linalg.generic {{.*}} outs(
 // CHECK: linalg.yield %cst
@@ -88,4 +88,37 @@ func.func @uniform() -> (tensor<64xf32>, tensor<0xi64>) {
   %ones = arith.constant dense<1.0> : tensor<64xf32>
   %none = arith.constant dense<> : tensor<0xi64>
   return %ones, %none : tensor<64xf32>, tensor<0xi64>
+}
+
+// -----
+
+// What only a padding reads is written into its place; the frame alone is filled.
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK-LABEL: func @pad
+// CHECK: lutra.dispatch @map_{{[0-9]+}}[] (%arg0) outs(%{{.*}} : tensor<?x10xf32>) {nodes = "relu, pad"}
+// CHECK: func private @map
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[OUT:.*]]: tensor<?x10xf32>)
+// CHECK: %[[LEFT:.*]] = tensor.extract_slice %[[OUT]][0, 0] [%{{.*}}, 2] [1, 1]
+// CHECK: linalg.fill {{.*}} outs(%[[LEFT]]
+// CHECK: %[[FRAMED:.*]] = tensor.insert_slice
+// CHECK-NOT: linalg.fill
+// CHECK: %[[PLACE:.*]] = tensor.extract_slice %[[FRAMED]][0, 2] [%{{.*}}, 8] [1, 1]
+// CHECK: %[[Y:.*]] = linalg.generic {{.*}} ins(%[[X]] : {{.*}}) outs(%[[PLACE]]
+// CHECK: tensor.insert_slice %[[Y]] into %[[FRAMED]][0, 2]
+func.func @pad(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0] -> (s0, 8)>}) -> tensor<?x10xf32>
+    attributes {lutra.dims = [{name = "batch", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %batch = lutra.dim "batch" min 1 max 8 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%batch) : tensor<?x8xf32>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%l: f32, %o: f32):
+    %t = arith.maximumf %l, %zero : f32
+    linalg.yield %t : f32
+  } -> tensor<?x8xf32> loc("relu")
+  %p = tensor.pad %y low[0, 2] high[0, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<?x8xf32> to tensor<?x10xf32> loc("pad")
+  return %p : tensor<?x10xf32>
 }
