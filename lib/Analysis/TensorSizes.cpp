@@ -23,8 +23,23 @@ using namespace mlir::lutra;
 
 using Sizes = FailureOr<SmallVector<OpFoldResult>>;
 
+/// The function's `lutra.dim` of this name, made again where it went as unused:
+/// a dimension that only contractions walk is in no result's size.
+static Value dimension(func::FuncOp func, DictionaryAttr entry) {
+  auto name = entry.getAs<StringAttr>("name");
+  for (auto dim : func.getOps<DimOp>())
+    if (dim.getNameAttr() == name)
+      return dim.getSize();
+  OpBuilder b(func.getContext());
+  b.setInsertionPointToStart(&func.getBody().front());
+  return DimOp::create(b, func.getLoc(), b.getIndexType(), name,
+                       entry.getAs<IntegerAttr>("min"),
+                       entry.getAs<IntegerAttr>("max"),
+                       entry.getAs<IntegerAttr>("multiple"));
+}
+
 /// An argument's sizes are the expressions of its `lutra.shape` over the
-/// function's `lutra.dim`s.
+/// function's dimensions.
 static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
   if (!func)
@@ -34,18 +49,13 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto names = func->getAttrOfType<ArrayAttr>(attr::kDims);
   if (!map || !names)
     return failure();
-  llvm::StringMap<Value> dims;
-  for (auto dim : func.getOps<DimOp>())
-    dims[dim.getName()] = dim.getSize();
-  SmallVector<OpFoldResult> symbols;
-  for (Attribute entry : names) {
-    Value dim = dims.lookup(
-        cast<DictionaryAttr>(entry).getAs<StringAttr>("name").getValue());
-    symbols.push_back(dim ? OpFoldResult(dim) : b.getIndexAttr(0));
-  }
+  SmallVector<OpFoldResult> symbols(names.size(), b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr size : map.getValue().getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
+    for (auto [i, entry] : llvm::enumerate(names))
+      if (size.isFunctionOfSymbol(i))
+        symbols[i] = dimension(func, cast<DictionaryAttr>(entry));
     sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
                                                           one, symbols));
   }
