@@ -59,10 +59,50 @@ static bool isFusable(Operation *producer, Operation *consumer) {
     return false;
   OpOperand &operand = *producer->getResult(0).getUses().begin();
   AffineMap written = first.getIndexingMapsArray().back();
+  // Tiles are chosen for the reduction, and a map that divides loops may not
+  // hold for slices that these begin.
+  if (!llvm::all_of(second.getIndexingMapsArray(), [](AffineMap map) {
+        return map.isProjectedPermutation(/*allowZeroInResults=*/true);
+      }))
+    return false;
   return second.isDpsInput(&operand) &&
          second.getMatchingIndexingMap(&operand).isIdentity() &&
          second.getIndexingMapsArray().back().isIdentity() &&
          written.isProjectedPermutation();
+}
+
+/// What the result of `op` is where no loop of it turns, because some size is
+/// zero.
+static Value idleResult(Operation *op) {
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return llvm::is_contained(insert.getSourceType().getShape(), 0)
+               ? insert.getDest()
+               : Value();
+  auto linalg = dyn_cast<linalg::LinalgOp>(op);
+  if (!linalg || linalg.getNumDpsInits() != 1 ||
+      !llvm::is_contained(linalg.getStaticLoopRanges(), 0))
+    return nullptr;
+  return linalg.getDpsInits().front();
+}
+
+/// Makes no kernels of operations that do nothing; what reads their results
+/// then reads what these were before.
+static void dropIdleOperations(func::FuncOp func) {
+  for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
+    if (Value result = idleResult(&op)) {
+      op.getResult(0).replaceAllUsesWith(result);
+      op.erase();
+    }
+}
+
+/// The scalar that all elements of `value` are, or may be taken for.
+static Value uniformElement(OpBuilder &b, Value value) {
+  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+    return fill.value();
+  if (!value.getDefiningOp<tensor::EmptyOp>())
+    return nullptr;
+  return arith::ConstantOp::create(
+      b, value.getLoc(), b.getZeroAttr(getElementTypeOrSelf(value.getType())));
 }
 
 /// Copies `value` through a kernel of its own.
@@ -75,13 +115,13 @@ static Value copyOf(OpBuilder &b, Location loc, Value value) {
   if (empty.getType() != type)
     empty = tensor::CastOp::create(b, loc, type, empty);
   // Written rather than copied from a tensor that has to be written first.
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+  if (Value element = uniformElement(b, value))
     return linalg::GenericOp::create(
                b, loc, type, ValueRange(), empty,
                b.getMultiDimIdentityMap(type.getRank()),
                SmallVector(type.getRank(), utils::IteratorType::parallel),
                [&](OpBuilder &b, Location loc, ValueRange) {
-                 linalg::YieldOp::create(b, loc, fill.value());
+                 linalg::YieldOp::create(b, loc, element);
                })
         .getResult(0);
   return linalg::CopyOp::create(b, loc, value, empty).getResult(0);
@@ -225,6 +265,7 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
 
   LogicalResult outline(func::FuncOp host) {
     fillUniformConstants(host);
+    dropIdleOperations(host);
     if (failed(materialize(host)))
       return failure();
     for (ArrayRef<Operation *> group : formGroups(host)) {

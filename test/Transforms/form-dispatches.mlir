@@ -78,3 +78,46 @@ func.func @uniform() -> (tensor<64xf32>, tensor<0xi64>) {
   %none = arith.constant dense<> : tensor<0xi64>
   return %ones, %none : tensor<64xf32>, tensor<0xi64>
 }
+
+// -----
+
+// What has no elements is no kernel's work, and a result of it one of no loops.
+// CHECK-LABEL: func @nothing
+// CHECK-NOT: lutra.dispatch
+// CHECK: %[[Y:.*]] = lutra.dispatch @map_0[] () outs(%{{.*}} : tensor<0x4xf32>)
+// CHECK: %[[Z:.*]] = lutra.dispatch @copy_1[] (%arg0)
+// CHECK-NOT: lutra.dispatch
+// CHECK: return %[[Y]], %[[Z]]
+// CHECK-LABEL: func private @map_0(%arg0: tensor<0x4xf32>)
+// CHECK-NOT: tensor.empty
+func.func @nothing(%x: tensor<3x4xf32>) -> (tensor<0x4xf32>, tensor<3x4xf32>) {
+  %s = tensor.extract_slice %x[0, 0] [0, 4] [1, 1] : tensor<3x4xf32> to tensor<0x4xf32>
+  %e = tensor.empty() : tensor<0x4xf32>
+  %n = linalg.negf ins(%s : tensor<0x4xf32>) outs(%e : tensor<0x4xf32>) -> tensor<0x4xf32>
+  %c = tensor.insert_slice %n into %x[0, 0] [0, 4] [1, 1] : tensor<0x4xf32> into tensor<3x4xf32>
+  return %n, %c : tensor<0x4xf32>, tensor<3x4xf32>
+}
+
+// -----
+
+// A reader that divides a loop is not fused: tiles are the contraction's.
+// CHECK-LABEL: func @groups
+// CHECK: lutra.dispatch @contract_0
+// CHECK: lutra.dispatch @map_1
+func.func @groups(%x: tensor<4x8xf32>, %w: tensor<8x30xf32>, %g: tensor<4x2xf32>) -> tensor<4x30xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x30xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4x30xf32>) -> tensor<4x30xf32>
+  %c = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<4x8xf32>, tensor<8x30xf32>) outs(%f : tensor<4x30xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<4x30xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (m, n floordiv 15)>, affine_map<(m, n) -> (m, n)>], iterator_types = ["parallel", "parallel"]} ins(%c, %g : tensor<4x30xf32>, tensor<4x2xf32>) outs(%e : tensor<4x30xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.addf %l, %r : f32
+    linalg.yield %p : f32
+  } -> tensor<4x30xf32>
+  return %y : tensor<4x30xf32>
+}
