@@ -23,39 +23,39 @@ using namespace mlir::lutra;
 
 using Sizes = FailureOr<SmallVector<OpFoldResult>>;
 
-/// The function's `lutra.dim` of this name, made again where it went as unused:
-/// a dimension that only contractions walk is in no result's size.
-static Value dimension(func::FuncOp func, DictionaryAttr entry) {
-  auto name = entry.getAs<StringAttr>("name");
-  for (auto dim : func.getOps<DimOp>())
-    if (dim.getNameAttr() == name)
-      return dim.getSize();
-  OpBuilder b(func.getContext());
-  b.setInsertionPointToStart(&func.getBody().front());
-  return DimOp::create(b, func.getLoc(), b.getIndexType(), name,
-                       entry.getAs<IntegerAttr>("min"),
-                       entry.getAs<IntegerAttr>("max"),
-                       entry.getAs<IntegerAttr>("multiple"));
+/// The size of a symbolic dimension, an entry of the function's lutra.dims. Its
+/// lutra.dim is gone where nothing has asked for it so far.
+static Value dimSize(func::FuncOp func, DictionaryAttr dim) {
+  auto name = dim.getAs<StringAttr>("name");
+  for (auto op : func.getOps<DimOp>())
+    if (op.getNameAttr() == name)
+      return op.getSize();
+  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  return DimOp::create(
+      b, func.getLoc(), b.getIndexType(), name, dim.getAs<IntegerAttr>("min"),
+      dim.getAs<IntegerAttr>("max"), dim.getAs<IntegerAttr>("multiple"));
 }
 
 /// An argument's sizes are the expressions of its `lutra.shape` over the
-/// function's dimensions.
+/// function's `lutra.dim`s.
 static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto func = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
   if (!func)
     return failure();
   auto map = func.getArgAttrOfType<AffineMapAttr>(argument.getArgNumber(),
                                                   attr::kShape);
-  auto names = func->getAttrOfType<ArrayAttr>(attr::kDims);
-  if (!map || !names)
+  auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  if (!map || !dims || map.getValue().getNumSymbols() > dims.size())
     return failure();
-  SmallVector<OpFoldResult> symbols(names.size(), b.getIndexAttr(0));
+  SmallVector<OpFoldResult> symbols;
+  for (unsigned i = 0; i < map.getValue().getNumSymbols(); ++i)
+    symbols.push_back(
+        map.getValue().isFunctionOfSymbol(i)
+            ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
+            : b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr size : map.getValue().getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
-    for (auto [i, entry] : llvm::enumerate(names))
-      if (size.isFunctionOfSymbol(i))
-        symbols[i] = dimension(func, cast<DictionaryAttr>(entry));
     sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
                                                           one, symbols));
   }

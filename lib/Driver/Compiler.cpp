@@ -14,9 +14,7 @@
 #include "DumpIR.h"
 #include "OutputFile.h"
 #include "lutra/Target/CPU.h"
-#include "lutra/Target/Object.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -29,17 +27,8 @@ std::string lutra::defaultModelName(StringRef path) {
   return name.empty() ? "model" : name;
 }
 
-/// Writes the artifact and its header: both, or none.
 static llvm::Error writeObject(Compilation &compilation) {
   const CompilerOptions &options = compilation.options;
-  if (!options.header.empty()) {
-    llvm::Expected<std::string> header = emitHeader(compilation.getModule());
-    if (!header)
-      return header.takeError();
-    if (llvm::Error error = writeFile(
-            options.header, [&](llvm::raw_ostream &os) { os << *header; }))
-      return error;
-  }
   if (!options.dumpDir.empty())
     if (llvm::Error error =
             dumpIR(compilation.getModule(), Phase::Object, options))
@@ -47,16 +36,13 @@ static llvm::Error writeObject(Compilation &compilation) {
   ArtifactOptions artifact;
   artifact.kind = options.artifact;
   artifact.output = options.output;
+  artifact.header = options.header;
   artifact.linker = options.linker;
   artifact.optLevel = options.optLevel;
   artifact.embedWeights = options.embedWeights;
-  llvm::Error error =
-      writeArtifact(compilation.getModule(), artifact, [&](StringRef source) {
-        return compilation.sources.open(source);
-      });
-  if (error && !options.header.empty())
-    llvm::sys::fs::remove(options.header);
-  return error;
+  return writeArtifact(
+      compilation.getModule(), artifact,
+      [&](StringRef source) { return compilation.sources.open(source); });
 }
 
 Result lutra::compile(const CompilerOptions &options) {

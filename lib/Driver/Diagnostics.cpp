@@ -9,6 +9,7 @@
 
 #include "Diagnostics.h"
 
+#include "lutra/Frontend/ONNX/Import.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -40,7 +41,8 @@ DiagnosticLines::DiagnosticLines(MLIRContext *context, StringRef model,
 }
 
 void DiagnosticLines::report(Diagnostic &diagnostic) {
-  std::string text = diagnostic.str();
+  // A handler may quote what the model says.
+  std::string text = printable(diagnostic.str());
   StringRef message = text;
   message.consume_front(model + ": ");
   DiagnosticSeverity severity = diagnostic.getSeverity();

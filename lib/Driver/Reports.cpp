@@ -40,11 +40,11 @@ void lutra::printRefusalsAsJSON(StringRef model, ArrayRef<Refusal> refusals,
     json.attributeArray("refusals", [&] {
       for (const Refusal &refusal : refusals)
         json.object([&] {
-          json.attribute("node", llvm::json::fixUTF8(refusal.node));
-          json.attribute("domain", llvm::json::fixUTF8(refusal.domain));
-          json.attribute("op", llvm::json::fixUTF8(refusal.op));
+          json.attribute("node", refusal.node);
+          json.attribute("domain", refusal.domain);
+          json.attribute("op", refusal.op);
           json.attribute("version", refusal.version);
-          json.attribute("reason", llvm::json::fixUTF8(refusal.reason));
+          json.attribute("reason", refusal.reason);
         });
     });
   });

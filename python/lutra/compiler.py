@@ -110,7 +110,7 @@ def _flags(options):
         elif name == "opt_level":
             flags["O"] = [str(value)]
         else:
-            text = "true" if value is True else os.fspath(value)
+            text = "true" if value is True else str(value)
             flags[name.replace("_", "-")] = [text]
     return flags
 

@@ -66,7 +66,7 @@ static lutra_status *readHeader(const Elf *elf, Elf64_Ehdr *header) {
   if (header->e_type != ET_DYN)
     return lutraError(LUTRA_INVALID_ARTIFACT,
                       "%s: expected a shared object, got ELF type %d; link it "
-                      "with --emit=so",
+                      "with --emit=lib",
                       elf->path, header->e_type);
   return NULL;
 }

@@ -98,6 +98,15 @@ BAD_MODELS = {
 }
 
 
+def test_unprintable_text(output, tmp_path):
+    """What a message quotes of a file is made fit for a terminal."""
+    bad = model([node("Frobnicate", ["x"], ["y"])]).SerializeToString()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(bad.replace(b"Frobnicate", b"Frob\xff\x1b[2m\x07"))
+    (error,) = refused(path, output, {UNSUPPORTED})
+    assert "Frob\ufffd?[2m?" in error
+
+
 def refused(path, output, codes):
     """Compiles a bad file; checks all that a refusal promises."""
     done = lutra_compile(path, "-o", output, expect=None)

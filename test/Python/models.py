@@ -33,7 +33,8 @@ def subtract():
     )
 
 
-def unary(op, dtype, shape="n, 4", result=None):
+def unary(op, dtype, shape="[n, 4]", result=None):
+    """One operator; the shape of a scalar is "", and "[]" would be no shape."""
     return parse(
-        f"unary ({dtype}[{shape}] x) => ({result or dtype}[{shape}] y) {{ y = {op}(x) }}"
+        f"unary ({dtype}{shape} x) => ({result or dtype}{shape} y) {{ y = {op}(x) }}"
     )

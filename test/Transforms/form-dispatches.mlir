@@ -50,6 +50,17 @@ func.func @main(%x: tensor<?x8xf32> {lutra.shape = #shape}) -> (tensor<?x8xf32>,
   return %y, %slice : tensor<?x8xf32>, tensor<2x4xf32>
 }
 
+// The size of a returned argument, which nothing has asked for before.
+// CHECK-LABEL: func @identity
+// CHECK: %[[N:.*]] = lutra.dim "n" min 1 max 8 multiple 1
+// CHECK: %[[E:.*]] = tensor.empty(%[[N]]) : tensor<?x8xf32>
+// CHECK: lutra.dispatch @copy_{{[0-9]+}}[] (%arg0) outs(%[[E]] : tensor<?x8xf32>)
+func.func @identity(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0, s1] -> (s1, 8)>}) -> tensor<?x8xf32>
+    attributes {lutra.dims = [{name = "m", min = 1 : i64, max = 2 : i64, multiple = 1 : i64},
+                              {name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  return %x : tensor<?x8xf32>
+}
+
 // CHECK: func private @contract_2
 // CHECK-SAME: (%[[N:.*]]: index, %[[X:.*]]: tensor<?x8xf32>, %[[W:.*]]: tensor<8x8xf32>, %[[B:.*]]: tensor<8xf32>, %[[OUT:.*]]: tensor<?x8xf32>)
 // CHECK-SAME: lutra.kernel

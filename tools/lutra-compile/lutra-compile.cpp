@@ -10,6 +10,7 @@
 
 #include "lutra/Driver/Options.h"
 #include "lutra/Driver/Reports.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/ErrorHandling.h"
@@ -103,6 +104,17 @@ static int refuse(const Twine &message) {
   return exitWith(ExitCode::CommandLine);
 }
 
+/// Says what LLVM found wrong with the command line in one line of this tool's.
+/// About an option's value LLVM has already printed a line itself.
+static int refuseCommandLine(StringRef text) {
+  if (text.empty())
+    return exitWith(ExitCode::CommandLine);
+  StringRef line = text.split('\n').first.split(": ").second;
+  std::string message = line.split(".  Try").first.rtrim('!').str();
+  message[0] = toLower(message[0]);
+  return refuse(message + "; see lutra-compile --help");
+}
+
 static Error readOutput(CompilerOptions &options) {
   options.output = output;
   emitBySuffix(options);
@@ -174,9 +186,11 @@ int main(int argc, char **argv) {
   install_fatal_error_handler(reportFatal);
   cl::HideUnrelatedOptions(category);
   cl::SetVersionPrinter(printVersion);
+  std::string wrong;
+  raw_string_ostream os(wrong);
   if (!cl::ParseCommandLineOptions(
-          argc, argv, "compiles an ONNX model into native code\n", &errs()))
-    return exitWith(ExitCode::CommandLine);
+          argc, argv, "compiles an ONNX model into native code\n", &os))
+    return refuseCommandLine(wrong);
   if (version) {
     printVersion(outs());
     return exitWith(ExitCode::Success);

@@ -18,20 +18,20 @@ enum class ArtifactKind { SharedLibrary, Object, Assembly, LLVMIR };
 struct ArtifactOptions {
   ArtifactKind kind = ArtifactKind::SharedLibrary;
   /// The artifact's path. Weights go to the same path with the extension
-  /// .weights, the header to the one with .h.
+  /// .weights.
   std::string output;
+  /// Where to write the C header; nowhere if empty.
+  std::string header;
   /// The linker to use instead of the one that findLinker finds.
   std::string linker;
   unsigned optLevel = 3;
   /// Puts the weights into the artifact (.so and .o only).
   bool embedWeights = false;
-  bool header = false;
 };
 
 /// Writes the artifact of a module that buildTargetPipeline made: phase
 /// `object`. Each file is written under another name and then renamed, so that
-/// an error leaves nothing half done. Assembly and LLVM IR come without
-/// weights.
+/// an error leaves none of them. Assembly and LLVM IR come without weights.
 llvm::Error writeArtifact(ModuleOp module, const ArtifactOptions &options,
                           OpenSource open);
 

@@ -28,8 +28,8 @@ std::vector<Refusal> mlir::lutra::checkSupport(ModuleOp module) {
       return;
     StringRef domain = node.getDomain(), op = node.getOpType();
     int64_t version = node.getVersion();
-    refusals.push_back({node.getNodeName().str(), domain.str(), op.str(),
-                        support.reason().str(),
+    refusals.push_back({node.getNodeName().str(), printable(domain),
+                        printable(op), printable(support.reason()),
                         sinceVersion(domain, op, version).value_or(version)});
   });
   return refusals;

@@ -15,10 +15,6 @@
 
 namespace mlir::lutra {
 
-/// A text of the model's as a person and a terminal can take it: UTF-8, without
-/// control characters.
-std::string printable(StringRef text);
-
 /// Turns one loaded model into a module. Failure means that an error was
 /// emitted.
 class Importer {

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Writes the weight image first, since the descriptor names its hash, then the
-// object, then links. All files appear under their names at the end.
+// Writes the weight image, then the object, whose descriptor names the image's
+// hash, then links. All files appear under their names at the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +23,16 @@ using namespace mlir::lutra;
 
 namespace {
 
-/// Files under construction. What is not kept is deleted.
+/// A file under construction. It takes the name `path` at the end, or goes
+/// where that is empty.
+struct File {
+  StringRef name() const { return temporary.TmpName; }
+
+  llvm::sys::fs::TempFile temporary;
+  std::string path, near;
+};
+
+/// The files of an artifact: all of them, or none.
 class Outputs {
 public:
   ~Outputs() {
@@ -31,57 +40,18 @@ public:
       llvm::consumeError(file.temporary.discard());
   }
 
-  /// Creates a file that commit() will rename to `path`; none where `path` is
-  /// empty, which makes it a scratch file beside `near`.
-  llvm::Expected<std::string> create(StringRef path, StringRef near) {
-    SmallString<128> model(path.empty() ? near : path);
-    model += ".%%%%%%%%.tmp";
-    auto file = llvm::sys::fs::TempFile::create(model);
-    if (!file)
-      return llvm::createFileError(path.empty() ? near : path,
-                                   file.takeError());
-    files.push_back({std::move(*file), path.str()});
-    return files.back().temporary.TmpName;
+  /// Creates the file that commit() renames to `path`.
+  llvm::Expected<File *> create(StringRef path) { return create(path, path); }
+  /// Creates a file beside `near` for the time being.
+  llvm::Expected<File *> createScratch(StringRef near) {
+    return create("", near);
   }
 
-  /// Creates a file and lets `write` fill it.
-  llvm::Expected<std::string>
-  write(StringRef path, StringRef near,
-        function_ref<llvm::Error(llvm::raw_pwrite_stream &)> write) {
-    auto name = create(path, near);
-    if (!name)
-      return name.takeError();
-    llvm::raw_fd_ostream os(files.back().temporary.FD, /*shouldClose=*/false);
-    llvm::Error failed = write(os);
-    os.flush();
-    if (os.has_error()) {
-      std::error_code code = os.error();
-      os.clear_error();
-      llvm::consumeError(std::move(failed));
-      return llvm::createFileError(*name, code);
-    }
-    if (failed)
-      return std::move(failed);
-    return *name;
-  }
-
-  llvm::Error commit() {
-    while (!files.empty()) {
-      File file = std::move(files.front());
-      files.pop_front();
-      llvm::Error failed = file.path.empty() ? file.temporary.discard()
-                                             : file.temporary.keep(file.path);
-      if (failed)
-        return llvm::createFileError(file.path, std::move(failed));
-    }
-    return llvm::Error::success();
-  }
+  llvm::Error commit();
 
 private:
-  struct File {
-    llvm::sys::fs::TempFile temporary;
-    std::string path;
-  };
+  llvm::Expected<File *> create(StringRef path, StringRef near);
+
   std::list<File> files;
 };
 
@@ -100,9 +70,9 @@ public:
 
 private:
   llvm::Error writeWeights();
+  llvm::Error writeObject(File &file);
+  llvm::Error writeLinked(const File &artifact);
   llvm::Error writeHeader();
-  llvm::Error writeLinked();
-  llvm::Expected<std::string> writeObject(StringRef path);
 
   bool isBinary() const {
     return options.kind == ArtifactKind::SharedLibrary ||
@@ -114,10 +84,52 @@ private:
   OpenSource open;
   Outputs outputs;
   ObjectOptions object;
-  std::string weightsObject;
+  /// The object of the embedded weights, if any.
+  File *weightsObject = nullptr;
 };
 
 } // namespace
+
+llvm::Expected<File *> Outputs::create(StringRef path, StringRef near) {
+  // Renaming would find this out when all the work is done.
+  if (llvm::sys::fs::is_directory(near))
+    return llvm::createFileError(
+        near, std::make_error_code(std::errc::is_a_directory));
+  auto file = llvm::sys::fs::TempFile::create(near + ".%%%%%%%%.tmp");
+  if (!file)
+    return llvm::createFileError(near, file.takeError());
+  files.push_back({std::move(*file), path.str(), near.str()});
+  return &files.back();
+}
+
+llvm::Error Outputs::commit() {
+  SmallVector<StringRef> done;
+  for (File &file : files) {
+    if (file.path.empty())
+      continue;
+    if (llvm::Error failed = file.temporary.keep(file.path)) {
+      for (StringRef path : done)
+        llvm::sys::fs::remove(path);
+      return llvm::createFileError(file.path, std::move(failed));
+    }
+    done.push_back(file.path);
+  }
+  return llvm::Error::success();
+}
+
+/// Lets `write` fill a file.
+static llvm::Error
+fill(File &file, function_ref<llvm::Error(llvm::raw_pwrite_stream &)> write) {
+  llvm::raw_fd_ostream os(file.temporary.FD, /*shouldClose=*/false);
+  llvm::Error failed = write(os);
+  os.flush();
+  if (!os.has_error())
+    return failed;
+  std::error_code code = os.error();
+  os.clear_error();
+  llvm::consumeError(std::move(failed));
+  return llvm::createFileError(file.near, code);
+}
 
 llvm::Error Writer::writeWeights() {
   auto size = imageSize(module);
@@ -136,19 +148,19 @@ llvm::Error Writer::writeWeights() {
   };
   if (!isBinary())
     return keep(writeImage(module, open, llvm::nulls()));
-  auto written = outputs.write(
-      options.embedWeights ? "" : path, path, [&](llvm::raw_pwrite_stream &os) {
-        return keep(options.embedWeights ? writeWeightsObject(module, open, os)
-                                         : writeImage(module, open, os));
-      });
-  if (!written)
-    return written.takeError();
+  auto file = options.embedWeights ? outputs.createScratch(options.output)
+                                   : outputs.create(path);
+  if (!file)
+    return file.takeError();
   if (options.embedWeights)
-    weightsObject = *written;
-  return llvm::Error::success();
+    weightsObject = *file;
+  return fill(**file, [&](llvm::raw_pwrite_stream &os) {
+    return keep(options.embedWeights ? writeWeightsObject(module, open, os)
+                                     : writeImage(module, open, os));
+  });
 }
 
-llvm::Expected<std::string> Writer::writeObject(StringRef path) {
+llvm::Error Writer::writeObject(File &file) {
   object.optLevel = options.optLevel;
   switch (options.kind) {
   case ArtifactKind::SharedLibrary:
@@ -162,55 +174,58 @@ llvm::Expected<std::string> Writer::writeObject(StringRef path) {
     object.kind = ObjectKind::LLVMIR;
     break;
   }
-  return outputs.write(path, options.output, [&](llvm::raw_pwrite_stream &os) {
+  return fill(file, [&](llvm::raw_pwrite_stream &os) {
     return emitObject(module, object, os);
   });
 }
 
 /// The object and the embedded weights, if any, as one file.
-llvm::Error Writer::writeLinked() {
+llvm::Error Writer::writeLinked(const File &artifact) {
   auto linker = findLinker(options.linker);
   if (!linker)
     return linker.takeError();
-  auto code = writeObject("");
+  auto code = outputs.createScratch(options.output);
   if (!code)
     return code.takeError();
-  auto linked = outputs.create(options.output, options.output);
-  if (!linked)
-    return linked.takeError();
-  SmallVector<std::string> objects = {*code};
-  if (!weightsObject.empty())
-    objects.push_back(weightsObject);
+  if (llvm::Error failed = writeObject(**code))
+    return failed;
+  SmallVector<std::string> objects = {(*code)->name().str()};
+  if (weightsObject)
+    objects.push_back(weightsObject->name().str());
   LinkKind kind = options.kind == ArtifactKind::SharedLibrary
                       ? LinkKind::Shared
                       : LinkKind::Relocatable;
-  return link(*linker, kind, objects, *linked);
+  return link(*linker, kind, objects, artifact.name());
 }
 
 llvm::Error Writer::writeHeader() {
   auto text = emitHeader(module);
   if (!text)
     return text.takeError();
-  return outputs
-      .write(withExtension(options.output, ".h"), options.output,
-             [&](llvm::raw_pwrite_stream &os) {
-               os << *text;
-               return llvm::Error::success();
-             })
-      .takeError();
+  auto file = outputs.create(options.header);
+  if (!file)
+    return file.takeError();
+  return fill(**file, [&](llvm::raw_pwrite_stream &os) {
+    os << *text;
+    return llvm::Error::success();
+  });
 }
 
 llvm::Error Writer::run() {
-  if (llvm::Error failed = writeWeights())
-    return failed;
-  bool links = options.kind == ArtifactKind::SharedLibrary ||
-               (options.kind == ArtifactKind::Object && !weightsObject.empty());
-  if (llvm::Error failed =
-          links ? writeLinked() : writeObject(options.output).takeError())
-    return failed;
-  if (options.header)
+  // Whether there is a place for the artifact is known before gigabytes of
+  // weights have been written.
+  auto artifact = outputs.create(options.output);
+  if (!artifact)
+    return artifact.takeError();
+  if (!options.header.empty())
     if (llvm::Error failed = writeHeader())
       return failed;
+  if (llvm::Error failed = writeWeights())
+    return failed;
+  bool links = options.kind == ArtifactKind::SharedLibrary || weightsObject;
+  if (llvm::Error failed =
+          links ? writeLinked(**artifact) : writeObject(**artifact))
+    return failed;
   return outputs.commit();
 }
 

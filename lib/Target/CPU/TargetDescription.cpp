@@ -195,6 +195,7 @@ llvm::Expected<TargetAttr> lutra::describeTarget(MLIRContext *context,
     l1 = hostCache(_SC_LEVEL1_DCACHE_SIZE, l1);
     l2 = hostCache(_SC_LEVEL2_CACHE_SIZE, l2);
   }
+  context->getOrLoadDialect<LutraDialect>();
   return TargetAttr::get(context, triple.str(), cpu,
                          spellFeatures(*subtarget, *model), vectorBits,
                          registers, l1, l2);

@@ -21,6 +21,7 @@ func.func private @k2(%c: f32, %x: tensor<4xf32>, %i: index) attributes {lutra.k
   scf.for %j = %i to %i step %i {
   }
   %r6 = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
+  %r7 = tensor.dim %x, %i : tensor<4xf32>
   return
 }
 func.func private @k(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}
@@ -138,49 +139,19 @@ func.func @main(%c: f32) {
 
 // -----
 
-func.func @main() {
+func.func @main(%m: memref<4xf32>, %i: index) {
   // expected-error @below {{'memref.alloc' op is not allowed after phase 'form'}}
   %0 = memref.alloc() : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func @main() {
   // expected-error @below {{'memref.alloca' op is not allowed after phase 'form'}}
-  %0 = memref.alloca() : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func @main(%m: memref<4xf32>) {
+  %1 = memref.alloca() : memref<4xf32>
   // expected-error @below {{'memref.dealloc' op is not allowed after phase 'form'}}
   memref.dealloc %m : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func @main(%m: memref<4xf32>) {
   // expected-error @below {{'memref.realloc' op is not allowed after phase 'form'}}
-  %0 = memref.realloc %m : memref<4xf32> to memref<8xf32>
-  return
-}
-
-// -----
-
-func.func @main(%m: memref<4xf32>, %i: index) {
+  %2 = memref.realloc %m : memref<4xf32> to memref<8xf32>
   // expected-error @below {{'memref.load' op is not allowed after phase 'form'}}
-  %0 = memref.load %m[%i] : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func @main(%m: memref<4xf32>) {
+  %3 = memref.load %m[%i] : memref<4xf32>
   // expected-error @below {{'memref.subview' op is not allowed after phase 'form'}}
-  %0 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
+  %4 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
   return
 }
 
@@ -268,14 +239,6 @@ func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 
 // -----
 
-func.func private @k(%d: tensor<?xf32>, %i: index) attributes {lutra.kernel} {
-  // expected-error @below {{'tensor.dim' op is not allowed after phase 'form'}}
-  %0 = tensor.dim %d, %i : tensor<?xf32>
-  return
-}
-
-// -----
-
 func.func private @k() attributes {lutra.kernel} {
   // expected-error @below {{'scf.forall' op is not allowed after phase 'form'}}
   scf.forall (%j) in (4) {
@@ -302,49 +265,19 @@ func.func private @k(%c: f32) attributes {lutra.kernel} {
 
 // -----
 
-func.func private @k() attributes {lutra.kernel} {
+func.func private @k(%m: memref<4xf32>, %i: index) attributes {lutra.kernel} {
   // expected-error @below {{'memref.alloc' op is not allowed after phase 'form'}}
   %0 = memref.alloc() : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func private @k() attributes {lutra.kernel} {
   // expected-error @below {{'memref.alloca' op is not allowed after phase 'form'}}
-  %0 = memref.alloca() : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func private @k(%m: memref<4xf32>) attributes {lutra.kernel} {
+  %1 = memref.alloca() : memref<4xf32>
   // expected-error @below {{'memref.dealloc' op is not allowed after phase 'form'}}
   memref.dealloc %m : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func private @k(%m: memref<4xf32>) attributes {lutra.kernel} {
   // expected-error @below {{'memref.realloc' op is not allowed after phase 'form'}}
-  %0 = memref.realloc %m : memref<4xf32> to memref<8xf32>
-  return
-}
-
-// -----
-
-func.func private @k(%m: memref<4xf32>, %i: index) attributes {lutra.kernel} {
+  %2 = memref.realloc %m : memref<4xf32> to memref<8xf32>
   // expected-error @below {{'memref.load' op is not allowed after phase 'form'}}
-  %0 = memref.load %m[%i] : memref<4xf32>
-  return
-}
-
-// -----
-
-func.func private @k(%m: memref<4xf32>) attributes {lutra.kernel} {
+  %3 = memref.load %m[%i] : memref<4xf32>
   // expected-error @below {{'memref.subview' op is not allowed after phase 'form'}}
-  %0 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
+  %4 = memref.subview %m[0] [2] [1] : memref<4xf32> to memref<2xf32, strided<[1]>>
   return
 }
 

@@ -231,6 +231,16 @@ func.func @main() {
 
 // -----
 
+func.func private @k(%c: f32, %m: memref<4xf32>) attributes {lutra.kernel} {
+  // expected-error @below {{'linalg.fill' op is not allowed after phase 'kernel'}}
+  linalg.fill ins(%c : f32) outs(%m : memref<4xf32>)
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'kernel'}}
+  onnx.node "Relu" version 14 () : () -> ()
+  return
+}
+
+// -----
+
 func.func private @k() attributes {lutra.kernel} {
   // expected-error @below {{'onnx.absent' op is not allowed after phase 'kernel'}}
   %0 = onnx.absent

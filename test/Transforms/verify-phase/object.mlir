@@ -27,6 +27,26 @@ ml_program.global private mutable @g : i64
 
 // -----
 
+llvm.func @main(%i: i64) {
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'object'}}
+  onnx.node "Relu" version 14 () : () -> ()
+  // expected-error @below {{'arith.addi' op is not allowed after phase 'object'}}
+  %0 = arith.addi %i, %i : i64
+  // expected-error @below {{'builtin.unrealized_conversion_cast' op is not allowed after phase 'object'}}
+  %1 = builtin.unrealized_conversion_cast %i : i64 to index
+  // expected-error @below {{'affine.apply' op is not allowed after phase 'object'}}
+  %2 = affine.apply affine_map<(d0) -> (d0 + 1)>(%1)
+  // expected-error @below {{'scf.for' op is not allowed after phase 'object'}}
+  scf.for %j = %1 to %1 step %1 {
+  }
+  // expected-error @below {{'cf.br' op is not allowed after phase 'object'}}
+  cf.br ^end
+^end:
+  llvm.return
+}
+
+// -----
+
 llvm.func @main() {
   // expected-error @below {{'onnx.absent' op is not allowed after phase 'object'}}
   %0 = onnx.absent

@@ -49,6 +49,16 @@ ml_program.global private mutable @g : i64
 
 // -----
 
+func.func @main(%c: f32, %m: memref<4xf32>) {
+  // expected-error @below {{'linalg.fill' op is not allowed after phase 'plan'}}
+  linalg.fill ins(%c : f32) outs(%m : memref<4xf32>)
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'plan'}}
+  onnx.node "Relu" version 14 () : () -> ()
+  return
+}
+
+// -----
+
 func.func @main() {
   // expected-error @below {{'onnx.absent' op is not allowed after phase 'plan'}}
   %0 = onnx.absent
@@ -199,6 +209,16 @@ func.func @main() {
 func.func @main() {
   // expected-error @below {{'ub.poison' op is not allowed after phase 'plan'}}
   %0 = ub.poison : f32
+  return
+}
+
+// -----
+
+func.func private @k(%c: f32, %m: memref<4xf32>) attributes {lutra.kernel} {
+  // expected-error @below {{'linalg.fill' op is not allowed after phase 'plan'}}
+  linalg.fill ins(%c : f32) outs(%m : memref<4xf32>)
+  // expected-error @below {{'onnx.node' op is not allowed after phase 'plan'}}
+  onnx.node "Relu" version 14 () : () -> ()
   return
 }
 

@@ -135,7 +135,7 @@ TEST(LoadTest, ObjectFile) {
   TemporaryFile file("fake.o", bytes);
   EXPECT_EQ(load(file.path), "2: " + file.path +
                                  ": expected a shared object, got ELF type 1; "
-                                 "link it with --emit=so");
+                                 "link it with --emit=lib");
 }
 
 TEST(LoadTest, EveryTruncationIsAnError) {

@@ -12,6 +12,7 @@
 #include "lutra/Target/Object.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "gmock/gmock.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -162,25 +163,59 @@ TEST(Object, AssemblyAndIR) {
   EXPECT_NE(text.find("nounwind"), std::string::npos);
 }
 
-TEST(Artifact, ErrorsLeaveNothing) {
-  MLIRContext context(testRegistry());
-  auto module = lowerFile(context, AFFINE_MODEL, {}, "test");
-  ASSERT_TRUE(module);
+/// The names of the files in a folder, in order.
+std::vector<std::string> list(StringRef folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  llvm::sys::fs::directory_iterator it(folder, code), end;
+  for (; it != end && !code; it.increment(code))
+    names.push_back(llvm::sys::path::filename(it->path()).str());
+  llvm::sort(names);
+  return names;
+}
+
+class ArtifactErrors : public testing::Test {
+protected:
+  void SetUp() override {
+    module = lowerFile(context, AFFINE_MODEL, {}, "test");
+    ASSERT_TRUE(module);
+    options.output = folder.file("test.so");
+    options.header = folder.file("test.h");
+  }
+
+  std::string write() {
+    return toString(writeArtifact(*module, options, noSources));
+  }
+
+  MLIRContext context{testRegistry()};
+  OwningOpRef<ModuleOp> module;
   Folder folder;
   ArtifactOptions options;
-  options.output = folder.file("test.so");
-  options.header = true;
-  options.linker = "/bin/false";
-  std::string message = toString(writeArtifact(*module, options, noSources));
-  EXPECT_NE(message.find("/bin/false failed"), std::string::npos) << message;
-  std::error_code code;
-  llvm::sys::fs::directory_iterator it(folder.path, code), end;
-  EXPECT_TRUE(it == end) << it->path();
+};
 
-  options.linker.clear();
+TEST_F(ArtifactErrors, LinkerFails) {
+  options.linker = "/bin/false";
+  EXPECT_THAT(write(), testing::HasSubstr("/bin/false failed"));
+  EXPECT_THAT(list(folder.path), testing::IsEmpty());
+}
+
+TEST_F(ArtifactErrors, NamesTheOutputThatCannotBeWritten) {
   options.output = folder.file("missing/test.so");
-  message = toString(writeArtifact(*module, options, noSources));
-  EXPECT_NE(message.find("cannot write"), std::string::npos) << message;
+  EXPECT_EQ(write(), "'" + options.output + "': No such file or directory");
+  options.output = folder.file("folder.so");
+  ASSERT_FALSE(llvm::sys::fs::create_directory(options.output));
+  EXPECT_EQ(write(), "'" + options.output + "': Is a directory");
+  EXPECT_THAT(list(folder.path), testing::ElementsAre("folder.so"));
+}
+
+TEST_F(ArtifactErrors, AnyFileThatCannotBeWrittenIsTheEndOfAll) {
+  options.header = folder.file("missing/test.h");
+  EXPECT_EQ(write(), "'" + options.header + "': No such file or directory");
+  EXPECT_THAT(list(folder.path), testing::IsEmpty());
+  options.header.clear();
+  ASSERT_FALSE(llvm::sys::fs::create_directory(folder.file("test.weights")));
+  EXPECT_EQ(write(), "'" + folder.file("test.weights") + "': Is a directory");
+  EXPECT_THAT(list(folder.path), testing::ElementsAre("test.weights"));
 }
 
 TEST(Artifact, HeaderAndRelocatable) {
@@ -191,7 +226,8 @@ TEST(Artifact, HeaderAndRelocatable) {
   ArtifactOptions options;
   options.output = folder.file("test.o");
   options.kind = ArtifactKind::Object;
-  options.header = options.embedWeights = true;
+  options.header = folder.file("test.h");
+  options.embedWeights = true;
   ASSERT_EQ(toString(writeArtifact(*module, options, noSources)), "");
   EXPECT_TRUE(llvm::sys::fs::exists(options.output));
   EXPECT_FALSE(llvm::sys::fs::exists(folder.file("test.weights")));

@@ -51,6 +51,10 @@ OwningOpRef<ModuleOp> importONNX(MLIRContext &context, StringRef path,
                                  WeightSources &sources,
                                  const ImportOptions &options);
 
+/// A text of the model's as a person and a terminal can take it: UTF-8, without
+/// control characters.
+std::string printable(StringRef text);
+
 /// One node that --check refuses.
 struct Refusal {
   std::string node, domain, op, reason;
