@@ -74,10 +74,6 @@ static bool isFusable(Operation *producer, Operation *consumer) {
 /// What the result of `op` is where no loop of it turns, because some size is
 /// zero.
 static Value idleResult(Operation *op) {
-  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
-    return llvm::is_contained(insert.getSourceType().getShape(), 0)
-               ? insert.getDest()
-               : Value();
   auto linalg = dyn_cast<linalg::LinalgOp>(op);
   if (!linalg || linalg.getNumDpsInits() != 1 ||
       !llvm::is_contained(linalg.getStaticLoopRanges(), 0))
