@@ -146,6 +146,32 @@ static void fillUniformConstants(func::FuncOp func) {
   }
 }
 
+/// Writes a uniform tensor where it is read as a tensor: in a kernel it would be
+/// a temporary as large as it is. To begin from one costs nothing.
+static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
+  auto isRead = [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (isHostView(user) || isa<func::ReturnOp>(user))
+      return false;
+    if (auto insert = dyn_cast<tensor::InsertSliceOp>(user))
+      return use.get() != insert.getDest();
+    auto op = dyn_cast<DestinationStyleOpInterface>(user);
+    return !op || !op.isDpsInit(&use);
+  };
+  for (auto fill : llvm::make_early_inc_range(func.getOps<linalg::FillOp>())) {
+    Value tensor = fill.getResult(0);
+    if (!llvm::any_of(tensor.getUses(), isRead))
+      continue;
+    OpBuilder b(func.getContext());
+    b.setInsertionPointAfter(fill);
+    Value written = copyOf(b, fill.getLoc(), tensor);
+    if (!written)
+      return fill.emitError("expected a tensor of known sizes");
+    tensor.replaceUsesWithIf(written, isRead);
+  }
+  return success();
+}
+
 /// The tensor behind reshapes.
 static Value viewedTensor(Value value) {
   while (Operation *op = value.getDefiningOp()) {
@@ -262,7 +288,7 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
   LogicalResult outline(func::FuncOp host) {
     fillUniformConstants(host);
     dropIdleOperations(host);
-    if (failed(materialize(host)))
+    if (failed(writeFillsThatAreRead(host)) || failed(materialize(host)))
       return failure();
     for (ArrayRef<Operation *> group : formGroups(host)) {
       std::string name =

@@ -80,6 +80,28 @@ def sum_of_nothing(g):
     return [g.node("ReduceSum", g.input([0, 70]), g.constant([0], I64), keepdims=0)]
 
 
+def uniform(g, shape, value=3.0):
+    value = g.constant(value, F32)
+    return g.node("Expand", value, g.constant(shape, I64))
+
+
+def uniform_parts(g):
+    g.dims["n"] = (1, 5000)
+    x = g.input(["n", 67])
+    ones = g.node("Expand", g.constant([1.5], F32), g.node("Shape", x))
+    return [g.node("Concat", x, ones, ones, axis=1),
+            g.node("Concat", uniform(g, [1000, 67]), uniform(g, [1000, 67]), x, axis=0)]  # fmt: skip
+
+
+def uniform_operands(g):
+    x, rows = uniform(g, [2, 7, 501, 503]), g.constant([[0, 1, 1], [1, 0, 1]], I64)
+    pads = g.constant([0, 0, 1, 2, 0, 0, 2, 1], I64)
+    return [g.node("Gather", x, rows), g.node("ReduceSum", x, g.constant([2], I64)),
+            g.node("MaxPool", x, kernel_shape=[3, 3]), g.node("Pad", x, pads),
+            g.node("Conv", x, g.weight([3, 7, 3, 3])), g.node("CumSum", x, g.constant(1, I64)),
+            g.node("Transpose", x), g.node("MatMul", x, g.input([503, 20]))]  # fmt: skip
+
+
 def input_and_weight_returned(g):
     x, w = g.input([500, 70]), g.weight([9, 3])
     return [x, g.node("Identity", x), g.node("Identity", w)]
@@ -108,7 +130,7 @@ def never_read(g):
 
 
 CASES = [groups_cut_by_tasks, depth_is_the_only_symbol, both_sides_symbolic,
-         nothing_of_a_symbolic_tensor, product_without_depth, sum_of_nothing,
+         nothing_of_a_symbolic_tensor, product_without_depth, sum_of_nothing, uniform_parts, uniform_operands,
          input_and_weight_returned, returned_twice, scalars, never_read]  # fmt: skip
 
 

@@ -130,3 +130,21 @@ func.func @groups(%x: tensor<4x8xf32>, %w: tensor<8x30xf32>, %g: tensor<4x2xf32>
   } -> tensor<4x30xf32>
   return %y : tensor<4x30xf32>
 }
+
+// -----
+
+// A uniform tensor is written where it is read, and is no kernel's temporary.
+// CHECK-LABEL: func @uniform
+// CHECK: %[[ONES:.*]] = lutra.dispatch @map_0[] () outs(%{{.*}} : tensor<512x512xf32>)
+// CHECK: lutra.dispatch @concat_1[] (%[[ONES]], %arg0)
+// CHECK-LABEL: func private @concat_1
+// CHECK-NOT: linalg.fill
+func.func @uniform(%x: tensor<2x512xf32>) -> tensor<514x512xf32> {
+  %one = arith.constant 1.0 : f32
+  %e = tensor.empty() : tensor<512x512xf32>
+  %f = linalg.fill ins(%one : f32) outs(%e : tensor<512x512xf32>) -> tensor<512x512xf32>
+  %r = tensor.empty() : tensor<514x512xf32>
+  %a = tensor.insert_slice %f into %r[0, 0] [512, 512] [1, 1] : tensor<512x512xf32> into tensor<514x512xf32>
+  %b = tensor.insert_slice %x into %a[512, 0] [2, 512] [1, 1] : tensor<2x512xf32> into tensor<514x512xf32>
+  return %b : tensor<514x512xf32>
+}
