@@ -153,7 +153,9 @@ def normalization(graph):
         return graph.node(op, x, scale, *bias, axis=at)
     rank = 2 if op == "LRN" else graph.pick([1, 2, 3])
     channels = graph.pick([6, 12, 30])
-    x = graph.input([graph.dim(1, 3), channels, *spatial(graph, rank)])
+    # The last size is known: a variance of one or two numbers has no digits.
+    sizes = [*spatial(graph, rank)[:-1], graph.size(9, {1: 3000, 2: 70, 3: 17}[rank])]
+    x = graph.input([graph.dim(1, 3), channels, *sizes])
     if op == "LRN":
         return graph.node(op, x, size=graph.pick([1, 3, 5]), alpha=0.01)
     scale, bias = graph.operand([channels]), graph.operand([channels])

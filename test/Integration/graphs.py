@@ -43,7 +43,7 @@ def convolution(graph, x):
 
 def pooling(graph, x):
     rank = len(graph.shape(x)) - 2
-    if not 1 <= rank <= 3:
+    if not 1 <= rank <= 3 or 0 in graph.shape(x):
         return graph.node("Sigmoid", x)
     op = graph.pick(["MaxPool", "AveragePool"])
     return graph.node(op, x, kernel_shape=[3] * rank, pads=[1] * 2 * rank,
