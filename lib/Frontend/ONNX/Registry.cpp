@@ -79,7 +79,8 @@ static Registry build() {
         addLogicHandlers, addCastHandlers, addReductionHandlers,
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
         addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers})
+        addMovementHandlers, addConstantHandlers, addGatherHandlers,
+        addControlFlowHandlers})
     add(registry);
   registry.sort();
   return registry;
@@ -160,8 +161,6 @@ Support Registry::supports(onnx::NodeOp node) const {
                        " of its domain");
   if (!llvm::is_contained(handler->versions, *since))
     return Support::no("version " + Twine(*since) + " not implemented");
-  if (!node.getGraphs().empty())
-    return Support::no("subgraphs not implemented");
   if (Support types = supportedTypes(node); !types)
     return types;
   unsigned unknown = 0;
