@@ -80,7 +80,7 @@ static Registry build() {
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
         addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
         addMovementHandlers, addConstantHandlers, addGatherHandlers,
-        addQuantizationHandlers})
+        addQuantizationHandlers, addIntegerContractionHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -137,7 +137,9 @@ void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
-void addQuantizationHandlers(Registry &); // QuantizeLinear, QLinearConv, ...
+void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
+void addIntegerContractionHandlers(
+    Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 
 } // namespace mlir::lutra
