@@ -80,7 +80,8 @@ static Registry build() {
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
         addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
         addMovementHandlers, addConstantHandlers, addGatherHandlers,
-        addControlFlowHandlers})
+        addControlFlowHandlers, addQuantizationHandlers,
+        addIntegerContractionHandlers})
     add(registry);
   registry.sort();
   return registry;

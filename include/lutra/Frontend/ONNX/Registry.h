@@ -137,7 +137,10 @@ void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
-void addControlFlowHandlers(Registry &); // If, Loop, Scan
+void addControlFlowHandlers(Registry &);  // If, Loop, Scan
+void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
+void addIntegerContractionHandlers(
+    Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 
 } // namespace mlir::lutra
