@@ -75,12 +75,23 @@ InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
 static Registry build() {
   Registry registry;
   for (auto add :
-       {addArithmeticHandlers, addUnaryHandlers, addActivationHandlers,
-        addLogicHandlers, addCastHandlers, addReductionHandlers,
-        addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
-        addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers,
-        addControlFlowHandlers, addQuantizationHandlers,
+       {addArithmeticHandlers,
+        addUnaryHandlers,
+        addActivationHandlers,
+        addLogicHandlers,
+        addCastHandlers,
+        addReductionHandlers,
+        addSoftmaxHandlers,
+        addNormalizationHandlers,
+        addContractionHandlers,
+        addConvolutionHandlers,
+        addPoolingHandlers,
+        addShapeHandlers,
+        addMovementHandlers,
+        addConstantHandlers,
+        addGatherHandlers,
+        addControlFlowHandlers,
+        addQuantizationHandlers,
         addIntegerContractionHandlers})
     add(registry);
   registry.sort();
