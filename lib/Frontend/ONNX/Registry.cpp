@@ -79,7 +79,7 @@ static Registry build() {
         addLogicHandlers, addCastHandlers, addReductionHandlers,
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
         addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers})
+        addMovementHandlers, addConstantHandlers, addGatherHandlers, addRecurrentHandlers})
     add(registry);
   registry.sort();
   return registry;

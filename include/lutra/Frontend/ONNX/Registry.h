@@ -137,6 +137,7 @@ void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
+void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 
 } // namespace mlir::lutra
