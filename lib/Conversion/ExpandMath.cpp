@@ -3,17 +3,17 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Replaces math functions by arithmetic, so that kernels call no libm. What the
-// machine has an instruction for is kept. Narrow floats go through f32. The
-// formulas are in ExpandMath/; test/Unit/Conversion/ExpandMathTest.cpp bounds
-// the error of each.
+// Replaces math functions by arithmetic, so that kernels call no libm.
+// Functions of narrow floats are computed in f32. What machines have
+// instructions for is kept; expand-rounding and expand-half do without them.
+// The formulas are in ExpandMath/; test/Unit/Conversion/ExpandMathTest.cpp
+// bounds the error of each.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lutra/Conversion/Passes.h"
 
 #include "ExpandMath/Expr.h"
-#include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
@@ -33,31 +33,10 @@ using namespace mlir::lutra;
 namespace ex = mlir::lutra::expand;
 using ex::Expr;
 
-namespace {
 using Unary = Expr (*)(Expr);
 
-/// What the machine computes by itself.
-struct Instructions {
-  bool fma = false;
-  bool rounding = false;
-};
-} // namespace
-
-static Instructions instructionsOf(TargetAttr target) {
-  if (!target)
-    return {};
-  bool isArm = target.getTriple().starts_with("aarch64");
-  SmallVector<StringRef> features;
-  target.getFeatures().split(features, ',');
-  auto has = [&](StringRef name) {
-    return llvm::is_contained(features, ("+" + name).str());
-  };
-  return {isArm || has("fma") || has("avx512f"),
-          isArm || has("sse4.1") || target.getVectorBits() >= 256};
-}
-
 /// The formula of a function of one argument.
-static Unary unaryFormula(Operation *op, const Instructions &has) {
+static Unary unaryFormula(Operation *op) {
   return llvm::TypeSwitch<Operation *, Unary>(op)
       .Case([](math::ExpOp) { return ex::exp; })
       .Case([](math::Exp2Op) { return ex::exp2; })
@@ -82,17 +61,6 @@ static Unary unaryFormula(Operation *op, const Instructions &has) {
       .Case([](math::CbrtOp) { return ex::cbrt; })
       .Case([](math::RsqrtOp) -> Unary {
         return [](Expr x) { return 1.0 / x.sqrt(); };
-      })
-      .Case<math::FloorOp, math::CeilOp, math::TruncOp, math::RoundOp,
-            math::RoundEvenOp>([&](auto rounding) -> Unary {
-        if (has.rounding)
-          return nullptr;
-        return llvm::TypeSwitch<Operation *, Unary>(rounding)
-            .Case([](math::FloorOp) { return ex::floor; })
-            .Case([](math::CeilOp) { return ex::ceil; })
-            .Case([](math::TruncOp) { return ex::trunc; })
-            .Case([](math::RoundOp) { return ex::round; })
-            .Default([](Operation *) { return ex::roundEven; });
       })
       .Default([](Operation *) { return nullptr; });
 }
@@ -137,73 +105,80 @@ static Value integerPower(OpBuilder &b, Location loc, Value x, Value n) {
                                  loop.getResult(0));
 }
 
+/// Whether code generators need no function for `op`, at least after other
+/// passes.
+static bool isElementary(Operation *op) {
+  return isa<math::AbsFOp, math::AbsIOp, math::CeilOp, math::ClampFOp,
+             math::CopySignOp, math::CountLeadingZerosOp,
+             math::CountTrailingZerosOp, math::CtPopOp, math::FloorOp,
+             math::FmaOp, math::IsFiniteOp, math::IsInfOp, math::IsNaNOp,
+             math::IsNormalOp, math::RoundEvenOp, math::RoundOp, math::SqrtOp,
+             math::TruncOp>(op);
+}
+
+/// The value of `op`, or null where there is no formula.
+static Value buildFormula(Operation *op, ex::Context &context) {
+  OpBuilder &b = context.b;
+  SmallVector<Expr> args;
+  for (Value operand : op->getOperands())
+    args.emplace_back(context, operand);
+  if (auto power = dyn_cast<math::IPowIOp>(op))
+    return integerPower(b, context.loc, power.getLhs(), power.getRhs());
+  if (auto power = dyn_cast<math::FPowIOp>(op)) {
+    Value exponent = arith::SIToFPOp::create(b, context.loc, power.getType(),
+                                             power.getRhs());
+    return ex::pow(args[0], Expr(context, exponent));
+  }
+  if (isa<math::PowFOp>(op))
+    return ex::pow(args[0], args[1]);
+  if (isa<math::Atan2Op>(op))
+    return ex::atan2(args[0], args[1]);
+  Unary formula = unaryFormula(op);
+  return formula ? Value(formula(args[0])) : Value();
+}
+
+/// Replaces an operation on f16 or bf16 by one on f32.
+static Operation *widen(OpBuilder &b, Operation *op) {
+  Type type = op->getResult(0).getType(), element = b.getF32Type();
+  Type wide = isa<ShapedType>(type)
+                  ? Type(cast<ShapedType>(type).clone(element))
+                  : element;
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands())
+    operands.push_back(
+        operand.getType() == type
+            ? arith::ExtFOp::create(b, op->getLoc(), wide, operand).getResult()
+            : operand);
+  Operation *widened = b.create(op->getLoc(), op->getName().getIdentifier(),
+                                operands, wide, op->getAttrs());
+  Value narrow =
+      arith::TruncFOp::create(b, op->getLoc(), type, widened->getResult(0));
+  op->getResult(0).replaceAllUsesWith(narrow);
+  op->erase();
+  return widened;
+}
+
+static LogicalResult replace(Operation *op) {
+  OpBuilder b(op);
+  auto element =
+      dyn_cast<FloatType>(getElementTypeOrSelf(op->getResult(0).getType()));
+  if (element && element.getWidth() < 32) {
+    op = widen(b, op);
+    b.setInsertionPoint(op);
+  }
+  ex::Context context{b, op->getLoc()};
+  Value value = buildFormula(op, context);
+  if (!value)
+    return op->emitError("no formula for ") << op->getName();
+  op->getResult(0).replaceAllUsesWith(value);
+  op->erase();
+  return success();
+}
+
 namespace {
 
 struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
-  /// The value that replaces `op`, or null to keep it.
-  Value expand(Operation *op, ex::Context &context) {
-    OpBuilder &b = context.b;
-    SmallVector<Expr> args;
-    for (Value operand : op->getOperands())
-      args.emplace_back(context, operand);
-    if (auto power = dyn_cast<math::IPowIOp>(op))
-      return integerPower(b, context.loc, power.getLhs(), power.getRhs());
-    if (auto power = dyn_cast<math::FPowIOp>(op)) {
-      Value exponent = arith::SIToFPOp::create(b, context.loc, power.getType(),
-                                               power.getRhs());
-      return ex::pow(args[0], Expr(context, exponent));
-    }
-    if (isa<math::PowFOp>(op))
-      return ex::pow(args[0], args[1]);
-    if (isa<math::Atan2Op>(op))
-      return ex::atan2(args[0], args[1]);
-    if (isa<math::FmaOp>(op))
-      return has.fma ? Value() : Value(args[0] * args[1] + args[2]);
-    Unary formula = unaryFormula(op, has);
-    return formula ? Value(formula(args[0])) : Value();
-  }
-
-  /// Replaces an operation on f16 or bf16 by one on f32.
-  Operation *widen(OpBuilder &b, Operation *op) {
-    Type type = op->getResult(0).getType(), element = b.getF32Type();
-    Type wide = isa<ShapedType>(type)
-                    ? Type(cast<ShapedType>(type).clone(element))
-                    : element;
-    SmallVector<Value> operands;
-    for (Value operand : op->getOperands())
-      operands.push_back(
-          operand.getType() == type
-              ? arith::ExtFOp::create(b, op->getLoc(), wide, operand)
-                    .getResult()
-              : operand);
-    Operation *widened = b.create(op->getLoc(), op->getName().getIdentifier(),
-                                  operands, wide, op->getAttrs());
-    Value narrow =
-        arith::TruncFOp::create(b, op->getLoc(), type, widened->getResult(0));
-    op->getResult(0).replaceAllUsesWith(narrow);
-    op->erase();
-    return widened;
-  }
-
-  void visit(Operation *op) {
-    OpBuilder b(op);
-    Type element = getElementTypeOrSelf(op->getResult(0).getType());
-    if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32) {
-      op = widen(b, op);
-      b.setInsertionPointAfter(op);
-    }
-    ex::Context context{b, op->getLoc()};
-    if (Value value = expand(op, context)) {
-      op->getResult(0).replaceAllUsesWith(value);
-      op->erase();
-    }
-  }
-
   void runOnOperation() override {
-    TargetAttr target;
-    if (auto module = getOperation()->getParentOfType<ModuleOp>())
-      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
-    has = instructionsOf(target);
     // Powers by a constant become products.
     RewritePatternSet patterns(&getContext());
     populateMathAlgebraicSimplificationPatterns(patterns);
@@ -211,13 +186,13 @@ struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
       return signalPassFailure();
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (isa<math::MathDialect>(op->getDialect()))
+      if (isa<math::MathDialect>(op->getDialect()) && !isElementary(op))
         ops.push_back(op);
     });
-    llvm::for_each(ops, [&](Operation *op) { visit(op); });
+    for (Operation *op : ops)
+      if (failed(replace(op)))
+        return signalPassFailure();
   }
-
-  Instructions has;
 };
 
 } // namespace

@@ -44,5 +44,29 @@ func.func @activations(%x: tensor<512x512xf32>, %w: tensor<512x512xf32>) -> tens
 
 // -----
 
+#a = affine_map<(m, n, k) -> (k, m)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#avx512 = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
+module attributes {lutra.target = #avx512} {
+// The only reader of the dimension's size was dead.
+// CHECK-LABEL: func @depth
+// CHECK: %[[K:.*]] = lutra.dim "k" min 1 max 9 multiple 1
+// CHECK: tensor.empty(%[[K]]) : tensor<{{[0-9]+}}x?x{{[0-9]+}}xf32>
+func.func @depth(%x: tensor<?x512xf32> {lutra.shape = affine_map<()[k] -> (k, 512)>}, %w: tensor<?x512xf32> {lutra.shape = affine_map<()[k] -> (k, 512)>}) -> tensor<512x512xf32>
+    attributes {lutra.dims = [{name = "k", min = 1 : i64, max = 9 : i64, multiple = 1 : i64}]} {
+  %e = tensor.empty() : tensor<512x512xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x512xf32>, tensor<?x512xf32>) outs(%e : tensor<512x512xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<512x512xf32>
+  return %y : tensor<512x512xf32>
+}
+}
+
+// -----
+
 // expected-error @below {{expected the attribute 'lutra.target' on the module}}
 module {}

@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -plan-memory -canonicalize -cse | FileCheck %s
+// RUN: lutra-opt %s -split-input-file -plan-memory -canonicalize -cse | FileCheck %s
 
 #shape = affine_map<()[s0] -> (s0, 4)>
 
@@ -40,5 +40,23 @@ func.func @main(%x: tensor<?x4xf32> {lutra.name = "x", lutra.shape = #shape})
 }
 // CHECK: func private @k(%{{.*}}: !llvm.ptr, %{{.*}}: memref<?x4xf32>
 func.func private @k(%x: memref<?x4xf32>, %b: memref<4xf32>, %o: memref<?x4xf32>) attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+// Two results that are one dispatch are two again.
+// CHECK-LABEL: func @main
+// CHECK-SAME: %[[X:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "input"
+// CHECK-SAME: %[[Y:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK-SAME: %[[Z:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK: call @k(%{{.*}}, %[[X]], %[[Y]])
+// CHECK: call @k(%{{.*}}, %[[X]], %[[Z]])
+func.func @main(%x: tensor<4xf32> {lutra.name = "x"}) -> (tensor<4xf32> {lutra.name = "y", lutra.shape = affine_map<() -> (4)>}, tensor<4xf32> {lutra.name = "z", lutra.shape = affine_map<() -> (4)>}) {
+  %e = tensor.empty() : tensor<4xf32>
+  %1 = lutra.dispatch @k[] (%x) outs(%e : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
+  return %1, %1 : tensor<4xf32>, tensor<4xf32>
+}
+func.func private @k(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
   return
 }

@@ -27,6 +27,10 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
 
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "replaces math functions by arithmetic, so that kernels call no libm";
+  let description = [{
+    Needs no FMA, but leaves sums and products free to fuse. Rounding, square roots
+    and the like stay: see `expand-rounding`. f16 and bf16 go through f32.
+  }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }

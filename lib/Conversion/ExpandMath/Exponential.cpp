@@ -17,9 +17,8 @@ using namespace mlir::lutra::expand;
 namespace ex = mlir::lutra::expand;
 
 /// (exp(r) - 1 - r) / r^2.
-static const double kExpSingle[] = {0.5000000013,   0.1666666668,
-                                    0.04166646499,  0.008333310933,
-                                    0.001393364269, 0.0001989098271};
+static const double kExpSingle[] = {0.4999999404, 0.1666652113, 0.04166826978,
+                                    0.008368683979, 0.001382052433};
 static const double kExpDouble[] = {0.5,
                                     0.166666666666666667,
                                     0.0416666666666666768,
@@ -34,44 +33,46 @@ static const double kExpDouble[] = {0.5,
                                     1.60866234571770202e-10};
 static const Coefficients kExp{kExpSingle, kExpDouble};
 
-/// erf(x) / x over x^2, for |x| < 1.
-static const double kErfSingle[] = {
-    1.128379166,    -0.3761262667,    0.1128359472,  -0.02685421201,
-    0.005189087423, -0.0008016864287, 7.875875063e-5};
+/// (erf(x) / x - 1) over x^2, for |x| < 0.9.
+static const double kErfSingle[] = {0.1283791512,   -0.3761250675,
+                                    0.1128197834,   -0.02677339688,
+                                    0.005004339386, -0.0006053391262};
 static const double kErfDouble[] = {
-    1.12837916709551257,     -0.376126389031837481,
-    0.112837916709548787,    -0.0268661706450767932,
-    0.00522397762481801447,  -0.000854832698083378991,
-    0.000120553311116427109, -0.0000149255952668311816,
-    1.6461000484121368e-6,   -1.6350312701054695e-7,
-    1.46597752740474358e-8,  -1.13728488567916737e-9,
-    5.9571761477489114e-11};
+    0.128379167095512573,    -0.376126389031837281,   0.112837916709537064,
+    -0.0268661706448069034,  0.00522397762160483683,  -0.000854832675497205661,
+    0.000120553210429753112, -1.49252997371082177e-5, 1.64552136430944049e-6,
+    -1.62754714405694389e-7, 1.40460137380628002e-8,  -8.48175594169302422e-10};
 static const Coefficients kErf{kErfSingle, kErfDouble};
 
-/// erfc(x) * exp(x^2) over (x - 2) / (x + 2), for x from 1 to 4 or to 6.
-static const double kErfcSingle[] = {
-    0.2553956763,   -0.4271859898,  0.2416582015,    -0.07896830613,
-    0.003732371759, 0.006811140131, -0.0008379754387};
-static const double kErfcDouble[] = {
-    0.255395676310505745,      -0.427185847413958486,
-    0.241658194242465846,      -0.078978581015706104,
-    0.00373289240439783377,    0.00699746173697157874,
-    -0.000847143252991950048,  -0.000981976941103864265,
-    0.000043555586865754816,   0.000174359474002051576,
-    0.0000275271755572272473,  -0.000027562209161129353,
-    -0.0000139982837727849769, 1.30585771222780165e-6,
-    4.01174964732506693e-6,    1.27256766184022802e-6,
-    -1.13525714772736264e-6};
-static const Coefficients kErfc{kErfcSingle, kErfcDouble};
+/// log(1 - erf(x)) for x from 0.9 to 4 or to 6.
+static const double kLogErfcSingle[] = {
+    -0.0001773320982, -1.127750278,    -0.6370584965,  -0.1040384769,
+    0.02227761038,    -0.003055728041, 0.0001971921301};
+static const double kLogErfcDouble[] = {
+    -2.50941688721760298e-7, -1.12837649480389015,    -0.636632967191689823,
+    -0.102732562159211917,   0.0190450827662498548,   0.000334835137276877738,
+    -0.00183662482156433926, 0.000706377187056381667, -9.42429140751543416e-5,
+    -4.0687568160850554e-5,  3.08753688425954242e-5,  -1.115524416896977e-5,
+    2.73058481409680684e-6,  -4.81071193222738981e-7, 6.0706619202872666e-8,
+    -5.23954946022041073e-9, 2.77929092549386271e-10, -6.84367995577282077e-12};
+static const Coefficients kLogErfc{kLogErfcSingle, kLogErfcDouble};
 
 static constexpr double kLog2E = 1.4426950408889634074;
 static constexpr double kLn2 = 0.69314718055994530942;
-/// ln(2) in two parts. Times any exponent, the first is exact.
-static Expr ln2High(Expr x) {
-  return x.pick(0.693145751953125, 0.69314718055966295651);
-}
-static Expr ln2Low(Expr x) {
-  return x.pick(1.4286068203094172321e-6, 2.8235290563031577123e-13);
+
+namespace {
+/// x = n * ln(2) + r with |r| <= ln(2) / 2. The low bits of `shifted` are n.
+struct Reduced {
+  Expr shifted, r;
+};
+} // namespace
+
+static Reduced reduce(Expr x) {
+  // ln(2) is in two parts. Times any exponent, the first is exact.
+  Expr shifted = shiftToInteger(x * kLog2E), n = unshift(shifted);
+  Expr most = x - n * x.pick(0.693145751953125, 0.69314718055966295651);
+  Expr low = x.pick(1.4286068203094172321e-6, 2.8235290563031577123e-13);
+  return {shifted, most - n * low};
 }
 
 /// exp(r) - 1 for |r| <= ln(2) / 2.
@@ -79,68 +80,77 @@ static Expr expm1Reduced(Expr r) {
   return r + r.square() * polynomial(r, kExp);
 }
 
-/// exp(r) * 2^n, where the low bits of `shifted` are n.
-static Expr scaledExp(Expr r, Expr shifted) {
-  Expr p = expm1Reduced(r) + 1.0;
-  return (p.bits() + (shifted.bits() << r.significandBits())).asFloat();
+/// The bits of exp(r) * 2^n.
+static Expr scaledExp(Reduced x) {
+  Expr r = x.r, p = (polynomial(r, kExp) * r + 1.0) * r + 1.0;
+  return p.bits() + (x.shifted.bits() << r.significandBits());
 }
 
-/// `y` for x in [least, greatest], else 0, infinity or NaN.
-static Expr withinRange(Expr x, Expr y, Expr least, Expr greatest) {
-  Expr atLeast = select(x < least, x.constant(0), y);
-  return select(x <= greatest, atLeast, x + x.infinity());
+/// The number of the bits `y`, 0 for x below `least`, infinity or NaN where
+/// `isOver`. The order and the sense of the selections are those of masks.
+static Expr withinRange(Expr x, Expr y, Expr least, Expr isOver) {
+  Expr atLeast = select(x < least, y.integer(0), y).asFloat();
+  return select(isOver, x + x.infinity(), atLeast);
 }
 
-Expr ex::expOfSum(Expr x, Expr low) {
-  Expr shifted = shiftToInteger(x * kLog2E);
-  Expr n = unshift(shifted);
-  Expr r = (x - n * ln2High(x)) - (n * ln2Low(x) - low);
-  return withinRange(x, scaledExp(r, shifted),
-                     x.pick(-87.33654475, -708.39641853226410622),
-                     x.pick(88.72283905, 709.78271289338397310));
+/// The least x whose exp(x) is not subnormal, and the greatest with a
+/// finite one.
+static Expr leastOfExp(Expr x) {
+  return x.pick(-87.33654475, -708.39641853226410622);
+}
+static Expr greatestOfExp(Expr x) {
+  return x.pick(88.7228317, 709.78271289338397310);
 }
 
 Expr ex::exp(Expr x) {
-  Expr shifted = shiftToInteger(x * kLog2E);
-  Expr n = unshift(shifted);
-  Expr r = (x - n * ln2High(x)) - n * ln2Low(x);
-  return withinRange(x, scaledExp(r, shifted),
-                     x.pick(-87.33654475, -708.39641853226410622),
-                     x.pick(88.72283905, 709.78271289338397310));
+  return withinRange(x, scaledExp(reduce(x)), leastOfExp(x),
+                     isNotAtMost(x, greatestOfExp(x)));
+}
+
+Expr ex::expOfSum(Expr x, Expr low) {
+  auto [shifted, r] = reduce(x);
+  Expr excess = (x - greatestOfExp(x)) + low;
+  return withinRange(x, scaledExp({shifted, r + low}), leastOfExp(x),
+                     isNotAtMost(excess, x.constant(0)));
 }
 
 Expr ex::exp2(Expr x) {
   Expr shifted = shiftToInteger(x);
   Expr r = (x - unshift(shifted)) * kLn2;
-  return withinRange(x, scaledExp(r, shifted), x.pick(-126, -1022),
-                     x.pick(127.99999237060547, 1023.9999999999998863));
+  return withinRange(
+      x, scaledExp({shifted, r}), x.pick(-126, -1022),
+      isNotAtMost(x, x.pick(127.99999237060547, 1023.9999999999998863)));
 }
 
 Expr ex::expm1(Expr x) {
-  Expr bounded = max(x, x.isDouble() ? -45.0 : -25.0);
-  Expr shifted = shiftToInteger(bounded * kLog2E);
-  Expr n = unshift(shifted);
-  Expr r = (bounded - n * ln2High(x)) - n * ln2Low(x);
+  auto [shifted, r] = reduce(max(x, x.isDouble() ? -45.0 : -25.0));
   // With half of 2^n, which is finite for all n.
   Expr half =
       ((shifted.bits() + x.integer(x.bias() - 1)) << x.significandBits())
           .asFloat();
   Expr y = (half * expm1Reduced(r) + (half - 0.5)) * 2.0;
-  Expr greatest = x.pick(88.72283905, 709.78271289338397310);
-  Expr finite = select(x <= greatest, y, x + x.infinity());
-  return select(x == 0.0, x, finite);
+  return select(isNotAtMost(x, greatestOfExp(x)), x + x.infinity(), y)
+      .copySign(x);
+}
+
+/// exp(x) - 1 for |x| of at most 50.
+static Expr expm1Moderate(Expr x) {
+  auto [shifted, r] = reduce(x);
+  Expr power =
+      ((shifted.bits() + x.integer(x.bias())) << x.significandBits()).asFloat();
+  return power * expm1Reduced(r) + (power - 1.0);
 }
 
 Expr ex::tanh(Expr x) {
   // tanh(a) is 1 to the last bit beyond the bound.
   Expr bounded = min(x.abs(), x.isDouble() ? 22.0 : 10.0);
-  Expr t = expm1(bounded * 2.0);
+  Expr t = expm1Moderate(bounded * 2.0);
   return (t / (t + 2.0)).copySign(x);
 }
 
 Expr ex::sinh(Expr x) {
   Expr a = x.abs();
-  Expr t = expm1(min(a, 20.0));
+  Expr t = expm1Moderate(min(a, 20.0));
   Expr small = (t + t / (t + 1.0)) * 0.5;
   Expr root = exp(a * 0.5);
   return select(a <= 20.0, small, root * 0.5 * root).copySign(x);
@@ -152,10 +162,10 @@ Expr ex::cosh(Expr x) {
 }
 
 Expr ex::erf(Expr x) {
+  // erf(a) is 1 to the last bit beyond the bound.
   Expr a = min(x.abs(), x.isDouble() ? 6.0 : 4.0);
-  Expr square = a.square();
-  Expr small = a * polynomial(square, kErf);
-  Expr tail = polynomial((a - 2.0) / (a + 2.0), kErfc);
-  Expr large = 1.0 - exp(-square) * tail;
-  return select(a < 1.0, small, large).copySign(x);
+  Expr small = a + a * polynomial(a.square(), kErf);
+  Expr large = 1.0 - scaledExp(reduce(polynomial(a, kLogErfc))).asFloat();
+  // NaN takes the small branch: the large one works on bits.
+  return select(a >= 0.9, large, small).copySign(x);
 }

@@ -102,6 +102,10 @@ Expr Expr::sqrt() const {
   return {*context, math::SqrtOp::create(context->b, context->loc, value)};
 }
 
+Expr Expr::trunc() const {
+  return {*context, math::TruncOp::create(context->b, context->loc, value)};
+}
+
 Expr Expr::copySign(Expr sign) const {
   return {*context,
           math::CopySignOp::create(context->b, context->loc, value, sign)};
@@ -133,6 +137,10 @@ Expr ex::operator-(Expr x, Expr y) {
 Expr ex::operator*(Expr x, Expr y) {
   return build<arith::MulFOp, arith::MulIOp>(x, y);
 }
+Expr ex::rounded(Expr x, Expr y) {
+  Context &c = x.getContext();
+  return {c, arith::MulFOp::create(c.b, c.loc, x, y)};
+}
 Expr ex::operator/(Expr x, Expr y) {
   Context &c = x.getContext();
   return {c, arith::DivFOp::create(c.b, c.loc, x, y)};
@@ -152,8 +160,17 @@ Expr ex::operator<=(Expr x, Expr y) {
 Expr ex::operator>(Expr x, Expr y) {
   return compare(arith::CmpFPredicate::OGT, x, y);
 }
+Expr ex::operator>=(Expr x, Expr y) {
+  return compare(arith::CmpFPredicate::OGE, x, y);
+}
 Expr ex::operator==(Expr x, Expr y) {
   return compare(arith::CmpFPredicate::OEQ, x, y);
+}
+Expr ex::operator!=(Expr x, Expr y) {
+  return compare(arith::CmpFPredicate::ONE, x, y);
+}
+Expr ex::isNotAtMost(Expr x, Expr y) {
+  return compare(arith::CmpFPredicate::UGT, x, y);
 }
 
 Expr ex::operator&(Expr x, Expr y) {

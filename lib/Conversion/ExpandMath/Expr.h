@@ -55,6 +55,7 @@ public:
 
   Expr abs() const;
   Expr sqrt() const;
+  Expr trunc() const;
   Expr copySign(Expr sign) const;
   Expr square() const;
   Expr operator-() const;
@@ -64,6 +65,8 @@ private:
   Value value;
 };
 
+/// A product that is rounded, and fuses with no sum.
+Expr rounded(Expr x, Expr y);
 Expr operator+(Expr x, Expr y);
 Expr operator-(Expr x, Expr y);
 Expr operator*(Expr x, Expr y);
@@ -78,10 +81,15 @@ inline Expr operator/(double x, Expr y) { return y.constant(x) / y; }
 Expr operator<(Expr x, Expr y);
 Expr operator<=(Expr x, Expr y);
 Expr operator>(Expr x, Expr y);
+Expr operator>=(Expr x, Expr y);
 Expr operator==(Expr x, Expr y);
+Expr operator!=(Expr x, Expr y);
+/// The one comparison that is true where an operand is NaN.
+Expr isNotAtMost(Expr x, Expr y);
 inline Expr operator<(Expr x, double y) { return x < x.constant(y); }
 inline Expr operator<=(Expr x, double y) { return x <= x.constant(y); }
 inline Expr operator>(Expr x, double y) { return x > x.constant(y); }
+inline Expr operator>=(Expr x, double y) { return x >= x.constant(y); }
 inline Expr operator==(Expr x, double y) { return x == x.constant(y); }
 
 /// On integers and truth values.
@@ -137,11 +145,6 @@ Expr atan(Expr x);
 Expr atan2(Expr y, Expr x);
 Expr asin(Expr x);
 Expr acos(Expr x);
-Expr roundEven(Expr x);
-Expr trunc(Expr x);
-Expr floor(Expr x);
-Expr ceil(Expr x);
-Expr round(Expr x);
 
 /// exp(x + low) for a |low| below an ulp of x.
 Expr expOfSum(Expr x, Expr low);

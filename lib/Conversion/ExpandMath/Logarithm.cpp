@@ -85,9 +85,14 @@ Expr ex::log1p(Expr x) {
   return select(x == x.infinity(), x, y);
 }
 
+/// From here on, x^2 + 1 and x^2 - 1 are x^2, and log(1 + x) is log(x).
+static double largeFor(Expr x) {
+  return std::ldexp(1.0, x.isDouble() ? 60 : 30);
+}
+
 Expr ex::asinh(Expr x) {
-  // Beyond `large`, a + sqrt(a^2 + 1) is 2 a, whose square would overflow.
-  double large = std::ldexp(1.0, 30);
+  // Of large numbers, the square might overflow.
+  double large = largeFor(x);
   Expr a = x.abs(), bounded = min(a, large);
   Expr square = bounded.square();
   Expr sum = bounded + square / ((square + 1.0).sqrt() + 1.0);
@@ -98,7 +103,7 @@ Expr ex::asinh(Expr x) {
 }
 
 Expr ex::acosh(Expr x) {
-  double large = std::ldexp(1.0, 30);
+  double large = largeFor(x);
   Expr t = min(x, large) - 1.0;
   Expr sum = t + (t * (t + 2.0)).sqrt();
   Expr isLarge = x > large;
@@ -117,25 +122,52 @@ static Expr upper(Expr x) {
   return (x.bits() & x.integer(-(int64_t(1) << 27))).asFloat();
 }
 
-/// |x|^y for f64, without the special cases of 1 and 0.
-static Expr powDouble(Expr x, Expr y) {
+namespace {
+/// A number as the sum of two, the second within an ulp of the first.
+struct Pair {
+  Expr high, low;
+};
+} // namespace
+
+/// s^3 * 2/3 for s = high + low, where `high` has half the bits; the high part
+/// is a product of halves, and exact.
+static Pair cubicTerm(Pair s) {
+  constexpr double kHigh = 0.6666666567325592, kLow = 9.934107462565104e-09;
+  Expr square = s.high.square(), top = upper(square);
+  Expr cube = top * s.high, v = upper(cube);
+  Expr rest = (cube - v) + ((square - top) * s.high +
+                            (square + s.high * s.low) * s.low * 3.0);
+  return {v * kHigh, v * kLow + rest * (2.0 / 3)};
+}
+
+/// log(x) for 0 < x < inf, in f64.
+static Pair logPair(Expr x) {
   auto [e, f] = split(x);
   // s = f / (2 + f) in two parts.
   Expr m = f + 1.0, g = m + 1.0, gHigh = upper(g), gLow = m - (gHigh - 1.0);
   Expr s = f / g, sHigh = upper(s);
   Expr sLow = ((f - sHigh * gHigh) - sHigh * gLow) / g;
+  auto [cubeHigh, cubeLow] = cubicTerm({sHigh, sLow});
   Expr z = s.square();
-  Expr tail = s * (z * polynomial(z, kLog)) + sLow * 2.0;
-  // log(x) = high + low.
+  Coefficients others{{}, ArrayRef(kLogDouble).drop_front()};
+  Expr small = s * (z.square() * polynomial(z, others)) +
+               (cubeLow + (sLow * 2.0 + e * 2.8235290563031577123e-13));
+  // Which of the first two is larger depends on e; the cubic term is less.
   Expr whole = e * 0.69314718055966295651, twice = sHigh * 2.0;
-  Expr high = whole + twice;
-  // Which of the two is larger depends on e.
-  Expr back = high - whole;
-  Expr lost = (whole - (high - back)) + (twice - back);
-  Expr low = lost + (tail + e * 2.8235290563031577123e-13);
-  high = logOf(x, high);
+  Expr two = whole + twice, back = two - whole;
+  Expr three = two + cubeHigh;
+  Expr rest = ((whole - (two - back)) + (twice - back)) +
+              ((cubeHigh - (three - two)) + small);
+  Expr high = three + rest;
+  return {high, rest - (high - three)};
+}
+
+/// |x|^y for f64, without the special cases of 1 and 0.
+static Expr powDouble(Expr x, Expr y) {
+  auto [finite, low] = logPair(x);
+  Expr high = logOf(x, finite);
   // y * log(x) in two parts.
-  Expr product = y * high;
+  Expr product = rounded(y, high);
   Expr high1 = upper(high), high2 = high - high1, y1 = upper(y), y2 = y - y1;
   Expr error =
       ((high1 * y1 - product) + high1 * y2 + high2 * y1) + high2 * y2 + y * low;
@@ -148,10 +180,10 @@ Expr ex::pow(Expr x, Expr y) {
   Expr magnitude = x.isDouble()
                        ? powDouble(a, y)
                        : exp(y.extended() * log(a.extended())).truncated();
-  // Odd integers y keep the sign of x; all large numbers are even.
-  Expr isInteger = trunc(y) == y, half = y * 0.5, isEven = trunc(half) == half;
+  // Odd integers y keep the sign of x.
+  Expr half = y * 0.5;
+  Expr isInteger = y.trunc() == y, isOdd = isInteger & (half.trunc() != half);
   Expr hasSign = x.constant(1).copySign(x) < 0.0;
-  Expr isOdd = isInteger ^ isEven;
   Expr real = select(isOdd & hasSign, -magnitude, magnitude);
   Expr isNegative = (x < 0.0) & (a < x.infinity());
   Expr defined = select(isInteger, real, select(isNegative, x.nan(), real));

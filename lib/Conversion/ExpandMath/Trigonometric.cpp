@@ -73,10 +73,13 @@ static Reduced reduce(Expr x) {
   Expr wide = x.isDouble() ? x : x.extended();
   Expr shifted = shiftToInteger(wide * (2 / kPi));
   Expr k = unshift(shifted);
-  Expr most =
-      (wide - k * 1.5707963267341256142) - k * 6.0771005063039659766e-11;
-  Expr r =
-      x.isDouble() ? most - k * 2.0222662487959510077e-21 : most.truncated();
+  Expr first = wide - k * 1.5707963267341256142;
+  Expr second = k * 6.0771005063039659766e-11, most = first - second;
+  Expr lost = (first - most) - second;
+  Expr r = x.isDouble() ? most - (k * 2.0222662487959510077e-21 - lost)
+                        : most.truncated();
+  // Where the promise ends, sines still end at 1.
+  r = max(min(r, 1.0), -1.0);
   Expr quadrant = x.isDouble() ? shifted.bits() : shifted.bits().lowHalf();
   Expr z = r.square();
   Expr sine = r * (z * polynomial(z, kSin) + 1.0);

@@ -367,13 +367,19 @@ Tensor Lowering::transpose(const Tensor &operand,
 // Slice, pad, concatenate
 //===----------------------------------------------------------------------===//
 
+/// Whether there is nothing to move: no place in such a shape is within bounds.
+static bool isEmpty(ArrayRef<AffineExpr> shape) {
+  return llvm::any_of(shape,
+                      [](AffineExpr size) { return canonicalSize(size) == 0; });
+}
+
 Tensor Lowering::slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                        ArrayRef<AffineExpr> extents,
                        ArrayRef<int64_t> strides) {
   Shape shape = llvm::map_to_vector(extents, canonicalSize);
   if (shape == llvm::map_to_vector(operand.shape, canonicalSize))
     return operand;
-  if (llvm::is_contained(shape, constant(0)))
+  if (isEmpty(shape))
     return tensor(empty(shape, operand.dtype), shape, operand.dtype);
   std::optional<SmallVector<int64_t>> starts = staticShape(offsets);
   auto source = [&](ArrayRef<int64_t> index) {
@@ -405,6 +411,8 @@ Tensor Lowering::pad(const Tensor &operand, ArrayRef<AffineExpr> low,
   }
   if (!needed)
     return operand;
+  if (isEmpty(operand.shape))
+    return splat(shape, operand.dtype, value);
   Value result =
       tensor::PadOp::create(b, type(shape, operand.dtype), operand.value,
                             sizes(low), sizes(high), value);
@@ -426,7 +434,7 @@ Tensor Lowering::concat(ArrayRef<Tensor> operands, int64_t axis) {
   Value result = empty(shape, dtype);
   SmallVector<OpFoldResult> ones(shape.size(), b.getIndexAttr(1));
   for (auto [operand, offset] : llvm::zip(operands, offsets)) {
-    if (operand.staticSize(axis) == 0)
+    if (isEmpty(operand.shape))
       continue;
     SmallVector<OpFoldResult> at(shape.size(), b.getIndexAttr(0));
     at[axis] = size(offset);

@@ -27,7 +27,10 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
 using namespace lutra_test;
@@ -66,7 +69,15 @@ static void initialize() {
   (void)once;
 }
 
-Jit::Jit(const std::string &text, const std::string &pipeline)
+static std::unique_ptr<llvm::TargetMachine> makeTarget(Machine machine) {
+  if (machine == Machine::Host)
+    return nullptr; // The engine's own choice.
+  llvm::orc::JITTargetMachineBuilder builder{
+      llvm::Triple(llvm::sys::getProcessTriple())};
+  return llvm::cantFail(builder.createTargetMachine());
+}
+
+Jit::Jit(const std::string &text, const std::string &pipeline, Machine machine)
     : impl(std::make_unique<Impl>()) {
   initialize();
   DialectRegistry registry;
@@ -92,7 +103,7 @@ Jit::Jit(const std::string &text, const std::string &pipeline)
   if (failed(lower.run(*module)))
     die(text, "failed lowering");
   ExecutionEngineOptions options;
-  auto engine = ExecutionEngine::create(*module, options);
+  auto engine = ExecutionEngine::create(*module, options, makeTarget(machine));
   if (!engine)
     die(llvm::toString(engine.takeError()), "no code");
   impl->engine = std::move(*engine);

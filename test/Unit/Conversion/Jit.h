@@ -26,11 +26,16 @@ struct Buffer {
   std::vector<int64_t> strides;
 };
 
+/// What code is made for: this machine, or the least of its architecture, which
+/// on x86-64 has no FMA.
+enum class Machine { Host, Baseline };
+
 class Jit {
 public:
   /// Compiles `text`; `pipeline` names the passes under test. Dies with a
   /// message where that fails.
-  Jit(const std::string &text, const std::string &pipeline);
+  Jit(const std::string &text, const std::string &pipeline,
+      Machine machine = Machine::Host);
   ~Jit();
   void call(const std::string &name, const std::vector<Buffer> &arguments);
 
