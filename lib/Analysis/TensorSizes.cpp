@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -124,6 +125,9 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       })
       .Case([&](DestinationStyleOpInterface op) {
         return tensorSizes(b, op.getTiedOpOperand(result)->get());
+      })
+      .Case([&](LoopLikeOpInterface op) {
+        return tensorSizes(b, op.getTiedLoopInit(result)->get());
       })
       .Default([](Operation *) { return failure(); });
 }

@@ -5,10 +5,10 @@
 //
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
-// it, either under the padding that alone reads it, and chains of insertions.
-// What costs nothing (slices, fills,
-// scalars) is cloned into every kernel that reads it. Reshapes stay on the
-// host, where they are only another view of a buffer.
+// it, either under the padding that alone reads it, and chains of insertions. A
+// loop, such as that of a recurrent net over time, is a kernel as it is. What
+// costs nothing (slices, fills, scalars) is cloned into every kernel that reads
+// it. Reshapes stay on the host, where they are only another view of a buffer.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace mlir::lutra {
@@ -36,7 +37,8 @@ static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::GenerateOp>(op);
+             tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface>(
+      op);
 }
 
 static bool isHostView(Operation *op) {
@@ -238,7 +240,8 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
                               [](AffineMap map) { return map.isIdentity(); });
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
-  return isa<tensor::PadOp>(first)           ? "pad"
+  return isa<LoopLikeOpInterface>(first)     ? "loop"
+         : isa<tensor::PadOp>(first)         ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"
                                              : "make";
 }

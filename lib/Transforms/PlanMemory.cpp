@@ -97,6 +97,31 @@ static IRMapping cloneArithmetic(OpBuilder &b, func::FuncOp host,
   return map;
 }
 
+/// The buffer of `expand`. Upstream lowers memref.expand_shape only where each
+/// group has at most one size that is not known.
+static Value expanded(OpBuilder &b, tensor::ExpandShapeOp expand, Value source,
+                      ArrayRef<OpFoldResult> sizes) {
+  Location loc = expand.getLoc();
+  MemRefType type = bufferType(expand.getType());
+  bool isSimple = llvm::all_of(expand.getReassociationIndices(),
+                               [&](const ReassociationIndices &group) {
+                                 return llvm::count_if(group, [&](int64_t dim) {
+                                          return type.isDynamicDim(dim);
+                                        }) <= 1;
+                               });
+  if (isSimple)
+    return memref::ExpandShapeOp::create(
+        b, loc, type, source, expand.getReassociationIndices(), sizes);
+  SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
+  AffineExpr stride = b.getAffineSymbolExpr(0), size = b.getAffineSymbolExpr(1);
+  for (unsigned dim = sizes.size() - 1; dim > 0; --dim)
+    strides[dim - 1] = affine::makeComposedFoldedAffineApply(
+        b, loc, AffineMap::get(0, 2, stride * size),
+        {strides[dim], sizes[dim]});
+  return memref::ReinterpretCastOp::create(b, loc, type, source,
+                                           b.getIndexAttr(0), sizes, strides);
+}
+
 namespace {
 /// Offsets of the slots and the size of the arena, as values.
 struct ArenaValues {
@@ -337,10 +362,8 @@ void Planner::buildMain() {
         sizes.push_back(isa<Value>(size)
                             ? OpFoldResult(map.lookup(cast<Value>(size)))
                             : size);
-      map.map(expand.getResult(), memref::ExpandShapeOp::create(
-                                      b, at, bufferType(expand.getType()),
-                                      map.lookup(expand.getSrc()),
-                                      expand.getReassociationIndices(), sizes));
+      map.map(expand.getResult(),
+              expanded(b, expand, map.lookup(expand.getSrc()), sizes));
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       map.map(cast.getResult(),
               memref::CastOp::create(b, at, bufferType(cast.getType()),

@@ -92,7 +92,8 @@ static Registry build() {
         addGatherHandlers,
         addControlFlowHandlers,
         addQuantizationHandlers,
-        addIntegerContractionHandlers})
+        addIntegerContractionHandlers,
+        addRecurrentHandlers})
     add(registry);
   registry.sort();
   return registry;

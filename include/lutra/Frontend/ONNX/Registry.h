@@ -142,6 +142,7 @@ void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
 void addIntegerContractionHandlers(
     Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
+void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
 
 } // namespace mlir::lutra
 
