@@ -5,10 +5,10 @@
 //
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
-// it, either under the padding that alone reads it, and chains of insertions.
-// What costs nothing (slices, fills,
-// scalars) is cloned into every kernel that reads it. Reshapes stay on the
-// host, where they are only another view of a buffer.
+// it, either under the padding that alone reads it, and chains of insertions. A
+// loop that updates tensors in order is a kernel by itself. What costs nothing
+// (slices, fills, scalars) is cloned into every kernel that reads it. Reshapes
+// stay on the host, where they are only another view of a buffer.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -36,7 +37,7 @@ static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::GenerateOp>(op);
+             tensor::FromElementsOp, tensor::GenerateOp, scf::ForOp>(op);
 }
 
 static bool isHostView(Operation *op) {
@@ -178,6 +179,7 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
   }
   return isa<tensor::PadOp>(first)           ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"
+         : isa<scf::ForOp>(first)            ? "loop"
                                              : "make";
 }
 

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -86,6 +87,7 @@ private:
   SmallVector<Value> cloneRoot(ValueRange arguments);
   SmallVector<Value> cloneInto(DestinationStyleOpInterface op,
                                ValueRange arguments);
+  SmallVector<Value> cloneLoop(scf::ForOp loop, ValueRange arguments);
   Value pad(tensor::PadOp pad, Value argument);
   Value insertElements(tensor::FromElementsOp elements, Value argument);
   Operation *cloneWithOperands(Operation *op);
@@ -125,15 +127,21 @@ void KernelBuilder::collect(Value value) {
 /// outputs.
 SmallVector<Value> KernelBuilder::valuesReadByWriter() {
   SmallVector<Value> values;
-  auto op = dyn_cast<DestinationStyleOpInterface>(writer);
-  if (!op)
+  ValueRange inits;
+  if (auto op = dyn_cast<DestinationStyleOpInterface>(writer)) {
+    for (OpOperand *input : op.getDpsInputOperands())
+      values.push_back(input->get());
+    inits = op.getDpsInits();
+  } else if (auto loop = dyn_cast<scf::ForOp>(writer)) {
+    values = {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()};
+    inits = loop.getInitArgs();
+  } else {
     return valuesRead(writer);
-  for (OpOperand *input : op.getDpsInputOperands())
-    values.push_back(input->get());
+  }
   llvm::SetVector<Value> captured;
   getUsedValuesDefinedAbove(root->getRegions(), captured);
   llvm::append_range(values, captured);
-  for (Value init : op.getDpsInits()) {
+  for (Value init : inits) {
     if (auto fill = init.getDefiningOp<linalg::FillOp>())
       values.push_back(fill.value());
     else if (!init.getDefiningOp<tensor::EmptyOp>())
@@ -204,6 +212,18 @@ SmallVector<Value> KernelBuilder::cloneInto(DestinationStyleOpInterface op,
   cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
   for (auto [result, init] : llvm::zip_equal(clone->getResults(), inits))
     result.setType(init.getType());
+  return clone->getResults();
+}
+
+/// Clones a loop that updates `arguments`, which hold what it starts from.
+SmallVector<Value> KernelBuilder::cloneLoop(scf::ForOp loop,
+                                            ValueRange arguments) {
+  SmallVector<Value> inits;
+  for (auto [init, argument] : llvm::zip_equal(loop.getInitArgs(), arguments))
+    inits.push_back(destination(init, argument));
+  map.map(loop.getInitArgs(), inits);
+  auto clone = cast<scf::ForOp>(cloneWithOperands(loop));
+  clone.getInitArgsMutable().assign(inits);
   return clone->getResults();
 }
 
@@ -280,6 +300,8 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
     return {pad(op, arguments[0])};
   if (auto op = dyn_cast<tensor::FromElementsOp>(root))
     return {insertElements(op, arguments[0])};
+  if (auto loop = dyn_cast<scf::ForOp>(root))
+    return cloneLoop(loop, arguments);
   if (auto op = dyn_cast<DestinationStyleOpInterface>(root))
     return cloneInto(op, arguments);
   return cloneWithOperands(root)->getResults();

@@ -79,7 +79,8 @@ static Registry build() {
         addLogicHandlers, addCastHandlers, addReductionHandlers,
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
         addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers})
+        addMovementHandlers, addConstantHandlers, addGatherHandlers,
+        addScatterHandlers, addTopKHandlers})
     add(registry);
   registry.sort();
   return registry;

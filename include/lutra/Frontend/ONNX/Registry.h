@@ -137,7 +137,9 @@ void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
-void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
+void addGatherHandlers(Registry &);  // Gather, GatherElements, GatherND, OneHot
+void addScatterHandlers(Registry &); // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);    // TopK
 
 } // namespace mlir::lutra
 
