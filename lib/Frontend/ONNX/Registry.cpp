@@ -93,7 +93,9 @@ static Registry build() {
         addControlFlowHandlers,
         addQuantizationHandlers,
         addIntegerContractionHandlers,
-        addRecurrentHandlers})
+        addRecurrentHandlers,
+        addScatterHandlers,
+        addTopKHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -143,6 +143,8 @@ void addIntegerContractionHandlers(
     Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
+void addScatterHandlers(Registry &); // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);    // TopK
 
 } // namespace mlir::lutra
 
