@@ -103,6 +103,14 @@ def input_and_weight_returned(g):
     return [x, g.node("Identity", x), g.node("Identity", w)]
 
 
+def two_symbols_apart_again(g):
+    g.dims.update(h=(1, 90, 1), w=(1, 90, 1))
+    x = g.input([5, "h", "w"])
+    flat = g.node("Reshape", g.node("Exp", x), g.constant([5, -1], I64))
+    y = g.node("Softmax", flat)
+    return [g.like(x, g.node("Relu", g.node("Reshape", y, g.node("Shape", x))))]
+
+
 def returned_twice(g):
     g.dims["n"] = (1, 700, 1)
     x = g.input(["n", 67])
@@ -127,7 +135,7 @@ def never_read(g):
 
 CASES = [groups_cut_by_tasks, depth_is_the_only_symbol, both_sides_symbolic,
          nothing_of_a_symbolic_tensor, product_without_depth, sum_of_nothing, uniform_parts, uniform_operands,
-         input_and_weight_returned, returned_twice, scalars, never_read]  # fmt: skip
+         input_and_weight_returned, two_symbols_apart_again, returned_twice, scalars, never_read]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
