@@ -240,15 +240,6 @@ func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 // -----
 
 func.func private @k() attributes {lutra.kernel} {
-  // expected-error @below {{'scf.forall' op is not allowed after phase 'form'}}
-  scf.forall (%j) in (4) {
-  }
-  return
-}
-
-// -----
-
-func.func private @k() attributes {lutra.kernel} {
   // expected-error @below {{'affine.for' op is not allowed after phase 'form'}}
   affine.for %j = 0 to 4 {
   }

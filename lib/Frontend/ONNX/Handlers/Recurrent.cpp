@@ -163,8 +163,9 @@ static FailureOr<Tensor> project(const Node &node, Lowering &lowering,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  FailureOr<Tensor> product = sumOfProducts(
-      lowering, *rows, weights, maps, iterators, {rows->shape[0], columns});
+  FailureOr<Tensor> product =
+      sumOfProducts(lowering, *rows, weights, accumulatorType(net.dtype), maps,
+                    iterators, {rows->shape[0], columns});
   DType sum = product->dtype;
   if (bias) {
     Tensor all = biasPart(lowering, bias, 0, width);
