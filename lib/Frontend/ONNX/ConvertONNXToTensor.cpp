@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SizeAlgebra.h"
 #include "lutra/Frontend/ONNX/Passes.h"
 
 #include "dialects/Lutra/Lutra.h"
@@ -139,7 +140,9 @@ static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
         shape.getNumDims() != 0 || shape.getNumSymbols() > numDims)
       return func.emitError() << "expected " << attr::kShape << " of " << type
                               << " over " << numDims << " symbols, got " << map;
-    return Shape(shape.getResults());
+    if (auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims))
+      shape = resolveDims(dims, shape);
+    return Shape(llvm::map_range(shape.getResults(), canonicalSize));
   }
   if (!type.hasStaticShape())
     return func.emitError() << "expected " << attr::kShape << " for argument "
