@@ -60,3 +60,24 @@ func.func @main(%x: tensor<4xf32> {lutra.name = "x"}) -> (tensor<4xf32> {lutra.n
 func.func private @k(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
   return
 }
+
+// -----
+
+// One size that is split into two which are not known.
+// CHECK-LABEL: func @main
+// CHECK: %[[STRIDE:.*]] = affine.apply #{{.*}}()[%[[N:.*]]]
+// CHECK: memref.reinterpret_cast %{{.*}} to offset: [0], sizes: [%[[M:.*]], %[[N]], 4], strides: [%[[STRIDE]], 4, 1] : memref<?x4xf32> to memref<?x?x4xf32>
+func.func @main(%x: tensor<?x4xf32> {lutra.name = "x", lutra.shape = affine_map<()[s0, s1] -> (s0 * s1, 4)>})
+    -> (tensor<?x?x4xf32> {lutra.name = "y", lutra.shape = affine_map<()[s0, s1] -> (s0, s1, 4)>})
+    attributes {lutra.dims = [{name = "m", min = 1 : i64, max = 8 : i64, multiple = 1 : i64},
+                              {name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %m = lutra.dim "m" min 1 max 8 multiple 1
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %e = tensor.expand_shape %x [[0, 1], [2]] output_shape [%m, %n, 4] : tensor<?x4xf32> into tensor<?x?x4xf32>
+  %o = tensor.empty(%m, %n) : tensor<?x?x4xf32>
+  %1 = lutra.dispatch @k[] (%e) outs(%o : tensor<?x?x4xf32>) : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %1 : tensor<?x?x4xf32>
+}
+func.func private @k(%x: memref<?x?x4xf32>, %y: memref<?x?x4xf32>) attributes {lutra.kernel} {
+  return
+}
