@@ -157,8 +157,8 @@ static void fillUniformConstants(func::FuncOp func) {
   }
 }
 
-/// Writes a uniform tensor where it is read as a tensor: in a kernel it would be
-/// a temporary as large as it is. To begin from one costs nothing.
+/// Writes a uniform tensor where it is read as a tensor: in a kernel it would
+/// be a temporary as large as it is. To begin from one costs nothing.
 static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
   auto isRead = [](OpOperand &use) {
     Operation *user = use.getOwner();

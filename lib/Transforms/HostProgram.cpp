@@ -56,8 +56,8 @@ void HostProgram::numberValues() {
   }
 }
 
-/// Gives each result of the function a dispatch of its own: copies of one tensor
-/// have been merged once their kernels were.
+/// Gives each result of the function a dispatch of its own: copies of one
+/// tensor have been merged once their kernels were.
 void HostProgram::separateResults() {
   Operation *ret = host.getBody().front().getTerminator();
   llvm::DenseSet<Value> returned;

@@ -97,31 +97,6 @@ static IRMapping cloneArithmetic(OpBuilder &b, func::FuncOp host,
   return map;
 }
 
-/// The buffer of `expand`. Upstream lowers memref.expand_shape only where each
-/// group has at most one size that is not known.
-static Value expanded(OpBuilder &b, tensor::ExpandShapeOp expand, Value source,
-                      ArrayRef<OpFoldResult> sizes) {
-  Location loc = expand.getLoc();
-  MemRefType type = bufferType(expand.getType());
-  bool isSimple = llvm::all_of(expand.getReassociationIndices(),
-                               [&](const ReassociationIndices &group) {
-                                 return llvm::count_if(group, [&](int64_t dim) {
-                                          return type.isDynamicDim(dim);
-                                        }) <= 1;
-                               });
-  if (isSimple)
-    return memref::ExpandShapeOp::create(
-        b, loc, type, source, expand.getReassociationIndices(), sizes);
-  SmallVector<OpFoldResult> strides(sizes.size(), b.getIndexAttr(1));
-  AffineExpr stride = b.getAffineSymbolExpr(0), size = b.getAffineSymbolExpr(1);
-  for (unsigned dim = sizes.size() - 1; dim > 0; --dim)
-    strides[dim - 1] = affine::makeComposedFoldedAffineApply(
-        b, loc, AffineMap::get(0, 2, stride * size),
-        {strides[dim], sizes[dim]});
-  return memref::ReinterpretCastOp::create(b, loc, type, source,
-                                           b.getIndexAttr(0), sizes, strides);
-}
-
 namespace {
 /// Offsets of the slots and the size of the arena, as values.
 struct ArenaValues {
@@ -229,6 +204,24 @@ void Planner::buildPlan() {
   func::ReturnOp::create(b, loc, answers);
 }
 
+/// A buffer of the host seen in another shape. All are dense, so that this is
+/// another header. Upstream's expand_shape cannot be lowered where a group has
+/// several sizes that are not known.
+static Value reshaped(OpBuilder &b, Location loc, MemRefType type, Value buffer,
+                      ArrayRef<OpFoldResult> extents) {
+  SmallVector<OpFoldResult> strides(type.getRank());
+  OpFoldResult stride = b.getIndexAttr(1);
+  AffineExpr x, y;
+  bindSymbols(b.getContext(), x, y);
+  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+    strides[dim] = stride;
+    stride = affine::makeComposedFoldedAffineApply(b, loc, x * y,
+                                                   {stride, extents[dim]});
+  }
+  return memref::ReinterpretCastOp::create(b, loc, type, buffer,
+                                           b.getIndexAttr(0), extents, strides);
+}
+
 /// The buffer of `empty`: an output of the model, seen in the shape that the
 /// kernel writes, or a place in the arena.
 Value Planner::place(OpBuilder &b, tensor::EmptyOp empty, IRMapping &map) {
@@ -244,22 +237,12 @@ Value Planner::place(OpBuilder &b, tensor::EmptyOp empty, IRMapping &map) {
   Value output = outputs[*buffer.output];
   if (output.getType() == type)
     return output;
-  // The caller's buffer is dense, so that another shape is another header.
-  SmallVector<OpFoldResult> extents, strides(type.getRank());
+  SmallVector<OpFoldResult> extents;
   unsigned next = 0;
   for (int64_t dim : type.getShape())
     extents.push_back(ShapedType::isDynamic(dim) ? OpFoldResult(sizes[next++])
                                                  : b.getIndexAttr(dim));
-  OpFoldResult stride = b.getIndexAttr(1);
-  AffineExpr x, y;
-  bindSymbols(b.getContext(), x, y);
-  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
-    strides[dim] = stride;
-    stride = affine::makeComposedFoldedAffineApply(b, empty.getLoc(), x * y,
-                                                   {stride, extents[dim]});
-  }
-  return memref::ReinterpretCastOp::create(b, empty.getLoc(), type, output,
-                                           b.getIndexAttr(0), extents, strides);
+  return reshaped(b, empty.getLoc(), type, output, extents);
 }
 
 /// Gives each different weight a place in the image.
@@ -362,8 +345,8 @@ void Planner::buildMain() {
         sizes.push_back(isa<Value>(size)
                             ? OpFoldResult(map.lookup(cast<Value>(size)))
                             : size);
-      map.map(expand.getResult(),
-              expanded(b, expand, map.lookup(expand.getSrc()), sizes));
+      map.map(expand.getResult(), reshaped(b, at, bufferType(expand.getType()),
+                                           map.lookup(expand.getSrc()), sizes));
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       map.map(cast.getResult(),
               memref::CastOp::create(b, at, bufferType(cast.getType()),

@@ -46,8 +46,8 @@ class Graph:
         """A size, or the name of one."""
         if not self.symbolic or self.chance(0.4):
             return self.size(low, high)
-        name = f"d{len(self.dims)}"
-        self.dims[name] = (1, high)
+        name, multiple = f"d{len(self.dims)}", self.pick([1, 1, 1, 1, 4])
+        self.dims[name] = (multiple, -(-high // multiple) * multiple, multiple)
         return name
 
     def data(self, shape, dtype):
@@ -153,13 +153,15 @@ class Graph:
         return self._proto(self.outputs)
 
     def draws(self, number):
-        """Sizes to run at: the largest, ones, and some between."""
+        """Sizes to run at: the largest, the least, and some between."""
         if not self.dims:
             return [{}]
-        draws = [{name: high for name, (_, high) in self.dims.items()},
-                 {name: 1 for name in self.dims}]  # fmt: skip
+        draws = [{name: dim[end] for name, dim in self.dims.items()} for end in (1, 0)]
         while len(draws) < number:
-            draws.append({name: self.size(*range) for name, range in self.dims.items()})
+            draws.append({
+                name: self.size(1, high // multiple) * multiple
+                for name, (_, high, multiple) in self.dims.items()
+            })  # fmt: skip
         return draws[:number]
 
     def arrays(self, sizes):
@@ -196,14 +198,14 @@ def compare(actual, expected, tolerance, name):
     )
 
 
-def check(graph, mcpu="native", threads=2, runs=3):
+def check(graph, runs=3, threads=2, **options):
     """Compiles a graph and compares what it computes; returns its artifact."""
     proto = graph.model()
     expect = reference(proto)
     # What was computed in fewer bits keeps their error.
     dtypes = [graph.dtype(name) for name in [*graph.outputs, *graph.inputs()]]
     tolerance = max(TOLERANCE.get(dtype, 0) for dtype in dtypes)
-    model = lutra.compile(proto, mcpu=mcpu, threads=threads, dim=graph.dims)
+    model = lutra.compile(proto, threads=threads, dim=graph.dims, **options)
     for sizes in graph.draws(runs):
         arrays = graph.arrays(sizes)
         inputs = [arrays[info.name] for info in model.inputs]

@@ -9,7 +9,8 @@ tails in every dimension.
 
 import math
 
-from differential import BOOL, F16, F32, F64, I8, I32, I64, MAX_ELEMENTS, U8
+import numpy as np
+from differential import BOOL, F32, F64, I8, I32, I64, MAX_ELEMENTS, U8
 
 SMOOTH = ["Abs", "Erf", "HardSigmoid", "LeakyRelu", "Neg", "Relu", "Selu", "Sigmoid",
           "Softsign", "Tanh", "Elu", "Cos", "Atan", "Gelu", "HardSwish"]  # fmt: skip
@@ -65,7 +66,7 @@ def conv(graph):
 
 
 def matmul(graph):
-    m, k, n = (graph.dim(1, graph.pick([3, 17, 64, 131, 300])) for _ in range(3))
+    m, k, n = (graph.dim(1, graph.pick([3, 17, 64, 131, 300, 601])) for _ in range(3))
     batches = graph.pick([[], [], [graph.dim(2, 5)], [graph.dim(1, 4), graph.dim(2, 5)]])
     left, right = list(batches), list(batches)
     for side in (left, right):
@@ -80,7 +81,7 @@ def matmul(graph):
 
 
 def gemm(graph):
-    m, k, n = (graph.dim(1, graph.pick([3, 17, 64, 131, 300])) for _ in range(3))
+    m, k, n = (graph.dim(1, graph.pick([3, 17, 64, 131, 300, 601])) for _ in range(3))
     dtype = graph.pick([F32] * 4 + [F64])
     attributes = {"transA": graph.size(0, 1), "transB": graph.size(0, 1)}
     if graph.chance(0.4):
@@ -112,7 +113,7 @@ def pool(graph):
 
 def block(graph, dtype=F32, low=1, high=5, limit=MAX_ELEMENTS // 8):
     """An input of some rank and up to `limit` elements."""
-    rank = graph.size(low, high)
+    rank, limit = graph.size(low, high), limit * graph.pick([1, 1, 1, 4])
     side = int(limit ** (1 / rank))
     shape = []
     for _ in range(rank):
@@ -144,10 +145,6 @@ def normalization(graph):
         x = block(graph, high=4)
         shape = graph.shape(x)
         at = axis(graph, len(shape))
-        if any(not isinstance(size, int) for size in shape[at:]):
-            at = -1
-        if not isinstance(shape[-1], int):
-            return graph.node("Softmax", x)
         scale = graph.operand(shape[at:])
         bias = [graph.operand(shape[at:])] if graph.chance(0.7) else []
         return graph.node(op, x, scale, *bias, axis=at)
@@ -199,14 +196,12 @@ def elementwise(graph, x=None):
         if graph.chance(0.5):
             ops = ops if graph.dtype(x) == F32 else ["Abs", "Relu", "Sigmoid", "Tanh"]
             return graph.node(graph.pick(ops), x)
-        pairs = [x, like(graph, x)]
-        return graph.node(graph.pick(["Add", "Sub", "Mul", "Max", "Min"]), *pairs)
-    if graph.dtype(x) == BOOL:
+    elif graph.dtype(x) == BOOL:
         return graph.node("Not", x)
-    if graph.dtype(x) in (I32, I64):
-        pairs = [x, like(graph, x)]
-        return graph.node(graph.pick(["Add", "Sub", "Mul", "Max", "Min"]), *pairs)
-    return graph.node("Cast", x, to=1)
+    elif graph.dtype(x) not in (I32, I64):
+        return graph.node("Cast", x, to=1)
+    op = graph.pick(["Add", "Sub", "Mul", "Max", "Min"])
+    return graph.node(op, x, like(graph, x))
 
 
 def broadcast(graph):
@@ -332,9 +327,68 @@ def rearrange(graph):
     return graph.node(op, x, blocksize=n, **extra)
 
 
+def integer(graph):
+    x = block(graph, graph.pick([I8, U8, I32, I64]))
+    shape, dtype = graph.shape(x), graph.dtype(x)
+    op = graph.pick(["Mod", "Div", "BitwiseAnd", "BitwiseXor", "BitwiseNot", "BitShift",
+                     "Max", "Clip", "Equal", "Abs", "Neg", "Sign"])  # fmt: skip
+    if op in ("Abs", "Neg", "Sign", "BitwiseNot"):
+        return graph.node(op if dtype != U8 else "BitwiseNot", x)
+    if op == "Clip":
+        return graph.node(op, x, graph.constant(2, dtype), graph.constant(5, dtype))
+    if op in ("Mod", "Div", "BitShift"):
+        if op == "BitShift":
+            x, dtype = graph.node("Cast", graph.node("Abs", x), to=2), U8
+        size = shape[-1] if isinstance(shape[-1], int) else 1
+        y = graph.constant(graph.random.integers(1, 7, [size]), dtype)
+        extra = {"direction": graph.pick(["LEFT", "RIGHT"])} if op == "BitShift" else {}
+        return graph.node(op, x, y, **extra)
+    if op in ("Max", "Equal") and dtype == U8:
+        x = graph.node("Cast", x, to=6)
+    return graph.node(op, x, like(graph, x))
+
+
+def select(graph):
+    """Indices that are data."""
+    op = graph.pick(["GatherElements", "GatherND", "Gather"])
+    shape = [graph.size(3, n) for n in (9, 67, 70)]
+    x = graph.input(shape, graph.pick([F32, F64, I8]))
+    if op == "GatherND":
+        last = graph.pick([1, 2, 3])
+        indices = [graph.random.integers(-n, n, [53, 11]) for n in shape[:last]]
+        return graph.node(op, x, graph.constant(np.stack(indices, -1), I64))
+    at = graph.size(0, 2)
+    limit = shape[at]
+    # Every remainder by the limit is an index.
+    if op == "GatherElements":
+        shape[at] = graph.size(1, 90)
+        picks = graph.input(shape, I64)
+    else:
+        picks = graph.input([graph.dim(1, 90), graph.dim(1, 5)], I64)
+    picks = graph.node("Mod", graph.node("Mul", picks, graph.constant(7, I64)),
+                       graph.constant(limit, I64))  # fmt: skip
+    return graph.node(op, x, picks, axis=at)
+
+
+def variadic(graph):
+    x = block(graph)
+    parts = [x] + [like(graph, x) for _ in range(graph.size(1, 4))]
+    op = graph.pick(["Sum", "Mean", "Max", "Min", "PRelu", "Pow", "Clip", "Where"])
+    if op == "PRelu":
+        return graph.node(op, x, like(graph, x))
+    if op == "Pow":
+        return graph.node(op, graph.node("Abs", x), graph.constant(graph.pick([2.0, 0.5, 3.0]), F32))
+    if op == "Clip":
+        return graph.node(op, x, graph.constant(-0.5, F32), graph.constant(0.75, F32))
+    if op == "Where":
+        shape = [size if isinstance(size, int) else 1 for size in graph.shape(x)]
+        return graph.node(op, graph.operand(shape, BOOL), *parts[:2])
+    return graph.node(op, *parts)
+
+
 FAMILIES = [conv, matmul, gemm, pool, softmax, normalization, reduction, elementwise,
             broadcast, cast, transpose, concat, slice_, pad, gather, repeat, scan,
-            rearrange]  # fmt: skip
+            rearrange, integer, select, variadic]  # fmt: skip
 
 
 def draw(graph, family):

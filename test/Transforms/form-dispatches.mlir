@@ -240,3 +240,30 @@ func.func @tasks() -> tensor<8xf32> {
   }
   return %r : tensor<8xf32>
 }
+
+// -----
+
+// A loop that updates a tensor in order starts from a copy in its output.
+
+// CHECK-LABEL: func @scatter
+// CHECK: lutra.dispatch @loop_{{[0-9]+}}[%{{.*}}] (%arg1, %arg0) outs(%{{.*}} : tensor<?xf32>) {nodes = "scatter"}
+// CHECK: func private @loop
+// CHECK-SAME: (%[[N:.*]]: index, %[[AT:.*]]: tensor<?xi64>, %[[X:.*]]: tensor<?xf32>, %[[OUT:.*]]: tensor<?xf32>)
+// CHECK: %[[COPY:.*]] = linalg.copy ins(%[[X]] : {{.*}}) outs(%[[OUT]]
+// CHECK: scf.for {{.*}} to %[[N]] {{.*}} iter_args(%{{.*}} = %[[COPY]])
+// CHECK: tensor.extract %[[AT]]
+#shape = affine_map<()[s0] -> (s0)>
+func.func @scatter(%x: tensor<?xf32> {lutra.shape = #shape}, %at: tensor<?xi64> {lutra.shape = #shape}) -> tensor<?xf32>
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %one = arith.constant 1.0 : f32
+  %y = scf.for %i = %c0 to %n step %c1 iter_args(%t = %x) -> tensor<?xf32> {
+    %e = tensor.extract %at[%i] : tensor<?xi64>
+    %p = arith.index_cast %e : i64 to index
+    %u = tensor.insert %one into %t[%p] : tensor<?xf32>
+    scf.yield %u : tensor<?xf32>
+  } loc("scatter")
+  return %y : tensor<?xf32>
+}

@@ -63,21 +63,18 @@ func.func private @k(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.ker
 
 // -----
 
-// One size that is split into two which are not known.
+// A group of two sizes that are not known is another header of one buffer.
 // CHECK-LABEL: func @main
-// CHECK: %[[STRIDE:.*]] = affine.apply #{{.*}}()[%[[N:.*]]]
-// CHECK: memref.reinterpret_cast %{{.*}} to offset: [0], sizes: [%[[M:.*]], %[[N]], 4], strides: [%[[STRIDE]], 4, 1] : memref<?x4xf32> to memref<?x?x4xf32>
-func.func @main(%x: tensor<?x4xf32> {lutra.name = "x", lutra.shape = affine_map<()[s0, s1] -> (s0 * s1, 4)>})
-    -> (tensor<?x?x4xf32> {lutra.name = "y", lutra.shape = affine_map<()[s0, s1] -> (s0, s1, 4)>})
-    attributes {lutra.dims = [{name = "m", min = 1 : i64, max = 8 : i64, multiple = 1 : i64},
-                              {name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
-  %m = lutra.dim "m" min 1 max 8 multiple 1
-  %n = lutra.dim "n" min 1 max 8 multiple 1
-  %e = tensor.expand_shape %x [[0, 1], [2]] output_shape [%m, %n, 4] : tensor<?x4xf32> into tensor<?x?x4xf32>
-  %o = tensor.empty(%m, %n) : tensor<?x?x4xf32>
-  %1 = lutra.dispatch @k[] (%e) outs(%o : tensor<?x?x4xf32>) : (tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
-  return %1 : tensor<?x?x4xf32>
+// CHECK: memref.reinterpret_cast %{{.*}} to offset: [0], sizes: [%[[H:.*]], %[[W:.*]]], strides: [%[[W]], 1]
+func.func @main(%x: tensor<?xf32> {lutra.name = "x", lutra.shape = affine_map<()[h, w] -> (h * w)>}) -> (tensor<?x?xf32> {lutra.name = "y", lutra.shape = affine_map<()[h, w] -> (h, w)>})
+    attributes {lutra.dims = [{name = "h", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}, {name = "w", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %h = lutra.dim "h" min 1 max 8 multiple 1
+  %w = lutra.dim "w" min 1 max 8 multiple 1
+  %v = tensor.expand_shape %x [[0, 1]] output_shape [%h, %w] : tensor<?xf32> into tensor<?x?xf32>
+  %e = tensor.empty(%h, %w) : tensor<?x?xf32>
+  %1 = lutra.dispatch @k[] (%v) outs(%e : tensor<?x?xf32>) : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
 }
-func.func private @k(%x: memref<?x?x4xf32>, %y: memref<?x?x4xf32>) attributes {lutra.kernel} {
+func.func private @k(%x: memref<?x?xf32>, %o: memref<?x?xf32>) attributes {lutra.kernel} {
   return
 }

@@ -37,7 +37,7 @@ static LogicalResult checkNodes(ModuleOp module) {
   bool refused = false;
   module.walk([&](onnx::NodeOp node) {
     if (node->getParentOfType<onnx::NodeOp>())
-      return; // Its owner is refused as a whole.
+      return; // Its owner may not run it, or is refused as a whole.
     Support support = Registry::get().supports(node);
     if (support)
       return;
@@ -70,6 +70,12 @@ public:
   LogicalResult run();
 
 private:
+  bool isNested(Operation *op) { return op->getBlock() != &func.front(); }
+  /// Has `op` erased at the end; subgraphs go with their nodes.
+  void erase(Operation *op) {
+    if (!isNested(op))
+      lowered.push_back(op);
+  }
   LogicalResult makeDims();
   LogicalResult lowerArgument(BlockArgument argument);
   LogicalResult lowerOp(Operation &op);
@@ -77,6 +83,8 @@ private:
   LogicalResult lower(WeightOp op);
   LogicalResult lower(onnx::NodeOp op);
   LogicalResult lower(func::ReturnOp op);
+  FailureOr<SmallVector<Tensor>> lowerGraph(Region &graph,
+                                            ArrayRef<Tensor> arguments);
   void eraseDead();
 
   func::FuncOp func;
@@ -87,8 +95,13 @@ private:
   std::optional<Lowering> lowering;
   DenseMap<Value, Tensor> tensors;
   SmallVector<Operation *> lowered;
+  /// Nodes of subgraphs, once for each time that they were lowered.
+  int64_t numNested = 0;
 };
 } // namespace
+
+/// A bound on what loops in loops unroll to.
+static constexpr int64_t kMaxNested = 1 << 16;
 
 LogicalResult HostLowering::makeDims() {
   auto list = func->getAttrOfType<ArrayAttr>(attr::kDims);
@@ -164,11 +177,15 @@ LogicalResult HostLowering::lower(arith::ConstantOp op) {
   Type storage = storageType(op.getContext(), dtype);
   tensors[op] =
       lowering->constantTensor(storageElements(elements, storage), dtype);
-  lowered.push_back(op);
+  erase(op);
   return success();
 }
 
 LogicalResult HostLowering::lower(WeightOp op) {
+  if (isNested(op)) {
+    // It is lowered once, for all iterations of a loop.
+    op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
+  }
   auto type = cast<RankedTensorType>(op.getResult().getType());
   auto stored = cast<RankedTensorType>(op.getStorage());
   DType dtype = dtypeOf(type.getElementType());
@@ -198,6 +215,13 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
   for (Value input : op.getInputs())
     inputs.push_back(tensors.lookup(input));
   Node node(op, since.value_or(0), inputs);
+  if (isNested(op)) {
+    if (Support support = Registry::get().supports(op); !support)
+      return node.error() << support.reason();
+    if (++numNested > kMaxNested)
+      return node.error() << "expected subgraphs that unroll to at most "
+                          << kMaxNested << " nodes";
+  }
   FailureOr<SmallVector<Tensor>> results = handler->lower(node, *lowering);
   if (failed(results))
     return failure();
@@ -214,8 +238,24 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
                           << ", got " << tensor.value.getType();
     tensors[value] = tensor;
   }
-  lowered.push_back(op);
+  erase(op);
   return success();
+}
+
+FailureOr<SmallVector<Tensor>>
+HostLowering::lowerGraph(Region &graph, ArrayRef<Tensor> arguments) {
+  Location loc = builder.getLoc();
+  for (auto [argument, tensor] :
+       llvm::zip_equal(graph.getArguments(), arguments))
+    tensors[argument] = tensor;
+  for (Operation &op :
+       llvm::make_early_inc_range(graph.front().without_terminator()))
+    if (failed(lowerOp(op)))
+      return failure();
+  builder.setLoc(loc);
+  return llvm::map_to_vector(
+      graph.front().getTerminator()->getOperands(),
+      [&](Value value) { return tensors.lookup(value); });
 }
 
 LogicalResult HostLowering::lower(func::ReturnOp op) {
@@ -240,13 +280,15 @@ LogicalResult HostLowering::lower(func::ReturnOp op) {
 }
 
 LogicalResult HostLowering::lowerOp(Operation &op) {
-  builder.setInsertionPoint(&op);
+  // All code of a subgraph goes before the node that has it.
+  if (!isNested(&op))
+    builder.setInsertionPoint(&op);
   builder.setLoc(op.getLoc());
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<arith::ConstantOp, WeightOp, onnx::NodeOp, func::ReturnOp>(
           [&](auto op) { return lower(op); })
       .Case<onnx::AbsentOp>([&](auto op) {
-        lowered.push_back(op);
+        erase(op);
         return success();
       })
       .Default([](Operation *op) {
@@ -274,6 +316,9 @@ LogicalResult HostLowering::run() {
   if (failed(makeDims()))
     return failure();
   lowering.emplace(builder, dims, dimNames, sources);
+  lowering->lowerGraph = [&](Region &graph, ArrayRef<Tensor> arguments) {
+    return lowerGraph(graph, arguments);
+  };
   for (BlockArgument argument : func.getArguments())
     if (failed(lowerArgument(argument)))
       return failure();

@@ -38,6 +38,12 @@ public:
 
   MLIRContext *context() const { return b.getContext(); }
 
+  /// Lowers a subgraph of the node at hand, given the tensors of its inputs,
+  /// and returns those that it yields. It may be called several times. Set by
+  /// who walks the graph.
+  std::function<FailureOr<SmallVector<Tensor>>(Region &, ArrayRef<Tensor>)>
+      lowerGraph;
+
   //===--- Shapes ---------------------------------------------------------===//
 
   AffineExpr constant(int64_t size) const;

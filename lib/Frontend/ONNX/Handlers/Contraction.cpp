@@ -56,19 +56,22 @@ Value lutra::mulScalars(ImplicitLocOpBuilder &b, Value lhs, Value rhs) {
 }
 
 Tensor lutra::sumOfProducts(Lowering &lowering, const Tensor &lhs,
-                            const Tensor &rhs, ArrayRef<AffineMap> maps,
+                            const Tensor &rhs, DType accumulator,
+                            ArrayRef<AffineMap> maps,
                             ArrayRef<utils::IteratorType> iterators,
                             ArrayRef<AffineExpr> shape) {
-  DType dtype = lhs.dtype, accumulator = accumulatorType(dtype);
   Value init =
       lowering.filled(shape, accumulator, lowering.scalarInt(accumulator, 0));
-  return lowering.generic({lhs, rhs}, maps, iterators, init, shape, accumulator,
-                          [&](ImplicitLocOpBuilder &b, ValueRange in) {
-                            Value product =
-                                mulScalars(b, toAccumulator(b, in[0], dtype),
-                                           toAccumulator(b, in[1], dtype));
-                            return addScalars(b, in[2], product);
-                          });
+  return lowering.generic(
+      {lhs, rhs}, maps, iterators, init, shape, accumulator,
+      [&](ImplicitLocOpBuilder &b, ValueRange in) {
+        auto widen = [&](Value scalar, DType from) {
+          return Lowering::castScalar(b, scalar, from, accumulator);
+        };
+        Value product =
+            mulScalars(b, widen(in[0], lhs.dtype), widen(in[1], rhs.dtype));
+        return addScalars(b, in[2], product);
+      });
 }
 
 FailureOr<Tensor> lutra::addBias(Lowering &lowering, const Tensor &accumulators,
@@ -177,12 +180,9 @@ static Support supportsMatMul(const Node &node) {
   return Support::yes();
 }
 
-static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
-                                                  Lowering &lowering) {
-  if (failed(requireRank(node, 0, 1)) || failed(requireRank(node, 1, 1)) ||
-      failed(checkTypes(node)))
-    return failure();
-  Tensor lhs = node.input(0), rhs = node.input(1);
+FailureOr<Tensor> lutra::matMul(const Node &node, Lowering &lowering,
+                                const Tensor &lhs, const Tensor &rhs,
+                                DType accumulator) {
   AffineExpr depth = rhs.shape[std::max<int64_t>(rhs.rank() - 2, 0)];
   if (failed(checkDepth(node, lowering, lhs.shape.back(), depth)))
     return failure();
@@ -196,9 +196,21 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
       matMulMap(lowering, lhs, *loops, {loops->m, loops->k}),
       matMulMap(lowering, rhs, *loops, {loops->k, loops->n}),
       AffineMap::get(loops->k + 1, 0, outer, lowering.context())};
-  Tensor product =
-      sumOfProducts(lowering, lhs, rhs, maps, loops->iterators, loops->shape);
-  FailureOr<Tensor> result = addBias(lowering, product, Tensor(), lhs.dtype);
+  return sumOfProducts(lowering, lhs, rhs, accumulator, maps, loops->iterators,
+                       loops->shape);
+}
+
+static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
+                                                  Lowering &lowering) {
+  if (failed(requireRank(node, 0, 1)) || failed(requireRank(node, 1, 1)) ||
+      failed(checkTypes(node)))
+    return failure();
+  DType dtype = node.input(0).dtype;
+  FailureOr<Tensor> product = matMul(node, lowering, node.input(0),
+                                     node.input(1), accumulatorType(dtype));
+  if (failed(product))
+    return failure();
+  FailureOr<Tensor> result = addBias(lowering, *product, Tensor(), dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};
@@ -309,7 +321,8 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  Tensor product = sumOfProducts(lowering, lhs, rhs, maps, iterators, shape);
+  Tensor product = sumOfProducts(lowering, lhs, rhs, accumulatorType(lhs.dtype),
+                                 maps, iterators, shape);
   FailureOr<Tensor> result =
       scaleAndAdd(node, lowering, product, bias, lhs.dtype);
   if (failed(result))

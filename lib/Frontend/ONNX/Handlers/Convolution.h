@@ -1,0 +1,32 @@
+//===- Convolution.h - Convolutions -----------------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONVOLUTION_H
+#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONVOLUTION_H
+
+#include "lutra/Frontend/ONNX/Registry.h"
+
+namespace mlir::lutra {
+
+/// Checks the attributes of a convolution, and the rank of input 0.
+Support supportsConvolution(const Node &node);
+
+/// Sums of products [N, features, positions...] in `accumulator`, by the node's
+/// attributes; beyond its ends `x`, of rank 3 or more, is 0. On failure an
+/// error was emitted at the node.
+FailureOr<Tensor> convolution(const Node &node, Lowering &lowering,
+                              const Tensor &x, const Tensor &w,
+                              DType accumulator);
+
+/// A vector of one element per feature (or null) in a shape that broadcasts
+/// against a convolution's result.
+FailureOr<Tensor> alongFeatures(const Node &node, Lowering &lowering,
+                                const Tensor &vector, const Tensor &result);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONVOLUTION_H
