@@ -239,6 +239,15 @@ func.func private @k(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
 
 // -----
 
+// A loop over time is distributed before it is a kernel.
+func.func private @k() attributes {lutra.kernel} {
+  scf.forall (%j) in (4) {
+  }
+  return
+}
+
+// -----
+
 func.func private @k() attributes {lutra.kernel} {
   // expected-error @below {{'affine.for' op is not allowed after phase 'form'}}
   affine.for %j = 0 to 4 {

@@ -156,17 +156,10 @@ static FailureOr<Tensor> project(const Node &node, Lowering &lowering,
   if (failed(rows) || failed(merged))
     return failure();
   Tensor weights = lowering.transpose(*merged, {1, 0});
-  AffineExpr m, n, k;
-  bindDims(lowering.context(), m, n, k);
-  SmallVector<AffineExpr, 4> exprs[] = {{m, k}, {k, n}, {m, n}};
-  auto maps = AffineMap::inferFromExprList(exprs, lowering.context());
-  utils::IteratorType iterators[] = {utils::IteratorType::parallel,
-                                     utils::IteratorType::parallel,
-                                     utils::IteratorType::reduction};
-  FailureOr<Tensor> product =
-      sumOfProducts(lowering, *rows, weights, accumulatorType(net.dtype), maps,
-                    iterators, {rows->shape[0], columns});
-  DType sum = product->dtype;
+  DType sum = accumulatorType(net.dtype);
+  FailureOr<Tensor> product = matMul(node, lowering, *rows, weights, sum);
+  if (failed(product))
+    return failure();
   if (bias) {
     Tensor all = biasPart(lowering, bias, 0, width);
     if (addsRecurrent) {
