@@ -229,17 +229,7 @@ static FailureOr<Tensor> scaledConvolution(const Node &node, Lowering &lowering,
       return failure();
     scale = *features;
   }
-  return lowering.elementwise({*sums, x.scale, scale}, DType::Float,
-                              [](ImplicitLocOpBuilder &b, ValueRange in) {
-                                return mulScalars(b, in[0],
-                                                  mulScalars(b, in[1], in[2]));
-                              });
-}
-
-/// Whether the scales of both operands can be applied to the sums.
-static bool isScaled(const Tensor &x, const Tensor &w) {
-  return x.factors && w.factors && hasOneElement(x.factors->scale) &&
-         (hasOneElement(w.factors->scale) || w.factors->axis == 0);
+  return applyScales(lowering, *sums, x.scale, scale);
 }
 
 static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
@@ -248,7 +238,7 @@ static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
     return failure();
   const Tensor &x = node.input(0), &w = node.input(1);
   FailureOr<Tensor> sums =
-      isScaled(x, w)
+      haveFactors(x, w, /*axis=*/0)
           ? scaledConvolution(node, lowering, *x.factors, *w.factors)
           : convolution(node, lowering, x, w, accumulatorType(x.dtype));
   if (failed(sums))
