@@ -14,8 +14,10 @@
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -47,14 +49,15 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
   if (!map || !dims || map.getValue().getNumSymbols() > dims.size())
     return failure();
+  AffineMap shape = resolveDims(dims, map.getValue());
   SmallVector<OpFoldResult> symbols;
-  for (unsigned i = 0; i < map.getValue().getNumSymbols(); ++i)
+  for (unsigned i = 0; i < shape.getNumSymbols(); ++i)
     symbols.push_back(
-        map.getValue().isFunctionOfSymbol(i)
+        shape.isFunctionOfSymbol(i)
             ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
             : b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
-  for (AffineExpr size : map.getValue().getResults()) {
+  for (AffineExpr size : shape.getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
     sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
                                                           one, symbols));
@@ -122,8 +125,14 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       .Case([&](tensor::InsertSliceOp op) {
         return tensorSizes(b, op.getDest());
       })
+      .Case([&](scf::ForOp op) {
+        return tensorSizes(b, op.getTiedLoopInit(result)->get());
+      })
       .Case([&](DestinationStyleOpInterface op) {
         return tensorSizes(b, op.getTiedOpOperand(result)->get());
+      })
+      .Case([&](LoopLikeOpInterface op) {
+        return tensorSizes(b, op.getTiedLoopInit(result)->get());
       })
       .Default([](Operation *) { return failure(); });
 }

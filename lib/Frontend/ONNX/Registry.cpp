@@ -75,12 +75,27 @@ InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
 static Registry build() {
   Registry registry;
   for (auto add :
-       {addArithmeticHandlers, addUnaryHandlers, addActivationHandlers,
-        addLogicHandlers, addCastHandlers, addReductionHandlers,
-        addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
-        addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers,
-        addQuantizationHandlers, addIntegerContractionHandlers})
+       {addArithmeticHandlers,
+        addUnaryHandlers,
+        addActivationHandlers,
+        addLogicHandlers,
+        addCastHandlers,
+        addReductionHandlers,
+        addSoftmaxHandlers,
+        addNormalizationHandlers,
+        addContractionHandlers,
+        addConvolutionHandlers,
+        addPoolingHandlers,
+        addShapeHandlers,
+        addMovementHandlers,
+        addConstantHandlers,
+        addGatherHandlers,
+        addControlFlowHandlers,
+        addQuantizationHandlers,
+        addIntegerContractionHandlers,
+        addRecurrentHandlers,
+        addScatterHandlers,
+        addTopKHandlers})
     add(registry);
   registry.sort();
   return registry;
@@ -161,8 +176,6 @@ Support Registry::supports(onnx::NodeOp node) const {
                        " of its domain");
   if (!llvm::is_contained(handler->versions, *since))
     return Support::no("version " + Twine(*since) + " not implemented");
-  if (!node.getGraphs().empty())
-    return Support::no("subgraphs not implemented");
   if (Support types = supportedTypes(node); !types)
     return types;
   unsigned unknown = 0;

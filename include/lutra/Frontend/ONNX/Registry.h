@@ -137,10 +137,14 @@ void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
+void addControlFlowHandlers(Registry &);  // If, Loop, Scan
 void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
 void addIntegerContractionHandlers(
     Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
+void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
+void addScatterHandlers(Registry &); // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);    // TopK
 
 } // namespace mlir::lutra
 

@@ -46,6 +46,11 @@ Tensor computeMapped(Lowering &lowering, ArrayRef<Tensor> operands,
 /// A size as a scalar, which is a constant where the size is.
 Value sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size);
 
+/// An index into a dimension of `size` from an integer of type `dtype` that is
+/// data: counted from the end where it is negative, clamped where it is outside.
+Value position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
+               DType dtype, AffineExpr size);
+
 /// A result known as an expression from known elements, or null.
 using Fold = AffineExpr (*)(Lowering &, ArrayRef<AffineExpr> elements);
 

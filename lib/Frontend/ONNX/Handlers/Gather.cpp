@@ -38,8 +38,7 @@ static FailureOr<int64_t> gatherAxis(const Node &node) {
   return normalizeAxis(node, given, rank);
 }
 
-/// An index into a dimension of `size`, from an element of `indices`.
-static Value position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
+Value lutra::position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
                       DType dtype, AffineExpr size) {
   Scalars s(b, DType::Int64);
   Value wide = Lowering::castScalar(b, index, dtype, DType::Int64);

@@ -21,6 +21,11 @@ using namespace mlir::lutra;
 /// Shape operands have an element per dimension; nothing longer is read.
 static constexpr int64_t kMaxKnownInts = 1024;
 
+bool lutra::isModelInput(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument && !isa<onnx::NodeOp>(argument.getOwner()->getParentOp());
+}
+
 std::optional<int64_t> lutra::knownRank(const Tensor &tensor) {
   if (tensor.value)
     if (auto type = dyn_cast<RankedTensorType>(tensor.value.getType()))
@@ -114,7 +119,7 @@ std::optional<Shape> lutra::declaredShape(const Node &node) {
 
 Support lutra::supportsKnown(const Node &node, unsigned i, StringRef what,
                              bool unlessDeclared) {
-  if (!node.input(i) || !isa<BlockArgument>(node.input(i).value) ||
+  if (!node.input(i) || !isModelInput(node.input(i).value) ||
       (unlessDeclared && declaredShape(node)))
     return Support::yes();
   return Support::no("expected " + what + " (input " + Twine(i) +
