@@ -15,8 +15,10 @@
 
 #include "../SizeAlgebra.h"
 #include "Reduction.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include <cmath>
 
 using namespace mlir;
@@ -278,6 +280,47 @@ static Support supportsDequantize(const Node &node) {
   return support;
 }
 
+/// The attributes of a constant as a weight without steps, or null.
+static DictionaryAttr plainWeight(Lowering &lowering, const Tensor &tensor) {
+  if (auto weight = tensor.value.getDefiningOp<WeightOp>())
+    return weight.getSteps().empty() ? weight->getAttrDictionary()
+                                     : DictionaryAttr();
+  DenseElementsAttr elements;
+  if (!matchPattern(tensor.value, m_Constant(&elements)))
+    return {};
+  Builder &b = lowering.b;
+  return b.getDictionaryAttr(
+      {b.getNamedAttr("name", b.getStringAttr("constant")),
+       b.getNamedAttr("storage", TypeAttr::get(elements.getType())),
+       b.getNamedAttr("value", elements)});
+}
+
+/// The result where all inputs are constants: the weight, dequantized in its
+/// expression, without code; or a null tensor.
+static Tensor dequantizeWeight(const Node &node, Lowering &lowering, DType to) {
+  const Tensor &x = node.input(0), &zero = node.input(2);
+  DictionaryAttr weight = plainWeight(lowering, x),
+                 scale = plainWeight(lowering, node.input(1)),
+                 zeros = zero ? plainWeight(lowering, zero) : DictionaryAttr();
+  int64_t block = node.intAttr("block_size", 0), axis = node.intAttr("axis", 1);
+  axis = axis < 0 ? axis + x.rank() : axis;
+  // Parameters of one element pay no heed to these.
+  if (axis < 0 || axis >= x.rank())
+    axis = block = 0;
+  if (!weight || !scale || (zero && !zeros) ||
+      (block && x.staticSize(axis) % block != 0))
+    return {};
+  ImplicitLocOpBuilder &b = lowering.b;
+  auto step = DequantizeAttr::get(
+      b.getContext(), importType(b.getContext(), x.dtype),
+      storageType(b.getContext(), to), axis, block, scale, zeros);
+  NamedAttrList attrs(weight);
+  attrs.set("steps", b.getArrayAttr(step));
+  Value value = WeightOp::create(b, lowering.type(x.shape, to), ValueRange(),
+                                 attrs.getAttrs());
+  return lowering.tensor(value, x.shape, to);
+}
+
 static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &node,
                                                       Lowering &lowering) {
   if (Support support = supportsDequantize(node); !support)
@@ -285,6 +328,11 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &node,
   DType from = node.input(0).dtype;
   auto to = static_cast<DType>(
       node.intAttr("output_dtype", int64_t(node.input(1).dtype)));
+  for (unsigned i = 1; i < node.numInputs(); ++i)
+    if (node.input(i) && failed(parameterMap(node, lowering, i)))
+      return failure();
+  if (Tensor weight = dequantizeWeight(node, lowering, to))
+    return SmallVector<Tensor>{weight};
   FailureOr<Tensor> y =
       withParameters(node, lowering, to, [&](Scalars &s, ValueRange in) {
         Scalars f(s.b, DType::Float);
