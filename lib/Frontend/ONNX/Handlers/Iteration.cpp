@@ -176,24 +176,27 @@ FailureOr<SmallVector<Tensor>> Iterator::addOutputs(scf::ForOp &loop,
   return outputs;
 }
 
-/// Refuses a body whose temporaries a stack cannot hold.
+/// Refuses a body whose temporaries a stack cannot hold. States are among them:
+/// where they trade places one is copied first.
 LogicalResult Iterator::checkTemporaries(scf::ForOp loop) {
   int64_t bytes = 0;
-  WalkResult walked = loop.walk([&](Operation *op) {
-    if (!isa<tensor::EmptyOp, tensor::PadOp, tensor::GenerateOp,
-             tensor::FromElementsOp>(op))
-      return WalkResult::advance();
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  auto fits = [&](Type type) {
     int64_t size = 8;
-    for (int64_t extent : type.getShape())
+    for (int64_t extent : cast<RankedTensorType>(type).getShape())
       if (ShapedType::isDynamic(extent) ||
           llvm::MulOverflow(size, extent, size))
-        return WalkResult::interrupt();
-    bytes += size;
-    return bytes > kMaxStackBytes ? WalkResult::interrupt()
-                                  : WalkResult::advance();
+        return false;
+    return !llvm::AddOverflow(bytes, size, bytes) && bytes <= kMaxStackBytes;
+  };
+  bool allFit = llvm::all_of(iteration.states, [&](const Tensor &state) {
+    return fits(state.value.getType());
   });
-  if (walked.wasInterrupted())
+  loop.walk([&](Operation *op) {
+    if (isa<tensor::EmptyOp, tensor::PadOp, tensor::GenerateOp,
+            tensor::FromElementsOp>(op))
+      allFit &= fits(op->getResult(0).getType());
+  });
+  if (!allFit)
     return node.error() << "expected a body whose tensors have known sizes, of "
                            "256 KiB at most in all";
   return success();
