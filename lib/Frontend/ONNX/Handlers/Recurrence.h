@@ -42,6 +42,8 @@ struct Recurrence {
   /// has its own.
   SmallVector<std::pair<int64_t, DType>> scratch;
   bool hasOutput = true;
+  /// Whether something reads the last value of each state.
+  SmallVector<bool> keepsState;
 };
 
 /// One operand of a step's elementwise operation over (row, unit).
@@ -103,9 +105,9 @@ private:
 /// Emits one step; `direction` tells apart those whose steps differ.
 using StepBody = function_ref<void(Step &, int64_t direction)>;
 
-/// Y (null without hasOutput), then the last value of each state, in the
-/// net's layout. Where `alike`, all directions take the steps of direction 0
-/// and run side by side.
+/// Y, then the last value of each state, in the net's layout; null, or not,
+/// where nothing reads it. Where `alike`, all directions take the steps of
+/// direction 0 and run side by side.
 SmallVector<Tensor> runRecurrence(Lowering &lowering, const Recurrence &net,
                                   bool alike, StepBody body);
 
