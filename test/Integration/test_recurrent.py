@@ -77,7 +77,11 @@ class Net:
                 constants.append(numpy_helper.from_array(array, name))
             else:
                 inputs.append(helper.make_tensor_value_info(name, kind, array.shape))
-        outputs = [helper.make_tensor_value_info(n, kind, None) for n in self.outputs if n in self.read]
+        outputs = [
+            helper.make_tensor_value_info(name, kind, None)
+            for name in self.outputs
+            if name in self.read
+        ]
         graph = helper.make_graph([node], "net", inputs, outputs, constants)
         opset = helper.make_opsetid("", 22)
         return helper.make_model(graph, opset_imports=[opset], ir_version=10)
