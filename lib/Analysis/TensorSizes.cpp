@@ -49,14 +49,15 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
   if (!map || !dims || map.getValue().getNumSymbols() > dims.size())
     return failure();
+  AffineMap shape = resolveDims(dims, map.getValue());
   SmallVector<OpFoldResult> symbols;
-  for (unsigned i = 0; i < map.getValue().getNumSymbols(); ++i)
+  for (unsigned i = 0; i < shape.getNumSymbols(); ++i)
     symbols.push_back(
-        map.getValue().isFunctionOfSymbol(i)
+        shape.isFunctionOfSymbol(i)
             ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
             : b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
-  for (AffineExpr size : map.getValue().getResults()) {
+  for (AffineExpr size : shape.getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
     sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
                                                           one, symbols));

@@ -178,6 +178,26 @@ ArenaValues Planner::arena(OpBuilder &b, IRMapping &map) {
   return result;
 }
 
+/// `bytes`, or -2 - i where dims[i] is not what the other dimensions make it.
+static Value checkedBytes(OpBuilder &b, ArrayAttr dims, ValueRange values,
+                          Value bytes) {
+  Location loc = bytes.getLoc();
+  for (auto [i, entry] :
+       llvm::enumerate(dims ? dims.getValue() : ArrayRef<Attribute>())) {
+    auto equals =
+        cast<DictionaryAttr>(entry).getAs<AffineMapAttr>(attr::kEquals);
+    if (!equals)
+      continue;
+    Value wanted =
+        affine::AffineApplyOp::create(b, loc, equals.getValue(), values);
+    Value differs = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne,
+                                          values[i], wanted);
+    Value code = arith::ConstantIndexOp::create(b, loc, -2 - int64_t(i));
+    bytes = arith::SelectOp::create(b, loc, differs, code, bytes);
+  }
+  return bytes;
+}
+
 /// func @plan(dims, workers) -> (workspace bytes, the sizes of all outputs)
 void Planner::buildPlan() {
   OpBuilder b(host);
@@ -194,7 +214,8 @@ void Planner::buildPlan() {
   b.setInsertionPointToStart(entry);
   ValueRange dimValues = entry->getArguments().take_front(numDims);
   IRMapping map = cloneArithmetic(b, host, dimValues);
-  SmallVector<Value> answers = {arena(b, map).total};
+  SmallVector<Value> answers = {
+      checkedBytes(b, dims, dimValues, arena(b, map).total)};
   for (unsigned i = 0; i < host.getNumResults(); ++i) {
     auto shape = host.getResultAttrOfType<AffineMapAttr>(i, attr::kShape);
     for (AffineExpr size : shape.getValue().getResults())

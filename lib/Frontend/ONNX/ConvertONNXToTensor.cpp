@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SizeAlgebra.h"
 #include "lutra/Frontend/ONNX/Passes.h"
 
 #include "dialects/Lutra/Lutra.h"
@@ -68,6 +69,10 @@ public:
         builder(func.getLoc(), OpBuilder::atBlockBegin(&func.front())) {}
 
   LogicalResult run();
+  /// What dimension must equal for the run that failed to succeed, if anything.
+  std::optional<Lowering::Relation> missing() const {
+    return lowering ? lowering->missing : std::nullopt;
+  }
 
 private:
   bool isNested(Operation *op) { return op->getBlock() != &func.front(); }
@@ -139,7 +144,9 @@ static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
         shape.getNumDims() != 0 || shape.getNumSymbols() > numDims)
       return func.emitError() << "expected " << attr::kShape << " of " << type
                               << " over " << numDims << " symbols, got " << map;
-    return Shape(shape.getResults());
+    if (auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims))
+      shape = resolveDims(dims, shape);
+    return Shape(llvm::map_range(shape.getResults(), canonicalSize));
   }
   if (!type.hasStaticShape())
     return func.emitError() << "expected " << attr::kShape << " for argument "
@@ -329,6 +336,59 @@ LogicalResult HostLowering::run() {
   return success();
 }
 
+/// Notes in lutra.dims that a dimension is of `size`.
+static void relate(func::FuncOp func, const Lowering::Relation &relation) {
+  Builder b(func.getContext());
+  auto list = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  SmallVector<Attribute> dims(list.getValue());
+  auto set = [&](unsigned i, AffineExpr size) {
+    NamedAttrList dim(cast<DictionaryAttr>(dims[i]));
+    AffineMap map = AffineMap::get(0, dims.size(), canonicalSize(size));
+    dim.set(attr::kEquals, AffineMapAttr::get(map));
+    dims[i] = dim.getDictionary(b.getContext());
+  };
+  set(relation.dim, relation.size);
+  // Those that it determines are of its size from now on.
+  AffineExpr symbol = b.getAffineSymbolExpr(relation.dim);
+  for (unsigned i = 0; i < dims.size(); ++i)
+    if (auto equals =
+            cast<DictionaryAttr>(dims[i]).getAs<AffineMapAttr>(attr::kEquals))
+      set(i, equals.getValue().getResult(0).replace(symbol, relation.size));
+  func->setAttr(attr::kDims, b.getArrayAttr(dims));
+}
+
+/// Lowers a function. Names of dimensions say less than a model knows: where a
+/// node needs a dimension to be the size of another, and their names do not say
+/// so, that becomes a condition of each run, and lowering begins anew. At most
+/// once for each dimension.
+static LogicalResult lowerHost(func::FuncOp func, WeightSources &sources) {
+  for (;;) {
+    auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
+    if (!dims || dims.empty())
+      return HostLowering(func, sources).run();
+    OwningOpRef<func::FuncOp> original = func.clone();
+    HostLowering lowering(func, sources);
+    SmallVector<Diagnostic> diagnostics;
+    LogicalResult result = failure();
+    {
+      ScopedDiagnosticHandler handler(func.getContext(), [&](Diagnostic &d) {
+        diagnostics.push_back(std::move(d));
+      });
+      result = lowering.run();
+    }
+    auto relation = lowering.missing();
+    if (succeeded(result) || !relation) {
+      for (Diagnostic &diagnostic : diagnostics)
+        func.getContext()->getDiagEngine().emit(std::move(diagnostic));
+      return result;
+    }
+    relate(*original, *relation);
+    func->getBlock()->getOperations().insert(Block::iterator(func), *original);
+    func.erase();
+    func = original.release();
+  }
+}
+
 namespace {
 struct ConvertONNXToTensor
     : public lutra::impl::ConvertONNXToTensorBase<ConvertONNXToTensor> {
@@ -342,9 +402,9 @@ struct ConvertONNXToTensor
     ModuleOp module = getOperation();
     if (failed(checkNodes(module)))
       return signalPassFailure();
-    for (auto func : module.getOps<func::FuncOp>())
+    for (auto func : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(HostLowering(func, sources ? *sources : own).run()))
+          failed(lowerHost(func, sources ? *sources : own)))
         return signalPassFailure();
   }
 

@@ -178,6 +178,30 @@ bool Lowering::requireNonNegative(AffineExpr expr) {
   return true;
 }
 
+bool Lowering::requireEqual(AffineExpr a, AffineExpr b) {
+  if (canonicalSize(a - b) == constant(0))
+    return true;
+  // The later of two dimensions is the one that the other determines.
+  if (isa<AffineSymbolExpr>(b) &&
+      (!isa<AffineSymbolExpr>(a) ||
+       mlir::cast<AffineSymbolExpr>(a).getPosition() <
+           mlir::cast<AffineSymbolExpr>(b).getPosition()))
+    std::swap(a, b);
+  auto symbol = dyn_cast<AffineSymbolExpr>(a);
+  auto dim = symbol && symbol.getPosition() < dims.size()
+                 ? dims[symbol.getPosition()].getDefiningOp<DimOp>()
+                 : DimOp();
+  if (!dim || missing || b.isFunctionOfSymbol(symbol.getPosition()))
+    return false;
+  if (auto known = dyn_cast<AffineConstantExpr>(b))
+    if (known.getValue() < int64_t(dim.getMin()) ||
+        known.getValue() > int64_t(dim.getMax()) ||
+        known.getValue() % dim.getMultiple())
+      return false;
+  missing = Relation{symbol.getPosition(), b};
+  return false;
+}
+
 //===----------------------------------------------------------------------===//
 // Reshape
 //===----------------------------------------------------------------------===//
