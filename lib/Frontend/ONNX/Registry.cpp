@@ -78,9 +78,9 @@ static Registry build() {
        {addArithmeticHandlers, addUnaryHandlers, addActivationHandlers,
         addLogicHandlers, addCastHandlers, addReductionHandlers,
         addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
-        addConvolutionHandlers, addPoolingHandlers, addShapeHandlers,
-        addMovementHandlers, addConstantHandlers, addGatherHandlers,
-        addScatterHandlers, addTopKHandlers})
+        addConvolutionHandlers, addConvTransposeHandlers, addPoolingHandlers,
+        addShapeHandlers, addMovementHandlers, addConstantHandlers,
+        addGatherHandlers, addScatterHandlers, addTopKHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -133,6 +133,7 @@ void addSoftmaxHandlers(Registry &);    // Softmax, LogSoftmax, Hardmax
 void addNormalizationHandlers(Registry &); // BatchNorm, LayerNorm, RMSNorm, LRN
 void addContractionHandlers(Registry &);   // MatMul, Gemm
 void addConvolutionHandlers(Registry &);   // Conv
+void addConvTransposeHandlers(Registry &); // ConvTranspose
 void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..

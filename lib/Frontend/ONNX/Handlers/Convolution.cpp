@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Convolution.h"
 #include "../SizeAlgebra.h"
 #include "Contraction.h"
 #include "Operands.h"
@@ -148,6 +149,29 @@ static Tensor convolve(Lowering &lowering, const Tensor &x, const Tensor &w,
   return sumOfProducts(lowering, x, w, maps, iterators, shape);
 }
 
+/// The accumulators as [batch, features, spatial...].
+static FailureOr<Tensor> convolveGroups(Lowering &lowering, const Tensor &x,
+                                        const Tensor &w, const ConvSizes &sizes,
+                                        const Window &window) {
+  auto operands = groupOperands(lowering, x, w, sizes);
+  if (failed(operands))
+    return failure();
+  Tensor sums =
+      convolve(lowering, operands->first, operands->second, sizes, window);
+  Shape shape = {sizes.batch, w.shape[0]};
+  llvm::append_range(shape, window.output);
+  return lowering.reshape(sums, shape);
+}
+
+FailureOr<Tensor> lutra::convolve(const Node &node, Lowering &lowering,
+                                  const Tensor &x, const Tensor &w,
+                                  const Window &window) {
+  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
+  if (failed(sizes))
+    return failure();
+  return convolveGroups(lowering, x, w, *sizes, window);
+}
+
 /// The bias as [features, 1, ...], or null.
 static FailureOr<Tensor> convBias(const Node &node, Lowering &lowering,
                                   AffineExpr features, int64_t spatialRank) {
@@ -201,17 +225,10 @@ static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
   FailureOr<Tensor> bias = convBias(node, lowering, w.shape[0], window->rank());
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalar(dtype, 0.0));
-  auto operands = groupOperands(lowering, padded, w, *sizes);
-  if (failed(bias) || failed(operands))
+  FailureOr<Tensor> sums = convolveGroups(lowering, padded, w, *sizes, *window);
+  if (failed(bias) || failed(sums))
     return failure();
-  Tensor sums =
-      convolve(lowering, operands->first, operands->second, *sizes, *window);
-  Shape shape = {sizes->batch, w.shape[0]};
-  llvm::append_range(shape, window->output);
-  FailureOr<Tensor> joined = lowering.reshape(sums, shape);
-  if (failed(joined))
-    return failure();
-  FailureOr<Tensor> result = addBias(lowering, *joined, *bias, dtype);
+  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};
