@@ -74,13 +74,17 @@ InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
 
 static Registry build() {
   Registry registry;
-  for (auto add :
-       {addArithmeticHandlers, addUnaryHandlers, addActivationHandlers,
-        addLogicHandlers, addCastHandlers, addReductionHandlers,
-        addSoftmaxHandlers, addNormalizationHandlers, addContractionHandlers,
-        addConvolutionHandlers, addConvTransposeHandlers, addPoolingHandlers,
-        addShapeHandlers, addMovementHandlers, addConstantHandlers,
-        addGatherHandlers, addScatterHandlers, addTopKHandlers})
+  for (auto add : {addArithmeticHandlers,    addUnaryHandlers,
+                   addActivationHandlers,    addLogicHandlers,
+                   addCastHandlers,          addReductionHandlers,
+                   addSoftmaxHandlers,       addNormalizationHandlers,
+                   addContractionHandlers,   addConvolutionHandlers,
+                   addConvTransposeHandlers, addPoolingHandlers,
+                   addShapeHandlers,         addMovementHandlers,
+                   addConstantHandlers,      addGatherHandlers,
+                   addScatterHandlers,       addTopKHandlers,
+                   addResizeHandlers,        addEinsumHandlers,
+                   addSamplingHandlers,      addSequenceHandlers})
     add(registry);
   registry.sort();
   return registry;
@@ -150,10 +154,19 @@ static Support supportedTypes(onnx::NodeOp node) {
   return inputs ? check(node.getResults(), "output") : inputs;
 }
 
+/// Operators whose result is as large as their data says.
+static bool hasDataDependentShape(StringRef name) {
+  return llvm::is_contained(
+      {"Compress", "NonMaxSuppression", "NonZero", "Unique"}, name);
+}
+
 Support Registry::supports(onnx::NodeOp node) const {
   std::optional<int64_t> since =
       sinceVersion(node.getDomain(), node.getOpType(), node.getVersion());
   const OpHandler *handler = find(node.getDomain(), node.getOpType());
+  if (!handler && since && hasDataDependentShape(node.getOpType()))
+    return Support::no("the shape of its result depends on its data, which is "
+                       "not implemented");
   if (!handler)
     return Support::no(since ? "operator not implemented" : "unknown operator");
   if (!since)

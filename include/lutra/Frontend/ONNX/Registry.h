@@ -141,6 +141,10 @@ void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
 void addGatherHandlers(Registry &);  // Gather, GatherElements, GatherND, OneHot
 void addScatterHandlers(Registry &); // Scatter*, TensorScatter
 void addTopKHandlers(Registry &);    // TopK
+void addResizeHandlers(Registry &);  // Resize, Upsample
+void addEinsumHandlers(Registry &);  // Einsum
+void addSamplingHandlers(Registry &); // GridSample, Col2Im, MaxUnpool
+void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 
 } // namespace mlir::lutra
 
