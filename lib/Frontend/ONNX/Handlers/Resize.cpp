@@ -16,7 +16,6 @@
 #include "../SizeAlgebra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include <cmath>
 
@@ -262,9 +261,10 @@ static Tensor repeat(Lowering &lowering, const Tensor &x, int64_t dim,
   return *lowering.reshape(parts, joined);
 }
 
-/// The weighted sum, or the nearest element, along one dimension.
+/// The weighted sum, or the nearest element, along one dimension, as `result`.
 static Tensor interpolate(Lowering &lowering, const Tensor &x,
-                          const Resize &resize, const ResizeAxis &axis) {
+                          const Resize &resize, const ResizeAxis &axis,
+                          DType result) {
   int64_t taps = resize.taps(axis), rank = x.rank();
   bool isSum = resize.mode != "nearest";
   Shape shape = x.shape;
@@ -284,7 +284,7 @@ static Tensor interpolate(Lowering &lowering, const Tensor &x,
                                              utils::IteratorType::parallel);
   DType type = x.dtype == DType::Double || !isSum ? x.dtype : DType::Float;
   return lowering.generic(
-      operands, maps, iterators, lowering.empty(shape, x.dtype), shape, x.dtype,
+      operands, maps, iterators, lowering.empty(shape, result), shape, result,
       [&](ImplicitLocOpBuilder &b, ValueRange in) {
         Scalars s(b, type), index(b, DType::Int64);
         SmallVector<Value> at;
@@ -301,16 +301,14 @@ static Tensor interpolate(Lowering &lowering, const Tensor &x,
                                                           DType::Float, type));
           sum = sum ? s.add(sum, element) : element;
         }
-        if (isSum && !isFloat(x.dtype))
-          sum = math::RoundEvenOp::create(b, sum);
-        Value result = Lowering::castScalar(b, sum, type, x.dtype);
+        Value element = Lowering::castScalar(b, sum, type, result);
         if (!resize.crops())
-          return result;
+          return element;
         Value outside = Lowering::castScalar(
             b, Scalars(b, DType::Float).constant(resize.extrapolation),
-            DType::Float, x.dtype);
+            DType::Float, result);
         return Value(arith::SelectOp::create(
-            b, index.lt(in[0], index.constantInt(0)), outside, result));
+            b, index.lt(in[0], index.constantInt(0)), outside, element));
       });
 }
 
@@ -322,16 +320,21 @@ static Results lowerResize(const Node &node, Lowering &lowering) {
   if (failed(makeAxes(node, lowering, resize)))
     return failure();
   x.ints.reset();
-  for (const ResizeAxis &axis : resize.axes) {
+  llvm::erase_if(resize.axes, [&](const ResizeAxis &axis) {
     bool isSame =
         axis.in == axis.out && (axis.scale ? *axis.scale == 1 : !resize.scales);
-    if (isSame && !resize.crops())
-      continue;
+    return isSame && !resize.crops();
+  });
+  // Rounding to the type of the result comes last.
+  DType dtype = x.dtype, between = dtype;
+  if (resize.mode != "nearest" && dtype != DType::Double)
+    between = DType::Float;
+  for (const ResizeAxis &axis : resize.axes)
     if (auto count = repeatCount(resize, axis))
       x = repeat(lowering, x, axis.dim, *count);
     else
-      x = interpolate(lowering, x, resize, axis);
-  }
+      x = interpolate(lowering, x, resize, axis,
+                      &axis == &resize.axes.back() ? dtype : between);
   return SmallVector<Tensor>{x};
 }
 
