@@ -108,7 +108,8 @@ SmallVector<Neighbor> Sampler::neighbors(Value place) {
   Value x = denormalize(place);
   if (modes.mode == "nearest")
     x = math::RoundEvenOp::create(s.b, x);
-  if (modes.padding != "zeros") {
+  // A cubic looks at each neighbor by itself.
+  if (modes.padding != "zeros" && modes.mode != "cubic") {
     Value outside = arith::OrIOp::create(s.b, s.lt(x, low()), s.gt(x, high()));
     x = s.select(outside, pad(x), x);
   }
