@@ -155,6 +155,31 @@ static Tensor convolve(Lowering &lowering, const Tensor &x, const Tensor &w,
   return sumOfProducts(lowering, x, w, accumulator, maps, iterators, shape);
 }
 
+/// The accumulators as [batch, features, spatial...].
+static FailureOr<Tensor> convolveGroups(Lowering &lowering, const Tensor &x,
+                                        const Tensor &w, DType accumulator,
+                                        const ConvSizes &sizes,
+                                        const Window &window) {
+  auto operands = groupOperands(lowering, x, w, sizes);
+  if (failed(operands))
+    return failure();
+  Tensor sums = convolve(lowering, operands->first, operands->second,
+                         accumulator, sizes, window);
+  Shape shape = {sizes.batch, w.shape[0]};
+  llvm::append_range(shape, window.output);
+  return lowering.reshape(sums, shape);
+}
+
+FailureOr<Tensor> lutra::convolve(const Node &node, Lowering &lowering,
+                                  const Tensor &x, const Tensor &w,
+                                  const Window &window) {
+  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
+  if (failed(sizes))
+    return failure();
+  return convolveGroups(lowering, x, w, accumulatorType(x.dtype), *sizes,
+                        window);
+}
+
 FailureOr<Tensor> lutra::alongFeatures(const Node &node, Lowering &lowering,
                                        const Tensor &vector,
                                        const Tensor &result) {
@@ -189,14 +214,7 @@ FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
     return failure();
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalarInt(x.dtype, 0));
-  auto operands = groupOperands(lowering, padded, w, *sizes);
-  if (failed(operands))
-    return failure();
-  Tensor sums = convolve(lowering, operands->first, operands->second,
-                         accumulator, *sizes, *window);
-  Shape shape = {sizes->batch, w.shape[0]};
-  llvm::append_range(shape, window->output);
-  return lowering.reshape(sums, shape);
+  return convolveGroups(lowering, padded, w, accumulator, *sizes, *window);
 }
 
 static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
