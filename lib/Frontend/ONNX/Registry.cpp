@@ -84,7 +84,8 @@ static Registry build() {
                    addConstantHandlers,      addGatherHandlers,
                    addScatterHandlers,       addTopKHandlers,
                    addResizeHandlers,        addEinsumHandlers,
-                   addSamplingHandlers,      addSequenceHandlers})
+                   addSamplingHandlers,      addSequenceHandlers,
+                   addCol2ImHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -143,7 +143,8 @@ void addScatterHandlers(Registry &); // Scatter*, TensorScatter
 void addTopKHandlers(Registry &);    // TopK
 void addResizeHandlers(Registry &);  // Resize, Upsample
 void addEinsumHandlers(Registry &);  // Einsum
-void addSamplingHandlers(Registry &); // GridSample, Col2Im, MaxUnpool
+void addSamplingHandlers(Registry &); // GridSample, MaxUnpool
+void addCol2ImHandlers(Registry &);   // Col2Im
 void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 
 } // namespace mlir::lutra
