@@ -246,14 +246,18 @@ static LogicalResult makeAxes(const Node &node, Lowering &lowering,
 // Interpolation
 //===----------------------------------------------------------------------===//
 
-static Tensor repeat(Lowering &lowering, const Tensor &x, int64_t dim,
-                     int64_t count) {
-  Shape split = x.shape, joined = x.shape;
-  split.insert(split.begin() + dim + 1, lowering.constant(count));
-  joined[dim] = canonicalSize(joined[dim] * count);
+/// Each element as often as `counts` says of its dimensions.
+static Tensor repeat(Lowering &lowering, const Tensor &x,
+                     ArrayRef<int64_t> counts) {
+  Shape split, joined;
   SmallVector<AffineExpr> read;
-  for (int64_t i = 0; i < x.rank(); ++i)
-    read.push_back(lowering.b.getAffineDimExpr(i > dim ? i + 1 : i));
+  for (auto [size, count] : llvm::zip_equal(x.shape, counts)) {
+    read.push_back(lowering.b.getAffineDimExpr(split.size()));
+    split.push_back(size);
+    if (count != 1)
+      split.push_back(lowering.constant(count));
+    joined.push_back(canonicalSize(size * count));
+  }
   Tensor parts = computeMapped(
       lowering, x, AffineMap::get(split.size(), 0, read, lowering.context()),
       split, x.dtype, [](Scalars &, ValueRange in) { return in[0]; });
@@ -329,12 +333,17 @@ static Results lowerResize(const Node &node, Lowering &lowering) {
   DType dtype = x.dtype, between = dtype;
   if (resize.mode != "nearest" && dtype != DType::Double)
     between = DType::Float;
-  for (const ResizeAxis &axis : resize.axes)
-    if (auto count = repeatCount(resize, axis))
-      x = repeat(lowering, x, axis.dim, *count);
+  SmallVector<int64_t> counts(x.rank(), 1);
+  for (const ResizeAxis &axis : resize.axes) {
+    std::optional<int64_t> count = repeatCount(resize, axis);
+    if (count)
+      counts[axis.dim] = *count;
     else
       x = interpolate(lowering, x, resize, axis,
                       &axis == &resize.axes.back() ? dtype : between);
+  }
+  if (llvm::any_of(counts, [](int64_t count) { return count != 1; }))
+    x = repeat(lowering, x, counts);
   return SmallVector<Tensor>{x};
 }
 
