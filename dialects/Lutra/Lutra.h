@@ -34,12 +34,19 @@ FailureOr<RankedTensorType>
 applyStep(RankedTensorType type, Attribute step,
           function_ref<InFlightDiagnostic()> emitError);
 
+/// `shape` over the dimensions of `dims` (lutra.dims) that determine the
+/// others.
+AffineMap resolveDims(ArrayAttr dims, AffineMap shape);
+
 /// Names of the attributes that carry a model's interface through the phases.
 /// On the module:
 ///   lutra.target  #lutra.target, from `encode` on
 ///   lutra.image   array of dictionaries, from `plan` on (see PlanWeights)
 /// On the host function:
-///   lutra.dims    array of {name, min, max, multiple}; position = symbol
+///   lutra.dims    array of {name, min, max, multiple}; position = symbol.
+///   Where
+///                 `equals` is there, a map ()[dims] -> (size), other
+///                 dimensions determine this one, which each run checks
 /// On its arguments and results:
 ///   lutra.name, lutra.dtype (ONNX's name, "FLOAT"), and lutra.shape, an
 ///   affine map ()[dims] -> (sizes)
@@ -47,6 +54,7 @@ namespace attr {
 inline constexpr StringLiteral kTarget = "lutra.target";
 inline constexpr StringLiteral kImage = "lutra.image";
 inline constexpr StringLiteral kDims = "lutra.dims";
+inline constexpr StringLiteral kEquals = "equals";
 inline constexpr StringLiteral kName = "lutra.name";
 inline constexpr StringLiteral kDType = "lutra.dtype";
 inline constexpr StringLiteral kShape = "lutra.shape";

@@ -83,11 +83,50 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, CastAttr step,
   return RankedTensorType::get(type.getShape(), storageType(step.getTo()));
 }
 
+/// Whether `shape` may be that of a scale for `type`.
+static bool fits(RankedTensorType type, ArrayRef<int64_t> shape,
+                 DequantizeAttr step) {
+  int64_t axis = step.getAxis(), block = step.getBlock();
+  if (llvm::all_of(shape, [](int64_t size) { return size == 1; }))
+    return true;
+  if (axis < 0 || axis >= type.getRank() || block < 0)
+    return false;
+  if (block == 0)
+    return shape.size() == 1 && shape[0] == type.getDimSize(axis);
+  SmallVector<int64_t> blocks(type.getShape());
+  if (blocks[axis] % block != 0)
+    return false;
+  blocks[axis] /= block;
+  return shape == ArrayRef(blocks);
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type,
+                                         DequantizeAttr step, EmitError error) {
+  if (storageType(step.getFrom()) != storageType(type.getElementType()) ||
+      !isa<FloatType>(step.getTo()))
+    return error() << "expects to dequantize " << type.getElementType()
+                   << " to a float, got " << step;
+  for (DictionaryAttr weight : {step.getScale(), step.getZero()}) {
+    if (!weight)
+      continue;
+    auto storage = weight.getAs<TypeAttr>("storage");
+    auto shape = storage ? dyn_cast<RankedTensorType>(storage.getValue())
+                         : RankedTensorType();
+    auto steps = weight.getAs<ArrayAttr>("steps");
+    if (!shape || !shape.hasStaticShape() || (steps && !steps.empty()) ||
+        !fits(type, shape.getShape(), step))
+      return error() << "expects a plain weight of one element per tensor, "
+                        "slice or block of "
+                     << type << ", got " << weight;
+  }
+  return RankedTensorType::get(type.getShape(), step.getTo());
+}
+
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
                                              Attribute step, EmitError error) {
   return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
-      .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr>(
-          [&](auto step) { return apply(type, step, error); })
+      .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr,
+            DequantizeAttr>([&](auto step) { return apply(type, step, error); })
       .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
         return error() << "expects a step of a weight expression, got "
                        << other;

@@ -48,6 +48,23 @@ def Lutra_CastAttr : Lutra_Attr<"Cast", "cast"> {
   let assemblyFormat = "`<` $from `to` $to `>`";
 }
 
+def Lutra_DequantizeAttr : Lutra_Attr<"Dequantize", "dequantize"> {
+  let summary = "gives each element x the value (x - zero) * scale";
+  let description = [{
+    `from` and `to` are element types in which signedness counts. `scale` and
+    `zero` are weights themselves: the attributes of a `lutra.weight` without
+    steps. They have one element, or one per index of dimension `axis`, or, where
+    `block` is not 0, the shape of the tensor but for `axis`, of which every
+    `block` indices share one. The value is computed in f32 and rounded once. It
+    is the first step of its expression.
+  }];
+  let parameters = (ins "::mlir::Type":$from, "::mlir::Type":$to,
+                        "int64_t":$axis, "int64_t":$block,
+                        "::mlir::DictionaryAttr":$scale,
+                        OptionalParameter<"::mlir::DictionaryAttr">:$zero);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {
   let summary = "splits dimension `dim` into tiles of `tile` and moves the position in the tile innermost";
   let description = [{

@@ -42,3 +42,16 @@ void LutraDialect::initialize() {
 #include "dialects/Lutra/LutraOps.cpp.inc"
       >();
 }
+
+AffineMap mlir::lutra::resolveDims(ArrayAttr dims, AffineMap shape) {
+  SmallVector<AffineExpr> symbols;
+  for (auto [i, entry] : llvm::enumerate(dims)) {
+    auto dim = dyn_cast<DictionaryAttr>(entry);
+    auto equals =
+        dim ? dim.getAs<AffineMapAttr>(attr::kEquals) : AffineMapAttr();
+    bool isSize = equals && equals.getValue().getNumResults() == 1;
+    symbols.push_back(isSize ? equals.getValue().getResult(0)
+                             : getAffineSymbolExpr(i, dims.getContext()));
+  }
+  return shape.replaceDimsAndSymbols({}, symbols, 0, symbols.size());
+}

@@ -17,6 +17,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -48,14 +49,15 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
   auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
   if (!map || !dims || map.getValue().getNumSymbols() > dims.size())
     return failure();
+  AffineMap shape = resolveDims(dims, map.getValue());
   SmallVector<OpFoldResult> symbols;
-  for (unsigned i = 0; i < map.getValue().getNumSymbols(); ++i)
+  for (unsigned i = 0; i < shape.getNumSymbols(); ++i)
     symbols.push_back(
-        map.getValue().isFunctionOfSymbol(i)
+        shape.isFunctionOfSymbol(i)
             ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
             : b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes;
-  for (AffineExpr size : map.getValue().getResults()) {
+  for (AffineExpr size : shape.getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);
     sizes.push_back(affine::makeComposedFoldedAffineApply(b, argument.getLoc(),
                                                           one, symbols));
@@ -128,6 +130,9 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       })
       .Case([&](DestinationStyleOpInterface op) {
         return tensorSizes(b, op.getTiedOpOperand(result)->get());
+      })
+      .Case([&](LoopLikeOpInterface op) {
+        return tensorSizes(b, op.getTiedLoopInit(result)->get());
       })
       .Default([](Operation *) { return failure(); });
 }

@@ -76,6 +76,37 @@ static int64_t packedUnit(linalg::GenericOp op, unsigned loop) {
   return unit;
 }
 
+/// Whether a slice that begins at a multiple of `tile` is read by the same map:
+/// groups of `loop floordiv c` are whole tiles, or whole in a tile.
+static bool keepsGroups(linalg::GenericOp op, unsigned loop, int64_t tile) {
+  auto isKept = [&](AffineExpr expr) {
+    auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!binary || binary.getKind() == AffineExprKind::Add ||
+        binary.getKind() == AffineExprKind::Mul ||
+        !binary.isFunctionOfDim(loop))
+      return true;
+    auto group = dyn_cast<AffineConstantExpr>(binary.getRHS());
+    if (!group || !isa<AffineDimExpr>(binary.getLHS()))
+      return false;
+    int64_t size = group.getValue();
+    return tile % size == 0 ||
+           (expr.getKind() == AffineExprKind::FloorDiv && size % tile == 0);
+  };
+  return llvm::all_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+    bool kept = true;
+    map.walkExprs([&](AffineExpr expr) { kept &= isKept(expr); });
+    return kept;
+  });
+}
+
+/// The largest tile of a loop of about `limit` that can be cut out, or 0.
+static int64_t tileUpTo(linalg::GenericOp op, unsigned loop, int64_t limit) {
+  int64_t unit = packedUnit(op, loop), tile = llvm::alignTo(limit, unit);
+  while (tile > 0 && !keepsGroups(op, loop, tile))
+    tile -= unit;
+  return tile;
+}
+
 /// The root's loop that writes what loop `loop` of the reduction computes.
 static std::optional<unsigned> rootLoop(Kernel &kernel, unsigned loop) {
   if (kernel.root == kernel.reduction)
@@ -180,13 +211,17 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
       if (iterator == utils::IteratorType::reduction)
         work *= known(range);
   int64_t goal = kMinTaskWork, elements = 1;
+  // Upstream does not tile a loop that never turns.
+  if (llvm::is_contained(ranges, 0))
+    return ScheduleAttr::get(root.getContext(), distribute, {}, {},
+                             lanes(kernel, target));
   for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
     if (iterators[loop] != utils::IteratorType::parallel)
       continue;
     int64_t limit = std::max<int64_t>(1, goal / work);
     if (fused)
       limit = std::min(limit, std::max<int64_t>(1, kMaxStackTile / elements));
-    limit = llvm::alignTo(limit, packedUnit(root, loop));
+    limit = tileUpTo(root, loop, limit);
     bool fits = !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= limit;
     if (!fits || (fused && ShapedType::isDynamic(ranges[loop])))
       distribute[loop] = limit;

@@ -40,33 +40,35 @@ llvm::Error WeightExpression::error(const Twine &message) const {
   return llvm::createStringError("weight '" + name + "': " + message);
 }
 
-/// Applies a step to the type, as its verifier would, and to the view.
-static llvm::Expected<RankedTensorType>
-apply(Attribute step, RankedTensorType type, WeightView &view,
-      SmallVectorImpl<Scalar> &casts, Location loc) {
+/// Moves the elements of a view as `step` does.
+static void move(WeightView &view, Attribute step) {
+  if (auto transpose = dyn_cast<TransposeAttr>(step))
+    view.transpose(transpose.getPermutation());
+  else if (auto reshape = dyn_cast<ReshapeAttr>(step))
+    view.reshape(reshape.getShape());
+  else if (auto reverse = dyn_cast<ReverseAttr>(step))
+    view.reverse(reverse.getDim());
+  else if (auto pack = dyn_cast<PackAttr>(step))
+    view.pack(pack.getDim(), pack.getTile(), pack.getOuter());
+}
+
+/// Applies a step to the type, as its verifier would, and to all else.
+llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
+                                        Location loc) {
   std::string message;
   ScopedDiagnosticHandler handler(loc.getContext(), [&](Diagnostic &diag) {
     message = diag.str();
     return success();
   });
-  auto result = applyStep(type, step, [&] { return emitError(loc); });
+  RankedTensorType operand = type;
+  auto result = lutra::applyStep(operand, step, [&] { return emitError(loc); });
   if (failed(result))
     return llvm::createStringError(message);
-  if (!denseByteSize(*result))
+  type = *result;
+  if (!denseByteSize(type))
     return llvm::createStringError("expected a size in range, got " +
-                                   debugString(*result));
-  // Without elements there is nothing to look at.
-  if (result->getNumElements() == 0)
-    return *result;
-  if (auto transpose = dyn_cast<TransposeAttr>(step)) {
-    view.transpose(transpose.getPermutation());
-  } else if (auto reshape = dyn_cast<ReshapeAttr>(step)) {
-    view.reshape(reshape.getShape());
-  } else if (auto reverse = dyn_cast<ReverseAttr>(step)) {
-    view.reverse(reverse.getDim());
-  } else if (auto pack = dyn_cast<PackAttr>(step)) {
-    view.pack(pack.getDim(), pack.getTile(), pack.getOuter());
-  } else if (auto cast = dyn_cast<CastAttr>(step)) {
+                                   debugString(type));
+  if (auto cast = dyn_cast<CastAttr>(step)) {
     std::optional<Scalar> from = scalarOf(cast.getFrom()),
                           to = scalarOf(cast.getTo());
     if (!from || !to)
@@ -76,7 +78,27 @@ apply(Attribute step, RankedTensorType type, WeightView &view,
     casts.back() = *from;
     casts.push_back(*to);
   }
-  return *result;
+  if (auto dequantize = dyn_cast<DequantizeAttr>(step)) {
+    std::optional<Scalar> to = scalarOf(dequantize.getTo());
+    if (!to)
+      return llvm::createStringError(
+          "expected to dequantize to a number, got " + debugString(step));
+    auto parsed = WeightDequantization::parse(dequantize, operand, loc);
+    if (!parsed)
+      return parsed.takeError();
+    dequantization.emplace(std::move(*parsed));
+    casts.push_back(Scalar::F32);
+    if (*to != Scalar::F32)
+      casts.push_back(*to);
+  }
+  // Without elements there is nothing to look at.
+  if (type.getNumElements() == 0)
+    return llvm::Error::success();
+  move(view, step);
+  if (dequantization)
+    for (WeightView *parameters : dequantization->views())
+      move(*parameters, step);
+  return llvm::Error::success();
 }
 
 llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
@@ -116,10 +138,11 @@ llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
   RankedTensorType current = storage;
   auto steps = weight.getAs<ArrayAttr>("steps");
   for (Attribute step : steps ? steps.getValue() : ArrayRef<Attribute>()) {
-    auto next = apply(step, current, result.view, result.casts, loc);
-    if (!next)
-      return result.error(llvm::toString(next.takeError()));
-    current = *next;
+    if (isa<DequantizeAttr>(step) && step != steps[0])
+      return result.error("expected to dequantize first, got " +
+                          debugString(steps));
+    if (llvm::Error failure = result.applyStep(step, current, loc))
+      return result.error(llvm::toString(std::move(failure)));
   }
   std::optional<Scalar> last = scalarOf(type.getElementType());
   if (current.getShape() != type.getShape() || !last ||
@@ -127,8 +150,12 @@ llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
     return result.error("expected " + debugString(type) +
                         " after its steps, got " + debugString(current));
   result.numElements = current.getNumElements();
-  if (result.numElements > 0)
-    result.view.finish();
+  if (result.numElements == 0)
+    return result;
+  result.view.finish();
+  if (result.dequantization)
+    for (WeightView *parameters : result.dequantization->views())
+      parameters->finish();
   return result;
 }
 
@@ -222,21 +249,29 @@ void WeightExpression::writeElements(StringRef bytes,
       castElements(Scalar::Bool, gathered.get(), Scalar::Bool, gathered.get(),
                    count);
     for (size_t i = 0; i + 1 < casts.size(); ++i) {
-      castElements(casts[i], gathered.get(), casts[i + 1], converted.get(),
-                   count);
+      if (i == 0 && dequantization)
+        dequantization->apply(gathered.get(), start, count,
+                              reinterpret_cast<float *>(converted.get()));
+      else
+        castElements(casts[i], gathered.get(), casts[i + 1], converted.get(),
+                     count);
       std::swap(gathered, converted);
     }
     os.write(gathered.get(), count * bytesOf(to));
   }
 }
 
-llvm::Error WeightExpression::write(OpenSource open,
-                                    llvm::raw_ostream &os) const {
+llvm::Error WeightExpression::write(OpenSource open, llvm::raw_ostream &os) {
+  if (numElements > 0 && dequantization)
+    if (llvm::Error failure = dequantization->load(open))
+      return error(llvm::toString(std::move(failure)));
   SmallVector<char, 0> decoded;
   auto bytes = sourceBytes(open, decoded);
   if (!bytes)
     return bytes.takeError();
   if (numElements > 0)
     writeElements(*bytes, os);
+  if (dequantization)
+    dequantization->unload();
   return llvm::Error::success();
 }

@@ -9,6 +9,7 @@
 #define LUTRA_LIB_TARGET_WEIGHTEXPRESSION_H
 
 #include "WeightCast.h"
+#include "WeightDequantization.h"
 #include "WeightView.h"
 #include "lutra/Target/WeightImage.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -17,7 +18,8 @@ namespace mlir::lutra {
 
 /// A weight expression, read and checked: where its bytes come from, how its
 /// elements move, and through which types they go. Casts commute with movement
-/// (they take 0 to 0, which is what pack adds), so they come last.
+/// (they take 0 to 0, which is what pack adds), so they come last; so does
+/// dequantization, whose scales move along.
 class WeightExpression {
 public:
   /// Reads {name, source, offset, size, encoding, storage, value, steps}, the
@@ -26,9 +28,11 @@ public:
   parse(DictionaryAttr weight, RankedTensorType type, Location loc);
 
   int64_t byteSize() const { return numElements * bytesOf(casts.back()); }
+  /// The type of the value's elements.
+  Scalar scalar() const { return casts.back(); }
 
   /// Writes the value in blocks.
-  llvm::Error write(OpenSource open, llvm::raw_ostream &os) const;
+  llvm::Error write(OpenSource open, llvm::raw_ostream &os);
 
 private:
   explicit WeightExpression(WeightView view) : view(std::move(view)) {}
@@ -36,6 +40,7 @@ private:
   llvm::Expected<StringRef> sourceBytes(OpenSource open,
                                         SmallVectorImpl<char> &decoded) const;
   llvm::Error error(const Twine &message) const;
+  llvm::Error applyStep(Attribute step, RankedTensorType &type, Location loc);
   void writeElements(StringRef bytes, llvm::raw_ostream &os) const;
 
   StringRef name, source;
@@ -45,6 +50,7 @@ private:
   RankedTensorType storage;
   int64_t numElements = 0;
   WeightView view;
+  std::optional<WeightDequantization> dequantization;
   /// The storage's element type, then that after each cast.
   SmallVector<Scalar, 2> casts;
 };

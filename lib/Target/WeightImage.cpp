@@ -104,7 +104,7 @@ llvm::Expected<ImageSummary> lutra::writeImage(ModuleOp module, OpenSource open,
   if (!entries)
     return entries.takeError();
   HashingStream stream(os);
-  for (const Entry &entry : *entries) {
+  for (Entry &entry : *entries) {
     stream.write_zeros(entry.at - stream.summary.size);
     if (llvm::Error failed = entry.weight.write(open, stream))
       return std::move(failed);

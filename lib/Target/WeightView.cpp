@@ -32,6 +32,11 @@ WeightView::WeightView(ArrayRef<int64_t> shape) {
   levels.push_back(dense(shape));
 }
 
+WeightView::WeightView(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides)
+    : WeightView(shape) {
+  levels.back().strides.assign(strides.begin(), strides.end());
+}
+
 void WeightView::transpose(ArrayRef<int64_t> permutation) {
   auto permute = [&](auto &list) {
     auto old = list;

@@ -22,6 +22,8 @@ namespace mlir::lutra {
 class WeightView {
 public:
   explicit WeightView(ArrayRef<int64_t> shape);
+  /// An array of other strides, of which 0 repeats elements.
+  WeightView(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides);
 
   void transpose(ArrayRef<int64_t> permutation);
   void pack(int64_t dim, int64_t tile, int64_t outer);

@@ -17,6 +17,7 @@
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -89,6 +90,53 @@ static Value packWeight(OpBuilder &b, WeightOp weight, const Packing &packing) {
   return clone.getResult();
 }
 
+/// The weight that `tensor` is a slice of, where the slice has all of what is
+/// packed, and the packing of that weight.
+static std::optional<std::pair<WeightOp, Packing>>
+packingOfSliced(Value tensor, const Packing &packing) {
+  auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>();
+  auto weight =
+      slice ? slice.getSource().getDefiningOp<WeightOp>() : WeightOp();
+  if (!weight)
+    return std::nullopt;
+  llvm::SmallBitVector dropped = slice.getDroppedDims();
+  SmallVector<unsigned> kept;
+  for (unsigned dim = 0; dim < dropped.size(); ++dim)
+    if (!dropped.test(dim))
+      kept.push_back(dim);
+  Packing whole = packing;
+  whole.dim = kept[packing.dim];
+  whole.outer = kept[packing.outer];
+  if (slice.getStaticSizes()[whole.dim] !=
+      slice.getSourceType().getDimSize(whole.dim))
+    return std::nullopt;
+  return std::make_pair(weight, whole);
+}
+
+/// The same slice of the packed weight.
+static Value packSlice(OpBuilder &b, tensor::ExtractSliceOp slice,
+                       WeightOp weight, const Packing &whole,
+                       const Packing &packing) {
+  Value packed;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(weight);
+    packed = packWeight(b, weight, whole);
+  }
+  auto type = cast<RankedTensorType>(packed.getType());
+  OpFoldResult tiles = b.getIndexAttr(type.getDimSize(whole.outer));
+  OpFoldResult tile = b.getIndexAttr(packing.tile);
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  SmallVector<int64_t> shape =
+      repack<int64_t>(slice.getType().getShape(), packing,
+                      type.getDimSize(whole.outer), packing.tile);
+  return tensor::ExtractSliceOp::create(
+      b, slice.getLoc(), RankedTensorType::get(shape, type.getElementType()),
+      packed, repack<OpFoldResult>(slice.getMixedOffsets(), whole, zero, zero),
+      repack<OpFoldResult>(slice.getMixedSizes(), whole, tiles, tile),
+      repack<OpFoldResult>(slice.getMixedStrides(), whole, one, one));
+}
+
 /// A copy of `tensor` in the packed layout.
 static FailureOr<Value> packTensor(OpBuilder &b, Location loc, Value tensor,
                                    const Packing &packing) {
@@ -127,7 +175,12 @@ static LogicalResult pack(linalg::GenericOp op, const Packing &packing) {
   Value tensor = packing.operand->get();
   Value packed;
   if (auto weight = tensor.getDefiningOp<WeightOp>()) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(weight);
     packed = packWeight(b, weight, packing);
+  } else if (auto sliced = packingOfSliced(tensor, packing)) {
+    packed = packSlice(b, tensor.getDefiningOp<tensor::ExtractSliceOp>(),
+                       sliced->first, sliced->second, packing);
   } else {
     FailureOr<Value> copy = packTensor(b, op.getLoc(), tensor, packing);
     if (failed(copy))
@@ -153,10 +206,15 @@ static int64_t extent(linalg::GenericOp op, unsigned loop) {
 }
 
 /// A copy costs one pass over the operand; it pays where the tiles of the other
-/// operand's loop read it several times.
-static bool paysToPack(OpOperand *operand, int64_t readers, int64_t tile) {
-  if (operand->get().getDefiningOp<WeightOp>())
+/// operand's loop read it several times, but not at each iteration of a loop
+/// around the operation.
+static bool paysToPack(const Packing &packing, int64_t readers, int64_t tile) {
+  OpOperand *operand = packing.operand;
+  if (operand->get().getDefiningOp<WeightOp>() ||
+      packingOfSliced(operand->get(), packing))
     return true;
+  if (!isa<func::FuncOp>(operand->getOwner()->getParentOp()))
+    return false;
   return ShapedType::isDynamic(readers) || readers >= 4 * tile;
 }
 
@@ -192,11 +250,10 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
-    if (rows && tile.m > 1 &&
-        paysToPack(contraction->a, extent(op, n), tile.n) &&
+    if (rows && tile.m > 1 && paysToPack(*rows, extent(op, n), tile.n) &&
         failed(pack(op, *rows)))
       return failure();
-    if (columns && paysToPack(contraction->b, extent(op, m), tile.m) &&
+    if (columns && paysToPack(*columns, extent(op, m), tile.m) &&
         failed(pack(op, *columns)))
       return failure();
     return success();

@@ -6,9 +6,9 @@
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
 // it, either under the padding that alone reads it, and chains of insertions. A
-// loop that updates tensors in order is a kernel by itself. What costs nothing
-// (slices, fills, scalars) is cloned into every kernel that reads it. Reshapes
-// stay on the host, where they are only another view of a buffer.
+// loop, such as that of a recurrent net over time, is a kernel as it is. What
+// costs nothing (slices, fills, scalars) is cloned into every kernel that reads
+// it. Reshapes stay on the host, where they are only another view of a buffer.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,8 +20,8 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace mlir::lutra {
@@ -37,7 +37,8 @@ static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::GenerateOp, scf::ForOp>(op);
+             tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface>(
+      op);
 }
 
 static bool isHostView(Operation *op) {
@@ -69,10 +70,46 @@ static bool isFusable(Operation *producer, Operation *consumer) {
     return false;
   OpOperand &operand = *producer->getResult(0).getUses().begin();
   AffineMap written = first.getIndexingMapsArray().back();
+  // Tiles are chosen for the reduction, and a map that divides loops may not
+  // hold for slices that these begin.
+  if (!llvm::all_of(second.getIndexingMapsArray(), [](AffineMap map) {
+        return map.isProjectedPermutation(/*allowZeroInResults=*/true);
+      }))
+    return false;
   return second.isDpsInput(&operand) &&
          second.getMatchingIndexingMap(&operand).isIdentity() &&
          second.getIndexingMapsArray().back().isIdentity() &&
          written.isProjectedPermutation();
+}
+
+/// What the result of `op` is where no loop of it turns, because some size is
+/// zero.
+static Value idleResult(Operation *op) {
+  auto linalg = dyn_cast<linalg::LinalgOp>(op);
+  if (!linalg || linalg.getNumDpsInits() != 1 ||
+      !llvm::is_contained(linalg.getStaticLoopRanges(), 0))
+    return nullptr;
+  return linalg.getDpsInits().front();
+}
+
+/// Makes no kernels of operations that do nothing; what reads their results
+/// then reads what these were before.
+static void dropIdleOperations(func::FuncOp func) {
+  for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
+    if (Value result = idleResult(&op)) {
+      op.getResult(0).replaceAllUsesWith(result);
+      op.erase();
+    }
+}
+
+/// The scalar that all elements of `value` are, or may be taken for.
+static Value uniformElement(OpBuilder &b, Value value) {
+  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+    return fill.value();
+  if (!value.getDefiningOp<tensor::EmptyOp>())
+    return nullptr;
+  return arith::ConstantOp::create(
+      b, value.getLoc(), b.getZeroAttr(getElementTypeOrSelf(value.getType())));
 }
 
 /// Copies `value` through a kernel of its own.
@@ -85,13 +122,13 @@ static Value copyOf(OpBuilder &b, Location loc, Value value) {
   if (empty.getType() != type)
     empty = tensor::CastOp::create(b, loc, type, empty);
   // Written rather than copied from a tensor that has to be written first.
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+  if (Value element = uniformElement(b, value))
     return linalg::GenericOp::create(
                b, loc, type, ValueRange(), empty,
                b.getMultiDimIdentityMap(type.getRank()),
                SmallVector(type.getRank(), utils::IteratorType::parallel),
                [&](OpBuilder &b, Location loc, ValueRange) {
-                 linalg::YieldOp::create(b, loc, fill.value());
+                 linalg::YieldOp::create(b, loc, element);
                })
         .getResult(0);
   return copyInto(b, loc, value, empty);
@@ -118,6 +155,32 @@ static void fillUniformConstants(func::FuncOp func) {
     constant.replaceAllUsesWith(tensor);
     constant.erase();
   }
+}
+
+/// Writes a uniform tensor where it is read as a tensor: in a kernel it would
+/// be a temporary as large as it is. To begin from one costs nothing.
+static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
+  auto isRead = [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (isHostView(user) || isa<func::ReturnOp>(user))
+      return false;
+    if (auto insert = dyn_cast<tensor::InsertSliceOp>(user))
+      return use.get() != insert.getDest();
+    auto op = dyn_cast<DestinationStyleOpInterface>(user);
+    return !op || !op.isDpsInit(&use);
+  };
+  for (auto fill : llvm::make_early_inc_range(func.getOps<linalg::FillOp>())) {
+    Value tensor = fill.getResult(0);
+    if (!llvm::any_of(tensor.getUses(), isRead))
+      continue;
+    OpBuilder b(func.getContext());
+    b.setInsertionPointAfter(fill);
+    Value written = copyOf(b, fill.getLoc(), tensor);
+    if (!written)
+      return fill.emitError("expected a tensor of known sizes");
+    tensor.replaceUsesWithIf(written, isRead);
+  }
+  return success();
 }
 
 /// The tensor behind reshapes.
@@ -177,9 +240,9 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
                               [](AffineMap map) { return map.isIdentity(); });
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
-  return isa<tensor::PadOp>(first)           ? "pad"
+  return isa<LoopLikeOpInterface>(first)     ? "loop"
+         : isa<tensor::PadOp>(first)         ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"
-         : isa<scf::ForOp>(first)            ? "loop"
                                              : "make";
 }
 
@@ -239,7 +302,8 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
 
   LogicalResult outline(func::FuncOp host) {
     fillUniformConstants(host);
-    if (failed(materialize(host)))
+    dropIdleOperations(host);
+    if (failed(writeFillsThatAreRead(host)) || failed(materialize(host)))
       return failure();
     for (ArrayRef<Operation *> group : formGroups(host)) {
       std::string name =

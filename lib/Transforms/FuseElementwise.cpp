@@ -80,7 +80,14 @@ struct FuseElementwise : lutra::impl::FuseElementwiseBase<FuseElementwise> {
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     patterns.add<ForwardFill>(&getContext());
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    // Not inside of loops: what a loop carries is updated in place, and
+    // upstream's patterns take away a destination that is not read.
+    SmallVector<Operation *> ops;
+    for (auto op : getOperation().getOps<linalg::GenericOp>())
+      ops.push_back(op);
+    GreedyRewriteConfig config;
+    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
+    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       signalPassFailure();
   }
 };

@@ -8,6 +8,7 @@
 #include "HostProgram.h"
 
 #include "dialects/Lutra/Lutra.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -18,6 +19,11 @@ const HostBuffer *HostProgram::find(tensor::EmptyOp empty) const {
   return it == byEmpty.end() ? nullptr : &buffers[it->second];
 }
 
+static bool isView(Operation *op) {
+  return isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
+                         tensor::CastOp>(op);
+}
+
 HostBuffer *HostProgram::behind(Value tensor) {
   while (Operation *op = tensor.getDefiningOp()) {
     if (auto dispatch = dyn_cast<DispatchOp>(op)) {
@@ -25,8 +31,7 @@ HostBuffer *HostProgram::behind(Value tensor) {
     } else if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
       auto it = byEmpty.find(empty);
       return it == byEmpty.end() ? nullptr : &buffers[it->second];
-    } else if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
-                   tensor::CastOp>(op)) {
+    } else if (isView(op)) {
       tensor = op->getOperand(0);
     } else {
       return nullptr;
@@ -51,6 +56,28 @@ void HostProgram::numberValues() {
   }
 }
 
+/// Gives each result of the function a dispatch of its own: copies of one
+/// tensor have been merged once their kernels were.
+void HostProgram::separateResults() {
+  Operation *ret = host.getBody().front().getTerminator();
+  llvm::DenseSet<Value> returned;
+  for (OpOperand &result : ret->getOpOperands()) {
+    SmallVector<Operation *> chain;
+    Value base = result.get();
+    for (; isView(base.getDefiningOp()); base = chain.back()->getOperand(0))
+      chain.push_back(base.getDefiningOp());
+    auto dispatch = base.getDefiningOp<DispatchOp>();
+    if (!dispatch || returned.insert(base).second)
+      continue;
+    chain.push_back(dispatch);
+    OpBuilder b(ret);
+    IRMapping map;
+    for (Operation *op : llvm::reverse(chain))
+      b.clone(*op, map);
+    result.set(map.lookup(result.get()));
+  }
+}
+
 /// Gives each output an empty tensor of its own: equal ones have been merged.
 void HostProgram::separateOutputs() {
   llvm::DenseSet<Value> used;
@@ -63,6 +90,7 @@ void HostProgram::separateOutputs() {
 }
 
 LogicalResult HostProgram::analyze() {
+  separateResults();
   separateOutputs();
   numberValues();
   int64_t time = 0;

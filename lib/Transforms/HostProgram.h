@@ -42,6 +42,7 @@ public:
 
 private:
   void numberValues();
+  void separateResults();
   void separateOutputs();
   /// The buffer behind a tensor, through reshapes and dispatches, or null.
   HostBuffer *behind(Value tensor);

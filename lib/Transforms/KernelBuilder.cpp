@@ -19,10 +19,10 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -85,9 +85,7 @@ private:
   Value use(Value value);
   Value destination(Value init, Value argument);
   SmallVector<Value> cloneRoot(ValueRange arguments);
-  SmallVector<Value> cloneInto(DestinationStyleOpInterface op,
-                               ValueRange arguments);
-  SmallVector<Value> cloneLoop(scf::ForOp loop, ValueRange arguments);
+  SmallVector<Value> cloneInto(Operation *op, ValueRange arguments);
   Value pad(tensor::PadOp pad, Value argument);
   Value insertElements(tensor::FromElementsOp elements, Value argument);
   Operation *cloneWithOperands(Operation *op);
@@ -123,25 +121,32 @@ void KernelBuilder::collect(Value value) {
     inputs.insert(value);
 }
 
+/// The operands whose tensors the results of `op` are the new values of.
+static MutableArrayRef<OpOperand> destinationsOf(Operation *op) {
+  if (auto loop = dyn_cast<LoopLikeOpInterface>(op))
+    return loop.getInitsMutable();
+  return cast<DestinationStyleOpInterface>(op).getDpsInitsMutable();
+}
+
+static bool hasDestinations(Operation *op) {
+  return isa<LoopLikeOpInterface, DestinationStyleOpInterface>(op);
+}
+
 /// The values that the writer reads once its destinations are the kernel's
 /// outputs.
 SmallVector<Value> KernelBuilder::valuesReadByWriter() {
-  SmallVector<Value> values;
-  ValueRange inits;
-  if (auto op = dyn_cast<DestinationStyleOpInterface>(writer)) {
-    for (OpOperand *input : op.getDpsInputOperands())
-      values.push_back(input->get());
-    inits = op.getDpsInits();
-  } else if (auto loop = dyn_cast<scf::ForOp>(writer)) {
-    values = {loop.getLowerBound(), loop.getUpperBound(), loop.getStep()};
-    inits = loop.getInitArgs();
-  } else {
+  if (!hasDestinations(writer))
     return valuesRead(writer);
-  }
+  MutableArrayRef<OpOperand> destinations = destinationsOf(writer);
+  SmallVector<Value> values;
+  for (OpOperand &operand : writer->getOpOperands())
+    if (&operand < destinations.begin() || &operand >= destinations.end())
+      values.push_back(operand.get());
   llvm::SetVector<Value> captured;
   getUsedValuesDefinedAbove(root->getRegions(), captured);
   llvm::append_range(values, captured);
-  for (Value init : inits) {
+  for (OpOperand &destination : destinations) {
+    Value init = destination.get();
     if (auto fill = init.getDefiningOp<linalg::FillOp>())
       values.push_back(fill.value());
     else if (!init.getDefiningOp<tensor::EmptyOp>())
@@ -199,31 +204,25 @@ Value KernelBuilder::destination(Value init, Value argument) {
 }
 
 /// Clones `op` to write into `arguments`.
-SmallVector<Value> KernelBuilder::cloneInto(DestinationStyleOpInterface op,
+SmallVector<Value> KernelBuilder::cloneInto(Operation *op,
                                             ValueRange arguments) {
   SmallVector<Value> inits;
-  for (auto [init, argument] : llvm::zip_equal(op.getDpsInits(), arguments))
-    inits.push_back(destination(init, argument));
+  for (auto [operand, argument] :
+       llvm::zip_equal(destinationsOf(op), arguments))
+    inits.push_back(destination(operand.get(), argument));
   // Nothing else is cloned after it, so that its inits may take the place of
-  // what else they stand for.
-  for (auto [init, destination] : llvm::zip_equal(op.getDpsInits(), inits))
-    map.map(init, destination);
+  // what else they stand for, unless its body reads that.
+  llvm::SetVector<Value> captured;
+  getUsedValuesDefinedAbove(op->getRegions(), captured);
+  for (auto [operand, init] : llvm::zip_equal(destinationsOf(op), inits))
+    if (!captured.contains(operand.get()))
+      map.map(operand.get(), init);
   Operation *clone = cloneWithOperands(op);
-  cast<DestinationStyleOpInterface>(clone).getDpsInitsMutable().assign(inits);
-  for (auto [result, init] : llvm::zip_equal(clone->getResults(), inits))
+  for (auto [operand, init, result] :
+       llvm::zip_equal(destinationsOf(clone), inits, clone->getResults())) {
+    operand.set(init);
     result.setType(init.getType());
-  return clone->getResults();
-}
-
-/// Clones a loop that updates `arguments`, which hold what it starts from.
-SmallVector<Value> KernelBuilder::cloneLoop(scf::ForOp loop,
-                                            ValueRange arguments) {
-  SmallVector<Value> inits;
-  for (auto [init, argument] : llvm::zip_equal(loop.getInitArgs(), arguments))
-    inits.push_back(destination(init, argument));
-  map.map(loop.getInitArgs(), inits);
-  auto clone = cast<scf::ForOp>(cloneWithOperands(loop));
-  clone.getInitArgsMutable().assign(inits);
+  }
   return clone->getResults();
 }
 
@@ -267,10 +266,8 @@ Value KernelBuilder::pad(tensor::PadOp pad, Value argument) {
   }
   Value place =
       tensor::ExtractSliceOp::create(b, loc, framed, low, inner, strides);
-  Value written =
-      writer == root
-          ? copyInto(b, loc, use(pad.getSource()), place)
-          : cloneInto(cast<DestinationStyleOpInterface>(writer), place)[0];
+  Value written = writer == root ? copyInto(b, loc, use(pad.getSource()), place)
+                                 : cloneInto(writer, place)[0];
   return tensor::InsertSliceOp::create(b, loc, written, framed, low, inner,
                                        strides);
 }
@@ -300,10 +297,8 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
     return {pad(op, arguments[0])};
   if (auto op = dyn_cast<tensor::FromElementsOp>(root))
     return {insertElements(op, arguments[0])};
-  if (auto loop = dyn_cast<scf::ForOp>(root))
-    return cloneLoop(loop, arguments);
-  if (auto op = dyn_cast<DestinationStyleOpInterface>(root))
-    return cloneInto(op, arguments);
+  if (hasDestinations(root))
+    return cloneInto(root, arguments);
   return cloneWithOperands(root)->getResults();
 }
 

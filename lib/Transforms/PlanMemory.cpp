@@ -178,6 +178,26 @@ ArenaValues Planner::arena(OpBuilder &b, IRMapping &map) {
   return result;
 }
 
+/// `bytes`, or -2 - i where dims[i] is not what the other dimensions make it.
+static Value checkedBytes(OpBuilder &b, ArrayAttr dims, ValueRange values,
+                          Value bytes) {
+  Location loc = bytes.getLoc();
+  for (auto [i, entry] :
+       llvm::enumerate(dims ? dims.getValue() : ArrayRef<Attribute>())) {
+    auto equals =
+        cast<DictionaryAttr>(entry).getAs<AffineMapAttr>(attr::kEquals);
+    if (!equals)
+      continue;
+    Value wanted =
+        affine::AffineApplyOp::create(b, loc, equals.getValue(), values);
+    Value differs = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne,
+                                          values[i], wanted);
+    Value code = arith::ConstantIndexOp::create(b, loc, -2 - int64_t(i));
+    bytes = arith::SelectOp::create(b, loc, differs, code, bytes);
+  }
+  return bytes;
+}
+
 /// func @plan(dims, workers) -> (workspace bytes, the sizes of all outputs)
 void Planner::buildPlan() {
   OpBuilder b(host);
@@ -194,7 +214,8 @@ void Planner::buildPlan() {
   b.setInsertionPointToStart(entry);
   ValueRange dimValues = entry->getArguments().take_front(numDims);
   IRMapping map = cloneArithmetic(b, host, dimValues);
-  SmallVector<Value> answers = {arena(b, map).total};
+  SmallVector<Value> answers = {
+      checkedBytes(b, dims, dimValues, arena(b, map).total)};
   for (unsigned i = 0; i < host.getNumResults(); ++i) {
     auto shape = host.getResultAttrOfType<AffineMapAttr>(i, attr::kShape);
     for (AffineExpr size : shape.getValue().getResults())
@@ -202,6 +223,24 @@ void Planner::buildPlan() {
           b, loc, AffineMap::get(0, numDims, size), dimValues));
   }
   func::ReturnOp::create(b, loc, answers);
+}
+
+/// A buffer of the host seen in another shape. All are dense, so that this is
+/// another header. Upstream's expand_shape cannot be lowered where a group has
+/// several sizes that are not known.
+static Value reshaped(OpBuilder &b, Location loc, MemRefType type, Value buffer,
+                      ArrayRef<OpFoldResult> extents) {
+  SmallVector<OpFoldResult> strides(type.getRank());
+  OpFoldResult stride = b.getIndexAttr(1);
+  AffineExpr x, y;
+  bindSymbols(b.getContext(), x, y);
+  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+    strides[dim] = stride;
+    stride = affine::makeComposedFoldedAffineApply(b, loc, x * y,
+                                                   {stride, extents[dim]});
+  }
+  return memref::ReinterpretCastOp::create(b, loc, type, buffer,
+                                           b.getIndexAttr(0), extents, strides);
 }
 
 /// The buffer of `empty`: an output of the model, seen in the shape that the
@@ -219,22 +258,12 @@ Value Planner::place(OpBuilder &b, tensor::EmptyOp empty, IRMapping &map) {
   Value output = outputs[*buffer.output];
   if (output.getType() == type)
     return output;
-  // The caller's buffer is dense, so that another shape is another header.
-  SmallVector<OpFoldResult> extents, strides(type.getRank());
+  SmallVector<OpFoldResult> extents;
   unsigned next = 0;
   for (int64_t dim : type.getShape())
     extents.push_back(ShapedType::isDynamic(dim) ? OpFoldResult(sizes[next++])
                                                  : b.getIndexAttr(dim));
-  OpFoldResult stride = b.getIndexAttr(1);
-  AffineExpr x, y;
-  bindSymbols(b.getContext(), x, y);
-  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
-    strides[dim] = stride;
-    stride = affine::makeComposedFoldedAffineApply(b, empty.getLoc(), x * y,
-                                                   {stride, extents[dim]});
-  }
-  return memref::ReinterpretCastOp::create(b, empty.getLoc(), type, output,
-                                           b.getIndexAttr(0), extents, strides);
+  return reshaped(b, empty.getLoc(), type, output, extents);
 }
 
 /// Gives each different weight a place in the image.
@@ -337,10 +366,8 @@ void Planner::buildMain() {
         sizes.push_back(isa<Value>(size)
                             ? OpFoldResult(map.lookup(cast<Value>(size)))
                             : size);
-      map.map(expand.getResult(), memref::ExpandShapeOp::create(
-                                      b, at, bufferType(expand.getType()),
-                                      map.lookup(expand.getSrc()),
-                                      expand.getReassociationIndices(), sizes));
+      map.map(expand.getResult(), reshaped(b, at, bufferType(expand.getType()),
+                                           map.lookup(expand.getSrc()), sizes));
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       map.map(cast.getResult(),
               memref::CastOp::create(b, at, bufferType(cast.getType()),

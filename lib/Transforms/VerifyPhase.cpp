@@ -47,11 +47,9 @@ constexpr StringLiteral kDispatchHost =
     "affine.max tensor.empty tensor.cast tensor.collapse_shape "
     "tensor.expand_shape func.return";
 /// A kernel may ask its own operands for their sizes, and is the same kernel
-/// for all of them.
-constexpr StringLiteral kFormKernel =
-    "linalg.* tensor.* arith.* math.* scf.* -scf.forall "
-    "affine.apply affine.min affine.max func.return";
-constexpr StringLiteral kTileKernel =
+/// for all of them. A loop over time is distributed from the beginning, by an
+/// scf.forall around it; any other kernel is when it is tiled.
+constexpr StringLiteral kTensorKernel =
     "linalg.* tensor.* arith.* math.* scf.* affine.apply "
     "affine.min affine.max func.return";
 /// Of math only what is one instruction or a short sequence on every target;
@@ -80,9 +78,9 @@ Contract contractAfter(Phase phase) {
   case Phase::Encode:
     return {kFunctions, kTensorHost, "", true, true, false};
   case Phase::Form:
-    return {kFunctions, kDispatchHost, kFormKernel, true, true, false};
+    return {kFunctions, kDispatchHost, kTensorKernel, true, true, false};
   case Phase::Tile:
-    return {kFunctions, kDispatchHost, kTileKernel, true, true, false};
+    return {kFunctions, kDispatchHost, kTensorKernel, true, true, false};
   case Phase::Kernel:
     return {kFunctions, kDispatchHost, kBufferKernel, true, false, false};
   case Phase::Plan:

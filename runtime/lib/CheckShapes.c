@@ -169,6 +169,11 @@ lutra_status *lutraPlan(const lutra_model_desc *desc, const int64_t *dims,
                       "expected 1 worker or more, got %" PRId64, workers);
   *bytes = -1;
   desc->plan(dims, workers, bytes, shapes);
+  if (*bytes <= -2 && *bytes >= -1 - (int64_t)desc->dim_count)
+    return lutraError(LUTRA_INVALID_ARGUMENT,
+                      "dim '%s': expected the size that the other dims "
+                      "determine, got %" PRId64,
+                      desc->dims[-2 - *bytes].name, dims[-2 - *bytes]);
   bool fits = *bytes >= 0;
   const int64_t *shape = shapes;
   for (int32_t i = 0; i < desc->output_count; ++i) {

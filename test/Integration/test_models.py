@@ -6,7 +6,8 @@ import lutra
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import MODELS, generate
+from conftest import MODELS, generate, lutra_compile
+from onnx import TensorProto, helper, numpy_helper, save
 
 
 def test_cnn(cnn):
@@ -31,3 +32,33 @@ def test_mlp(form, weights, width, tmp_path):
     np.testing.assert_allclose(
         model(x)["y"], session.run(None, {"x": x})[0], rtol=1e-5, atol=1e-5
     )
+
+
+def test_long_model(tmp_path):
+    """LLVM would take a time for the host program that grows with its square."""
+    size = 4
+    weight = np.eye(size, dtype=np.float32)[::-1].copy()
+    values = ["x", *(f"v{i}" for i in range(599)), "y"]
+    nodes = [
+        helper.make_node("MatMul", [before, "w"], [after], after)
+        for before, after in zip(values, values[1:])
+    ]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
+        for name in ("x", "y")
+    )
+    graph = helper.make_graph(
+        nodes, "long", [x], [y], [numpy_helper.from_array(weight, "w")]
+    )
+    opset = helper.make_opsetid("", 18)
+    path = tmp_path / "long.onnx"
+    save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    lutra_compile(path, "--compile-to=target", "-o", tmp_path / "long.mlir")
+    (main,) = (
+        line
+        for line in (tmp_path / "long.mlir").read_text().splitlines()
+        if "llvm.func internal @main(" in line
+    )
+    assert "optimize_none" in main
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.testing.assert_array_equal(lutra.compile(path)(image)["y"], image)

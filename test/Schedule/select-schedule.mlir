@@ -56,4 +56,27 @@ func.func private @small(%x: tensor<8x64xf32>, %o: tensor<8xf32>) -> tensor<8xf3
   } -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// Tiles of a loop that is divided hold whole groups, or lie in one.
+// CHECK-LABEL: func private @groups
+// CHECK-SAME: distribute = [1, 5, 0]
+func.func private @groups(%x: tensor<3x30x4096xf32>, %s: tensor<3x2xf32>, %o: tensor<3x30x4096xf32>) -> tensor<3x30x4096xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0, d1 floordiv 15)>, affine_map<(d0, d1, d2) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x, %s : tensor<3x30x4096xf32>, tensor<3x2xf32>) outs(%o : tensor<3x30x4096xf32>) {
+  ^bb0(%l: f32, %r: f32, %acc: f32):
+    %p = arith.mulf %l, %r : f32
+    linalg.yield %p : f32
+  } -> tensor<3x30x4096xf32>
+  return %y : tensor<3x30x4096xf32>
+}
+
+// A loop that never turns is not cut.
+// CHECK-LABEL: func private @nothing
+// CHECK-SAME: distribute = [0, 0]
+func.func private @nothing(%x: tensor<0x?xf32>, %o: tensor<0x?xf32>) -> tensor<0x?xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<0x?xf32>) outs(%o : tensor<0x?xf32>) {
+  ^bb0(%l: f32, %acc: f32):
+    linalg.yield %l : f32
+  } -> tensor<0x?xf32>
+  return %y : tensor<0x?xf32>
+}
 }

@@ -44,5 +44,63 @@ func.func @activations(%x: tensor<512x512xf32>, %w: tensor<512x512xf32>) -> tens
 
 // -----
 
+#a = affine_map<(m, n, k) -> (k, m)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#avx512 = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
+module attributes {lutra.target = #avx512} {
+// The only reader of the dimension's size was dead.
+// CHECK-LABEL: func @depth
+// CHECK: %[[K:.*]] = lutra.dim "k" min 1 max 9 multiple 1
+// CHECK: tensor.empty(%[[K]]) : tensor<{{[0-9]+}}x?x{{[0-9]+}}xf32>
+func.func @depth(%x: tensor<?x512xf32> {lutra.shape = affine_map<()[k] -> (k, 512)>}, %w: tensor<?x512xf32> {lutra.shape = affine_map<()[k] -> (k, 512)>}) -> tensor<512x512xf32>
+    attributes {lutra.dims = [{name = "k", min = 1 : i64, max = 9 : i64, multiple = 1 : i64}]} {
+  %e = tensor.empty() : tensor<512x512xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x512xf32>, tensor<?x512xf32>) outs(%e : tensor<512x512xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<512x512xf32>
+  return %y : tensor<512x512xf32>
+}
+}
+
+// -----
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#avx512 = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
+module attributes {lutra.target = #avx512} {
+// A slice of a weight is a slice of the packed weight, which nothing copies in
+// the loop; neither is what the loop computes itself.
+// CHECK-LABEL: func @loop
+// CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.pack<dim = 2, tile = 32, outer = 1>] : tensor<2x16x512x32xf32>
+// CHECK: scf.for %[[D:[a-z0-9]+]] =
+// CHECK-NOT: tensor.empty
+// CHECK: %[[R:.*]] = tensor.extract_slice %[[W]][%[[D]], 0, 0, 0] [1, 16, 512, 32] [1, 1, 1, 1] : tensor<2x16x512x32xf32> to tensor<16x512x32xf32>
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[R]] : tensor<512x512xf32>, tensor<16x512x32xf32>)
+func.func @loop(%x: tensor<512x512xf32>) -> tensor<512x512xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %w = lutra.weight "w" from "m.onnx"[0, 2097152] storage tensor<2x512x512xf32> : tensor<2x512x512xf32>
+  %y = scf.for %d = %c0 to %c2 step %c1 iter_args(%s = %x) -> (tensor<512x512xf32>) {
+    %r = tensor.extract_slice %w[%d, 0, 0] [1, 512, 512] [1, 1, 1] : tensor<2x512x512xf32> to tensor<512x512xf32>
+    %next = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%s, %r : tensor<512x512xf32>, tensor<512x512xf32>) outs(%s : tensor<512x512xf32>) {
+    ^bb0(%l: f32, %q: f32, %o: f32):
+      %p = arith.mulf %l, %q : f32
+      %t = arith.addf %o, %p : f32
+      linalg.yield %t : f32
+    } -> tensor<512x512xf32>
+    scf.yield %next : tensor<512x512xf32>
+  }
+  return %y : tensor<512x512xf32>
+}
+}
+
+// -----
+
 // expected-error @below {{expected the attribute 'lutra.target' on the module}}
 module {}

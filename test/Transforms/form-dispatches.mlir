@@ -125,6 +125,124 @@ func.func @pad(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0] -> (s0, 8)>}
 
 // -----
 
+// What has no elements is no kernel's work, and a result of it one of no loops.
+// CHECK-LABEL: func @nothing
+// CHECK-NOT: lutra.dispatch
+// CHECK: %[[Y:.*]] = lutra.dispatch @fill_0[] () outs(%{{.*}} : tensor<0x4xf32>)
+// CHECK-NOT: lutra.dispatch
+// CHECK: return %[[Y]]
+// CHECK-LABEL: func private @fill_0(%arg0: tensor<0x4xf32>)
+// CHECK-NOT: tensor.empty
+func.func @nothing(%x: tensor<3x4xf32>) -> tensor<0x4xf32> {
+  %s = tensor.extract_slice %x[0, 0] [0, 4] [1, 1] : tensor<3x4xf32> to tensor<0x4xf32>
+  %e = tensor.empty() : tensor<0x4xf32>
+  %n = linalg.negf ins(%s : tensor<0x4xf32>) outs(%e : tensor<0x4xf32>) -> tensor<0x4xf32>
+  return %n : tensor<0x4xf32>
+}
+
+// -----
+
+// A reader that divides a loop is not fused: tiles are the contraction's.
+// CHECK-LABEL: func @groups
+// CHECK: lutra.dispatch @contract_0
+// CHECK: lutra.dispatch @map_1
+func.func @groups(%x: tensor<4x8xf32>, %w: tensor<8x30xf32>, %g: tensor<4x2xf32>) -> tensor<4x30xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x30xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4x30xf32>) -> tensor<4x30xf32>
+  %c = linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (k, n)>, affine_map<(m, n, k) -> (m, n)>], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<4x8xf32>, tensor<8x30xf32>) outs(%f : tensor<4x30xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<4x30xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(m, n) -> (m, n)>, affine_map<(m, n) -> (m, n floordiv 15)>, affine_map<(m, n) -> (m, n)>], iterator_types = ["parallel", "parallel"]} ins(%c, %g : tensor<4x30xf32>, tensor<4x2xf32>) outs(%e : tensor<4x30xf32>) {
+  ^bb0(%l: f32, %r: f32, %o: f32):
+    %p = arith.addf %l, %r : f32
+    linalg.yield %p : f32
+  } -> tensor<4x30xf32>
+  return %y : tensor<4x30xf32>
+}
+
+// -----
+
+// A uniform tensor is written where it is read, and is no kernel's temporary.
+// CHECK-LABEL: func @uniform
+// CHECK: %[[ONES:.*]] = lutra.dispatch @fill_0[] () outs(%{{.*}} : tensor<512x512xf32>)
+// CHECK: lutra.dispatch @concat_1[] (%[[ONES]], %arg0)
+// CHECK-LABEL: func private @concat_1
+// CHECK-NOT: linalg.fill
+func.func @uniform(%x: tensor<2x512xf32>) -> tensor<514x512xf32> {
+  %one = arith.constant 1.0 : f32
+  %e = tensor.empty() : tensor<512x512xf32>
+  %f = linalg.fill ins(%one : f32) outs(%e : tensor<512x512xf32>) -> tensor<512x512xf32>
+  %r = tensor.empty() : tensor<514x512xf32>
+  %a = tensor.insert_slice %f into %r[0, 0] [512, 512] [1, 1] : tensor<512x512xf32> into tensor<514x512xf32>
+  %b = tensor.insert_slice %x into %a[512, 0] [2, 512] [1, 1] : tensor<2x512xf32> into tensor<514x512xf32>
+  return %b : tensor<514x512xf32>
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+
+// A loop is a kernel: what it carries are the outputs, also those that only the
+// loop reads, and begins as it does on the host.
+// CHECK-LABEL: func @loop
+// CHECK: %[[Y:.*]]:2 = lutra.dispatch @loop_0[%[[N:.*]]] (%arg0, %arg1) outs(%{{.*}}, %{{.*}} : tensor<2x4xf32>, tensor<2x4xf32>)
+// CHECK: return %[[Y]]#0
+// CHECK-LABEL: func private @loop_0
+// CHECK-SAME: (%[[N:.*]]: index, %[[X:.*]]: tensor<2x4xf32>, %[[INIT:.*]]: tensor<2x4xf32>, %[[OUT:.*]]: tensor<2x4xf32>, %[[SCRATCH:.*]]: tensor<2x4xf32>)
+// CHECK: %[[STATE:.*]] = linalg.copy ins(%[[INIT]] : tensor<2x4xf32>) outs(%[[OUT]] : tensor<2x4xf32>)
+// CHECK: %[[R:.*]]:2 = scf.for {{.*}} to %[[N]] step {{.*}} iter_args(%{{.*}} = %[[STATE]], %{{.*}} = %[[SCRATCH]])
+// CHECK: return %[[R]]#0, %[[R]]#1
+func.func @loop(%x: tensor<2x4xf32>, %init: tensor<2x4xf32>) -> tensor<2x4xf32>
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %e = tensor.empty() : tensor<2x4xf32>
+  %r:2 = scf.for %t = %c0 to %n step %c1 iter_args(%s = %init, %g = %e) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
+    %twice = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%s : tensor<2x4xf32>) outs(%g : tensor<2x4xf32>) {
+    ^bb0(%i: f32, %o: f32):
+      %y = arith.addf %i, %i : f32
+      linalg.yield %y : f32
+    } -> tensor<2x4xf32>
+    %next = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]} ins(%twice, %x : tensor<2x4xf32>, tensor<2x4xf32>) outs(%s : tensor<2x4xf32>) {
+    ^bb0(%i: f32, %j: f32, %o: f32):
+      %y = arith.addf %i, %j : f32
+      linalg.yield %y : f32
+    } -> tensor<2x4xf32>
+    scf.yield %next, %twice : tensor<2x4xf32>, tensor<2x4xf32>
+  }
+  return %r#0 : tensor<2x4xf32>
+}
+
+// -----
+
+// A loop that is distributed keeps its tasks.
+// CHECK-LABEL: func @tasks
+// CHECK: lutra.dispatch @loop_0[] () outs(%{{.*}} : tensor<8xf32>)
+// CHECK-LABEL: func private @loop_0
+// CHECK-SAME: (%[[OUT:.*]]: tensor<8xf32>)
+// CHECK: scf.forall (%{{.*}}) in (2) shared_outs(%{{.*}} = %[[OUT]])
+func.func @tasks() -> tensor<8xf32> {
+  %one = arith.constant 1.0 : f32
+  %c4 = arith.constant 4 : index
+  %e = tensor.empty() : tensor<8xf32>
+  %r = scf.forall (%i) in (2) shared_outs(%o = %e) -> (tensor<8xf32>) {
+    %at = arith.muli %i, %c4 : index
+    %s = tensor.extract_slice %o[%at] [4] [1] : tensor<8xf32> to tensor<4xf32>
+    %f = linalg.fill ins(%one : f32) outs(%s : tensor<4xf32>) -> tensor<4xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %f into %o[%at] [4] [1] : tensor<4xf32> into tensor<8xf32>
+    }
+  }
+  return %r : tensor<8xf32>
+}
+
+// -----
+
 // A loop that updates a tensor in order starts from a copy in its output.
 
 // CHECK-LABEL: func @scatter

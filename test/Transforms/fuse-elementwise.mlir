@@ -61,3 +61,21 @@ func.func @filled(%x: tensor<4x64xf32>, %v: f32) -> tensor<4x64xf32> {
   } -> tensor<4x64xf32>
   return %r : tensor<4x64xf32>
 }
+
+// What a loop carries is written where it is, read there or not.
+// CHECK-LABEL: func @loop
+// CHECK: scf.for {{.*}} iter_args(%[[STATE:.*]] = %arg1)
+// CHECK: linalg.generic {{.*}} outs(%[[STATE]] : tensor<4x64xf32>)
+func.func @loop(%x: tensor<4x64xf32>, %state: tensor<4x64xf32>, %n: index) -> tensor<4x64xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %r = scf.for %t = %c0 to %n step %c1 iter_args(%s = %state) -> (tensor<4x64xf32>) {
+    %next = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<4x64xf32>) outs(%s : tensor<4x64xf32>) {
+    ^bb0(%i: f32, %o: f32):
+      %y = math.sqrt %i : f32
+      linalg.yield %y : f32
+    } -> tensor<4x64xf32>
+    scf.yield %next : tensor<4x64xf32>
+  }
+  return %r : tensor<4x64xf32>
+}

@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -plan-memory -canonicalize -cse | FileCheck %s
+// RUN: lutra-opt %s -split-input-file -plan-memory -canonicalize -cse | FileCheck %s
 
 #shape = affine_map<()[s0] -> (s0, 4)>
 
@@ -40,5 +40,41 @@ func.func @main(%x: tensor<?x4xf32> {lutra.name = "x", lutra.shape = #shape})
 }
 // CHECK: func private @k(%{{.*}}: !llvm.ptr, %{{.*}}: memref<?x4xf32>
 func.func private @k(%x: memref<?x4xf32>, %b: memref<4xf32>, %o: memref<?x4xf32>) attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+// Two results that are one dispatch are two again.
+// CHECK-LABEL: func @main
+// CHECK-SAME: %[[X:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "input"
+// CHECK-SAME: %[[Y:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK-SAME: %[[Z:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK: call @k(%{{.*}}, %[[X]], %[[Y]])
+// CHECK: call @k(%{{.*}}, %[[X]], %[[Z]])
+func.func @main(%x: tensor<4xf32> {lutra.name = "x"}) -> (tensor<4xf32> {lutra.name = "y", lutra.shape = affine_map<() -> (4)>}, tensor<4xf32> {lutra.name = "z", lutra.shape = affine_map<() -> (4)>}) {
+  %e = tensor.empty() : tensor<4xf32>
+  %1 = lutra.dispatch @k[] (%x) outs(%e : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
+  return %1, %1 : tensor<4xf32>, tensor<4xf32>
+}
+func.func private @k(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+// A group of two sizes that are not known is another header of one buffer.
+// CHECK-LABEL: func @main
+// CHECK: memref.reinterpret_cast %{{.*}} to offset: [0], sizes: [%[[H:.*]], %[[W:.*]]], strides: [%[[W]], 1]
+func.func @main(%x: tensor<?xf32> {lutra.name = "x", lutra.shape = affine_map<()[h, w] -> (h * w)>}) -> (tensor<?x?xf32> {lutra.name = "y", lutra.shape = affine_map<()[h, w] -> (h, w)>})
+    attributes {lutra.dims = [{name = "h", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}, {name = "w", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %h = lutra.dim "h" min 1 max 8 multiple 1
+  %w = lutra.dim "w" min 1 max 8 multiple 1
+  %v = tensor.expand_shape %x [[0, 1]] output_shape [%h, %w] : tensor<?xf32> into tensor<?x?xf32>
+  %e = tensor.empty(%h, %w) : tensor<?x?xf32>
+  %1 = lutra.dispatch @k[] (%v) outs(%e : tensor<?x?xf32>) : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}
+func.func private @k(%x: memref<?x?xf32>, %o: memref<?x?xf32>) attributes {lutra.kernel} {
   return
 }

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "SizeAlgebra.h"
 #include "lutra/Frontend/ONNX/Passes.h"
 
 #include "dialects/Lutra/Lutra.h"
@@ -37,7 +38,7 @@ static LogicalResult checkNodes(ModuleOp module) {
   bool refused = false;
   module.walk([&](onnx::NodeOp node) {
     if (node->getParentOfType<onnx::NodeOp>())
-      return; // Its owner is refused as a whole.
+      return; // Its owner may not run it, or is refused as a whole.
     Support support = Registry::get().supports(node);
     if (support)
       return;
@@ -68,8 +69,18 @@ public:
         builder(func.getLoc(), OpBuilder::atBlockBegin(&func.front())) {}
 
   LogicalResult run();
+  /// What dimension must equal for the run that failed to succeed, if anything.
+  std::optional<Lowering::Relation> missing() const {
+    return lowering ? lowering->missing : std::nullopt;
+  }
 
 private:
+  bool isNested(Operation *op) { return op->getBlock() != &func.front(); }
+  /// Has `op` erased at the end; subgraphs go with their nodes.
+  void erase(Operation *op) {
+    if (!isNested(op))
+      lowered.push_back(op);
+  }
   LogicalResult makeDims();
   LogicalResult lowerArgument(BlockArgument argument);
   LogicalResult lowerOp(Operation &op);
@@ -77,6 +88,8 @@ private:
   LogicalResult lower(WeightOp op);
   LogicalResult lower(onnx::NodeOp op);
   LogicalResult lower(func::ReturnOp op);
+  FailureOr<SmallVector<Tensor>> lowerGraph(Region &graph,
+                                            ArrayRef<Tensor> arguments);
   void eraseDead();
 
   func::FuncOp func;
@@ -87,8 +100,13 @@ private:
   std::optional<Lowering> lowering;
   DenseMap<Value, Tensor> tensors;
   SmallVector<Operation *> lowered;
+  /// Nodes of subgraphs, once for each time that they were lowered.
+  int64_t numNested = 0;
 };
 } // namespace
+
+/// A bound on what loops in loops unroll to.
+static constexpr int64_t kMaxNested = 1 << 16;
 
 LogicalResult HostLowering::makeDims() {
   auto list = func->getAttrOfType<ArrayAttr>(attr::kDims);
@@ -126,7 +144,9 @@ static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
         shape.getNumDims() != 0 || shape.getNumSymbols() > numDims)
       return func.emitError() << "expected " << attr::kShape << " of " << type
                               << " over " << numDims << " symbols, got " << map;
-    return Shape(shape.getResults());
+    if (auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims))
+      shape = resolveDims(dims, shape);
+    return Shape(llvm::map_range(shape.getResults(), canonicalSize));
   }
   if (!type.hasStaticShape())
     return func.emitError() << "expected " << attr::kShape << " for argument "
@@ -164,11 +184,15 @@ LogicalResult HostLowering::lower(arith::ConstantOp op) {
   Type storage = storageType(op.getContext(), dtype);
   tensors[op] =
       lowering->constantTensor(storageElements(elements, storage), dtype);
-  lowered.push_back(op);
+  erase(op);
   return success();
 }
 
 LogicalResult HostLowering::lower(WeightOp op) {
+  if (isNested(op)) {
+    // It is lowered once, for all iterations of a loop.
+    op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
+  }
   auto type = cast<RankedTensorType>(op.getResult().getType());
   auto stored = cast<RankedTensorType>(op.getStorage());
   DType dtype = dtypeOf(type.getElementType());
@@ -198,6 +222,13 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
   for (Value input : op.getInputs())
     inputs.push_back(tensors.lookup(input));
   Node node(op, since.value_or(0), inputs);
+  if (isNested(op)) {
+    if (Support support = Registry::get().supports(op); !support)
+      return node.error() << support.reason();
+    if (++numNested > kMaxNested)
+      return node.error() << "expected subgraphs that unroll to at most "
+                          << kMaxNested << " nodes";
+  }
   FailureOr<SmallVector<Tensor>> results = handler->lower(node, *lowering);
   if (failed(results))
     return failure();
@@ -214,8 +245,24 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
                           << ", got " << tensor.value.getType();
     tensors[value] = tensor;
   }
-  lowered.push_back(op);
+  erase(op);
   return success();
+}
+
+FailureOr<SmallVector<Tensor>>
+HostLowering::lowerGraph(Region &graph, ArrayRef<Tensor> arguments) {
+  Location loc = builder.getLoc();
+  for (auto [argument, tensor] :
+       llvm::zip_equal(graph.getArguments(), arguments))
+    tensors[argument] = tensor;
+  for (Operation &op :
+       llvm::make_early_inc_range(graph.front().without_terminator()))
+    if (failed(lowerOp(op)))
+      return failure();
+  builder.setLoc(loc);
+  return llvm::map_to_vector(
+      graph.front().getTerminator()->getOperands(),
+      [&](Value value) { return tensors.lookup(value); });
 }
 
 LogicalResult HostLowering::lower(func::ReturnOp op) {
@@ -240,13 +287,15 @@ LogicalResult HostLowering::lower(func::ReturnOp op) {
 }
 
 LogicalResult HostLowering::lowerOp(Operation &op) {
-  builder.setInsertionPoint(&op);
+  // All code of a subgraph goes before the node that has it.
+  if (!isNested(&op))
+    builder.setInsertionPoint(&op);
   builder.setLoc(op.getLoc());
   return TypeSwitch<Operation *, LogicalResult>(&op)
       .Case<arith::ConstantOp, WeightOp, onnx::NodeOp, func::ReturnOp>(
           [&](auto op) { return lower(op); })
       .Case<onnx::AbsentOp>([&](auto op) {
-        lowered.push_back(op);
+        erase(op);
         return success();
       })
       .Default([](Operation *op) {
@@ -274,6 +323,9 @@ LogicalResult HostLowering::run() {
   if (failed(makeDims()))
     return failure();
   lowering.emplace(builder, dims, dimNames, sources);
+  lowering->lowerGraph = [&](Region &graph, ArrayRef<Tensor> arguments) {
+    return lowerGraph(graph, arguments);
+  };
   for (BlockArgument argument : func.getArguments())
     if (failed(lowerArgument(argument)))
       return failure();
@@ -282,6 +334,59 @@ LogicalResult HostLowering::run() {
       return failure();
   eraseDead();
   return success();
+}
+
+/// Notes in lutra.dims that a dimension is of `size`.
+static void relate(func::FuncOp func, const Lowering::Relation &relation) {
+  Builder b(func.getContext());
+  auto list = func->getAttrOfType<ArrayAttr>(attr::kDims);
+  SmallVector<Attribute> dims(list.getValue());
+  auto set = [&](unsigned i, AffineExpr size) {
+    NamedAttrList dim(cast<DictionaryAttr>(dims[i]));
+    AffineMap map = AffineMap::get(0, dims.size(), canonicalSize(size));
+    dim.set(attr::kEquals, AffineMapAttr::get(map));
+    dims[i] = dim.getDictionary(b.getContext());
+  };
+  set(relation.dim, relation.size);
+  // Those that it determines are of its size from now on.
+  AffineExpr symbol = b.getAffineSymbolExpr(relation.dim);
+  for (unsigned i = 0; i < dims.size(); ++i)
+    if (auto equals =
+            cast<DictionaryAttr>(dims[i]).getAs<AffineMapAttr>(attr::kEquals))
+      set(i, equals.getValue().getResult(0).replace(symbol, relation.size));
+  func->setAttr(attr::kDims, b.getArrayAttr(dims));
+}
+
+/// Lowers a function. Names of dimensions say less than a model knows: where a
+/// node needs a dimension to be the size of another, and their names do not say
+/// so, that becomes a condition of each run, and lowering begins anew. At most
+/// once for each dimension.
+static LogicalResult lowerHost(func::FuncOp func, WeightSources &sources) {
+  for (;;) {
+    auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
+    if (!dims || dims.empty())
+      return HostLowering(func, sources).run();
+    OwningOpRef<func::FuncOp> original = func.clone();
+    HostLowering lowering(func, sources);
+    SmallVector<Diagnostic> diagnostics;
+    LogicalResult result = failure();
+    {
+      ScopedDiagnosticHandler handler(func.getContext(), [&](Diagnostic &d) {
+        diagnostics.push_back(std::move(d));
+      });
+      result = lowering.run();
+    }
+    auto relation = lowering.missing();
+    if (succeeded(result) || !relation) {
+      for (Diagnostic &diagnostic : diagnostics)
+        func.getContext()->getDiagEngine().emit(std::move(diagnostic));
+      return result;
+    }
+    relate(*original, *relation);
+    func->getBlock()->getOperations().insert(Block::iterator(func), *original);
+    func.erase();
+    func = original.release();
+  }
 }
 
 namespace {
@@ -297,9 +402,9 @@ struct ConvertONNXToTensor
     ModuleOp module = getOperation();
     if (failed(checkNodes(module)))
       return signalPassFailure();
-    for (auto func : module.getOps<func::FuncOp>())
+    for (auto func : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       if (!func.isExternal() &&
-          failed(HostLowering(func, sources ? *sources : own).run()))
+          failed(lowerHost(func, sources ? *sources : own)))
         return signalPassFailure();
   }
 

@@ -5,9 +5,11 @@
 //
 // Each symbolic dimension becomes one entry of lutra.dims, in order of its
 // first appearance over the inputs, and is the symbol of that number in shapes.
+// One whose name is a sum of others says so in its entry.
 //
 //===----------------------------------------------------------------------===//
 
+#include "DimNames.h"
 #include "Importer.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Frontend/ONNX/Tensor.h"
@@ -58,7 +60,29 @@ LogicalResult Importer::readDims(const model::Model &model,
          b.getNamedAttr("max", b.getI64IntegerAttr(range.max)),
          b.getNamedAttr("multiple", b.getI64IntegerAttr(range.multiple))}));
   }
+  relateDims(options);
   return success();
+}
+
+/// Notes of each dimension that is named by a sum of others what it equals.
+void Importer::relateDims(const ImportOptions &options) {
+  auto sizeOf = [&](StringRef name) -> std::optional<AffineExpr> {
+    auto given = options.dims.find(name.str());
+    if (given != options.dims.end() && given->second.min == given->second.max)
+      return b.getAffineConstantExpr(given->second.min);
+    auto symbol = symbols.find(name);
+    if (symbol == symbols.end())
+      return std::nullopt;
+    return b.getAffineSymbolExpr(symbol->second);
+  };
+  for (Attribute &entry : dims) {
+    NamedAttrList dim(cast<DictionaryAttr>(entry));
+    StringRef name = cast<StringAttr>(dim.get("name")).getValue();
+    if (auto size = sizeFromName(name, b.getContext(), sizeOf))
+      dim.set(attr::kEquals,
+              AffineMapAttr::get(AffineMap::get(0, dims.size(), *size)));
+    entry = dim.getDictionary(b.getContext());
+  }
 }
 
 /// These names become a program's interface.

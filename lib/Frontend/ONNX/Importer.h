@@ -75,6 +75,7 @@ private:
   Type valueType(const model::Graph &graph, StringRef name);
   LogicalResult readDims(const model::Model &model,
                          const ImportOptions &options);
+  void relateDims(const ImportOptions &options);
   FailureOr<Type> inputType(const model::Graph &graph, StringRef name);
   DictionaryAttr inputAttrs(const model::Graph &graph, StringRef name);
   DictionaryAttr outputAttrs(StringRef name, Type type);

@@ -104,7 +104,7 @@ FailureOr<Shape> Lowering::broadcast(ArrayRef<Tensor> operands) {
       AffineExpr &common = result[rank - operand.rank() + i];
       if (isOne(common))
         common = size;
-      else if (!isOne(size) && size != common)
+      else if (!isOne(size) && !requireEqual(size, common))
         return emitError(b.getLoc())
                << "expected shapes that broadcast, got " << str(result)
                << " and " << str(operand.shape);

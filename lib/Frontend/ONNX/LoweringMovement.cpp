@@ -179,6 +179,30 @@ bool Lowering::requireNonNegative(AffineExpr expr) {
   return true;
 }
 
+bool Lowering::requireEqual(AffineExpr a, AffineExpr b) {
+  if (canonicalSize(a - b) == constant(0))
+    return true;
+  // The later of two dimensions is the one that the other determines.
+  if (isa<AffineSymbolExpr>(b) &&
+      (!isa<AffineSymbolExpr>(a) ||
+       mlir::cast<AffineSymbolExpr>(a).getPosition() <
+           mlir::cast<AffineSymbolExpr>(b).getPosition()))
+    std::swap(a, b);
+  auto symbol = dyn_cast<AffineSymbolExpr>(a);
+  auto dim = symbol && symbol.getPosition() < dims.size()
+                 ? dims[symbol.getPosition()].getDefiningOp<DimOp>()
+                 : DimOp();
+  if (!dim || missing || b.isFunctionOfSymbol(symbol.getPosition()))
+    return false;
+  if (auto known = dyn_cast<AffineConstantExpr>(b))
+    if (known.getValue() < int64_t(dim.getMin()) ||
+        known.getValue() > int64_t(dim.getMax()) ||
+        known.getValue() % dim.getMultiple())
+      return false;
+  missing = Relation{symbol.getPosition(), b};
+  return false;
+}
+
 //===----------------------------------------------------------------------===//
 // Reshape
 //===----------------------------------------------------------------------===//
@@ -398,13 +422,19 @@ Tensor Lowering::reverse(const Tensor &operand, ArrayRef<int64_t> dims) {
 // Slice, pad, concatenate
 //===----------------------------------------------------------------------===//
 
+/// Whether there is nothing to move: no place in such a shape is within bounds.
+static bool isEmpty(ArrayRef<AffineExpr> shape) {
+  return llvm::any_of(shape,
+                      [](AffineExpr size) { return canonicalSize(size) == 0; });
+}
+
 Tensor Lowering::slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                        ArrayRef<AffineExpr> extents,
                        ArrayRef<int64_t> strides) {
   Shape shape = llvm::map_to_vector(extents, canonicalSize);
   if (shape == llvm::map_to_vector(operand.shape, canonicalSize))
     return operand;
-  if (llvm::is_contained(shape, constant(0)))
+  if (isEmpty(shape))
     return tensor(empty(shape, operand.dtype), shape, operand.dtype);
   std::optional<SmallVector<int64_t>> starts = staticShape(offsets);
   auto source = [&](ArrayRef<int64_t> index) {
@@ -460,6 +490,8 @@ Tensor Lowering::pad(const Tensor &operand, ArrayRef<AffineExpr> low,
   }
   if (!needed)
     return operand;
+  if (isEmpty(operand.shape))
+    return splat(shape, operand.dtype, value);
   bool behind = llvm::all_of(
       low, [&](AffineExpr before) { return before == constant(0); });
   std::optional<SmallVector<int64_t>> known = staticShape(shape);
@@ -487,7 +519,7 @@ Tensor Lowering::concat(ArrayRef<Tensor> operands, int64_t axis) {
   Value result = empty(shape, dtype);
   SmallVector<OpFoldResult> ones(shape.size(), b.getIndexAttr(1));
   for (auto [operand, offset] : llvm::zip(operands, offsets)) {
-    if (operand.staticSize(axis) == 0)
+    if (isEmpty(operand.shape))
       continue;
     SmallVector<OpFoldResult> at(shape.size(), b.getIndexAttr(0));
     at[axis] = size(offset);

@@ -74,18 +74,34 @@ InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
 
 static Registry build() {
   Registry registry;
-  for (auto add : {addArithmeticHandlers,    addUnaryHandlers,
-                   addActivationHandlers,    addLogicHandlers,
-                   addCastHandlers,          addReductionHandlers,
-                   addSoftmaxHandlers,       addNormalizationHandlers,
-                   addContractionHandlers,   addConvolutionHandlers,
-                   addConvTransposeHandlers, addPoolingHandlers,
-                   addShapeHandlers,         addMovementHandlers,
-                   addConstantHandlers,      addGatherHandlers,
-                   addScatterHandlers,       addTopKHandlers,
-                   addResizeHandlers,        addEinsumHandlers,
-                   addSamplingHandlers,      addSequenceHandlers,
-                   addCol2ImHandlers})
+  for (auto add :
+       {addArithmeticHandlers,
+        addUnaryHandlers,
+        addActivationHandlers,
+        addLogicHandlers,
+        addCastHandlers,
+        addReductionHandlers,
+        addSoftmaxHandlers,
+        addNormalizationHandlers,
+        addContractionHandlers,
+        addConvolutionHandlers,
+        addPoolingHandlers,
+        addShapeHandlers,
+        addMovementHandlers,
+        addConstantHandlers,
+        addGatherHandlers,
+        addControlFlowHandlers,
+        addQuantizationHandlers,
+        addIntegerContractionHandlers,
+        addRecurrentHandlers,
+        addScatterHandlers,
+        addTopKHandlers,
+        addConvTransposeHandlers,
+        addResizeHandlers,
+        addEinsumHandlers,
+        addSamplingHandlers,
+        addSequenceHandlers,
+        addCol2ImHandlers})
     add(registry);
   registry.sort();
   return registry;
@@ -155,19 +171,10 @@ static Support supportedTypes(onnx::NodeOp node) {
   return inputs ? check(node.getResults(), "output") : inputs;
 }
 
-/// Operators whose result is as large as their data says.
-static bool hasDataDependentShape(StringRef name) {
-  return llvm::is_contained(
-      {"Compress", "NonMaxSuppression", "NonZero", "Unique"}, name);
-}
-
 Support Registry::supports(onnx::NodeOp node) const {
   std::optional<int64_t> since =
       sinceVersion(node.getDomain(), node.getOpType(), node.getVersion());
   const OpHandler *handler = find(node.getDomain(), node.getOpType());
-  if (!handler && since && hasDataDependentShape(node.getOpType()))
-    return Support::no("the shape of its result depends on its data, which is "
-                       "not implemented");
   if (!handler)
     return Support::no(since ? "operator not implemented" : "unknown operator");
   if (!since)
@@ -175,8 +182,6 @@ Support Registry::supports(onnx::NodeOp node) const {
                        " of its domain");
   if (!llvm::is_contained(handler->versions, *since))
     return Support::no("version " + Twine(*since) + " not implemented");
-  if (!node.getGraphs().empty())
-    return Support::no("subgraphs not implemented");
   if (Support types = supportedTypes(node); !types)
     return types;
   unsigned unknown = 0;

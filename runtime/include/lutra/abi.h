@@ -129,7 +129,8 @@ typedef struct lutra_model_desc {
   const char *weights_file;
   const void *weights;
   /* Bytes of workspace for these dims and this many workers, and the sizes of
-     all outputs, one after the other, rank by rank. Pure. */
+     all outputs, one after the other, rank by rank. The bytes are -2 - i where
+     dims[i] is not the size that other dims determine. Pure. */
   void (*plan)(const int64_t *dims, int64_t workers, int64_t *workspace_bytes,
                int64_t *output_shapes);
   /* Runs the model. Reentrant: writes only outputs and workspace. */

@@ -38,6 +38,12 @@ public:
 
   MLIRContext *context() const { return b.getContext(); }
 
+  /// Lowers a subgraph of the node at hand, given the tensors of its inputs,
+  /// and returns those that it yields. It may be called several times. Set by
+  /// who walks the graph.
+  std::function<FailureOr<SmallVector<Tensor>>(Region &, ArrayRef<Tensor>)>
+      lowerGraph;
+
   //===--- Shapes ---------------------------------------------------------===//
 
   AffineExpr constant(int64_t size) const;
@@ -50,8 +56,8 @@ public:
   /// The product of `shape`.
   AffineExpr product(ArrayRef<AffineExpr> shape);
   /// Numpy's broadcast of two or more shapes. A size that is not known to be 1
-  /// is taken to be the common size; where two differ as expressions and
-  /// neither is 1 this fails, with an error at the builder's location.
+  /// is taken to be the common size; where two cannot be equal and neither is 1
+  /// this fails, with an error at the builder's location.
   FailureOr<Shape> broadcast(ArrayRef<Tensor> operands);
   /// A number that `expr` is never below, whatever the symbolic dimensions are
   /// within their ranges; nothing where none was found.
@@ -63,6 +69,15 @@ public:
   /// where it is, by raising the least size that its one symbolic dimension may
   /// have. False where neither is possible.
   bool requireNonNegative(AffineExpr expr);
+  /// Whether two sizes are equal. Where only the relation of one dimension to
+  /// others is missing for it, the dimension and its size are noted, with which
+  /// a next attempt to lower the model succeeds here.
+  bool requireEqual(AffineExpr a, AffineExpr b);
+  struct Relation {
+    unsigned dim;
+    AffineExpr size;
+  };
+  std::optional<Relation> missing;
   /// For printing: "[batch, 8, 8]".
   std::string str(ArrayRef<AffineExpr> shape);
 

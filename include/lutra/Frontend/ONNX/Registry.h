@@ -133,18 +133,23 @@ void addSoftmaxHandlers(Registry &);    // Softmax, LogSoftmax, Hardmax
 void addNormalizationHandlers(Registry &); // BatchNorm, LayerNorm, RMSNorm, LRN
 void addContractionHandlers(Registry &);   // MatMul, Gemm
 void addConvolutionHandlers(Registry &);   // Conv
-void addConvTransposeHandlers(Registry &); // ConvTranspose
 void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
-void addGatherHandlers(Registry &);  // Gather, GatherElements, GatherND, OneHot
-void addScatterHandlers(Registry &); // Scatter*, TensorScatter
-void addTopKHandlers(Registry &);    // TopK
-void addResizeHandlers(Registry &);  // Resize, Upsample
-void addEinsumHandlers(Registry &);  // Einsum
-void addSamplingHandlers(Registry &); // GridSample, MaxUnpool
-void addCol2ImHandlers(Registry &);   // Col2Im
+void addControlFlowHandlers(Registry &);  // If, Loop, Scan
+void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
+void addIntegerContractionHandlers(
+    Registry &);                    // MatMulInteger, QLinearConv ...
+void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
+void addRecurrentHandlers(Registry &);     // LSTM, GRU, RNN
+void addScatterHandlers(Registry &);       // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);          // TopK
+void addConvTransposeHandlers(Registry &); // ConvTranspose
+void addResizeHandlers(Registry &);        // Resize, Upsample
+void addEinsumHandlers(Registry &);        // Einsum
+void addSamplingHandlers(Registry &);      // GridSample, MaxUnpool
+void addCol2ImHandlers(Registry &);        // Col2Im
 void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 
 } // namespace mlir::lutra

@@ -120,6 +120,8 @@ static AffineExpr foldDiv(Lowering &lowering, ArrayRef<AffineExpr> x) {
 }
 
 static AffineExpr foldMod(Lowering &lowering, ArrayRef<AffineExpr> x) {
+  if (divideSize(x[0], x[1]))
+    return lowering.constant(0);
   auto divisor = dyn_cast<AffineConstantExpr>(x[1]);
   if (divisor && divisor.getValue() > 0 && lowering.isNonNegative(x[0]))
     return x[0] - x[0].floorDiv(divisor.getValue()) * divisor.getValue();

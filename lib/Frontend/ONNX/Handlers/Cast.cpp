@@ -1,4 +1,4 @@
-//===- Cast.cpp - Cast, CastLike, Identity, Dropout -----------------------===//
+//===- Cast.cpp - Cast, CastLike, BitCast, Identity, Dropout --------------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,6 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Elementwise.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -34,6 +36,48 @@ static FailureOr<SmallVector<Tensor>> lowerCast(const Node &node,
 static FailureOr<SmallVector<Tensor>> lowerCastLike(const Node &node,
                                                     Lowering &lowering) {
   return SmallVector<Tensor>{lowering.cast(node.input(0), node.input(1).dtype)};
+}
+
+//===----------------------------------------------------------------------===//
+// BitCast
+//===----------------------------------------------------------------------===//
+
+static unsigned widthOf(DType dtype, MLIRContext *context) {
+  return storageType(context, dtype).getIntOrFloatBitWidth();
+}
+
+static Support supportsBitCast(const Node &node) {
+  DType from = node.input(0).dtype, to = castTarget(node);
+  if (Support support = supportsTarget(to); !support)
+    return support;
+  MLIRContext *context = node.op.getContext();
+  if (from != DType::Undefined &&
+      widthOf(from, context) != widthOf(to, context))
+    return Support::no("expected types of one width, got " + dtypeName(from) +
+                       " and " + dtypeName(to));
+  return Support::yes();
+}
+
+/// Types that are stored alike differ by name only, but for bool, which is 0 or
+/// 1.
+static FailureOr<SmallVector<Tensor>> lowerBitCast(const Node &node,
+                                                   Lowering &lowering) {
+  if (Support support = supportsBitCast(node); !support)
+    return node.error() << support.reason();
+  Tensor x = node.input(0);
+  DType to = castTarget(node);
+  Type type = storageType(lowering.context(), to);
+  if (to == DType::Bool && x.dtype != to)
+    return SmallVector<Tensor>{lowering.cast(x, to)};
+  if (storageType(lowering.context(), x.dtype) == type)
+    return SmallVector<Tensor>{lowering.tensor(x.value, x.shape, to)};
+  FailureOr<Tensor> y = lowering.elementwise(
+      x, to, [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        return arith::BitcastOp::create(b, type, in[0]);
+      });
+  if (failed(y))
+    return failure();
+  return SmallVector<Tensor>{*y};
 }
 
 static FailureOr<SmallVector<Tensor>> lowerIdentity(const Node &node,
@@ -86,6 +130,12 @@ void lutra::addCastHandlers(Registry &registry) {
                 {15, 19, 21, 23, 24, 25},
                 supportsAny,
                 lowerCastLike,
+                "float8, int4, int2 and strings"});
+  registry.add({"",
+                "BitCast",
+                {26},
+                supportsBitCast,
+                lowerBitCast,
                 "float8, int4, int2 and strings"});
   registry.add({"",
                 "Identity",

@@ -56,19 +56,35 @@ Value lutra::mulScalars(ImplicitLocOpBuilder &b, Value lhs, Value rhs) {
 }
 
 Tensor lutra::sumOfProducts(Lowering &lowering, const Tensor &lhs,
-                            const Tensor &rhs, ArrayRef<AffineMap> maps,
+                            const Tensor &rhs, DType accumulator,
+                            ArrayRef<AffineMap> maps,
                             ArrayRef<utils::IteratorType> iterators,
                             ArrayRef<AffineExpr> shape) {
-  DType dtype = lhs.dtype, accumulator = accumulatorType(dtype);
   Value init =
       lowering.filled(shape, accumulator, lowering.scalarInt(accumulator, 0));
-  return lowering.generic({lhs, rhs}, maps, iterators, init, shape, accumulator,
-                          [&](ImplicitLocOpBuilder &b, ValueRange in) {
-                            Value product =
-                                mulScalars(b, toAccumulator(b, in[0], dtype),
-                                           toAccumulator(b, in[1], dtype));
-                            return addScalars(b, in[2], product);
-                          });
+  return lowering.generic(
+      {lhs, rhs}, maps, iterators, init, shape, accumulator,
+      [&](ImplicitLocOpBuilder &b, ValueRange in) {
+        auto widen = [&](Value scalar, DType from) {
+          return Lowering::castScalar(b, scalar, from, accumulator);
+        };
+        Value product =
+            mulScalars(b, widen(in[0], lhs.dtype), widen(in[1], rhs.dtype));
+        return addScalars(b, in[2], product);
+      });
+}
+
+bool lutra::haveFactors(const Tensor &lhs, const Tensor &rhs, int64_t axis) {
+  return lhs.factors && rhs.factors && hasOneElement(lhs.factors->scale) &&
+         (hasOneElement(rhs.factors->scale) || rhs.factors->axis == axis);
+}
+
+FailureOr<Tensor> lutra::applyScales(Lowering &lowering, const Tensor &sums,
+                                     const Tensor &lhs, const Tensor &rhs) {
+  return lowering.elementwise(
+      {sums, lhs, rhs}, sums.dtype, [](ImplicitLocOpBuilder &b, ValueRange in) {
+        return mulScalars(b, in[0], mulScalars(b, in[1], in[2]));
+      });
 }
 
 FailureOr<Tensor> lutra::addBias(Lowering &lowering, const Tensor &accumulators,
@@ -177,12 +193,9 @@ static Support supportsMatMul(const Node &node) {
   return Support::yes();
 }
 
-static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
-                                                  Lowering &lowering) {
-  if (failed(requireRank(node, 0, 1)) || failed(requireRank(node, 1, 1)) ||
-      failed(checkTypes(node)))
-    return failure();
-  Tensor lhs = node.input(0), rhs = node.input(1);
+FailureOr<Tensor> lutra::matMul(const Node &node, Lowering &lowering,
+                                const Tensor &lhs, const Tensor &rhs,
+                                DType accumulator) {
   AffineExpr depth = rhs.shape[std::max<int64_t>(rhs.rank() - 2, 0)];
   if (failed(checkDepth(node, lowering, lhs.shape.back(), depth)))
     return failure();
@@ -196,9 +209,29 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
       matMulMap(lowering, lhs, *loops, {loops->m, loops->k}),
       matMulMap(lowering, rhs, *loops, {loops->k, loops->n}),
       AffineMap::get(loops->k + 1, 0, outer, lowering.context())};
-  Tensor product =
-      sumOfProducts(lowering, lhs, rhs, maps, loops->iterators, loops->shape);
-  FailureOr<Tensor> result = addBias(lowering, product, Tensor(), lhs.dtype);
+  return sumOfProducts(lowering, lhs, rhs, accumulator, maps, loops->iterators,
+                       loops->shape);
+}
+
+static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
+                                                  Lowering &lowering) {
+  if (failed(requireRank(node, 0, 1)) || failed(requireRank(node, 1, 1)) ||
+      failed(checkTypes(node)))
+    return failure();
+  Tensor lhs = node.input(0), rhs = node.input(1);
+  DType dtype = lhs.dtype;
+  // A product of vectors has no dimension that a vector of scales fits.
+  bool scaled =
+      lhs.rank() > 1 && rhs.rank() > 1 && haveFactors(lhs, rhs, rhs.rank() - 1);
+  FailureOr<Tensor> product =
+      matMul(node, lowering, scaled ? lhs.factors->integers : lhs,
+             scaled ? rhs.factors->integers : rhs, accumulatorType(dtype));
+  if (succeeded(product) && scaled)
+    product =
+        applyScales(lowering, *product, lhs.factors->scale, rhs.factors->scale);
+  if (failed(product))
+    return failure();
+  FailureOr<Tensor> result = addBias(lowering, *product, Tensor(), dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};
@@ -282,8 +315,12 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   if (Support support = supportsGemm(node); !support)
     return node.error() << support.reason();
   bool transA = node.intAttr("transA", 0), transB = node.intAttr("transB", 0);
-  Tensor lhs = orient(lowering, node.input(0), transA);
-  Tensor rhs = orient(lowering, node.input(1), transB);
+  bool scaled = haveFactors(node.input(0), node.input(1), transB ? 0 : 1);
+  auto operand = [&](unsigned i) {
+    return scaled ? node.input(i).factors->integers : node.input(i);
+  };
+  Tensor lhs = orient(lowering, operand(0), transA);
+  Tensor rhs = orient(lowering, operand(1), transB);
   Shape shape = {lhs.shape[transA], rhs.shape[!transB]};
   if (failed(checkDepth(node, lowering, lhs.shape[!transA], rhs.shape[transB])))
     return failure();
@@ -309,9 +346,15 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  Tensor product = sumOfProducts(lowering, lhs, rhs, maps, iterators, shape);
+  FailureOr<Tensor> product = sumOfProducts(
+      lowering, lhs, rhs, accumulatorType(lhs.dtype), maps, iterators, shape);
+  if (scaled)
+    product = applyScales(lowering, *product, node.input(0).factors->scale,
+                          node.input(1).factors->scale);
+  if (failed(product))
+    return failure();
   FailureOr<Tensor> result =
-      scaleAndAdd(node, lowering, product, bias, lhs.dtype);
+      scaleAndAdd(node, lowering, *product, bias, lhs.dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};

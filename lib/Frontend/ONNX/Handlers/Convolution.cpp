@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Convolution.h"
+
 #include "../SizeAlgebra.h"
 #include "Contraction.h"
 #include "Operands.h"
@@ -20,23 +21,27 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-static Support supportsConv(const Node &node) {
-  if (node.numInputs() < 2 || node.numInputs() > 3)
-    return Support::no("expected 2 or 3 inputs, got " +
-                       Twine(node.numInputs()));
+Support lutra::supportsConvolution(const Node &node) {
   std::optional<int64_t> rank = knownRank(node.input(0));
   if (rank && *rank < 3)
     return Support::no("expected an input of rank 3 or more, got rank " +
                        Twine(*rank));
   if (int64_t group = node.intAttr("group", 1); group < 1)
     return Support::no("expected a positive group, got " + Twine(group));
+  if (rank)
+    rank = *rank - 2;
+  return checkWindow(node, rank);
+}
+
+static Support supportsConv(const Node &node) {
+  if (node.numInputs() < 2 || node.numInputs() > 3)
+    return Support::no("expected 2 or 3 inputs, got " +
+                       Twine(node.numInputs()));
   DType dtype = node.input(0).dtype;
   if (dtype != DType::Undefined && !isFloat(dtype))
     return Support::no("expected a float element type, got " +
                        dtypeName(dtype));
-  if (rank)
-    rank = *rank - 2;
-  return checkWindow(node, rank);
+  return supportsConvolution(node);
 }
 
 namespace {
@@ -104,7 +109,8 @@ groupOperands(Lowering &lowering, const Tensor &x, const Tensor &w,
 
 /// The generic over (n, [g,] [f,] o..., [c,] k...).
 static Tensor convolve(Lowering &lowering, const Tensor &x, const Tensor &w,
-                       const ConvSizes &sizes, const Window &window) {
+                       DType accumulator, const ConvSizes &sizes,
+                       const Window &window) {
   MLIRContext *context = lowering.context();
   unsigned next = 0;
   SmallVector<utils::IteratorType> iterators;
@@ -146,18 +152,19 @@ static Tensor convolve(Lowering &lowering, const Tensor &x, const Tensor &w,
   AffineMap maps[] = {AffineMap::get(next, 0, xs, context),
                       AffineMap::get(next, 0, ws, context),
                       AffineMap::get(next, 0, ys, context)};
-  return sumOfProducts(lowering, x, w, maps, iterators, shape);
+  return sumOfProducts(lowering, x, w, accumulator, maps, iterators, shape);
 }
 
 /// The accumulators as [batch, features, spatial...].
 static FailureOr<Tensor> convolveGroups(Lowering &lowering, const Tensor &x,
-                                        const Tensor &w, const ConvSizes &sizes,
+                                        const Tensor &w, DType accumulator,
+                                        const ConvSizes &sizes,
                                         const Window &window) {
   auto operands = groupOperands(lowering, x, w, sizes);
   if (failed(operands))
     return failure();
-  Tensor sums =
-      convolve(lowering, operands->first, operands->second, sizes, window);
+  Tensor sums = convolve(lowering, operands->first, operands->second,
+                         accumulator, sizes, window);
   Shape shape = {sizes.batch, w.shape[0]};
   llvm::append_range(shape, window.output);
   return lowering.reshape(sums, shape);
@@ -169,47 +176,30 @@ FailureOr<Tensor> lutra::convolve(const Node &node, Lowering &lowering,
   FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
   if (failed(sizes))
     return failure();
-  return convolveGroups(lowering, x, w, *sizes, window);
+  return convolveGroups(lowering, x, w, accumulatorType(x.dtype), *sizes,
+                        window);
 }
 
-/// The bias as [features, 1, ...], or null.
-static FailureOr<Tensor> convBias(const Node &node, Lowering &lowering,
-                                  AffineExpr features, int64_t spatialRank) {
-  Tensor bias = node.input(2);
-  if (!bias)
-    return Tensor();
-  if (bias.rank() != 1 || bias.shape[0] != features)
-    return node.error() << "expected a bias of " << lowering.str(features)
-                        << ", got " << lowering.str(bias.shape);
-  Shape shape(spatialRank + 1, lowering.constant(1));
-  shape[0] = features;
-  return lowering.reshape(bias, shape);
+FailureOr<Tensor> lutra::alongFeatures(const Node &node, Lowering &lowering,
+                                       const Tensor &vector,
+                                       const Tensor &result) {
+  if (!vector)
+    return vector;
+  if (vector.rank() != 1 || vector.shape[0] != result.shape[1])
+    return node.error() << "expected a vector of "
+                        << sizeText(lowering, result.shape[1])
+                        << " features, got " << lowering.str(vector.shape);
+  Shape shape(result.rank() - 1, lowering.constant(1));
+  shape[0] = result.shape[1];
+  return lowering.reshape(vector, shape);
 }
 
-static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
-  if (failed(requireRank(node, 0, 3)) || failed(requireRank(node, 1, 3)))
-    return failure();
-  const Tensor &x = node.input(0), &w = node.input(1);
-  if (!isFloat(x.dtype))
-    return node.error() << "expected a float element type, got "
-                        << dtypeName(x.dtype);
-  for (unsigned i : {1u, 2u})
-    if (node.input(i) && node.input(i).dtype != x.dtype)
-      return node.error() << "expected input " << i << " of type "
-                          << dtypeName(x.dtype) << ", got "
-                          << dtypeName(node.input(i).dtype);
+FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
+                                     const Tensor &x, const Tensor &w,
+                                     DType accumulator) {
   if (w.rank() != x.rank())
     return node.error() << "expected weights of rank " << x.rank() << ", got "
                         << lowering.str(w.shape);
-  return success();
-}
-
-static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
-                                                Lowering &lowering) {
-  if (failed(checkOperands(node, lowering)))
-    return failure();
-  Tensor x = node.input(0), w = node.input(1);
-  DType dtype = x.dtype;
   FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
   if (failed(sizes))
     return failure();
@@ -222,13 +212,59 @@ static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
   FailureOr<Window> window = makeWindow(node, lowering, x, kernel);
   if (failed(window))
     return failure();
-  FailureOr<Tensor> bias = convBias(node, lowering, w.shape[0], window->rank());
   Tensor padded =
-      padForWindow(lowering, x, *window, lowering.scalar(dtype, 0.0));
-  FailureOr<Tensor> sums = convolveGroups(lowering, padded, w, *sizes, *window);
-  if (failed(bias) || failed(sums))
+      padForWindow(lowering, x, *window, lowering.scalarInt(x.dtype, 0));
+  return convolveGroups(lowering, padded, w, accumulator, *sizes, *window);
+}
+
+static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
+  if (failed(requireRank(node, 0, 3)) || failed(requireRank(node, 1, 3)))
     return failure();
-  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, dtype);
+  const Tensor &x = node.input(0);
+  if (!isFloat(x.dtype))
+    return node.error() << "expected a float element type, got "
+                        << dtypeName(x.dtype);
+  for (unsigned i : {1u, 2u})
+    if (node.input(i) && node.input(i).dtype != x.dtype)
+      return node.error() << "expected input " << i << " of type "
+                          << dtypeName(x.dtype) << ", got "
+                          << dtypeName(node.input(i).dtype);
+  return success();
+}
+
+/// The sums of dequantized operands: the integers' sums, times the scales of
+/// the tensor x and of the weights or their features.
+static FailureOr<Tensor> scaledConvolution(const Node &node, Lowering &lowering,
+                                           const Factors &x, const Factors &w) {
+  FailureOr<Tensor> sums =
+      convolution(node, lowering, x.integers, w.integers, DType::Float);
+  if (failed(sums))
+    return failure();
+  Tensor scale = w.scale;
+  if (!hasOneElement(scale)) {
+    FailureOr<Tensor> features = alongFeatures(node, lowering, scale, *sums);
+    if (failed(features))
+      return failure();
+    scale = *features;
+  }
+  return applyScales(lowering, *sums, x.scale, scale);
+}
+
+static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
+                                                Lowering &lowering) {
+  if (failed(checkOperands(node, lowering)))
+    return failure();
+  const Tensor &x = node.input(0), &w = node.input(1);
+  FailureOr<Tensor> sums =
+      haveFactors(x, w, /*axis=*/0)
+          ? scaledConvolution(node, lowering, *x.factors, *w.factors)
+          : convolution(node, lowering, x, w, accumulatorType(x.dtype));
+  if (failed(sums))
+    return failure();
+  FailureOr<Tensor> bias = alongFeatures(node, lowering, node.input(2), *sums);
+  if (failed(bias))
+    return failure();
+  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, x.dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};

@@ -1,4 +1,4 @@
-//===- Convolution.h - Convolutions of padded tensors -----------*- C++ -*-===//
+//===- Convolution.h - Convolutions -----------------------------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -12,13 +12,26 @@
 
 namespace mlir::lutra {
 
-/// Convolves `x`, which is padded as the window needs, with weights of shape
-/// [features, channels of a group, taps...], in the groups of the node's
-/// attribute. The result are accumulators of shape [batch, features,
-/// positions...].
+/// Checks the attributes of a convolution, and the rank of input 0.
+Support supportsConvolution(const Node &node);
+
+/// Sums of products [N, features, positions...] in `accumulator`, by the node's
+/// attributes; beyond its ends `x`, of rank 3 or more, is 0. On failure an
+/// error was emitted at the node.
+FailureOr<Tensor> convolution(const Node &node, Lowering &lowering,
+                              const Tensor &x, const Tensor &w,
+                              DType accumulator);
+
+/// The same of `x` that is padded already, as the window needs, in the type
+/// that its products are summed in.
 FailureOr<Tensor> convolve(const Node &node, Lowering &lowering,
                            const Tensor &x, const Tensor &w,
                            const Window &window);
+
+/// A vector of one element per feature (or null) in a shape that broadcasts
+/// against a convolution's result.
+FailureOr<Tensor> alongFeatures(const Node &node, Lowering &lowering,
+                                const Tensor &vector, const Tensor &result);
 
 } // namespace mlir::lutra
 

@@ -94,6 +94,25 @@ static AffineExpr foldNot(Lowering &, ArrayRef<AffineExpr> x) {
   return known ? truth(!known.getValue(), x[0].getContext()) : AffineExpr();
 }
 
+/// x op y, where one operand alone may decide: false for And, true for Or.
+template <bool decisive>
+static AffineExpr foldJunction(Lowering &, ArrayRef<AffineExpr> x) {
+  auto a = dyn_cast<AffineConstantExpr>(x[0]),
+       b = dyn_cast<AffineConstantExpr>(x[1]);
+  if ((a && bool(a.getValue()) == decisive) ||
+      (b && bool(b.getValue()) == decisive))
+    return truth(decisive, x[0].getContext());
+  return a && b ? truth(!decisive, x[0].getContext()) : AffineExpr();
+}
+
+static AffineExpr foldXor(Lowering &, ArrayRef<AffineExpr> x) {
+  auto a = dyn_cast<AffineConstantExpr>(x[0]),
+       b = dyn_cast<AffineConstantExpr>(x[1]);
+  return a && b ? truth(bool(a.getValue()) != bool(b.getValue()),
+                        x[0].getContext())
+                : AffineExpr();
+}
+
 static AffineExpr foldWhere(Lowering &, ArrayRef<AffineExpr> x) {
   if (x[1] == x[2])
     return x[1];
@@ -148,9 +167,11 @@ void lutra::addLogicHandlers(Registry &r) {
                  foldOrder<true, false>>(r, "Greater", {7, 9, 13});
   addElementwise<comparison<&Scalars::ge>, number, truth,
                  foldOrder<false, true>>(r, "GreaterOrEqual", {12, 16});
-  addElementwise<bitwise<arith::AndIOp>, boolean>(r, "And", {7});
-  addElementwise<bitwise<arith::OrIOp>, boolean>(r, "Or", {7});
-  addElementwise<bitwise<arith::XOrIOp>, boolean>(r, "Xor", {7});
+  addElementwise<bitwise<arith::AndIOp>, boolean, same, foldJunction<false>>(
+      r, "And", {7});
+  addElementwise<bitwise<arith::OrIOp>, boolean, same, foldJunction<true>>(
+      r, "Or", {7});
+  addElementwise<bitwise<arith::XOrIOp>, boolean, same, foldXor>(r, "Xor", {7});
   addElementwise<logicalNot, boolean, same, foldNot>(r, "Not", {1});
   addElementwise<bitwise<arith::AndIOp>, integer>(r, "BitwiseAnd", {18});
   addElementwise<bitwise<arith::OrIOp>, integer>(r, "BitwiseOr", {18});

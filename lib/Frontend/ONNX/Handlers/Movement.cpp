@@ -102,7 +102,10 @@ static LogicalResult checkConcat(const Node &node, Lowering &lowering,
                           << dtypeName(other.dtype);
     if (other.rank() == first.rank())
       other.shape[axis] = first.shape[axis];
-    if (other.shape != first.shape)
+    if (!std::equal(other.shape.begin(), other.shape.end(), first.shape.begin(),
+                    first.shape.end(), [&](AffineExpr a, AffineExpr b) {
+                      return lowering.requireEqual(a, b);
+                    }))
       return node.error() << "expected input " << i << " to have the shape "
                           << lowering.str(first.shape) << " but for dimension "
                           << axis << ", got "

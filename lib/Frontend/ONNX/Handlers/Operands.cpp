@@ -21,6 +21,11 @@ using namespace mlir::lutra;
 /// Shape operands have an element per dimension; nothing longer is read.
 static constexpr int64_t kMaxKnownInts = 1024;
 
+bool lutra::isModelInput(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  return argument && !isa<onnx::NodeOp>(argument.getOwner()->getParentOp());
+}
+
 std::optional<int64_t> lutra::knownRank(const Tensor &tensor) {
   if (tensor.value)
     if (auto type = dyn_cast<RankedTensorType>(tensor.value.getType()))
@@ -114,7 +119,7 @@ std::optional<Shape> lutra::declaredShape(const Node &node) {
 
 Support lutra::supportsKnown(const Node &node, unsigned i, StringRef what,
                              bool unlessDeclared) {
-  if (!node.input(i) || !isa<BlockArgument>(node.input(i).value) ||
+  if (!node.input(i) || !isModelInput(node.input(i).value) ||
       (unlessDeclared && declaredShape(node)))
     return Support::yes();
   return Support::no("expected " + what + " (input " + Twine(i) +
@@ -129,6 +134,11 @@ LogicalResult lutra::requireRank(const Node &node, unsigned i, int64_t rank) {
     return node.error() << "expected input " << i << " of rank " << rank
                         << " or more, got rank " << node.input(i).rank();
   return success();
+}
+
+bool lutra::hasOneElement(const Tensor &tensor) {
+  return tensor.rank() == 0 ||
+         (tensor.rank() == 1 && tensor.staticSize(0) == 1);
 }
 
 std::string lutra::sizeText(Lowering &lowering, AffineExpr size) {

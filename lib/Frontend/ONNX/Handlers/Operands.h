@@ -21,6 +21,10 @@ namespace mlir::lutra {
 /// numbers cannot overflow.
 inline constexpr int64_t kMaxExtent = INT32_MAX;
 
+/// Whether an import value is an input of the model. An input of a subgraph is
+/// not: it stands for a value that may be known.
+bool isModelInput(Value value);
+
 /// The rank of an input where it is known when `supports` is asked.
 std::optional<int64_t> knownRank(const Tensor &tensor);
 
@@ -52,6 +56,9 @@ std::optional<Shape> declaredShape(const Node &node);
 
 /// Fails where input i is absent or has less than `rank` dimensions.
 LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);
+
+/// True for a scalar and for a vector of one element.
+bool hasOneElement(const Tensor &tensor);
 
 /// One size for printing.
 std::string sizeText(Lowering &lowering, AffineExpr size);

@@ -30,17 +30,23 @@ using ::onnx::TypeProto;
 static constexpr uint64_t kMaxExpandedBytes = 256u << 20;
 static constexpr int kMaxCallDepth = 64;
 
-/// Operators that are expanded: rare, and no faster for a handler of their own.
-static constexpr const char *kExpanded[] = {
-    "AffineGrid",
-    "BlackmanWindow",
-    "CenterCropPad",
-    "HammingWindow",
-    "HannWindow",
-    "MeanVarianceNormalization",
-    "NegativeLogLikelihoodLoss",
-    "SoftmaxCrossEntropyLoss",
-    "SwiGLU",
+/// Operators that are expanded, by domain and name: rare, or no faster for a
+/// handler of their own.
+static constexpr std::pair<std::string_view, std::string_view> kExpanded[] = {
+    {"", "AffineGrid"},
+    {"", "Attention"},
+    {"", "BlackmanWindow"},
+    {"", "CausalConvWithState"},
+    {"", "CenterCropPad"},
+    {"", "HammingWindow"},
+    {"", "HannWindow"},
+    {"", "LinearAttention"},
+    {"", "MeanVarianceNormalization"},
+    {"", "NegativeLogLikelihoodLoss"},
+    {"", "RotaryEmbedding"},
+    {"", "SoftmaxCrossEntropyLoss"},
+    {"", "SwiGLU"},
+    {"ai.onnx.preview", "FlexAttention"},
 };
 
 /// Calls `visit` for every node of a list and of the subgraphs in it.
@@ -206,10 +212,17 @@ private:
 
 } // namespace
 
+/// The name by which the library knows a domain.
+static std::string schemaDomain(const NodeProto &node) {
+  return node.domain() == "ai.onnx" ? std::string() : node.domain();
+}
+
 static bool isExpanded(const NodeProto &node) {
-  return (node.domain().empty() || node.domain() == "ai.onnx") &&
-         std::find(std::begin(kExpanded), std::end(kExpanded),
-                   node.op_type()) != std::end(kExpanded);
+  std::string domain = schemaDomain(node);
+  return std::any_of(
+      std::begin(kExpanded), std::end(kExpanded), [&](const auto &entry) {
+        return entry.first == domain && entry.second == node.op_type();
+      });
 }
 
 static void addTypes(const GraphProto &graph, TypeScope &types) {
@@ -263,8 +276,8 @@ bool Expander::build(const NodeProto &node, const TypeScope &types, int version,
 
 bool Expander::expand(NodeProto &node, const TypeScope &types) {
   int version = static_cast<int>(nodeVersion(model, node));
-  const auto *schema =
-      ::onnx::OpSchemaRegistry::Schema(node.op_type(), version, "");
+  const auto *schema = ::onnx::OpSchemaRegistry::Schema(node.op_type(), version,
+                                                        schemaDomain(node));
   FunctionProto body;
   try {
     if (!schema || !build(node, types, version, *schema, body))

@@ -4,7 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Every dimension of an input gets a size or a name. Names are ONNX's
-// dim_params as they stand ("past + sequence" is one name, not a sum).
+// dim_params as they stand ("past + sequence" is one name; what it says is read
+// later).
 //
 //===----------------------------------------------------------------------===//
 
