@@ -97,6 +97,14 @@ func.func @weight_pack() {
 
 // -----
 
+func.func @weight_reverse() {
+  // expected-error @below {{expects a dimension below 2}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.reverse<2>] : tensor<2x4xf32>
+  return
+}
+
+// -----
+
 func.func @weight_cast() {
   // expected-error @below {{expects a cast from 'f32'}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> steps [#lutra.cast<f64 to f32>] : tensor<4xf32>

@@ -61,6 +61,15 @@ struct Naive {
     }
   }
 
+  void reverse(int64_t dim) {
+    Naive old = *this;
+    for (size_t p = 0; p < values.size(); ++p) {
+      Shape index = indexOf(shape, p);
+      index[dim] = shape[dim] - 1 - index[dim];
+      values[p] = old.values[positionOf(shape, index)];
+    }
+  }
+
   void pack(int64_t dim, int64_t tile, int64_t outer) {
     Naive old = *this;
     int64_t tiles = (shape[dim] + tile - 1) / tile;
@@ -167,9 +176,9 @@ TEST_F(Image, RandomSteps) {
       data.append(reinterpret_cast<char *>(&value), width / 8);
     Shape storage = naive.shape;
     SmallVector<Attribute> steps;
-    for (unsigned n = random() % 5; n > 0; --n) {
-      int64_t rank = naive.shape.size();
-      switch (random() % 3) {
+    for (unsigned n = random() % 7; n > 0; --n) {
+      int64_t rank = naive.shape.size(), dim;
+      switch (random() % 4) {
       case 0: {
         Shape permutation(rank);
         std::iota(permutation.begin(), permutation.end(), 0);
@@ -183,10 +192,17 @@ TEST_F(Image, RandomSteps) {
         steps.push_back(ReshapeAttr::get(&context, naive.shape));
         break;
       case 2:
+        if (rank == 0)
+          break;
+        dim = random() % rank;
+        naive.reverse(dim);
+        steps.push_back(ReverseAttr::get(&context, dim));
+        break;
+      case 3:
         if (rank == 0 || rank > 6)
           break;
-        int64_t dim = random() % rank, outer = random() % rank;
-        int64_t tile = 1 + random() % 5;
+        dim = random() % rank;
+        int64_t outer = random() % rank, tile = 1 + random() % 5;
         naive.pack(dim, tile, outer);
         steps.push_back(PackAttr::get(&context, dim, tile, outer));
         break;

@@ -112,7 +112,7 @@ static FailureOr<Labels> outputLabels(const Node &node,
                                       const Equation &equation,
                                       ArrayRef<Factor> factors) {
   int64_t hidden = 0;
-  llvm::SmallVector<unsigned> counts(256, 0);
+  SmallVector<unsigned> counts(256, 0);
   for (const Factor &factor : factors)
     for (Label label : factor.labels) {
       if (label < 0)

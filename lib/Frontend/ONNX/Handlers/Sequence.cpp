@@ -24,8 +24,8 @@ using Results = FailureOr<SmallVector<Tensor>>;
 // CumProd
 //===----------------------------------------------------------------------===//
 
-/// One element of the running product from the one before it in the row, which
-/// is `order` steps away.
+/// One element of the running products, the `step`th of its row, from the one
+/// before it.
 static Value runningProduct(ImplicitLocOpBuilder &b, const Tensor &x,
                             Value products, SmallVector<Value> at, int64_t axis,
                             Value step, bool reverse, bool exclusive) {
