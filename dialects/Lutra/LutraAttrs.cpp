@@ -43,6 +43,14 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   return result;
 }
 
+static FailureOr<RankedTensorType> apply(RankedTensorType type,
+                                         ReverseAttr step, EmitError error) {
+  if (step.getDim() < 0 || step.getDim() >= type.getRank())
+    return error() << "expects a dimension below " << type.getRank() << ", got "
+                   << step;
+  return type;
+}
+
 static FailureOr<RankedTensorType> apply(RankedTensorType type, PackAttr step,
                                          EmitError error) {
   int64_t rank = type.getRank(), dim = step.getDim(), outer = step.getOuter();
@@ -117,8 +125,8 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
                                              Attribute step, EmitError error) {
   return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
-      .Case<TransposeAttr, ReshapeAttr, PackAttr, CastAttr, DequantizeAttr>(
-          [&](auto step) { return apply(type, step, error); })
+      .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr,
+            DequantizeAttr>([&](auto step) { return apply(type, step, error); })
       .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
         return error() << "expects a step of a weight expression, got "
                        << other;

@@ -32,6 +32,12 @@ def Lutra_ReshapeAttr : Lutra_Attr<"Reshape", "reshape"> {
   let assemblyFormat = "`<` custom<Integers>($shape) `>`";
 }
 
+def Lutra_ReverseAttr : Lutra_Attr<"Reverse", "reverse"> {
+  let summary = "reverses the order of the elements along a dimension";
+  let parameters = (ins "int64_t":$dim);
+  let assemblyFormat = "`<` $dim `>`";
+}
+
 def Lutra_CastAttr : Lutra_Attr<"Cast", "cast"> {
   let summary = "converts each element as ONNX's Cast does";
   let description = [{

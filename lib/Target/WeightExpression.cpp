@@ -46,6 +46,8 @@ static void move(WeightView &view, Attribute step) {
     view.transpose(transpose.getPermutation());
   else if (auto reshape = dyn_cast<ReshapeAttr>(step))
     view.reshape(reshape.getShape());
+  else if (auto reverse = dyn_cast<ReverseAttr>(step))
+    view.reverse(reverse.getDim());
   else if (auto pack = dyn_cast<PackAttr>(step))
     view.pack(pack.getDim(), pack.getTile(), pack.getOuter());
 }

@@ -64,6 +64,16 @@ void WeightView::pack(int64_t dim, int64_t tile, int64_t outer) {
       [&](Linear &form) { split(form, form[dim] * tile, form[dim]); });
 }
 
+void WeightView::reverse(int64_t dim) {
+  Level &level = levels.back();
+  int64_t last = level.sizes[dim] - 1;
+  // What depends on `last - i` is a form of i but for a constant.
+  level.offset += level.strides[dim] * last;
+  for (Bound &bound : level.bounds)
+    bound.limit -= bound.form[dim] * last;
+  level.forEachForm([&](Linear &form) { form[dim] = -form[dim]; });
+}
+
 bool WeightView::Level::canMerge(unsigned outer, unsigned inner) const {
   auto fits = [&](const Linear &form) {
     return form[outer] == form[inner] * sizes[inner];
@@ -152,7 +162,7 @@ void WeightView::finish() {
 bool WeightView::isIdentity() const {
   const Level &level = levels.front();
   return levels.size() == 1 && level.bounds.empty() &&
-         level.sizes.size() == 1 && level.strides[0] == 1;
+         level.sizes.size() == 1 && level.strides[0] == 1 && level.offset == 0;
 }
 
 static SmallVector<int64_t, 6> indexOf(ArrayRef<int64_t> sizes,
@@ -179,7 +189,7 @@ int64_t WeightView::resolve(size_t level, int64_t position) const {
     for (const Bound &bound : view.bounds)
       if (evaluate(bound.form, index) >= bound.limit)
         return -1;
-    position = evaluate(view.strides, index);
+    position = view.offset + evaluate(view.strides, index);
     if (level == 0)
       return position;
   }
@@ -212,32 +222,37 @@ void WeightView::gatherRow(const char *source, unsigned elementBytes,
                            ArrayRef<int64_t> index, int64_t count,
                            char *out) const {
   const Level &level = levels.back();
-  int64_t inside = count;
+  // The elements that are inside are a run, since bounds are linear.
+  int64_t begin = 0, end = count;
   for (const Bound &bound : level.bounds) {
     int64_t room = bound.limit - evaluate(bound.form, index);
     int64_t step = bound.form.back();
-    if (room <= 0)
-      inside = 0;
+    if (step < 0 && room <= 0)
+      begin = std::min(count, std::max(begin, room / step + 1));
+    else if (room <= 0)
+      end = 0;
     else if (step > 0)
-      inside = std::min(inside, (room + step - 1) / step);
+      end = std::min(end, (room + step - 1) / step);
   }
-  int64_t first = evaluate(level.strides, index), stride = level.strides.back();
+  int64_t inside = std::max<int64_t>(end - begin, 0);
+  int64_t stride = level.strides.back();
+  int64_t first = level.offset + evaluate(level.strides, index);
+  first += begin * stride;
+  std::memset(out, 0, count * elementBytes);
+  out += begin * elementBytes;
   if (levels.size() > 1) {
-    std::memset(out, 0, count * elementBytes);
     for (int64_t i = 0; i < inside; ++i) {
       int64_t place = resolve(levels.size() - 2, first + i * stride);
       if (place >= 0)
         std::memcpy(out + i * elementBytes, source + place * elementBytes,
                     elementBytes);
     }
-    return;
-  }
-  if (inside > 0 && stride == 1)
+  } else if (inside > 0 && stride == 1) {
     std::memcpy(out, source + first * elementBytes, inside * elementBytes);
-  else if (inside > 0)
+  } else if (inside > 0) {
     copyStrided(source + first * elementBytes, elementBytes, stride, inside,
                 out);
-  std::memset(out + inside * elementBytes, 0, (count - inside) * elementBytes);
+  }
 }
 
 /// Whole rows of a transposed matrix, in square tiles, so that each cache line
@@ -254,7 +269,8 @@ int64_t WeightView::gatherTiles(const char *source, unsigned elementBytes,
     return 0;
   rows = std::min(rows, level.sizes[rank - 2] - index[rank - 2]);
   int64_t columns = level.sizes.back(), stride = level.strides.back();
-  const char *start = source + evaluate(level.strides, index) * elementBytes;
+  const char *start =
+      source + (level.offset + evaluate(level.strides, index)) * elementBytes;
   for (int64_t row = 0; row < rows; row += kTile)
     for (int64_t column = 0; column < columns; column += kTile)
       for (int64_t r = row; r < std::min(row + kTile, rows); ++r)

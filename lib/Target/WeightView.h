@@ -15,10 +15,10 @@
 
 namespace mlir::lutra {
 
-/// A dense array seen through transposes, packs and reshapes. Steps compose
-/// into one strided view as long as a view can express them, so that any block
-/// of the result can be gathered without the tensors in between. Sizes must
-/// have been checked: no product of them overflows.
+/// A dense array seen through transposes, packs, reversals and reshapes. Steps
+/// compose into one strided view as long as a view can express them, so that
+/// any block of the result can be gathered without the tensors in between.
+/// Sizes must have been checked: no product of them overflows.
 class WeightView {
 public:
   explicit WeightView(ArrayRef<int64_t> shape);
@@ -28,6 +28,7 @@ public:
   void transpose(ArrayRef<int64_t> permutation);
   void pack(int64_t dim, int64_t tile, int64_t outer);
   void reshape(ArrayRef<int64_t> shape);
+  void reverse(int64_t dim);
 
   /// To be called after the last step: joins dimensions for longer runs.
   void finish();
@@ -52,6 +53,8 @@ private:
   struct Level {
     SmallVector<int64_t, 6> sizes;
     Linear strides;
+    /// The place of the first element, where strides may be negative.
+    int64_t offset = 0;
     SmallVector<Bound, 2> bounds;
 
     /// All linear forms: the strides and those of the bounds.

@@ -222,6 +222,46 @@ def test_qlinear_conv(convolution, types, per):
     compare(onnx_runtime, "QLinearConv", [x, *parameters], range(1, 9), [element(x)], opset=10, **attributes)
 
 
+def dequantized(node, attributes, x, w, axis):
+    """A model of `node` on dequantized operands, and these in f64."""
+    scale, w_scale = scales(2, ()), scales(3, () if axis is None else w.shape[axis])
+    zero, w_zero = random(4, (), x.dtype), random(5, w_scale.shape, w.dtype)
+    constants = dict(w=w, scale=scale, w_scale=w_scale, zero=zero, w_zero=w_zero)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["a"]),
+        helper.make_node("DequantizeLinear", ["w", "w_scale", "w_zero"], ["b"], axis=axis or 0),
+        helper.make_node(node, ["a", "b"], ["y"], **attributes),
+    ]
+    graph = helper.make_graph(
+        nodes, node, [helper.make_tensor_value_info("x", element(x), x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    shape = [] if axis is None else [-1 if d == axis else 1 for d in range(w.ndim)]
+    a = (x.astype(np.float64) - zero) * scale.astype(np.float64)
+    b = (w.astype(np.float64) - w_zero.reshape(shape)) * w_scale.astype(np.float64).reshape(shape)
+    return model, a, b
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("op", ["MatMul", "Gemm", "GemmT", "Conv"])
+def test_dequantized_operands(op, axis):
+    """Sums of integers are exact: one rounding per scale, even where terms cancel."""
+    x, w = random(0, (40, 300), np.uint8), random(1, (300, 70), np.int8)
+    if op in ("GemmT", "Conv"):
+        w = np.ascontiguousarray(w.T)
+    if op == "Conv":
+        x, w = x.reshape(40, 300, 1, 1), w.reshape(70, 300, 1, 1)
+    attributes = {"transB": 1} if op == "GemmT" else {}
+    model, a, b = dequantized(op.rstrip("T"), attributes, x, w, axis)
+    actual = lutra.compile(model)(x)["y"].reshape(40, 70)
+    b = b.reshape(70, 300).T if op in ("GemmT", "Conv") else b
+    is_summed = axis == (1 if op in ("GemmT", "Conv") else 0)
+    tolerance = dict(rtol=1e-4, atol=0.05) if is_summed else dict(rtol=4e-7)
+    np.testing.assert_allclose(actual, a.reshape(40, 300) @ b, **tolerance)
+
+
 REFUSED = [
     ("QuantizeLinear", [np.ones((4, 6), np.float32), np.ones(5, np.float32)], {}, "expected input 1 of shape"),
     ("QuantizeLinear", [np.ones((4, 6), np.float32), np.ones((4, 3), np.float32)], {"block_size": 4}, "expected input 1"),

@@ -50,6 +50,7 @@ class Net:
         if peepholes:
             self.weights["p"] = uniform(directions, 3 * hidden)
         self.outputs = ["y", "y_h", "y_c"][: 1 + len(states)]
+        self.read = set(self.outputs)
 
     def model(self, layout=0, dtype=np.float32, symbolic=False, weights_are="weights"):
         operands = {**self.weights, **self.inputs}
@@ -57,7 +58,8 @@ class Net:
         if self.op == "LSTM":
             names += [n if n in operands else "" for n in ("c", "p")]
         attributes = {"layout": layout, "hidden_size": self.hidden, **self.attributes}
-        node = helper.make_node(self.op, names, self.outputs, "net", **attributes)
+        results = [name if name in self.read else "" for name in self.outputs]
+        node = helper.make_node(self.op, names, results, "net", **attributes)
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         constants, inputs = [], []
         for name, array in self.feed(layout, dtype).items():
@@ -75,7 +77,11 @@ class Net:
                 constants.append(numpy_helper.from_array(array, name))
             else:
                 inputs.append(helper.make_tensor_value_info(name, kind, array.shape))
-        outputs = [helper.make_tensor_value_info(n, kind, None) for n in self.outputs]
+        outputs = [
+            helper.make_tensor_value_info(name, kind, None)
+            for name in self.outputs
+            if name in self.read
+        ]
         graph = helper.make_graph([node], "net", inputs, outputs, constants)
         opset = helper.make_opsetid("", 22)
         return helper.make_model(graph, opset_imports=[opset], ir_version=10)
@@ -92,7 +98,8 @@ class Net:
     def expected(self, layout):
         model = self.model().SerializeToString()
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        results = dict(zip(self.outputs, session.run(None, self.inputs)))
+        names = [name for name in self.outputs if name in self.read]
+        results = dict(zip(names, session.run(None, self.inputs)))
         if layout:
             axes = {"y": (2, 0, 1, 3)}
             return {n: a.transpose(axes.get(n, (1, 0, 2))) for n, a in results.items()}
@@ -134,6 +141,15 @@ def test_types(variant, layout, dtype):
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 def test_sizes(variant, size, direction):
     Net(variant, *size, direction, initial=size[1] != 3).check(symbolic=size[0] == 30)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("read", ["y", "y_h"])
+@pytest.mark.parametrize("size", [(6, 3, 7), (30, 33, 64)])
+def test_one_output(variant, read, size):
+    net = Net(variant, *size, "bidirectional", lengths=size[0] == 6)
+    net.read = {read}
+    net.check(symbolic=size[0] == 30)
 
 
 @pytest.mark.parametrize("mcpu", ["x86-64", "x86-64-v3"])
@@ -197,6 +213,8 @@ def test_refusals():
         net.attributes |= attributes
         with pytest.raises(lutra.CompileError, match=reason):
             lutra.compile(net.model())
+    with pytest.raises(lutra.CompileError, match="expected a batch of sequences"):
+        lutra.compile(Net("RNN", 2, 0, 3).model())
     net = Net("LSTM", 2, 2, 3)
     net.weights["b"] = net.weights["b"][:, :-1]
     with pytest.raises(lutra.CompileError, match=r"expected input 3 of shape \[1, 24\], got"):

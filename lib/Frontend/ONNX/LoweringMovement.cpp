@@ -15,6 +15,7 @@
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Frontend/ONNX/Lowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 
@@ -387,6 +388,36 @@ Tensor Lowering::transpose(const Tensor &operand,
                  [](ImplicitLocOpBuilder &, ValueRange in) { return in[0]; });
 }
 
+Tensor Lowering::reverse(const Tensor &operand, ArrayRef<int64_t> dims) {
+  Tensor result = operand;
+  result.ints.reset();
+  if (operand.value.getDefiningOp<WeightOp>()) {
+    for (int64_t dim : dims)
+      if (operand.staticSize(dim) != 1)
+        result.value =
+            appendStep(b, result.value, ReverseAttr::get(context(), dim));
+    return result;
+  }
+  int64_t rank = operand.rank();
+  SmallVector<Value> last(rank);
+  for (int64_t dim : dims)
+    last[dim] = sizeValue(canonicalSize(operand.shape[dim] - 1));
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  return generic(
+      {}, b.getMultiDimIdentityMap(rank), iterators,
+      empty(operand.shape, operand.dtype), operand.shape, operand.dtype,
+      [&](ImplicitLocOpBuilder &b, ValueRange) {
+        SmallVector<Value> at;
+        for (int64_t i = 0; i < rank; ++i) {
+          at.push_back(linalg::IndexOp::create(b, i));
+          if (last[i])
+            at[i] = arith::SubIOp::create(b, last[i], at[i]);
+        }
+        return tensor::ExtractOp::create(b, operand.value, at).getResult();
+      });
+}
+
 //===----------------------------------------------------------------------===//
 // Slice, pad, concatenate
 //===----------------------------------------------------------------------===//
@@ -425,6 +456,30 @@ Tensor Lowering::slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
   return tensor(result, shape, operand.dtype);
 }
 
+/// A weight of `shape`, with zeros where the operand has no element: dimensions
+/// are packed into a single tile each. Null where the operand is no weight.
+static Value extendWeight(ImplicitLocOpBuilder &b, const Tensor &operand,
+                          ArrayRef<int64_t> shape) {
+  Value weight = operand.value;
+  SmallVector<int64_t> sizes;
+  for (int64_t dim = 0, rank = operand.rank(); dim < rank; ++dim)
+    sizes.push_back(operand.staticSize(dim));
+  for (int64_t dim = 0, rank = operand.rank(); weight && dim < rank; ++dim) {
+    if (sizes[dim] == shape[dim])
+      continue;
+    sizes[dim] = shape[dim];
+    auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank + 1));
+    std::swap(permutation[dim], permutation[rank]);
+    Attribute steps[] = {PackAttr::get(b.getContext(), dim, shape[dim], dim),
+                         TransposeAttr::get(b.getContext(), permutation),
+                         ReshapeAttr::get(b.getContext(), sizes)};
+    for (Attribute step : steps)
+      if (weight)
+        weight = appendStep(b, weight, step);
+  }
+  return weight;
+}
+
 Tensor Lowering::pad(const Tensor &operand, ArrayRef<AffineExpr> low,
                      ArrayRef<AffineExpr> high, Value value) {
   Shape shape;
@@ -437,6 +492,12 @@ Tensor Lowering::pad(const Tensor &operand, ArrayRef<AffineExpr> low,
     return operand;
   if (isEmpty(operand.shape))
     return splat(shape, operand.dtype, value);
+  bool behind = llvm::all_of(
+      low, [&](AffineExpr before) { return before == constant(0); });
+  std::optional<SmallVector<int64_t>> known = staticShape(shape);
+  if (operand.value.getDefiningOp<WeightOp>() && behind && known &&
+      (matchPattern(value, m_Zero()) || matchPattern(value, m_PosZeroFloat())))
+    return tensor(extendWeight(b, operand, *known), shape, operand.dtype);
   Value result =
       tensor::PadOp::create(b, type(shape, operand.dtype), operand.value,
                             sizes(low), sizes(high), value);

@@ -95,7 +95,13 @@ static Registry build() {
         addIntegerContractionHandlers,
         addRecurrentHandlers,
         addScatterHandlers,
-        addTopKHandlers})
+        addTopKHandlers,
+        addConvTransposeHandlers,
+        addResizeHandlers,
+        addEinsumHandlers,
+        addSamplingHandlers,
+        addSequenceHandlers,
+        addCol2ImHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -153,3 +153,19 @@ func.func @dispatch_results(%x: tensor<4xf32>) {
   %0 = lutra.dispatch @k[]() outs(%x : tensor<4xf32>) : () -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @scales_of_another_axis() -> tensor<2x4xf32> {
+  // expected-error@+1 {{expects a plain weight of one element per tensor, slice or block of 'tensor<2x4xi8>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 8] storage tensor<2x4xi8> steps [#lutra.dequantize<from = i8, to = f32, axis = 0, block = 0, scale = {name = "s", storage = tensor<4xf32>, value = dense<1.0> : tensor<4xf32>}>] : tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @dequantize_to_integers() -> tensor<4xi8> {
+  // expected-error@+1 {{expects to dequantize 'i8' to a float}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.dequantize<from = i8, to = i8, axis = 0, block = 0, scale = {name = "s", storage = tensor<f32>, value = dense<1.0> : tensor<f32>}>] : tensor<4xi8>
+  return %0 : tensor<4xi8>
+}

@@ -23,6 +23,11 @@ func.func @weight() {
   // CHECK: lutra.weight "n" from "m.onnx"[0, 5] encoding "varint" storage tensor<3xi64> steps [#lutra.cast<i64 to f32>, #lutra.reshape<[3, 1]>] : tensor<3x1xf32>
   %1 = lutra.weight "n" from "m.onnx"[0, 5] encoding "varint" storage tensor<3xi64>
       steps [#lutra.cast<i64 to f32>, #lutra.reshape<[3, 1]>] : tensor<3x1xf32>
+  // CHECK: lutra.weight "q" {{.*}} steps [#lutra.dequantize<from = ui8, to = f32, axis = 1, block = 2, scale = {{.*}}, zero = {{.*}}>] : tensor<3x4xf32>
+  %q = lutra.weight "q" from "m.onnx"[0, 12] storage tensor<3x4xui8>
+      steps [#lutra.dequantize<from = ui8, to = f32, axis = 1, block = 2,
+               scale = {name = "s", source = "m.onnx", offset = 12, size = 24, storage = tensor<3x2xf32>},
+               zero = {name = "z", storage = tensor<i8>, value = dense<7> : tensor<i8>}>] : tensor<3x4xf32>
   // CHECK: lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
   %2 = lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
   return

@@ -243,6 +243,43 @@ TEST_F(Image, VarintsBoolsAndSeveralWeights) {
   EXPECT_EQ(image.substr(12, 55), std::string(55, '\0').replace(53, 2, "\1\1"));
 }
 
+/// A scale per block of two columns and one zero point, transposed and packed.
+TEST_F(Image, DequantizesWhatMoves) {
+  Type f32 = b.getF32Type(), u8 = b.getIntegerType(8, /*isSigned=*/false);
+  auto inlined = [&](RankedTensorType type, DenseElementsAttr value) {
+    return b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr("p")),
+                                b.getNamedAttr("storage", TypeAttr::get(type)),
+                                b.getNamedAttr("value", value)});
+  };
+  auto scaleType = RankedTensorType::get({3, 2}, f32);
+  float scales[] = {1, 2, 0.5, 4, 0.25, 8};
+  auto scale = inlined(
+      scaleType, DenseElementsAttr::get(scaleType, ArrayRef<float>(scales)));
+  auto zeroType = RankedTensorType::get({}, b.getI8Type());
+  auto zero =
+      inlined(zeroType, DenseElementsAttr::get(zeroType, ArrayRef<int8_t>{7}));
+  Attribute steps[] = {
+      DequantizeAttr::get(&context, u8, f32, /*axis=*/1, /*block=*/2, scale,
+                          zero),
+      TransposeAttr::get(&context, {1, 0}),
+      PackAttr::get(&context, /*dim=*/1, /*tile=*/2, /*outer=*/0)};
+  std::string bytes("\0\1\2\3\4\5\6\7\10\11\12\377", 12);
+  add(0, weight(u8, {3, 4}, bytes, steps), f32, {2, 4, 2});
+  std::string image = write();
+  ASSERT_EQ(error, "");
+  ASSERT_EQ(image.size(), 64u);
+  for (int64_t row = 0; row < 4; ++row)
+    for (int64_t column = 0; column < 4; ++column) {
+      float expected = 0, actual;
+      if (row < 3)
+        expected = (float(uint8_t(bytes[row * 4 + column])) - 7) *
+                   scales[row * 2 + column / 2];
+      int64_t place = (row / 2 * 4 + column) * 2 + row % 2;
+      memcpy(&actual, image.data() + place * sizeof(float), sizeof(float));
+      EXPECT_EQ(actual, expected) << row << ", " << column;
+    }
+}
+
 TEST_F(Image, Errors) {
   Type i32 = b.getIntegerType(32);
   auto expect = [&](DictionaryAttr weight, ArrayRef<int64_t> shape,

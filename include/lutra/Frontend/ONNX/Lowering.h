@@ -130,6 +130,9 @@ public:
   /// Dimension i of the result is dimension permutation[i] of the operand. A
   /// weight is transposed in its expression, without code.
   Tensor transpose(const Tensor &operand, ArrayRef<int64_t> permutation);
+  /// The elements along `dims` in reverse order, for a weight in its
+  /// expression.
+  Tensor reverse(const Tensor &operand, ArrayRef<int64_t> dims);
   /// Broadcasts to `shape` (numpy's rules), without data for splats.
   FailureOr<Tensor> expand(const Tensor &operand, ArrayRef<AffineExpr> shape);
   /// As ONNX's Cast: floats to integers truncate and saturate nothing, NaN to
@@ -141,7 +144,8 @@ public:
   /// operand[offset : offset + size * stride : stride] per dimension.
   Tensor slice(const Tensor &operand, ArrayRef<AffineExpr> offsets,
                ArrayRef<AffineExpr> sizes, ArrayRef<int64_t> strides);
-  /// Pads with `value` (a scalar), low and high per dimension, all >= 0.
+  /// Pads with `value` (a scalar), low and high per dimension, all >= 0. Zeros
+  /// behind a weight are a step of its expression.
   Tensor pad(const Tensor &operand, ArrayRef<AffineExpr> low,
              ArrayRef<AffineExpr> high, Value value);
   /// Concatenates along `axis`.

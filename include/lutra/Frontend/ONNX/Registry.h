@@ -142,9 +142,15 @@ void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
 void addIntegerContractionHandlers(
     Registry &);                    // MatMulInteger, QLinearConv ...
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
-void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
-void addScatterHandlers(Registry &); // Scatter*, TensorScatter
-void addTopKHandlers(Registry &);    // TopK
+void addRecurrentHandlers(Registry &);     // LSTM, GRU, RNN
+void addScatterHandlers(Registry &);       // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);          // TopK
+void addConvTransposeHandlers(Registry &); // ConvTranspose
+void addResizeHandlers(Registry &);        // Resize, Upsample
+void addEinsumHandlers(Registry &);        // Einsum
+void addSamplingHandlers(Registry &);      // GridSample, MaxUnpool
+void addCol2ImHandlers(Registry &);        // Col2Im
+void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 
 } // namespace mlir::lutra
 

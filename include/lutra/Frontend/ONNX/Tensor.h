@@ -11,6 +11,7 @@
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
+#include <memory>
 #include <optional>
 
 namespace mlir::lutra {
@@ -71,6 +72,8 @@ DType dtypeOf(Type importElementType);
 /// to be equal exactly where the expressions are.
 using Shape = SmallVector<AffineExpr>;
 
+struct Factors;
+
 /// A tensor while a graph is lowered: the value, and what its type cannot say.
 struct Tensor {
   /// A ranked tensor of storageType(dtype); null for an omitted optional input.
@@ -81,6 +84,8 @@ struct Tensor {
   /// as expressions over the symbolic dimensions: what makes Shape -> Gather ->
   /// Concat -> Reshape fold.
   std::optional<SmallVector<AffineExpr>> ints;
+  /// Where the tensor was dequantized, what it is the product of; or null.
+  std::shared_ptr<const Factors> factors;
 
   explicit operator bool() const { return bool(value); }
   int64_t rank() const { return shape.size(); }
@@ -90,6 +95,17 @@ struct Tensor {
       return size.getValue();
     return ShapedType::kDynamic;
   }
+};
+
+/// A dequantized tensor as integers * scale: sums of products of the integers
+/// are exact in f32 while they are below 2^24, so that scales are better
+/// applied to sums.
+struct Factors {
+  /// Whole numbers, in f32.
+  Tensor integers;
+  /// One element, or one per index of `axis`.
+  Tensor scale;
+  int64_t axis;
 };
 
 } // namespace mlir::lutra

@@ -74,6 +74,19 @@ Tensor lutra::sumOfProducts(Lowering &lowering, const Tensor &lhs,
       });
 }
 
+bool lutra::haveFactors(const Tensor &lhs, const Tensor &rhs, int64_t axis) {
+  return lhs.factors && rhs.factors && hasOneElement(lhs.factors->scale) &&
+         (hasOneElement(rhs.factors->scale) || rhs.factors->axis == axis);
+}
+
+FailureOr<Tensor> lutra::applyScales(Lowering &lowering, const Tensor &sums,
+                                     const Tensor &lhs, const Tensor &rhs) {
+  return lowering.elementwise(
+      {sums, lhs, rhs}, sums.dtype, [](ImplicitLocOpBuilder &b, ValueRange in) {
+        return mulScalars(b, in[0], mulScalars(b, in[1], in[2]));
+      });
+}
+
 FailureOr<Tensor> lutra::addBias(Lowering &lowering, const Tensor &accumulators,
                                  const Tensor &bias, DType dtype) {
   if (!bias && accumulators.dtype == dtype)
@@ -205,9 +218,17 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
   if (failed(requireRank(node, 0, 1)) || failed(requireRank(node, 1, 1)) ||
       failed(checkTypes(node)))
     return failure();
-  DType dtype = node.input(0).dtype;
-  FailureOr<Tensor> product = matMul(node, lowering, node.input(0),
-                                     node.input(1), accumulatorType(dtype));
+  Tensor lhs = node.input(0), rhs = node.input(1);
+  DType dtype = lhs.dtype;
+  // A product of vectors has no dimension that a vector of scales fits.
+  bool scaled =
+      lhs.rank() > 1 && rhs.rank() > 1 && haveFactors(lhs, rhs, rhs.rank() - 1);
+  FailureOr<Tensor> product =
+      matMul(node, lowering, scaled ? lhs.factors->integers : lhs,
+             scaled ? rhs.factors->integers : rhs, accumulatorType(dtype));
+  if (succeeded(product) && scaled)
+    product =
+        applyScales(lowering, *product, lhs.factors->scale, rhs.factors->scale);
   if (failed(product))
     return failure();
   FailureOr<Tensor> result = addBias(lowering, *product, Tensor(), dtype);
@@ -294,8 +315,12 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   if (Support support = supportsGemm(node); !support)
     return node.error() << support.reason();
   bool transA = node.intAttr("transA", 0), transB = node.intAttr("transB", 0);
-  Tensor lhs = orient(lowering, node.input(0), transA);
-  Tensor rhs = orient(lowering, node.input(1), transB);
+  bool scaled = haveFactors(node.input(0), node.input(1), transB ? 0 : 1);
+  auto operand = [&](unsigned i) {
+    return scaled ? node.input(i).factors->integers : node.input(i);
+  };
+  Tensor lhs = orient(lowering, operand(0), transA);
+  Tensor rhs = orient(lowering, operand(1), transB);
   Shape shape = {lhs.shape[transA], rhs.shape[!transB]};
   if (failed(checkDepth(node, lowering, lhs.shape[!transA], rhs.shape[transB])))
     return failure();
@@ -321,10 +346,15 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  Tensor product = sumOfProducts(lowering, lhs, rhs, accumulatorType(lhs.dtype),
-                                 maps, iterators, shape);
+  FailureOr<Tensor> product = sumOfProducts(
+      lowering, lhs, rhs, accumulatorType(lhs.dtype), maps, iterators, shape);
+  if (scaled)
+    product = applyScales(lowering, *product, node.input(0).factors->scale,
+                          node.input(1).factors->scale);
+  if (failed(product))
+    return failure();
   FailureOr<Tensor> result =
-      scaleAndAdd(node, lowering, product, bias, lhs.dtype);
+      scaleAndAdd(node, lowering, *product, bias, lhs.dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};

@@ -35,6 +35,14 @@ FailureOr<Tensor> matMul(const Node &node, Lowering &lowering,
                          const Tensor &lhs, const Tensor &rhs,
                          DType accumulator);
 
+/// Whether both operands of a contraction have factors whose scales can be
+/// applied to its sums: one for `lhs`, one per index of `axis` at most for
+/// `rhs`.
+bool haveFactors(const Tensor &lhs, const Tensor &rhs, int64_t axis);
+/// sums * (lhs * rhs), where the scales broadcast to the sums.
+FailureOr<Tensor> applyScales(Lowering &lowering, const Tensor &sums,
+                              const Tensor &lhs, const Tensor &rhs);
+
 /// Adds `bias` (null for none), which broadcasts, to accumulators and rounds to
 /// `dtype`, in one elementwise operation where there is anything to do.
 FailureOr<Tensor> addBias(Lowering &lowering, const Tensor &accumulators,

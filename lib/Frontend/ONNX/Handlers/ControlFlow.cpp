@@ -7,10 +7,11 @@
 //
 // Implements control flow that is decided at compile time: an If becomes the
 // branch that its condition takes, a Loop or a Scan as many copies of its body
-// as it has iterations.
+// as it has iterations or, where those are many or symbolic in number, a loop.
 //
 //===----------------------------------------------------------------------===//
 
+#include "Iteration.h"
 #include "Operands.h"
 
 #include "lutra/Frontend/ONNX/Registry.h"
@@ -20,7 +21,8 @@ using namespace mlir::lutra;
 
 using Results = FailureOr<SmallVector<Tensor>>;
 
-/// Iterations that are unrolled: more would make more code than it is worth.
+/// Iterations that are unrolled: more would make more code than it is worth,
+/// and become a loop.
 static constexpr int64_t kMaxIterations = 64;
 
 /// The subgraph that attribute `name` stands for, or null.
@@ -139,10 +141,29 @@ static Support supportsLoop(const Node &node) {
   return supportsBody(node, "body");
 }
 
+/// The trip count where a loop is to have it: symbolic, or large.
+static std::optional<AffineExpr> loopTrips(const Tensor &count,
+                                           const Tensor &condition) {
+  if (!count || !count.ints || count.ints->size() != 1 ||
+      (condition && knownScalar(condition) != 1))
+    return std::nullopt;
+  std::optional<int64_t> known = knownScalar(count);
+  if (known && *known <= kMaxIterations)
+    return std::nullopt;
+  return count.ints->front();
+}
+
 static Results lowerLoop(const Node &node, Lowering &lowering) {
   if (Support support = supportsLoop(node); !support)
     return node.error() << support.reason();
   Tensor count = node.input(0), condition = node.input(1);
+  if (auto trips = loopTrips(count, condition)) {
+    Iteration loop{
+        *subgraph(node, "body"), *trips, /*isLoop=*/true, {}, {}, {}, {}};
+    loop.states.assign(node.inputs().begin() + 2, node.inputs().end());
+    loop.outputWalks.resize(node.numOutputs() - loop.states.size());
+    return iterate(node, lowering, loop);
+  }
   std::optional<int64_t> trips =
       count ? knownScalar(count) : std::optional<int64_t>(INT64_MAX);
   Iterations all;
@@ -199,41 +220,45 @@ static Support supportsScan(const Node &node) {
   return supportsBody(node, "body");
 }
 
-namespace {
-/// The inputs that a Scan takes apart, and along which axes.
-struct Scanned {
-  ArrayRef<Tensor> inputs;
-  SmallVector<int64_t> axes, backwards;
-  int64_t length = 0;
-};
-} // namespace
-
 /// The i-th of a list attribute whose elements are 0 where it is left out.
 static int64_t listElement(ArrayRef<int64_t> list, size_t i) {
   return i < list.size() ? list[i] : 0;
 }
 
-static FailureOr<Scanned> scannedInputs(const Node &node, Lowering &lowering) {
-  Scanned scanned;
-  scanned.inputs = node.inputs().take_back(node.intAttr("num_scan_inputs", 0));
-  scanned.backwards = node.intsAttr("scan_input_directions");
-  SmallVector<int64_t> axes = node.intsAttr("scan_input_axes");
-  for (auto [i, input] : llvm::enumerate(scanned.inputs)) {
-    auto axis = normalizeAxis(node, listElement(axes, i), input.rank());
+static SmallVector<Iteration::Walk> walksOf(const Node &node, StringRef what,
+                                            size_t count) {
+  SmallVector<int64_t> axes = node.intsAttr(("scan_" + what + "_axes").str());
+  SmallVector<int64_t> backward =
+      node.intsAttr(("scan_" + what + "_directions").str());
+  SmallVector<Iteration::Walk> walks;
+  for (size_t i = 0; i < count; ++i)
+    walks.push_back({listElement(axes, i), listElement(backward, i) != 0});
+  return walks;
+}
+
+/// What a Scan takes apart and puts together, and how often.
+static FailureOr<Iteration> readScan(const Node &node, Lowering &lowering) {
+  size_t scanned = node.intAttr("num_scan_inputs", 0);
+  Iteration scan{
+      *subgraph(node, "body"), AffineExpr(), /*isLoop=*/false, {}, {}, {}, {}};
+  scan.states.assign(node.inputs().begin(), node.inputs().end() - scanned);
+  scan.inputs.assign(node.inputs().end() - scanned, node.inputs().end());
+  scan.inputWalks = walksOf(node, "input", scanned);
+  scan.outputWalks =
+      walksOf(node, "output", node.numOutputs() - scan.states.size());
+  for (auto [input, walk] : llvm::zip_equal(scan.inputs, scan.inputWalks)) {
+    auto axis = normalizeAxis(node, walk.axis, input.rank());
     if (failed(axis))
       return failure();
-    scanned.axes.push_back(*axis);
-    auto length = dyn_cast<AffineConstantExpr>(input.shape[*axis]);
-    if (!length || length.getValue() < 1 || length.getValue() > kMaxIterations)
-      return node.error() << "expected 1 to " << kMaxIterations
-                          << " iterations to unroll, got "
-                          << sizeText(lowering, input.shape[*axis]);
-    if (i && length.getValue() != scanned.length)
+    walk.axis = *axis;
+    AffineExpr length = input.shape[*axis];
+    if (scan.trips && length != scan.trips)
       return node.error() << "expected one length to scan, got "
-                          << scanned.length << " and " << length.getValue();
-    scanned.length = length.getValue();
+                          << sizeText(lowering, scan.trips) << " and "
+                          << sizeText(lowering, length);
+    scan.trips = length;
   }
-  return scanned;
+  return scan;
 }
 
 /// Element `at` of an axis, without the axis.
@@ -249,43 +274,48 @@ static FailureOr<Tensor> takeElement(Lowering &lowering, const Tensor &input,
                           rest);
 }
 
-static Results lowerScan(const Node &node, Lowering &lowering) {
-  if (Support support = supportsScan(node); !support)
-    return node.error() << support.reason();
-  FailureOr<Scanned> scanned = scannedInputs(node, lowering);
-  if (failed(scanned))
-    return failure();
+/// A copy of the body for each of `trips` iterations.
+static Results unrollScan(const Node &node, Lowering &lowering,
+                          const Iteration &scan, int64_t trips) {
   Iterations all;
-  ArrayRef<Tensor> initial = node.inputs().drop_back(scanned->inputs.size());
-  all.state.assign(initial.begin(), initial.end());
-  all.outputs.resize(node.numOutputs() - initial.size());
-  for (int64_t i = 0; i < scanned->length; ++i) {
+  all.state = scan.states;
+  all.outputs.resize(scan.outputWalks.size());
+  for (int64_t i = 0; i < trips; ++i) {
     SmallVector<Tensor> arguments = all.state;
-    for (auto [k, input] : llvm::enumerate(scanned->inputs)) {
-      bool backwards = listElement(scanned->backwards, k);
-      auto element = takeElement(lowering, input, scanned->axes[k],
-                                 backwards ? scanned->length - 1 - i : i);
+    for (auto [input, walk] : llvm::zip_equal(scan.inputs, scan.inputWalks)) {
+      auto element = takeElement(lowering, input, walk.axis,
+                                 walk.isBackward ? trips - 1 - i : i);
       if (failed(element))
         return failure();
       arguments.push_back(*element);
     }
-    Results results = runGraph(node, lowering, *subgraph(node, "body"),
-                               arguments, node.numOutputs());
+    Results results =
+        runGraph(node, lowering, scan.body, arguments, node.numOutputs());
     if (failed(results))
       return failure();
     all.add(*results);
   }
-  SmallVector<int64_t> axes = node.intsAttr("scan_output_axes");
-  SmallVector<int64_t> backwards = node.intsAttr("scan_output_directions");
-  for (auto [k, elements] : llvm::enumerate(all.outputs)) {
-    if (listElement(backwards, k))
+  for (auto [elements, walk] : llvm::zip_equal(all.outputs, scan.outputWalks)) {
+    if (walk.isBackward)
       std::reverse(elements.begin(), elements.end());
-    auto output = stack(node, lowering, elements, listElement(axes, k));
+    auto output = stack(node, lowering, elements, walk.axis);
     if (failed(output))
       return failure();
     all.state.push_back(*output);
   }
   return all.state;
+}
+
+static Results lowerScan(const Node &node, Lowering &lowering) {
+  if (Support support = supportsScan(node); !support)
+    return node.error() << support.reason();
+  FailureOr<Iteration> scan = readScan(node, lowering);
+  if (failed(scan))
+    return failure();
+  auto known = dyn_cast<AffineConstantExpr>(scan->trips);
+  if (known && known.getValue() >= 1 && known.getValue() <= kMaxIterations)
+    return unrollScan(node, lowering, *scan, known.getValue());
+  return iterate(node, lowering, *scan);
 }
 
 void lutra::addControlFlowHandlers(Registry &registry) {
@@ -300,12 +330,13 @@ void lutra::addControlFlowHandlers(Registry &registry) {
                 {1, 11, 13, 16, 19, 21, 23, 24, 25},
                 supportsLoop,
                 lowerLoop,
-                "more than 64 iterations, or a number of them that depends on "
-                "data or on a symbolic dimension"});
+                "a number of iterations that depends on data; more than 64, or "
+                "a symbolic number, of a body with large tensors"});
   registry.add({"",
                 "Scan",
                 {9, 11, 16, 19, 21, 23, 24, 25},
                 supportsScan,
                 lowerScan,
-                "more than 64 iterations, or a symbolic number of them"});
+                "more than 64 iterations, or a symbolic number, of a body with "
+                "large tensors"});
 }

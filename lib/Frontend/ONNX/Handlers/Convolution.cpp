@@ -155,6 +155,31 @@ static Tensor convolve(Lowering &lowering, const Tensor &x, const Tensor &w,
   return sumOfProducts(lowering, x, w, accumulator, maps, iterators, shape);
 }
 
+/// The accumulators as [batch, features, spatial...].
+static FailureOr<Tensor> convolveGroups(Lowering &lowering, const Tensor &x,
+                                        const Tensor &w, DType accumulator,
+                                        const ConvSizes &sizes,
+                                        const Window &window) {
+  auto operands = groupOperands(lowering, x, w, sizes);
+  if (failed(operands))
+    return failure();
+  Tensor sums = convolve(lowering, operands->first, operands->second,
+                         accumulator, sizes, window);
+  Shape shape = {sizes.batch, w.shape[0]};
+  llvm::append_range(shape, window.output);
+  return lowering.reshape(sums, shape);
+}
+
+FailureOr<Tensor> lutra::convolve(const Node &node, Lowering &lowering,
+                                  const Tensor &x, const Tensor &w,
+                                  const Window &window) {
+  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
+  if (failed(sizes))
+    return failure();
+  return convolveGroups(lowering, x, w, accumulatorType(x.dtype), *sizes,
+                        window);
+}
+
 FailureOr<Tensor> lutra::alongFeatures(const Node &node, Lowering &lowering,
                                        const Tensor &vector,
                                        const Tensor &result) {
@@ -189,14 +214,7 @@ FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
     return failure();
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalarInt(x.dtype, 0));
-  auto operands = groupOperands(lowering, padded, w, *sizes);
-  if (failed(operands))
-    return failure();
-  Tensor sums = convolve(lowering, operands->first, operands->second,
-                         accumulator, *sizes, *window);
-  Shape shape = {sizes->batch, w.shape[0]};
-  llvm::append_range(shape, window->output);
-  return lowering.reshape(sums, shape);
+  return convolveGroups(lowering, padded, w, accumulator, *sizes, *window);
 }
 
 static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
@@ -214,19 +232,39 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
   return success();
 }
 
+/// The sums of dequantized operands: the integers' sums, times the scales of
+/// the tensor x and of the weights or their features.
+static FailureOr<Tensor> scaledConvolution(const Node &node, Lowering &lowering,
+                                           const Factors &x, const Factors &w) {
+  FailureOr<Tensor> sums =
+      convolution(node, lowering, x.integers, w.integers, DType::Float);
+  if (failed(sums))
+    return failure();
+  Tensor scale = w.scale;
+  if (!hasOneElement(scale)) {
+    FailureOr<Tensor> features = alongFeatures(node, lowering, scale, *sums);
+    if (failed(features))
+      return failure();
+    scale = *features;
+  }
+  return applyScales(lowering, *sums, x.scale, scale);
+}
+
 static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
                                                 Lowering &lowering) {
   if (failed(checkOperands(node, lowering)))
     return failure();
-  DType dtype = node.input(0).dtype;
-  FailureOr<Tensor> sums = convolution(node, lowering, node.input(0),
-                                       node.input(1), accumulatorType(dtype));
+  const Tensor &x = node.input(0), &w = node.input(1);
+  FailureOr<Tensor> sums =
+      haveFactors(x, w, /*axis=*/0)
+          ? scaledConvolution(node, lowering, *x.factors, *w.factors)
+          : convolution(node, lowering, x, w, accumulatorType(x.dtype));
   if (failed(sums))
     return failure();
   FailureOr<Tensor> bias = alongFeatures(node, lowering, node.input(2), *sums);
   if (failed(bias))
     return failure();
-  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, dtype);
+  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, x.dtype);
   if (failed(result))
     return failure();
   return SmallVector<Tensor>{*result};

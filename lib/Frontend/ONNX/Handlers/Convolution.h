@@ -8,7 +8,7 @@
 #ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONVOLUTION_H
 #define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_CONVOLUTION_H
 
-#include "lutra/Frontend/ONNX/Registry.h"
+#include "Window.h"
 
 namespace mlir::lutra {
 
@@ -21,6 +21,12 @@ Support supportsConvolution(const Node &node);
 FailureOr<Tensor> convolution(const Node &node, Lowering &lowering,
                               const Tensor &x, const Tensor &w,
                               DType accumulator);
+
+/// The same of `x` that is padded already, as the window needs, in the type
+/// that its products are summed in.
+FailureOr<Tensor> convolve(const Node &node, Lowering &lowering,
+                           const Tensor &x, const Tensor &w,
+                           const Window &window);
 
 /// A vector of one element per feature (or null) in a shape that broadcasts
 /// against a convolution's result.

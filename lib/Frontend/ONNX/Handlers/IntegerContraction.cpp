@@ -59,11 +59,6 @@ static Support supportsQuantized(const Node &node, Quantized operand) {
   return Support::yes();
 }
 
-static bool hasOneElement(const Tensor &tensor) {
-  return tensor.rank() == 0 ||
-         (tensor.rank() == 1 && tensor.staticSize(0) == 1);
-}
-
 /// Input i, which must broadcast to `target`'s shape without changing it.
 static FailureOr<Tensor> fit(const Node &node, Lowering &lowering,
                              Tensor parameter, const Tensor &target) {

@@ -138,6 +138,11 @@ LogicalResult lutra::requireRank(const Node &node, unsigned i, int64_t rank) {
   return success();
 }
 
+bool lutra::hasOneElement(const Tensor &tensor) {
+  return tensor.rank() == 0 ||
+         (tensor.rank() == 1 && tensor.staticSize(0) == 1);
+}
+
 std::string lutra::sizeText(Lowering &lowering, AffineExpr size) {
   std::string text = lowering.str(size);
   return text.substr(1, text.size() - 2);

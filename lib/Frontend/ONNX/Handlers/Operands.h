@@ -57,6 +57,9 @@ std::optional<Shape> declaredShape(const Node &node, unsigned result = 0);
 /// Fails where input i is absent or has less than `rank` dimensions.
 LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);
 
+/// True for a scalar and for a vector of one element.
+bool hasOneElement(const Tensor &tensor);
+
 /// One size for printing.
 std::string sizeText(Lowering &lowering, AffineExpr size);
 

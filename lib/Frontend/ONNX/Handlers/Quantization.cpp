@@ -149,13 +149,15 @@ static FailureOr<AffineMap> parameterMap(const Node &node, Lowering &lowering,
   return map(exprs);
 }
 
-/// `body` over input 0, its scale and its zero point.
+/// `body` over input 0 and those of `parameters` that are there: 1, its scale,
+/// and 2, its zero point.
 static FailureOr<Tensor> withParameters(const Node &node, Lowering &lowering,
+                                        ArrayRef<unsigned> parameters,
                                         DType result, BodyRef body) {
   SmallVector<Tensor> operands = {node.input(0)};
   SmallVector<AffineMap> maps = {
       lowering.b.getMultiDimIdentityMap(node.input(0).rank())};
-  for (unsigned i : {1u, 2u}) {
+  for (unsigned i : parameters) {
     if (!node.input(i))
       continue;
     FailureOr<AffineMap> map = parameterMap(node, lowering, i);
@@ -241,8 +243,8 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
   DType result = quantizedType(node), division = divisionType(node);
   DType types[] = {computeType(node.input(0).dtype),
                    computeType(node.input(1).dtype)};
-  FailureOr<Tensor> y =
-      withParameters(node, lowering, result, [&](Scalars &s, ValueRange in) {
+  FailureOr<Tensor> y = withParameters(
+      node, lowering, {1, 2}, result, [&](Scalars &s, ValueRange in) {
         Scalars f(s.b, DType::Float);
         auto cast = [&](Value value, DType from, DType to) {
           return Lowering::castScalar(s.b, value, from, to);
@@ -281,39 +283,49 @@ static Support supportsDequantize(const Node &node) {
 }
 
 /// The attributes of a constant as a weight without steps, or null.
-static DictionaryAttr plainWeight(Lowering &lowering, const Tensor &tensor) {
+static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor) {
   if (auto weight = tensor.value.getDefiningOp<WeightOp>())
     return weight.getSteps().empty() ? weight->getAttrDictionary()
                                      : DictionaryAttr();
   DenseElementsAttr elements;
   if (!matchPattern(tensor.value, m_Constant(&elements)))
     return {};
-  Builder &b = lowering.b;
+  Builder b(node.op.getContext());
   return b.getDictionaryAttr(
-      {b.getNamedAttr("name", b.getStringAttr("constant")),
+      {b.getNamedAttr("name", b.getStringAttr(node.op.getNodeName())),
        b.getNamedAttr("storage", TypeAttr::get(elements.getType())),
        b.getNamedAttr("value", elements)});
 }
 
-/// The result where all inputs are constants: the weight, dequantized in its
-/// expression, without code; or a null tensor.
-static Tensor dequantizeWeight(const Node &node, Lowering &lowering, DType to) {
+/// Input 0 with a dequantize step, where it and its parameters are constants;
+/// else a null tensor. A null `scale` is 1.
+static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
+                               const Tensor &scale, DType to) {
   const Tensor &x = node.input(0), &zero = node.input(2);
-  DictionaryAttr weight = plainWeight(lowering, x),
-                 scale = plainWeight(lowering, node.input(1)),
-                 zeros = zero ? plainWeight(lowering, zero) : DictionaryAttr();
+  ImplicitLocOpBuilder &b = lowering.b;
+  auto one = DenseElementsAttr::get(RankedTensorType::get({}, b.getF32Type()),
+                                    ArrayRef<float>{1});
+  DictionaryAttr weight = plainWeight(node, x),
+                 zeros = zero ? plainWeight(node, zero) : DictionaryAttr(),
+                 scales =
+                     scale
+                         ? plainWeight(node, scale)
+                         : b.getDictionaryAttr(
+                               {b.getNamedAttr("name", b.getStringAttr("one")),
+                                b.getNamedAttr("storage",
+                                               TypeAttr::get(one.getType())),
+                                b.getNamedAttr("value", one)});
   int64_t block = node.intAttr("block_size", 0), axis = node.intAttr("axis", 1);
   axis = axis < 0 ? axis + x.rank() : axis;
   // Parameters of one element pay no heed to these.
   if (axis < 0 || axis >= x.rank())
     axis = block = 0;
-  if (!weight || !scale || (zero && !zeros) ||
+  if (!weight || !scales || (zero && !zeros) ||
       (block && x.staticSize(axis) % block != 0))
     return {};
-  ImplicitLocOpBuilder &b = lowering.b;
   auto step = DequantizeAttr::get(
       b.getContext(), importType(b.getContext(), x.dtype),
-      storageType(b.getContext(), to), axis, block, scale, zeros);
+      storageType(b.getContext(), to), axis, block, scales, zeros);
   NamedAttrList attrs(weight);
   attrs.set("steps", b.getArrayAttr(step));
   Value value = WeightOp::create(b, lowering.type(x.shape, to), ValueRange(),
@@ -321,28 +333,57 @@ static Tensor dequantizeWeight(const Node &node, Lowering &lowering, DType to) {
   return lowering.tensor(value, x.shape, to);
 }
 
+/// (x - zero) * scale, or x - zero where `scaled` is false.
+static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
+                                    bool scaled, DType to) {
+  Tensor scale = scaled ? node.input(1) : Tensor();
+  if (Tensor weight = dequantizeWeight(node, lowering, scale, to))
+    return weight;
+  SmallVector<unsigned> parameters;
+  if (scaled)
+    parameters.push_back(1);
+  if (!isZero(lowering, node.input(2)))
+    parameters.push_back(2);
+  bool shifted = !parameters.empty() && parameters.back() == 2;
+  DType from = node.input(0).dtype;
+  return withParameters(
+      node, lowering, parameters, to, [&](Scalars &s, ValueRange in) {
+        Value zero = shifted ? in.back() : Value();
+        Value x = centerScalar(s.b, in[0], zero, from);
+        x = Lowering::castScalar(s.b, x, DType::Int32, DType::Float);
+        return scaled ? Scalars(s.b, DType::Float).mul(x, in[1]) : x;
+      });
+}
+
+/// The result's factors, where there is one scale per tensor or slice.
+static std::shared_ptr<const Factors> factorsOf(const Node &node,
+                                                Lowering &lowering) {
+  const Tensor &x = node.input(0), &scale = node.input(1);
+  if (scale.rank() > 1 || x.dtype == DType::Int32)
+    return nullptr;
+  FailureOr<Tensor> integers =
+      dequantize(node, lowering, /*scaled=*/false, DType::Float);
+  if (failed(integers))
+    return nullptr;
+  int64_t axis = node.intAttr("axis", 1);
+  return std::make_shared<Factors>(
+      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis});
+}
+
 static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &node,
                                                       Lowering &lowering) {
   if (Support support = supportsDequantize(node); !support)
     return node.error() << support.reason();
-  DType from = node.input(0).dtype;
   auto to = static_cast<DType>(
       node.intAttr("output_dtype", int64_t(node.input(1).dtype)));
   for (unsigned i = 1; i < node.numInputs(); ++i)
     if (node.input(i) && failed(parameterMap(node, lowering, i)))
       return failure();
-  if (Tensor weight = dequantizeWeight(node, lowering, to))
-    return SmallVector<Tensor>{weight};
-  FailureOr<Tensor> y =
-      withParameters(node, lowering, to, [&](Scalars &s, ValueRange in) {
-        Scalars f(s.b, DType::Float);
-        Value x =
-            centerScalar(s.b, in[0], in.size() > 2 ? in[2] : Value(), from);
-        x = Lowering::castScalar(s.b, x, DType::Int32, DType::Float);
-        return f.mul(x, in[1]);
-      });
+  FailureOr<Tensor> y = dequantize(node, lowering, /*scaled=*/true, to);
   if (failed(y))
     return failure();
+  if (to == DType::Float)
+    y->factors = factorsOf(node, lowering);
   return SmallVector<Tensor>{*y};
 }
 

@@ -56,6 +56,8 @@ private:
     DType dtype;
     /// The dimension of the directions.
     int64_t axis;
+    /// Whether it is a result, and not only of use to the loop.
+    bool isKept;
   };
   SmallVector<Carried> carried() const;
   SmallVector<Part> partsOf(const Task &task);
@@ -63,8 +65,8 @@ private:
 
   Value initialState(unsigned state, const Task &task, Value destination);
   SmallVector<Value> runTask(const Task &task, ValueRange outputs);
-  SmallVector<Value> emptyOutputs(size_t count);
-  SmallVector<Tensor> results(ValueRange values);
+  SmallVector<Value> emptyOutputs(bool onlyKept);
+  SmallVector<Tensor> results(ValueRange values, bool onlyKept);
   Task taskAt(Value direction, Value number, int64_t chunk);
   SmallVector<Value> overTime(const Task &task, ValueRange inits,
                               int64_t direction);
@@ -86,18 +88,20 @@ SmallVector<Runner::Carried> Runner::carried() const {
   AffineExpr directions = lowering.constant(net.directions);
   AffineExpr hidden = lowering.constant(net.hidden);
   SmallVector<Carried> all;
+  auto add = [&](Shape shape, DType dtype, int64_t axis, bool isKept) {
+    all.push_back({std::move(shape), dtype, axis, isKept});
+  };
   if (net.hasOutput && net.isBatchFirst)
-    all.push_back({{net.batch, net.steps, directions, hidden}, net.dtype, 2});
+    add({net.batch, net.steps, directions, hidden}, net.dtype, 2, true);
   else if (net.hasOutput)
-    all.push_back({{net.steps, directions, net.batch, hidden}, net.dtype, 1});
-  for (size_t i = 0; i < net.initial.size(); ++i)
+    add({net.steps, directions, net.batch, hidden}, net.dtype, 1, true);
+  for (bool isKept : net.keepsState)
     if (net.isBatchFirst)
-      all.push_back({{net.batch, directions, hidden}, net.dtype, 1});
+      add({net.batch, directions, hidden}, net.dtype, 1, isKept);
     else
-      all.push_back({{directions, net.batch, hidden}, net.dtype, 0});
+      add({directions, net.batch, hidden}, net.dtype, 0, isKept);
   for (auto [width, dtype] : net.scratch)
-    all.push_back(
-        {{directions, net.batch, lowering.constant(width)}, dtype, 0});
+    add({directions, net.batch, lowering.constant(width)}, dtype, 0, false);
   return all;
 }
 
@@ -256,38 +260,49 @@ SmallVector<Tensor> Runner::runAlone(int64_t direction) {
 // Tasks
 //===----------------------------------------------------------------------===//
 
-/// Runs a task on its parts of `outputs`, with scratch of its own where they
-/// have none for it. Returns the parts.
+/// Runs a task on its parts of `outputs`. Those may be only what is kept; the
+/// rest is the task's own. Returns the parts.
 SmallVector<Value> Runner::runTask(const Task &task, ValueRange outputs) {
+  SmallVector<Carried> all = carried();
+  bool ownsRest = outputs.size() < all.size();
   SmallVector<Value> inits;
-  for (auto [part, output] : llvm::zip(partsOf(task), outputs))
-    inits.push_back(part.of(b, output));
+  for (auto [each, part] : llvm::zip_equal(all, partsOf(task))) {
+    if (each.isKept || !ownsRest) {
+      inits.push_back(part.of(b, outputs.front()));
+      outputs = outputs.drop_front();
+      continue;
+    }
+    inits.push_back(tensor::EmptyOp::create(
+        b, ArrayRef<OpFoldResult>{task.rows, lowering.size(each.shape.back())},
+        storageType(b.getContext(), each.dtype)));
+  }
   for (unsigned state = 0; state < net.initial.size(); ++state) {
     Value &init = inits[firstState() + state];
     init = initialState(state, task, init);
   }
-  for (auto [width, dtype] : net.scratch)
-    if (inits.size() < firstScratch() + net.scratch.size())
-      inits.push_back(tensor::EmptyOp::create(
-          b, ArrayRef<OpFoldResult>{task.rows, index(width)},
-          storageType(b.getContext(), dtype)));
   return overTime(task, inits, 0);
 }
 
-SmallVector<Value> Runner::emptyOutputs(size_t count) {
+SmallVector<Value> Runner::emptyOutputs(bool onlyKept) {
   SmallVector<Value> outputs;
-  SmallVector<Carried> all = carried();
-  for (const Carried &each : ArrayRef(all).take_front(count))
-    outputs.push_back(lowering.empty(each.shape, each.dtype));
+  for (const Carried &each : carried())
+    if (each.isKept || !onlyKept)
+      outputs.push_back(lowering.empty(each.shape, each.dtype));
   return outputs;
 }
 
-SmallVector<Tensor> Runner::results(ValueRange values) {
+/// The kept among what the loop carries, and null for the other states.
+SmallVector<Tensor> Runner::results(ValueRange values, bool onlyKept) {
   SmallVector<Carried> all = carried();
   SmallVector<Tensor> tensors;
-  for (auto [each, value] :
-       llvm::zip(ArrayRef(all).take_front(firstScratch()), values))
-    tensors.push_back(lowering.tensor(value, each.shape, each.dtype));
+  for (const Carried &each : ArrayRef(all).take_front(firstScratch())) {
+    if (onlyKept && !each.isKept) {
+      tensors.push_back(Tensor());
+      continue;
+    }
+    tensors.push_back(lowering.tensor(values.front(), each.shape, each.dtype));
+    values = values.drop_front();
+  }
   return tensors;
 }
 
@@ -296,7 +311,7 @@ SmallVector<Tensor> Runner::runTogether() {
   Value one = arith::ConstantIndexOp::create(b, 1);
   Value end = arith::ConstantIndexOp::create(b, net.directions);
   auto loop =
-      scf::ForOp::create(b, zero, end, one, emptyOutputs(carried().size()));
+      scf::ForOp::create(b, zero, end, one, emptyOutputs(/*onlyKept=*/false));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Task task{OpFoldResult(loop.getInductionVar()), index(0),
@@ -306,7 +321,7 @@ SmallVector<Tensor> Runner::runTogether() {
        llvm::zip_equal(partsOf(task), next, loop.getRegionIterArgs()))
     part = place.insert(b, part, into);
   scf::YieldOp::create(b, next);
-  return results(loop.getResults());
+  return results(loop.getResults(), /*onlyKept=*/false);
 }
 
 Task Runner::taskAt(Value direction, Value number, int64_t chunk) {
@@ -332,7 +347,7 @@ Task Runner::taskAt(Value direction, Value number, int64_t chunk) {
 SmallVector<Tensor> Runner::runTasks(int64_t chunk) {
   OpFoldResult sizes[] = {index(net.directions),
                           lowering.size(net.batch.ceilDiv(chunk))};
-  auto forall = scf::ForallOp::create(b, sizes, emptyOutputs(firstScratch()),
+  auto forall = scf::ForallOp::create(b, sizes, emptyOutputs(/*onlyKept=*/true),
                                       std::nullopt);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(forall.getBody());
@@ -340,11 +355,16 @@ SmallVector<Tensor> Runner::runTasks(int64_t chunk) {
       taskAt(forall.getInductionVar(0), forall.getInductionVar(1), chunk);
   SmallVector<Value> parts = runTask(task, forall.getRegionIterArgs());
   SmallVector<Part> places = partsOf(task);
+  SmallVector<Carried> all = carried();
+  ArrayRef<BlockArgument> outputs = forall.getRegionIterArgs();
   b.setInsertionPointToStart(forall.getTerminator().getBody());
-  for (auto [place, part, into] :
-       llvm::zip(places, parts, forall.getRegionIterArgs()))
-    place.insertInParallel(b, part, into);
-  return results(forall.getResults());
+  for (auto [each, place, part] : llvm::zip_equal(all, places, parts)) {
+    if (!each.isKept)
+      continue;
+    place.insertInParallel(b, part, outputs.front());
+    outputs = outputs.drop_front();
+  }
+  return results(forall.getResults(), /*onlyKept=*/true);
 }
 
 /// Multiply-adds of all steps; a size that is not known counts as 64.
@@ -359,7 +379,7 @@ static double workOf(const Recurrence &net) {
 
 /// Rows of a task, or 0 where tasks do not pay or are not possible.
 static int64_t chooseChunk(const Recurrence &net) {
-  int64_t bytes = 1;
+  int64_t bytes = int64_t(net.initial.size()) * net.hidden * 8;
   for (auto [width, dtype] : net.scratch)
     bytes += width * (dtype == DType::Double ? 8 : 4);
   int64_t chunk = std::min(kMaxChunk, kMaxStackBytes / bytes);

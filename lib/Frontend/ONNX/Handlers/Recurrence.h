@@ -14,7 +14,8 @@
 #define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_RECURRENCE_H
 
 #include "../Scalars.h"
-#include "lutra/Frontend/ONNX/Registry.h"
+#include "Part.h"
+#include "lutra/Frontend/ONNX/Lowering.h"
 
 namespace mlir::lutra {
 
@@ -41,26 +42,8 @@ struct Recurrence {
   /// has its own.
   SmallVector<std::pair<int64_t, DType>> scratch;
   bool hasOutput = true;
-};
-
-/// A rectangle of a tensor, built dimension by dimension: `pick` fixes an index
-/// and drops the dimension, `take` keeps a range of it, `all` the whole.
-class Part {
-public:
-  Part pick(OpFoldResult index) &&;
-  Part take(OpFoldResult offset, OpFoldResult size) &&;
-  Part all(int64_t size, MLIRContext *context) &&;
-
-  Value of(ImplicitLocOpBuilder &b, Value tensor) const;
-  Value insert(ImplicitLocOpBuilder &b, Value part, Value into) const;
-  void insertInParallel(ImplicitLocOpBuilder &b, Value part, Value into) const;
-
-private:
-  RankedTensorType typeIn(Value tensor) const;
-  SmallVector<OpFoldResult> strides(OpBuilder &b) const;
-
-  SmallVector<OpFoldResult> offsets, sizes;
-  SmallVector<bool> kept;
+  /// Whether something reads the last value of each state.
+  SmallVector<bool> keepsState;
 };
 
 /// One operand of a step's elementwise operation over (row, unit).
@@ -122,9 +105,9 @@ private:
 /// Emits one step; `direction` tells apart those whose steps differ.
 using StepBody = function_ref<void(Step &, int64_t direction)>;
 
-/// Y (null without hasOutput), then the last value of each state, in the
-/// net's layout. Where `alike`, all directions take the steps of direction 0
-/// and run side by side.
+/// Y, then the last value of each state, in the net's layout; null, or not,
+/// where nothing reads it. Where `alike`, all directions take the steps of
+/// direction 0 and run side by side.
 SmallVector<Tensor> runRecurrence(Lowering &lowering, const Recurrence &net,
                                   bool alike, StepBody body);
 

@@ -110,6 +110,8 @@ static FailureOr<Recurrence> readNet(const Node &node, Lowering &lowering,
   Shape x = node.input(0).shape;
   net.steps = x[net.isBatchFirst ? 1 : 0];
   net.batch = x[net.isBatchFirst ? 0 : 1];
+  if (net.batch == lowering.constant(0))
+    return node.error() << "expected a batch of sequences, got none";
   AffineExpr directions = lowering.constant(net.directions);
   AffineExpr hidden = lowering.constant(net.hidden);
   AffineExpr width = lowering.constant(kind.gates * net.hidden);
@@ -126,6 +128,8 @@ static FailureOr<Recurrence> readNet(const Node &node, Lowering &lowering,
   net.lengths = node.input(4);
   for (unsigned i = 0; i < kind.numStates; ++i)
     net.initial.push_back(node.input(5 + i));
+  for (unsigned i = 0; i < kind.numStates; ++i)
+    net.keepsState.push_back(node.usesOutput(1 + i));
   net.hasOutput = node.usesOutput(0);
   return net;
 }
@@ -309,6 +313,8 @@ static FailureOr<SmallVector<Tensor>> lowerRecurrent(const Node &node,
   FailureOr<Recurrence> net = readNet(node, lowering, kind);
   if (failed(net))
     return failure();
+  if (!net->hasOutput && !llvm::is_contained(net->keepsState, true))
+    return SmallVector<Tensor>();
   bool isGRU = kind.gates == 3;
   bool resetsAfter = isGRU && node.intAttr("linear_before_reset", 0) != 0;
   bool resetsBefore = isGRU && !resetsAfter;

@@ -1,0 +1,316 @@
+//===- Sequence.cpp - CumProd, ReverseSequence, RotaryEmbedding -----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Operators on sequences in which the position of an element matters.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Elementwise.h"
+#include "Loops.h"
+#include "Movement.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+using Results = FailureOr<SmallVector<Tensor>>;
+
+//===----------------------------------------------------------------------===//
+// CumProd
+//===----------------------------------------------------------------------===//
+
+/// One element of the running product from the one before it in the row, which
+/// is `order` steps away.
+static Value runningProduct(ImplicitLocOpBuilder &b, const Tensor &x,
+                            Value products, SmallVector<Value> at, int64_t axis,
+                            Value step, bool reverse, bool exclusive) {
+  DType type = computeType(x.dtype);
+  Scalars s(b, type);
+  Value zero = arith::ConstantIndexOp::create(b, 0);
+  Value one = arith::ConstantIndexOp::create(b, 1);
+  Value isFirst =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, step, zero);
+  // The first element has none before it and reads itself instead.
+  Value back = arith::SelectOp::create(b, isFirst, zero, one);
+  SmallVector<Value> before(at);
+  before[axis] = reverse ? Value(arith::AddIOp::create(b, at[axis], back))
+                         : Value(arith::SubIOp::create(b, at[axis], back));
+  auto read = [&](Value tensor, ArrayRef<Value> index) {
+    return Lowering::castScalar(b, tensor::ExtractOp::create(b, tensor, index),
+                                x.dtype, type);
+  };
+  Value element = read(x.value, exclusive ? before : at);
+  Value product = s.mul(read(products, before), element);
+  Value first = exclusive ? s.constantInt(1) : element;
+  return Lowering::castScalar(b, s.select(isFirst, first, product), type,
+                              x.dtype);
+}
+
+static Support supportsCumProd(const Node &node) {
+  if (node.numInputs() != 2)
+    return Support::no("expected 2 inputs, got " + Twine(node.numInputs()));
+  DType type = node.input(0).dtype;
+  if (type != DType::Undefined && !accepts(Types::Number, type))
+    return Support::no("expected numbers, got " + dtypeName(type));
+  return knownRank(node.input(0)) == 1 ? Support::yes()
+                                       : supportsKnown(node, 1, "axis");
+}
+
+static Results lowerCumProd(const Node &node, Lowering &lowering) {
+  if (Support support = supportsCumProd(node); !support)
+    return node.error() << support.reason();
+  Tensor x = node.input(0);
+  FailureOr<SmallVector<int64_t>> given = SmallVector<int64_t>{0};
+  if (x.rank() != 1)
+    given = requireConstants(node, lowering, 1, "axis");
+  if (failed(given))
+    return failure();
+  if (given->size() != 1)
+    return node.error() << "expected one axis, got " << given->size();
+  auto axis = normalizeAxis(node, given->front(), x.rank());
+  if (failed(axis))
+    return failure();
+  bool exclusive = node.intAttr("exclusive", 0);
+  bool reverse = node.intAttr("reverse", 0);
+  AffineExpr size = x.shape[*axis];
+  Value count = lowering.sizeValue(size);
+  Shape loops = x.shape;
+  loops.erase(loops.begin() + *axis);
+  loops.push_back(size);
+  SmallVector<Value> result = loopInOrder(
+      lowering, loops, lowering.empty(x.shape, x.dtype),
+      [&](ImplicitLocOpBuilder &b, ValueRange index, ValueRange tensors) {
+        Value step = index.back(), place = step;
+        if (reverse) {
+          Value one = arith::ConstantIndexOp::create(b, 1);
+          place = arith::SubIOp::create(b, arith::SubIOp::create(b, count, one),
+                                        step);
+        }
+        SmallVector<Value> at(index.drop_back());
+        at.insert(at.begin() + *axis, place);
+        Value product = runningProduct(b, x, tensors[0], at, *axis, step,
+                                       reverse, exclusive);
+        return SmallVector<Value>{
+            tensor::InsertOp::create(b, product, tensors[0], at)};
+      });
+  return SmallVector<Tensor>{lowering.tensor(result[0], x.shape, x.dtype)};
+}
+
+//===----------------------------------------------------------------------===//
+// ReverseSequence
+//===----------------------------------------------------------------------===//
+
+static Support supportsReverseSequence(const Node &node) {
+  if (node.numInputs() != 2)
+    return Support::no("expected 2 inputs, got " + Twine(node.numInputs()));
+  int64_t batch = node.intAttr("batch_axis", 1);
+  int64_t time = node.intAttr("time_axis", 0);
+  if (batch == time || batch < 0 || batch > 1 || time < 0 || time > 1)
+    return Support::no("expected batch_axis and time_axis to be 0 and 1, got " +
+                       Twine(batch) + " and " + Twine(time));
+  return Support::yes();
+}
+
+static Results lowerReverseSequence(const Node &node, Lowering &lowering) {
+  if (Support support = supportsReverseSequence(node); !support)
+    return node.error() << support.reason();
+  if (failed(requireRank(node, 0, 2)))
+    return failure();
+  Tensor x = node.input(0), lengths = node.input(1);
+  int64_t batch = node.intAttr("batch_axis", 1);
+  int64_t time = node.intAttr("time_axis", 0);
+  if (lengths.dtype != DType::Int64 || lengths.rank() != 1 ||
+      lengths.shape[0] != x.shape[batch])
+    return node.error() << "expected an INT64 length for each of "
+                        << sizeText(lowering, x.shape[batch])
+                        << " sequences, got " << lowering.str(lengths.shape);
+  return SmallVector<Tensor>{readAt(
+      lowering, x, x.shape, [&](ImplicitLocOpBuilder &b, ValueRange index) {
+        Scalars s(b, DType::Int64);
+        SmallVector<Value> at(index);
+        Value place =
+            arith::IndexCastOp::create(b, b.getI64Type(), index[time]);
+        Value given = tensor::ExtractOp::create(b, lengths.value, index[batch]);
+        Value length = s.min(given, sizeScalar(lowering, s, x.shape[time]));
+        Value mirrored = s.sub(s.sub(length, s.constantInt(1)), place);
+        at[time] = arith::IndexCastOp::create(
+            b, b.getIndexType(),
+            s.select(s.lt(place, length), mirrored, place));
+        return at;
+      })};
+}
+
+//===----------------------------------------------------------------------===//
+// RotaryEmbedding
+//===----------------------------------------------------------------------===//
+
+static Support supportsRotary(const Node &node) {
+  if (node.numInputs() < 3 || node.numInputs() > 4)
+    return Support::no("expected 3 or 4 inputs, got " +
+                       Twine(node.numInputs()));
+  if (int64_t dim = node.intAttr("rotary_embedding_dim", 0); dim < 0 || dim % 2)
+    return Support::no("expected an even rotary_embedding_dim, got " +
+                       Twine(dim));
+  return Support::yes();
+}
+
+/// The input as [batch, sequence, heads, size] in the order that it has in
+/// memory; `heads` is the dimension of the heads.
+static FailureOr<Tensor> splitHeads(const Node &node, Lowering &lowering,
+                                    int64_t &heads) {
+  Tensor x = node.input(0);
+  int64_t count = node.intAttr("num_heads", 0);
+  heads = x.rank() == 4 ? 1 : 2;
+  if (x.rank() == 4)
+    return x;
+  if (x.rank() != 3 || count < 1 || x.staticSize(2) == ShapedType::kDynamic ||
+      x.staticSize(2) % count)
+    return node.error() << "expected an input of rank 4, or of rank 3 with "
+                           "num_heads, got "
+                        << lowering.str(x.shape);
+  return lowering.reshape(x, {x.shape[0], x.shape[1], lowering.constant(count),
+                              lowering.constant(x.staticSize(2) / count)});
+}
+
+static LogicalResult checkCaches(const Node &node, Lowering &lowering,
+                                 AffineExpr batch, AffineExpr sequence,
+                                 int64_t half) {
+  Tensor ids = node.input(3);
+  for (unsigned i : {1u, 2u}) {
+    Tensor cache = node.input(i);
+    Shape expected = {batch, sequence, lowering.constant(half)};
+    if (ids && cache.rank() == 2)
+      expected = {cache.shape[0], lowering.constant(half)};
+    if (cache.shape != expected || cache.dtype != node.input(0).dtype ||
+        (ids && !lowering.requireNonNegative(cache.shape[0] - 1)))
+      return node.error() << "expected a cache of " << half
+                          << " angles for each position, got "
+                          << lowering.str(cache.shape);
+  }
+  if (ids && (ids.shape != Shape{batch, sequence} || !isInteger(ids.dtype)))
+    return node.error() << "expected integer position_ids of shape "
+                        << lowering.str({batch, sequence}) << ", got "
+                        << lowering.str(ids.shape);
+  return success();
+}
+
+/// Rotates pairs of elements: `x` is [.., 2, half], or [.., half, 2] where
+/// pairs are `interleaved`, and `heads` is a dimension that shares angles.
+static Tensor rotate(const Node &node, Lowering &lowering, const Tensor &x,
+                     int64_t heads, bool interleaved) {
+  ImplicitLocOpBuilder &b = lowering.b;
+  MLIRContext *context = lowering.context();
+  int64_t part = interleaved ? 4 : 3, angle = 7 - part;
+  auto half = [&](int64_t which) {
+    SmallVector<AffineExpr> exprs(b.getMultiDimIdentityMap(5).getResults());
+    exprs[part] = lowering.constant(which);
+    return AffineMap::get(5, 0, exprs, context);
+  };
+  AffineExpr batch = b.getAffineDimExpr(0),
+             sequence = b.getAffineDimExpr(heads == 1 ? 2 : 1),
+             turn = b.getAffineDimExpr(angle);
+  Tensor cos = node.input(1), sin = node.input(2), ids = node.input(3);
+  AffineMap angles = AffineMap::get(5, 0, {batch, sequence, turn}, context);
+  SmallVector<Tensor> operands = {x, x};
+  SmallVector<AffineMap> maps = {half(0), half(1)};
+  if (ids) {
+    operands.push_back(ids);
+    maps.push_back(AffineMap::get(5, 0, {batch, sequence}, context));
+  } else {
+    operands.append({cos, sin});
+    maps.append({angles, angles});
+  }
+  maps.push_back(b.getMultiDimIdentityMap(5));
+  SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
+  DType type = computeType(x.dtype);
+  return lowering.generic(
+      operands, maps, iterators, lowering.empty(x.shape, x.dtype), x.shape,
+      x.dtype, [&](ImplicitLocOpBuilder &b, ValueRange in) {
+        Scalars s(b, type);
+        auto wide = [&](Value scalar) {
+          return Lowering::castScalar(b, scalar, x.dtype, type);
+        };
+        Value c = in[2], d = in[3];
+        if (ids) {
+          SmallVector<Value> at = {
+              position(lowering, b, in[2], ids.dtype, cos.shape[0]),
+              linalg::IndexOp::create(b, angle)};
+          c = tensor::ExtractOp::create(b, cos.value, at);
+          d = tensor::ExtractOp::create(b, sin.value, at);
+        }
+        Value x0 = wide(in[0]), x1 = wide(in[1]);
+        Value real = s.sub(s.mul(wide(c), x0), s.mul(wide(d), x1));
+        Value imaginary = s.add(s.mul(wide(d), x0), s.mul(wide(c), x1));
+        Value isReal = arith::CmpIOp::create(
+            b, arith::CmpIPredicate::eq, linalg::IndexOp::create(b, part),
+            arith::ConstantIndexOp::create(b, 0));
+        return Lowering::castScalar(b, s.select(isReal, real, imaginary), type,
+                                    x.dtype);
+      });
+}
+
+static Results lowerRotary(const Node &node, Lowering &lowering) {
+  if (Support support = supportsRotary(node); !support)
+    return node.error() << support.reason();
+  int64_t heads;
+  FailureOr<Tensor> x = splitHeads(node, lowering, heads);
+  if (failed(x))
+    return failure();
+  int64_t size = x->staticSize(3);
+  int64_t rotated = node.intAttr("rotary_embedding_dim", 0);
+  if (rotated == 0)
+    rotated = size;
+  if (!isFloat(x->dtype) || size == ShapedType::kDynamic || rotated > size ||
+      rotated % 2 || rotated == 0)
+    return node.error() << "expected floats with a known even number of "
+                           "elements to rotate, got "
+                        << lowering.str(x->shape);
+  AffineExpr sequence = x->shape[heads == 1 ? 2 : 1];
+  if (failed(checkCaches(node, lowering, x->shape[0], sequence, rotated / 2)))
+    return failure();
+  auto part = [&](int64_t from, int64_t count) {
+    SmallVector<AffineExpr> offsets(4, lowering.constant(0));
+    offsets[3] = lowering.constant(from);
+    Shape shape = x->shape;
+    shape[3] = lowering.constant(count);
+    return lowering.slice(*x, offsets, shape, {1, 1, 1, 1});
+  };
+  bool interleaved = node.intAttr("interleaved", 0);
+  Tensor first = part(0, rotated);
+  Shape pairs(first.shape.begin(), first.shape.end() - 1);
+  AffineExpr two = lowering.constant(2), half = lowering.constant(rotated / 2);
+  pairs.append({interleaved ? half : two, interleaved ? two : half});
+  FailureOr<Tensor> split = lowering.reshape(first, pairs);
+  if (failed(split))
+    return failure();
+  FailureOr<Tensor> result = lowering.reshape(
+      rotate(node, lowering, *split, heads, interleaved), first.shape);
+  if (failed(result))
+    return failure();
+  if (rotated < size)
+    result = lowering.concat({*result, part(rotated, size - rotated)}, 3);
+  result = lowering.reshape(*result, node.input(0).shape);
+  if (failed(result))
+    return failure();
+  return SmallVector<Tensor>{*result};
+}
+
+void lutra::addSequenceHandlers(Registry &r) {
+  r.add({"",
+         "CumProd",
+         {26},
+         supportsCumProd,
+         lowerCumProd,
+         "axes that are not constant"});
+  r.add({"",
+         "ReverseSequence",
+         {10, 28},
+         supportsReverseSequence,
+         lowerReverseSequence});
+  r.add({"", "RotaryEmbedding", {23}, supportsRotary, lowerRotary});
+}
