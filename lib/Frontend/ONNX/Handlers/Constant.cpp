@@ -100,6 +100,11 @@ static Results lowerConstantOfShape(const Node &node, Lowering &lowering) {
   if (Support support = supportsConstantOfShape(node); !support)
     return node.error() << support.reason();
   Tensor shape = node.input(0);
+  if (auto declared = declaredShape(node);
+      declared && !knownInts(lowering, shape))
+    shape.ints = *declared;
+  else
+    shape.ints = knownInts(lowering, shape);
   if (!shape.ints)
     return node.error() << "expected a shape known at compile time";
   for (AffineExpr size : *shape.ints)
@@ -190,6 +195,9 @@ static Results lowerRange(const Node &node, Lowering &lowering) {
   bool floats = isFloat(node.input(0).dtype);
   AffineExpr count =
       floats ? countFloats(node, lowering) : countInts(node, lowering);
+  std::optional<Shape> declared = declaredShape(node);
+  if (!count && declared && declared->size() == 1)
+    return SmallVector<Tensor>{progression(node, lowering, declared->front())};
   if (!count)
     return node.error()
            << "expected bounds known at compile time, and a delta but 0";

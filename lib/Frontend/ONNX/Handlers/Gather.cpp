@@ -247,10 +247,6 @@ static AffineExpr knownDepth(Lowering &lowering, const Tensor &depth) {
 
 static Results lowerOneHot(const Node &node, Lowering &lowering) {
   Tensor indices = node.input(0), values = node.input(2);
-  AffineExpr depth = knownDepth(lowering, node.input(1));
-  auto known = dyn_cast_or_null<AffineConstantExpr>(depth);
-  if (!depth || (known && known.getValue() < 0))
-    return node.error() << "expected a depth known at compile time, at least 0";
   if (values.rank() != 1 || values.staticSize(0) != 2)
     return node.error() << "expected two values, got "
                         << lowering.str(values.shape);
@@ -258,6 +254,13 @@ static Results lowerOneHot(const Node &node, Lowering &lowering) {
   auto axis = normalizeAxis(node, node.intAttr("axis", -1), rank);
   if (failed(axis))
     return failure();
+  AffineExpr depth = knownDepth(lowering, node.input(1));
+  std::optional<Shape> declared = declaredShape(node);
+  if (!depth && declared && int64_t(declared->size()) == rank)
+    depth = (*declared)[*axis];
+  auto known = dyn_cast_or_null<AffineConstantExpr>(depth);
+  if (!depth || (known && known.getValue() < 0))
+    return node.error() << "expected a depth known at compile time, at least 0";
   Shape shape = indices.shape;
   shape.insert(shape.begin() + *axis, depth);
   SmallVector<AffineExpr> read;

@@ -67,6 +67,8 @@ std::optional<SmallVector<AffineExpr>> lutra::knownInts(Lowering &lowering,
   if (tensor.rank() == 1 && (tensor.staticSize(0) == ShapedType::kDynamic ||
                              tensor.staticSize(0) > kMaxKnownInts))
     return std::nullopt;
+  if (tensor.rank() == 1 && tensor.staticSize(0) == 0)
+    return SmallVector<AffineExpr>();
   std::optional<SmallVector<int64_t>> constants = lowering.constantInts(tensor);
   if (!constants)
     return std::nullopt;
@@ -108,8 +110,8 @@ FailureOr<SmallVector<int64_t>> lutra::requireConstants(const Node &node,
   return result;
 }
 
-std::optional<Shape> lutra::declaredShape(const Node &node) {
-  auto type = dyn_cast<RankedTensorType>(node.op.getResult(0).getType());
+std::optional<Shape> lutra::declaredShape(const Node &node, unsigned result) {
+  auto type = dyn_cast<RankedTensorType>(node.op.getResult(result).getType());
   if (!type || !type.hasStaticShape())
     return std::nullopt;
   return llvm::map_to_vector(type.getShape(), [&](int64_t size) {

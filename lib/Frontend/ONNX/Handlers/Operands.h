@@ -50,9 +50,9 @@ FailureOr<SmallVector<int64_t>> requireConstants(const Node &node,
 /// the model, unless the shape of its result is declared.
 Support supportsKnown(const Node &node, unsigned i, StringRef what,
                       bool unlessDeclared = false);
-/// The shape of result 0 where the model declares it. It binds the model's
+/// The shape of a result where the model declares it. It binds the model's
 /// user, so that a shape operand known only at run time need not be read.
-std::optional<Shape> declaredShape(const Node &node);
+std::optional<Shape> declaredShape(const Node &node, unsigned result = 0);
 
 /// Fails where input i is absent or has less than `rank` dimensions.
 LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);

@@ -10,6 +10,8 @@
 
 #include "Reduction.h"
 
+#include "DeclaredAxes.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
@@ -131,20 +133,27 @@ static constexpr Reduction kLogSum = {Monoid::Sum, nullptr, logOf, false, true};
 static constexpr Reduction kLogSumExp = {Monoid::Sum, nullptr, nullptr, false,
                                          true};
 
-/// The axes to reduce, from the attribute or the input.
-static FailureOr<SmallVector<int64_t>>
+/// The axes to reduce, from the attribute or the input: what they are, or the
+/// few sets that they can be.
+static FailureOr<SmallVector<Axes>>
 reductionAxes(const Node &node, Lowering &lowering, int64_t axesInput) {
   int64_t rank = node.input(0).rank();
-  SmallVector<int64_t> given = node.intsAttr("axes");
+  SmallVector<Axes> possible = {node.intsAttr("axes")};
   if (node.sinceVersion >= axesInput && node.input(1)) {
-    auto known = lowering.constantInts(node.input(1));
-    if (!known)
-      return node.error() << "expected constant axes";
-    given = *known;
+    auto given = possibleAxes(node, lowering, 1, node.intAttr("keepdims", 1));
+    if (failed(given))
+      return failure();
+    possible = *given;
   }
-  if (given.empty() && !node.intAttr("noop_with_empty_axes", 0))
-    return llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  return normalizeAxes(node, given, rank);
+  for (Axes &axes : possible) {
+    if (axes.empty() && !node.intAttr("noop_with_empty_axes", 0))
+      axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    auto normal = normalizeAxes(node, axes, rank);
+    if (failed(normal))
+      return failure();
+    axes = *normal;
+  }
+  return possible;
 }
 
 /// log(sum(exp(x))), with the maximum subtracted before; an infinite maximum
@@ -203,12 +212,17 @@ lowerReduction(const Node &node, Lowering &lowering,
   DType type = computeType(x.dtype);
   if (reduction.inFloat && !isFloat(type))
     type = DType::Double;
-  Tensor result = &reduction == &kLogSumExp
-                      ? lowerLogSumExp(lowering, x, *axes, type)
-                      : lowerPlain(lowering, x, *axes, type, reduction);
-  if (node.intAttr("keepdims", 1) && !axes->empty())
-    result = lowering.unsqueeze(result, *axes);
-  return SmallVector<Tensor>{result};
+  SmallVector<Tensor> results;
+  for (const Axes &reduced : *axes) {
+    Tensor result = &reduction == &kLogSumExp
+                        ? lowerLogSumExp(lowering, x, reduced, type)
+                        : lowerPlain(lowering, x, reduced, type, reduction);
+    if (node.intAttr("keepdims", 1) && !reduced.empty())
+      result = lowering.unsqueeze(result, reduced);
+    results.push_back(result);
+  }
+  return SmallVector<Tensor>{
+      selectByAxes(lowering, node.input(1), x.rank(), *axes, results)};
 }
 
 static Support supportsReduction(const Node &node, Types types) {
@@ -228,7 +242,8 @@ static void addReduction(Registry &registry, StringRef name,
                 [](const Node &node, Lowering &lowering) {
                   return lowerReduction(node, lowering, reduction);
                 },
-                "axes that are not constant"});
+                "axes that are not constant, unless the declared shape of the "
+                "result tells them"});
 }
 
 //===----------------------------------------------------------------------===//
@@ -293,15 +308,10 @@ static FailureOr<SmallVector<Tensor>> lowerArg(const Node &node,
 /// and so limited.
 static constexpr int64_t kMaxCumSum = 4096;
 
-static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
-                                                  Lowering &lowering) {
+static FailureOr<Tensor> cumSumAlong(const Node &node, Lowering &lowering,
+                                     int64_t given) {
   Tensor x = node.input(0);
-  auto given = requireConstants(node, lowering, 1, "axis");
-  if (failed(given))
-    return failure();
-  if (given->size() != 1)
-    return node.error() << "expected one axis, got " << given->size();
-  auto axis = normalizeAxis(node, given->front(), x.rank());
+  auto axis = normalizeAxis(node, given, x.rank());
   if (failed(axis))
     return failure();
   if (x.staticSize(*axis) > kMaxCumSum)
@@ -335,7 +345,37 @@ static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
                       selectDims(lowering, rank + 1, all)};
   Value init = lowering.filled(x.shape, type, lowering.scalarInt(type, 0));
   Tensor sum = lowering.generic(x, maps, iterators, init, x.shape, type, body);
-  return SmallVector<Tensor>{lowering.cast(sum, x.dtype)};
+  return lowering.cast(sum, x.dtype);
+}
+
+/// An axis known only at run time is one of few: all sums are made.
+static constexpr int64_t kMaxAxes = 4;
+
+static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
+                                                  Lowering &lowering) {
+  int64_t rank = node.input(0).rank();
+  Axes axes;
+  if (!knownInts(lowering, node.input(1)) && rank >= 1 && rank <= kMaxAxes) {
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  } else {
+    auto given = requireConstants(node, lowering, 1, "axis");
+    if (failed(given))
+      return failure();
+    axes = *given;
+    if (axes.size() != 1)
+      return node.error() << "expected one axis, got " << axes.size();
+  }
+  SmallVector<Axes> possible;
+  SmallVector<Tensor> sums;
+  for (int64_t axis : axes) {
+    FailureOr<Tensor> sum = cumSumAlong(node, lowering, axis);
+    if (failed(sum))
+      return failure();
+    possible.push_back({axis});
+    sums.push_back(*sum);
+  }
+  return SmallVector<Tensor>{
+      selectByAxes(lowering, node.input(1), rank, possible, sums)};
 }
 
 void lutra::addReductionHandlers(Registry &r) {

@@ -262,7 +262,7 @@ static Support supportsSplit(const Node &node) {
   if (int64_t count = node.intAttr("num_outputs", outputs); count != outputs)
     return Support::no("expected num_outputs to be " + Twine(outputs) +
                        ", the number of outputs, got " + Twine(count));
-  return supportsKnown(node, 1, "split");
+  return supportsKnown(node, 1, "split", true);
 }
 
 /// Equal parts; from version 18 on the last may be smaller.
@@ -281,10 +281,28 @@ equalParts(const Node &node, Lowering &lowering, AffineExpr size) {
   return parts;
 }
 
+/// The sizes of the outputs along `axis` where all are declared.
+static std::optional<SmallVector<AffineExpr>> declaredParts(const Node &node,
+                                                            int64_t axis) {
+  SmallVector<AffineExpr> parts;
+  for (unsigned i = 0; i < node.numOutputs(); ++i) {
+    auto shape = declaredShape(node, i);
+    if (!shape || int64_t(shape->size()) <= axis)
+      return std::nullopt;
+    parts.push_back((*shape)[axis]);
+  }
+  return parts;
+}
+
 static FailureOr<SmallVector<AffineExpr>>
-splitSizes(const Node &node, Lowering &lowering, AffineExpr size) {
+splitSizes(const Node &node, Lowering &lowering, int64_t axis) {
+  AffineExpr size = node.input(0).shape[axis];
   SmallVector<AffineExpr> sizes;
-  if (node.sinceVersion >= 13 && node.input(1)) {
+  auto declared = declaredParts(node, axis);
+  if (node.sinceVersion >= 13 && node.input(1) && declared &&
+      !knownInts(lowering, node.input(1))) {
+    sizes = *declared;
+  } else if (node.sinceVersion >= 13 && node.input(1)) {
     auto given = requireInts(node, lowering, 1, "split");
     if (failed(given))
       return failure();
@@ -320,7 +338,7 @@ static FailureOr<SmallVector<Tensor>> lowerSplit(const Node &node,
       normalizeAxis(node, node.intAttr("axis", 0), input.rank());
   if (failed(axis))
     return failure();
-  auto sizes = splitSizes(node, lowering, input.shape[*axis]);
+  auto sizes = splitSizes(node, lowering, *axis);
   if (failed(sizes))
     return failure();
   SmallVector<Tensor> parts;
