@@ -239,8 +239,9 @@ static FailureOr<Factor> contract(const Node &node, Lowering &lowering,
   maps.push_back(loops.resultMap());
   Tensor sum;
   if (factors.size() == 2) {
-    sum = sumOfProducts(lowering, operands[0], operands[1], maps,
-                        loops.iterators(), loops.resultShape());
+    sum = sumOfProducts(lowering, operands[0], operands[1],
+                        accumulatorType(dtype), maps, loops.iterators(),
+                        loops.resultShape());
   } else {
     DType type = accumulatorType(dtype);
     Value zero =
