@@ -74,34 +74,20 @@ InFlightDiagnostic lutra::emitNodeError(onnx::NodeOp op) {
 
 static Registry build() {
   Registry registry;
-  for (auto add :
-       {addArithmeticHandlers,
-        addUnaryHandlers,
-        addActivationHandlers,
-        addLogicHandlers,
-        addCastHandlers,
-        addReductionHandlers,
-        addSoftmaxHandlers,
-        addNormalizationHandlers,
-        addContractionHandlers,
-        addConvolutionHandlers,
-        addPoolingHandlers,
-        addShapeHandlers,
-        addMovementHandlers,
-        addConstantHandlers,
-        addGatherHandlers,
-        addControlFlowHandlers,
-        addQuantizationHandlers,
-        addIntegerContractionHandlers,
-        addRecurrentHandlers,
-        addScatterHandlers,
-        addTopKHandlers,
-        addConvTransposeHandlers,
-        addResizeHandlers,
-        addEinsumHandlers,
-        addSamplingHandlers,
-        addSequenceHandlers,
-        addCol2ImHandlers})
+  for (auto add : {addArithmeticHandlers,   addUnaryHandlers,
+                   addActivationHandlers,   addLogicHandlers,
+                   addCastHandlers,         addReductionHandlers,
+                   addSoftmaxHandlers,      addNormalizationHandlers,
+                   addContractionHandlers,  addConvolutionHandlers,
+                   addPoolingHandlers,      addShapeHandlers,
+                   addMovementHandlers,     addConstantHandlers,
+                   addGatherHandlers,       addControlFlowHandlers,
+                   addQuantizationHandlers, addIntegerContractionHandlers,
+                   addRecurrentHandlers,    addScatterHandlers,
+                   addTopKHandlers,         addConvTransposeHandlers,
+                   addResizeHandlers,       addEinsumHandlers,
+                   addSamplingHandlers,     addSequenceHandlers,
+                   addCol2ImHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -47,7 +47,8 @@ Tensor computeMapped(Lowering &lowering, ArrayRef<Tensor> operands,
 Value sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size);
 
 /// An index into a dimension of `size` from an integer of type `dtype` that is
-/// data: counted from the end where it is negative, clamped where it is outside.
+/// data: counted from the end where it is negative, clamped where it is
+/// outside.
 Value position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
                DType dtype, AffineExpr size);
 
