@@ -16,8 +16,7 @@ from pathlib import Path
 
 import lutra
 import numpy as np
-import onnxruntime
-from harness import FmaLimit, median, take_turns
+from harness import FmaLimit, median, onnx_runtime, take_turns
 from onnx import TensorProto, helper, numpy_helper, save
 
 
@@ -33,16 +32,6 @@ def matmul_model(path, size, weight):
     )
     opset = helper.make_opsetid("", 18)
     save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
-
-
-def onnx_runtime(path, threads):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Its threads spin within a run as always, but not on into ours.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(
-        path, options, providers=["CPUExecutionProvider"]
-    )
 
 
 def measure(size, threads, b_is_weight, rounds, folder):

@@ -14,6 +14,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import onnxruntime
+
 SETTLE = 0.02  # seconds
 
 HERE = Path(__file__).resolve().parent
@@ -47,6 +49,17 @@ class FmaLimit:
         ]
         for call in calls:
             call.result()
+
+
+def onnx_runtime(path, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Its threads spin within a run as always, but not on into ours.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return onnxruntime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"]
+    )
 
 
 def take_turns(contestants, rounds, warmup=2):

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import lutra
 import numpy as np
-import onnxruntime
-from harness import median, take_turns
+from harness import median, onnx_runtime, take_turns
 
 NUMPY = {
     "tensor(float)": np.float32,
@@ -28,17 +27,6 @@ NUMPY = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
-
-
-def session(path, threads):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # Its threads spin within a run as always, but not on into ours.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(
-        path, options, providers=["CPUExecutionProvider"]
-    )
 
 
 def make_inputs(described, dims):
@@ -52,7 +40,7 @@ def make_inputs(described, dims):
 
 
 def measure(path, threads, options, folder):
-    theirs = session(path, threads)
+    theirs = onnx_runtime(path, threads)
     inputs = make_inputs(theirs, options.dim)
     artifact = Path(folder) / f"{path.stem}.so"
     if not artifact.exists():
