@@ -14,7 +14,6 @@
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -124,9 +123,6 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       .Case([&](tensor::CastOp op) { return tensorSizes(b, op.getSource()); })
       .Case([&](tensor::InsertSliceOp op) {
         return tensorSizes(b, op.getDest());
-      })
-      .Case([&](scf::ForOp op) {
-        return tensorSizes(b, op.getTiedLoopInit(result)->get());
       })
       .Case([&](DestinationStyleOpInterface op) {
         return tensorSizes(b, op.getTiedOpOperand(result)->get());

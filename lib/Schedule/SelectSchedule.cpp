@@ -61,13 +61,6 @@ static std::optional<Kernel> readKernel(func::FuncOp func) {
   return kernel;
 }
 
-/// The tile that the operand's layout was packed for along `loop`: c of
-/// `loop mod c`.
-static std::optional<int64_t> packedTile(linalg::GenericOp op,
-                                         OpOperand *operand, unsigned loop) {
-  return packedTile(op.getMatchingIndexingMap(operand), loop);
-}
-
 /// What the tiles of a loop must be multiples of.
 static int64_t packedUnit(linalg::GenericOp op, unsigned loop) {
   int64_t unit = 1;
@@ -151,8 +144,11 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
   Type element = getElementTypeOrSelf(op.getResult(0));
   RegisterTile tile = registerTile(target, element, extentM, extentN);
   if (contraction.m)
-    tile.m = packedTile(op, contraction.a, *contraction.m).value_or(tile.m);
-  tile.n = packedTile(op, contraction.b, contraction.n).value_or(tile.n);
+    tile.m =
+        packedTile(op.getMatchingIndexingMap(contraction.a), *contraction.m)
+            .value_or(tile.m);
+  tile.n = packedTile(op.getMatchingIndexingMap(contraction.b), contraction.n)
+               .value_or(tile.n);
 
   unsigned loops = root.getNumLoops();
   SmallVector<int64_t> distribute(loops, 0), inner(loops, 0), order;

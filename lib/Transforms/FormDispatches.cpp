@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "HostProgram.h"
 #include "KernelBuilder.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
@@ -38,11 +39,6 @@ static bool isCompute(Operation *op) {
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
              tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface>(
-      op);
-}
-
-static bool isHostView(Operation *op) {
-  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(
       op);
 }
 
@@ -185,11 +181,8 @@ static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
 
 /// The tensor behind reshapes.
 static Value viewedTensor(Value value) {
-  while (Operation *op = value.getDefiningOp()) {
-    if (!isHostView(op))
-      break;
-    value = op->getOperand(0);
-  }
+  while (isHostView(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
   return value;
 }
 

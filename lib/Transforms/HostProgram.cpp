@@ -19,7 +19,7 @@ const HostBuffer *HostProgram::find(tensor::EmptyOp empty) const {
   return it == byEmpty.end() ? nullptr : &buffers[it->second];
 }
 
-static bool isView(Operation *op) {
+bool lutra::isHostView(Operation *op) {
   return isa_and_nonnull<tensor::CollapseShapeOp, tensor::ExpandShapeOp,
                          tensor::CastOp>(op);
 }
@@ -31,7 +31,7 @@ HostBuffer *HostProgram::behind(Value tensor) {
     } else if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
       auto it = byEmpty.find(empty);
       return it == byEmpty.end() ? nullptr : &buffers[it->second];
-    } else if (isView(op)) {
+    } else if (isHostView(op)) {
       tensor = op->getOperand(0);
     } else {
       return nullptr;
@@ -64,7 +64,7 @@ void HostProgram::separateResults() {
   for (OpOperand &result : ret->getOpOperands()) {
     SmallVector<Operation *> chain;
     Value base = result.get();
-    for (; isView(base.getDefiningOp()); base = chain.back()->getOperand(0))
+    for (; isHostView(base.getDefiningOp()); base = chain.back()->getOperand(0))
       chain.push_back(base.getDefiningOp());
     auto dispatch = base.getDefiningOp<DispatchOp>();
     if (!dispatch || returned.insert(base).second)

@@ -15,6 +15,9 @@
 
 namespace mlir::lutra {
 
+/// True for a reshape or a cast: another header of the same buffer.
+bool isHostView(Operation *op);
+
 /// A buffer that a dispatch of the host writes, named by the tensor.empty that
 /// stands for it. It is alive from dispatch `first` to dispatch `last`.
 struct HostBuffer {
