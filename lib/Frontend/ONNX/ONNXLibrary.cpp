@@ -152,11 +152,8 @@ mlir::lutra::model::schemaVersion(const std::string &domain,
                                   const std::string &op, int64_t version) {
   Result<std::optional<int64_t>> since = guarded<std::optional<int64_t>>([&] {
     std::optional<int64_t> since;
-    if (version > 0 && version <= INT32_MAX)
-      if (const auto *schema = ::onnx::OpSchemaRegistry::Schema(
-              op, static_cast<int>(version),
-              domain == "ai.onnx" ? std::string() : domain))
-        since = schema->SinceVersion();
+    if (const auto *schema = findSchema(domain, op, version))
+      since = schema->SinceVersion();
     return since;
   });
   return since.value;

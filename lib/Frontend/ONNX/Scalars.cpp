@@ -225,3 +225,20 @@ Value Scalars::sigmoid(Value x) const {
 Value Scalars::softplus(Value x) const {
   return add(max(x, constant(0)), log1p(exp(neg(abs(x)))));
 }
+
+Value Scalars::softsign(Value x) const {
+  return div(x, add(constant(1), abs(x)));
+}
+
+Value Scalars::leakyRelu(Value x, Value slope) const {
+  return select(lt(x, constant(0)), mul(slope, x), x);
+}
+
+Value Scalars::hardSigmoid(Value x, Value alpha, Value beta) const {
+  Value line = add(mul(alpha, x), beta);
+  return max(min(line, constant(1)), constant(0));
+}
+
+Value Scalars::elu(Value x, Value alpha) const {
+  return select(lt(x, constant(0)), mul(alpha, expm1(x)), x);
+}

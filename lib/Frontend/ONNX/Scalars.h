@@ -76,6 +76,13 @@ public:
   Value sqrt(Value x) const;
   Value sigmoid(Value x) const;
   Value softplus(Value x) const;
+  Value softsign(Value x) const;
+  /// x where it is not negative, else slope * x.
+  Value leakyRelu(Value x, Value slope) const;
+  /// clamp(alpha * x + beta) to [0, 1].
+  Value hardSigmoid(Value x, Value alpha, Value beta) const;
+  /// x where it is not negative, else alpha * (exp(x) - 1).
+  Value elu(Value x, Value alpha) const;
   Value isNaN(Value x) const;
 
 private:

@@ -30,32 +30,21 @@ static Value relu(Scalars &s, ValueRange x, const Node &) {
   return s.max(x[0], s.constant(0));
 }
 
-/// x where it is not negative, else slope * x.
-static Value leaky(Scalars &s, Value x, Value slope) {
-  return s.select(s.lt(x, s.constant(0)), s.mul(slope, x), x);
-}
-
 static Value leakyRelu(Scalars &s, ValueRange x, const Node &node) {
-  return leaky(s, x[0], attribute(s, node, "alpha", 0.01));
+  return s.leakyRelu(x[0], attribute(s, node, "alpha", 0.01));
 }
 
 static Value pRelu(Scalars &s, ValueRange x, const Node &) {
-  return leaky(s, x[0], x[1]);
-}
-
-/// clamp(alpha * x + beta) to [0, 1].
-static Value hardSigmoid(Scalars &s, Value x, Value alpha, Value beta) {
-  Value line = s.add(s.mul(alpha, x), beta);
-  return s.max(s.min(line, s.constant(1)), s.constant(0));
+  return s.leakyRelu(x[0], x[1]);
 }
 
 static Value hardSigmoid(Scalars &s, ValueRange x, const Node &node) {
-  return hardSigmoid(s, x[0], attribute(s, node, "alpha", 0.2),
-                     attribute(s, node, "beta", 0.5));
+  return s.hardSigmoid(x[0], attribute(s, node, "alpha", 0.2),
+                       attribute(s, node, "beta", 0.5));
 }
 
 static Value hardSwish(Scalars &s, ValueRange x, const Node &) {
-  Value gate = hardSigmoid(s, x[0], s.constant(1.0 / 6), s.constant(0.5));
+  Value gate = s.hardSigmoid(x[0], s.constant(1.0 / 6), s.constant(0.5));
   return s.mul(x[0], gate);
 }
 
@@ -81,15 +70,13 @@ static Value thresholdedRelu(Scalars &s, ValueRange x, const Node &node) {
 //===----------------------------------------------------------------------===//
 
 static Value elu(Scalars &s, ValueRange x, const Node &node) {
-  Value low = s.mul(attribute(s, node, "alpha", 1), s.expm1(x[0]));
-  return s.select(s.lt(x[0], s.constant(0)), low, x[0]);
+  return s.elu(x[0], attribute(s, node, "alpha", 1));
 }
 
 static Value selu(Scalars &s, ValueRange x, const Node &node) {
   Value alpha = attribute(s, node, "alpha", 1.67326319217681884765625);
   Value gamma = attribute(s, node, "gamma", 1.05070102214813232421875);
-  Value low = s.mul(alpha, s.expm1(x[0]));
-  return s.mul(gamma, s.select(s.lt(x[0], s.constant(0)), low, x[0]));
+  return s.mul(gamma, s.elu(x[0], alpha));
 }
 
 static Value celu(Scalars &s, ValueRange x, const Node &node) {
@@ -113,7 +100,7 @@ static Value softplus(Scalars &s, ValueRange x, const Node &) {
 }
 
 static Value softsign(Scalars &s, ValueRange x, const Node &) {
-  return s.div(x[0], s.add(s.constant(1), s.abs(x[0])));
+  return s.softsign(x[0]);
 }
 
 static Value gelu(Scalars &s, ValueRange x, const Node &node) {

@@ -113,12 +113,7 @@ static LogicalResult checkTypes(const Node &node) {
   if (!isFloat(dtype) && !isInteger(dtype))
     return node.error() << "expected a numeric element type, got "
                         << dtypeName(dtype);
-  for (unsigned i = 1; i < node.numInputs(); ++i)
-    if (node.input(i) && node.input(i).dtype != dtype)
-      return node.error() << "expected input " << i << " of type "
-                          << dtypeName(dtype) << ", got "
-                          << dtypeName(node.input(i).dtype);
-  return success();
+  return requireSameType(node);
 }
 
 static LogicalResult checkDepth(const Node &node, Lowering &lowering,
@@ -231,10 +226,7 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
         applyScales(lowering, *product, lhs.factors->scale, rhs.factors->scale);
   if (failed(product))
     return failure();
-  FailureOr<Tensor> result = addBias(lowering, *product, Tensor(), dtype);
-  if (failed(result))
-    return failure();
-  return SmallVector<Tensor>{*result};
+  return one(addBias(lowering, *product, Tensor(), dtype));
 }
 
 //===----------------------------------------------------------------------===//
@@ -353,11 +345,7 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
                           node.input(1).factors->scale);
   if (failed(product))
     return failure();
-  FailureOr<Tensor> result =
-      scaleAndAdd(node, lowering, *product, bias, lhs.dtype);
-  if (failed(result))
-    return failure();
-  return SmallVector<Tensor>{*result};
+  return one(scaleAndAdd(node, lowering, *product, bias, lhs.dtype));
 }
 
 void lutra::addContractionHandlers(Registry &registry) {

@@ -344,14 +344,10 @@ static FailureOr<Tensor> finish(Lowering &lowering, const Tensor &sums,
 }
 
 static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
-  if (failed(requireRank(node, 0, 3)) || failed(requireRank(node, 1, 3)))
+  if (failed(requireRank(node, 0, 3)) || failed(requireRank(node, 1, 3)) ||
+      failed(requireSameType(node)))
     return failure();
   const Tensor &x = node.input(0), &w = node.input(1), &bias = node.input(2);
-  for (unsigned i : {1u, 2u})
-    if (node.input(i) && node.input(i).dtype != x.dtype)
-      return node.error() << "expected input " << i << " of type "
-                          << dtypeName(x.dtype) << ", got "
-                          << dtypeName(node.input(i).dtype);
   for (int64_t d = 0; d < w.rank(); ++d)
     if (w.staticSize(d) == ShapedType::kDynamic)
       return node.error() << "expected weights of known shape, got "
@@ -389,11 +385,7 @@ static FailureOr<SmallVector<Tensor>> lowerConvTranspose(const Node &node,
     return failure();
   AffineExpr features =
       lowering.constant(node.input(1).staticSize(1) * node.intAttr("group", 1));
-  FailureOr<Tensor> result =
-      finish(lowering, *sums, *axes, features, node.input(2), x.dtype);
-  if (failed(result))
-    return failure();
-  return SmallVector<Tensor>{*result};
+  return one(finish(lowering, *sums, *axes, features, node.input(2), x.dtype));
 }
 
 void lutra::addConvTransposeHandlers(Registry &registry) {

@@ -224,12 +224,7 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
   if (!isFloat(x.dtype))
     return node.error() << "expected a float element type, got "
                         << dtypeName(x.dtype);
-  for (unsigned i : {1u, 2u})
-    if (node.input(i) && node.input(i).dtype != x.dtype)
-      return node.error() << "expected input " << i << " of type "
-                          << dtypeName(x.dtype) << ", got "
-                          << dtypeName(node.input(i).dtype);
-  return success();
+  return requireSameType(node);
 }
 
 /// The sums of dequantized operands: the integers' sums, times the scales of
@@ -264,10 +259,7 @@ static FailureOr<SmallVector<Tensor>> lowerConv(const Node &node,
   FailureOr<Tensor> bias = alongFeatures(node, lowering, node.input(2), *sums);
   if (failed(bias))
     return failure();
-  FailureOr<Tensor> result = addBias(lowering, *sums, *bias, x.dtype);
-  if (failed(result))
-    return failure();
-  return SmallVector<Tensor>{*result};
+  return one(addBias(lowering, *sums, *bias, x.dtype));
 }
 
 void lutra::addConvolutionHandlers(Registry &registry) {

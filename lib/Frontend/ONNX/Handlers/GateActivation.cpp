@@ -31,7 +31,7 @@ static Value affine(Scalars &s, Value x, double alpha, double beta) {
 }
 
 static Value leakyRelu(Scalars &s, Value x, double alpha, double) {
-  return s.select(s.lt(x, s.constant(0)), s.mul(s.constant(alpha), x), x);
+  return s.leakyRelu(x, s.constant(alpha));
 }
 
 static Value thresholdedRelu(Scalars &s, Value x, double alpha, double) {
@@ -43,17 +43,15 @@ static Value scaledTanh(Scalars &s, Value x, double alpha, double beta) {
 }
 
 static Value hardSigmoid(Scalars &s, Value x, double alpha, double beta) {
-  Value line = affine(s, x, alpha, beta);
-  return s.max(s.min(line, s.constant(1)), s.constant(0));
+  return s.hardSigmoid(x, s.constant(alpha), s.constant(beta));
 }
 
 static Value elu(Scalars &s, Value x, double alpha, double) {
-  Value low = s.mul(s.constant(alpha), s.expm1(x));
-  return s.select(s.lt(x, s.constant(0)), low, x);
+  return s.elu(x, s.constant(alpha));
 }
 
 static Value softsign(Scalars &s, Value x, double, double) {
-  return s.div(x, s.add(s.constant(1), s.abs(x)));
+  return s.softsign(x);
 }
 
 static Value softplus(Scalars &s, Value x, double, double) {

@@ -121,12 +121,6 @@ static FailureOr<Tensor> requantize(Lowering &lowering, const Tensor &sums,
       });
 }
 
-static FailureOr<SmallVector<Tensor>> single(FailureOr<Tensor> result) {
-  if (failed(result))
-    return failure();
-  return SmallVector<Tensor>{*result};
-}
-
 /// Fails with the reason of `support`, or where one of the inputs before
 /// `required` is absent.
 static LogicalResult check(const Node &node, const Support &support,
@@ -215,8 +209,7 @@ static FailureOr<SmallVector<Tensor>> lowerMatMulInteger(const Node &node,
                                                          Lowering &lowering) {
   if (failed(check(node, supportsMatMulInteger(node), 2)))
     return failure();
-  return single(
-      centeredMatMul(node, lowering, kMatMulIntegerA, kMatMulIntegerB));
+  return one(centeredMatMul(node, lowering, kMatMulIntegerA, kMatMulIntegerB));
 }
 
 static constexpr Quantized kQLinearMatMulA = {0, 1, 2},
@@ -247,8 +240,8 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearMatMul(const Node &node,
   if (llvm::any_of(scales, [](auto &scale) { return failed(scale); }) ||
       failed(zero))
     return failure();
-  return single(requantize(lowering, *sums, Tensor(),
-                           {*scales[0], *scales[1], *scales[2]}, *zero));
+  return one(requantize(lowering, *sums, Tensor(),
+                        {*scales[0], *scales[1], *scales[2]}, *zero));
 }
 
 //===----------------------------------------------------------------------===//
@@ -299,7 +292,7 @@ static FailureOr<SmallVector<Tensor>> lowerConvInteger(const Node &node,
                                                        Lowering &lowering) {
   if (failed(check(node, supportsConvInteger(node), 2)))
     return failure();
-  return single(centeredConv(node, lowering, kConvIntegerX, kConvIntegerW));
+  return one(centeredConv(node, lowering, kConvIntegerX, kConvIntegerW));
 }
 
 static constexpr Quantized kQLinearConvX = {0, 1, 2}, kQLinearConvW = {3, 4, 5};
@@ -336,8 +329,8 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearConv(const Node &node,
   if (llvm::any_of(scales, [](auto &scale) { return failed(scale); }) ||
       failed(zero) || failed(bias))
     return failure();
-  return single(requantize(lowering, *sums, *bias,
-                           {*scales[0], *scales[1], *scales[2]}, *zero));
+  return one(requantize(lowering, *sums, *bias,
+                        {*scales[0], *scales[1], *scales[2]}, *zero));
 }
 
 void lutra::addIntegerContractionHandlers(Registry &registry) {

@@ -39,12 +39,6 @@ Tensor lutra::readAt(Lowering &lowering, const Tensor &source,
       });
 }
 
-static FailureOr<SmallVector<Tensor>> one(FailureOr<Tensor> tensor) {
-  if (failed(tensor))
-    return failure();
-  return SmallVector<Tensor>{*tensor};
-}
-
 template <unsigned count>
 static Support supportsInputs(const Node &node) {
   if (node.numInputs() != count)

@@ -138,6 +138,22 @@ LogicalResult lutra::requireRank(const Node &node, unsigned i, int64_t rank) {
   return success();
 }
 
+LogicalResult lutra::requireSameType(const Node &node) {
+  DType dtype = node.input(0).dtype;
+  for (unsigned i = 1; i < node.numInputs(); ++i)
+    if (node.input(i) && node.input(i).dtype != dtype)
+      return node.error() << "expected input " << i << " of type "
+                          << dtypeName(dtype) << ", got "
+                          << dtypeName(node.input(i).dtype);
+  return success();
+}
+
+FailureOr<SmallVector<Tensor>> lutra::one(FailureOr<Tensor> result) {
+  if (failed(result))
+    return failure();
+  return SmallVector<Tensor>{*result};
+}
+
 bool lutra::hasOneElement(const Tensor &tensor) {
   return tensor.rank() == 0 ||
          (tensor.rank() == 1 && tensor.staticSize(0) == 1);

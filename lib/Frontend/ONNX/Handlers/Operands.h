@@ -57,6 +57,12 @@ std::optional<Shape> declaredShape(const Node &node, unsigned result = 0);
 /// Fails where input i is absent or has less than `rank` dimensions.
 LogicalResult requireRank(const Node &node, unsigned i, int64_t rank);
 
+/// Fails where an input has another element type than input 0.
+LogicalResult requireSameType(const Node &node);
+
+/// The only result of a handler.
+FailureOr<SmallVector<Tensor>> one(FailureOr<Tensor> result);
+
 /// True for a scalar and for a vector of one element.
 bool hasOneElement(const Tensor &tensor);
 

@@ -17,12 +17,6 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-static FailureOr<SmallVector<Tensor>> one(FailureOr<Tensor> tensor) {
-  if (failed(tensor))
-    return failure();
-  return SmallVector<Tensor>{*tensor};
-}
-
 template <unsigned least, unsigned most>
 static Support supportsInputs(const Node &node) {
   unsigned count = node.numInputs();
@@ -38,6 +32,15 @@ static Support supportsShapeInput(const Node &node) {
   Support inputs = supportsInputs<least, 2>(node);
   return inputs ? supportsKnown(node, 1, least == 2 ? "shape" : "axes", true)
                 : inputs;
+}
+
+/// The shape of the result where input 1, from which it would follow, is only
+/// known at run time but the model declares it.
+static std::optional<Shape> declaredInstead(const Node &node,
+                                            Lowering &lowering) {
+  if (!node.input(1) || knownInts(lowering, node.input(1)))
+    return std::nullopt;
+  return declaredShape(node);
 }
 
 //===----------------------------------------------------------------------===//
@@ -122,8 +125,7 @@ static FailureOr<SmallVector<Tensor>> lowerReshape(const Node &node,
                                                    Lowering &lowering) {
   if (failed(requireRank(node, 0, 0)))
     return failure();
-  if (auto declared = declaredShape(node);
-      declared && !knownInts(lowering, node.input(1)))
+  if (auto declared = declaredInstead(node, lowering))
     return one(lowering.reshape(node.input(0), *declared));
   auto requested = requireInts(node, lowering, 1, "shape");
   if (failed(requested))
@@ -159,13 +161,6 @@ static FailureOr<SmallVector<Tensor>> lowerFlatten(const Node &node,
 // Squeeze and Unsqueeze
 //===----------------------------------------------------------------------===//
 
-/// True where the axes are only known at run time, but their effect is
-/// declared.
-static bool isDeclared(const Node &node, Lowering &lowering) {
-  return node.input(1) && declaredShape(node) &&
-         !knownInts(lowering, node.input(1));
-}
-
 /// Axes are an attribute before version 13, then an input. Nothing where the
 /// node has none.
 static FailureOr<std::optional<SmallVector<int64_t>>>
@@ -194,8 +189,8 @@ static FailureOr<SmallVector<Tensor>> lowerSqueeze(const Node &node,
   if (failed(requireRank(node, 0, 0)))
     return failure();
   Tensor input = node.input(0);
-  if (isDeclared(node, lowering))
-    return one(lowering.reshape(input, *declaredShape(node)));
+  if (auto declared = declaredInstead(node, lowering))
+    return one(lowering.reshape(input, *declared));
   auto axes = squeezeAxes(node, lowering);
   if (failed(axes))
     return failure();
@@ -227,8 +222,8 @@ static FailureOr<SmallVector<Tensor>> lowerUnsqueeze(const Node &node,
   if (failed(requireRank(node, 0, 0)))
     return failure();
   Tensor input = node.input(0);
-  if (isDeclared(node, lowering))
-    return one(lowering.reshape(input, *declaredShape(node)));
+  if (auto declared = declaredInstead(node, lowering))
+    return one(lowering.reshape(input, *declared));
   auto axes = squeezeAxes(node, lowering);
   if (failed(axes))
     return failure();

@@ -16,6 +16,10 @@
 #include "onnx/onnx_pb.h"
 #include <stdexcept>
 
+namespace onnx {
+class OpSchema;
+} // namespace onnx
+
 namespace mlir::lutra::model {
 
 /// Why a model is refused.
@@ -47,6 +51,11 @@ void nameNodes(::onnx::ModelProto &model);
 /// Checks names and sorts nodes such that values are defined before they are
 /// used, in all graphs.
 void checkAndSort(::onnx::GraphProto &graph);
+
+/// The definition of an operator in a version of its domain, or null; "" and
+/// "ai.onnx" are one domain.
+const ::onnx::OpSchema *findSchema(const std::string &domain,
+                                   const std::string &op, int64_t version);
 
 /// Checks the nodes of operators that ONNX knows: their numbers of inputs and
 /// outputs, and that all is there that the operator requires.

@@ -20,14 +20,14 @@ using ::onnx::ModelProto;
 using ::onnx::NodeProto;
 using ::onnx::OpSchema;
 
-static const OpSchema *findSchema(const ModelProto &model,
-                                  const NodeProto &node) {
-  int64_t version = nodeVersion(model, node);
+const OpSchema *mlir::lutra::model::findSchema(const std::string &domain,
+                                               const std::string &op,
+                                               int64_t version) {
   if (version < 1 || version > INT32_MAX)
     return nullptr;
-  return ::onnx::OpSchemaRegistry::Schema(
-      node.op_type(), static_cast<int>(version),
-      node.domain() == "ai.onnx" ? std::string() : node.domain());
+  return ::onnx::OpSchemaRegistry::Schema(op, static_cast<int>(version),
+                                          domain == "ai.onnx" ? std::string()
+                                                              : domain);
 }
 
 static std::string numberOf(const char *what, int min, int max) {
@@ -83,7 +83,8 @@ static void checkAttributes(const NodeProto &node, const OpSchema &schema) {
 
 static void checkGraph(const ModelProto &model, const GraphProto &graph) {
   for (const NodeProto &node : graph.node()) {
-    if (const OpSchema *schema = findSchema(model, node)) {
+    if (const OpSchema *schema = findSchema(node.domain(), node.op_type(),
+                                            nodeVersion(model, node))) {
       checkInputs(node, *schema);
       checkOutputs(node, *schema);
       checkAttributes(node, *schema);
