@@ -5,7 +5,8 @@
 Options are lutra-compile's flags with underscores: `mcpu="x86-64-v3"`,
 `weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; -O2 is `opt_level=2`,
 and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
-the smallest, the largest and what every size is a multiple of.
+the smallest, the largest and what every size is a multiple of. What stays in memory
+between runs is `state="past.*:present.*:max=2048"`, or a list of such.
 """
 
 import os
@@ -107,6 +108,8 @@ def _flags(options):
             continue
         if name == "dim":
             flags["dim"] = [_dim(*item) for item in value.items()]
+        elif name == "state":
+            flags["state"] = [value] if isinstance(value, str) else list(value)
         elif name == "opt_level":
             flags["O"] = [str(value)]
         else:

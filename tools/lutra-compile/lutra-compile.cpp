@@ -58,6 +58,10 @@ static cl::list<std::string>
     dims("dim", cl::value_desc("name:sizes"), cl::cat(category),
          cl::desc("Sizes of a symbolic dimension: batch:8, batch:1..64, "
                   "seq:64..4096%64"));
+static cl::list<std::string> states(
+    "state", cl::value_desc("input:output:max=n"), cl::cat(category),
+    cl::desc("Keep an input between runs, with what each run appends to it as "
+             "output: 'past_key_values.*:present.*:max=2048'"));
 static cl::opt<std::string>
     weights("weights", cl::value_desc("place"), cl::cat(category),
             cl::desc("external (a file beside the artifact, the default) or "
@@ -142,6 +146,9 @@ static Error readOptions(CompilerOptions &options) {
         return error;
   for (const std::string &dim : dims)
     if (Error error = readFlag("dim", dim, options))
+      return error;
+  for (const std::string &state : states)
+    if (Error error = readFlag("state", state, options))
       return error;
   options.timing = timing;
   return Error::success();
