@@ -31,8 +31,13 @@ Session::Session(const lutra_model *model, const Options &options)
     : model(model), arguments(makeInputs(model, options)) {
   argumentViews = viewAll(arguments);
   std::vector<int64_t> dims(info().dim_count);
-  check(lutra_bind_dims(model, argumentViews.data(), info().input_count,
-                        dims.data()));
+  if (info().state_count) {
+    lutra_state *made = nullptr;
+    check(lutra_state_create(model, &made));
+    state.reset(made);
+  }
+  check(lutra_bind_dims(model, state.get(), argumentViews.data(),
+                        info().input_count, dims.data()));
 
   size_t ranks = 0;
   for (int32_t i = 0; i < info().output_count; ++i)
@@ -55,9 +60,12 @@ Session::Session(const lutra_model *model, const Options &options)
   lutra_context *context = nullptr;
   check(lutra_context_create(model, lutra_pool_executor(made), &context));
   owned.reset(context);
+  lutra_context_use_state(context, state.get());
 }
 
 void Session::run() {
+  if (state)
+    lutra_state_reset(state.get());
   check(lutra_context_run(owned.get(), argumentViews.data(), info().input_count,
                           resultViews.data(), info().output_count));
 }
