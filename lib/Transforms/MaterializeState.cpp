@@ -47,12 +47,13 @@ struct MaterializeState : lutra::impl::MaterializeStateBase<MaterializeState> {
     FailureOr<SmallVector<Past>> pasts = find();
     if (failed(pasts))
       return signalPassFailure();
-    SmallVector<Value> states;
-    for (const Past &past : *pasts) {
-      FailureOr<Value> state = materialize(past);
-      if (failed(state))
+    // Each is put in front of the others.
+    SmallVector<Value> states(pasts->size());
+    for (auto [past, state] : llvm::reverse(llvm::zip_equal(*pasts, states))) {
+      FailureOr<Value> written = materialize(past);
+      if (failed(written))
         return signalPassFailure();
-      states.push_back(*state);
+      state = *written;
     }
     if (!states.empty() && failed(changeInterface(*pasts, states)))
       signalPassFailure();
@@ -133,11 +134,23 @@ tensor::InsertSliceOp MaterializeState::appended(const Past &past,
   return last;
 }
 
+/// Where all dimensions are known.
+static OpBuilder afterDims(func::FuncOp func) {
+  Block &body = func.getBody().front();
+  OpBuilder b = OpBuilder::atBlockBegin(&body);
+  SmallVector<DimOp> dims(body.getOps<DimOp>());
+  for (DimOp dim : llvm::reverse(dims))
+    dim->moveBefore(&body, body.begin());
+  if (!dims.empty())
+    b.setInsertionPointAfter(dims.back());
+  return b;
+}
+
 /// Gives the program the state, in the place of the argument and of its
 /// concatenation, and returns the state's new value.
 FailureOr<Value> MaterializeState::materialize(Past past) {
   func::FuncOp func = getOperation();
-  OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
+  OpBuilder b = afterDims(func);
   FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, past.argument);
   if (failed(sizes)) {
     error(past) << "expected known sizes";
@@ -162,7 +175,6 @@ FailureOr<Value> MaterializeState::materialize(Past past) {
   dispatchIndexOpFoldResults(whole, dynamic, extents);
   Type element = getElementTypeOrSelf(past.argument.getType());
 
-  b.setInsertionPoint(insert);
   Location loc = insert.getLoc();
   auto state = StateOp::create(
       b, past.argument.getLoc(), RankedTensorType::get(extents, element),
@@ -173,6 +185,11 @@ FailureOr<Value> MaterializeState::materialize(Past past) {
       dynamic);
   SmallVector<OpFoldResult> zeros(whole.size(), b.getIndexAttr(0)),
       ones(whole.size(), b.getIndexAttr(1));
+  // Whatever else reads what was there sees it whenever it looks.
+  Value before = tensor::ExtractSliceOp::create(
+      b, loc, cast<RankedTensorType>(past.argument.getType()),
+      state.getResult(), zeros, *sizes, ones);
+  b.setInsertionPoint(insert);
   auto written = tensor::InsertSliceOp::create(
       b, loc, insert.getSource(), state.getResult(), insert.getMixedOffsets(),
       insert.getMixedSizes(), insert.getMixedStrides());
@@ -188,17 +205,10 @@ FailureOr<Value> MaterializeState::materialize(Past past) {
   insert.erase();
   if (first->use_empty())
     first.erase();
-  // Whatever else reads what was there sees it whenever it looks.
-  if (!past.argument.use_empty()) {
-    state->moveBefore(&func.getBody().front(), func.getBody().front().begin());
-    for (Value size : llvm::reverse(dynamic))
-      if (Operation *op = size.getDefiningOp())
-        op->moveBefore(&func.getBody().front(), func.getBody().front().begin());
-    b.setInsertionPointAfter(state);
-    past.argument.replaceAllUsesWith(tensor::ExtractSliceOp::create(
-        b, loc, cast<RankedTensorType>(past.argument.getType()),
-        state.getResult(), zeros, *sizes, ones));
-  }
+  if (past.argument.use_empty())
+    before.getDefiningOp()->erase();
+  else
+    past.argument.replaceAllUsesWith(before);
   return written.getResult();
 }
 
