@@ -204,8 +204,10 @@ private:
     std::string normalized = normalize(text, rules.normalizer);
     if (!token["normalized"].boolean(!isSpecial))
       rules.added.add(text, id);
-    else if (!normalized.empty())
+    else if (!normalized.empty()) {
       rules.addedNormalized.add(normalized, id);
+      rules.texts[id] = normalized;
+    }
     if (isSpecial)
       rules.special.insert(id);
     // The file does not say which token ends a text; these names do.
