@@ -20,37 +20,46 @@ Model lutra::run::loadModel(const Options &options) {
   return Model(model);
 }
 
-static std::vector<lutra_tensor> viewAll(const std::vector<Array> &arrays) {
+std::vector<lutra_tensor>
+lutra::run::viewAll(const std::vector<Array> &arrays) {
   std::vector<lutra_tensor> views;
   for (const Array &array : arrays)
     views.push_back(array.view());
   return views;
 }
 
+std::vector<Array>
+lutra::run::makeOutputs(const lutra_model *model, const lutra_state *state,
+                        const std::vector<lutra_tensor> &inputs) {
+  const lutra_model_desc &info = *lutra_model_info(model);
+  std::vector<int64_t> dims(info.dim_count);
+  check(lutra_bind_dims(model, state, inputs.data(),
+                        static_cast<int32_t>(inputs.size()), dims.data()));
+  size_t ranks = 0;
+  for (int32_t i = 0; i < info.output_count; ++i)
+    ranks += info.outputs[i].rank;
+  std::vector<int64_t> shapes(ranks);
+  check(lutra_output_shapes(model, dims.data(), shapes.data()));
+  std::vector<Array> outputs;
+  auto shape = shapes.cbegin();
+  for (int32_t i = 0; i < info.output_count; ++i) {
+    const lutra_tensor_desc &output = info.outputs[i];
+    outputs.emplace_back(static_cast<lutra_dtype>(output.dtype),
+                         std::vector<int64_t>(shape, shape + output.rank));
+    shape += output.rank;
+  }
+  return outputs;
+}
+
 Session::Session(const lutra_model *model, const Options &options)
     : model(model), arguments(makeInputs(model, options)) {
-  argumentViews = viewAll(arguments);
-  std::vector<int64_t> dims(info().dim_count);
   if (info().state_count) {
     lutra_state *made = nullptr;
     check(lutra_state_create(model, &made));
     state.reset(made);
   }
-  check(lutra_bind_dims(model, state.get(), argumentViews.data(),
-                        info().input_count, dims.data()));
-
-  size_t ranks = 0;
-  for (int32_t i = 0; i < info().output_count; ++i)
-    ranks += info().outputs[i].rank;
-  std::vector<int64_t> shapes(ranks);
-  check(lutra_output_shapes(model, dims.data(), shapes.data()));
-  auto shape = shapes.cbegin();
-  for (int32_t i = 0; i < info().output_count; ++i) {
-    const lutra_tensor_desc &output = info().outputs[i];
-    results.emplace_back(static_cast<lutra_dtype>(output.dtype),
-                         std::vector<int64_t>(shape, shape + output.rank));
-    shape += output.rank;
-  }
+  argumentViews = viewAll(arguments);
+  results = makeOutputs(model, state.get(), argumentViews);
   resultViews = viewAll(results);
 
   lutra_pool *made = nullptr;

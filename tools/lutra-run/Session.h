@@ -25,6 +25,14 @@ using Model = std::unique_ptr<lutra_model, Destroy>;
 /// Throws Failure.
 Model loadModel(const Options &options);
 
+std::vector<lutra_tensor> viewAll(const std::vector<Array> &arrays);
+
+/// Outputs as large as a run with these inputs makes them; `state` as in
+/// lutra_run. Throws Failure.
+std::vector<Array> makeOutputs(const lutra_model *model,
+                               const lutra_state *state,
+                               const std::vector<lutra_tensor> &inputs);
+
 /// Everything that runs need, made once; a state is empty before each run.
 /// `model` must outlive it.
 class Session {
