@@ -189,13 +189,12 @@ def cross_entropy(logits, targets):
 
 
 class Adam:
-    """Adam over {name: Tensor}, with a rate that rises and then falls to zero."""
+    """Adam over {name: Tensor}, with a rate that rises and then falls to zero and
+    with matrices that shrink where nothing keeps them (AdamW)."""
 
-    def __init__(self, parameters, rate, steps, warm_up=100):
-        self.parameters, self.rate, self.steps, self.warm_up = (
-            parameters, rate, steps, warm_up,
-        )  # fmt: skip
-        self.taken = 0
+    def __init__(self, parameters, rate, steps, shrink=0.0, warm_up=100):
+        self.parameters, self.rate, self.steps = parameters, rate, steps
+        self.shrink, self.warm_up, self.taken = shrink, warm_up, 0
         self.mean = {name: np.zeros_like(p.data) for name, p in parameters.items()}
         self.square = {name: np.zeros_like(p.data) for name, p in parameters.items()}
 
@@ -209,6 +208,8 @@ class Adam:
             mean, square, grad = self.mean[name], self.square[name], parameter.grad
             mean += (1 - decay[0]) * (grad - mean)
             square += (1 - decay[1]) * (grad * grad - square)
+            if parameter.data.ndim > 1:
+                parameter.data *= 1 - rate * self.shrink
             size = np.sqrt(square / unbias[1]) + 1e-8
             parameter.data -= (rate / unbias[0]) * mean / size
             parameter.grad = None

@@ -29,8 +29,8 @@ import onnx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import roman  # noqa: E402
-from exporter import BOOL, F32, I64, Graph  # noqa: E402
-from train import (  # noqa: E402
+from exporter import BOOL, F32, I64, Graph, onnx_runtime  # noqa: E402
+from numerals.train import (  # noqa: E402
     EPSILON, HEAD_SIZE, HEADS, HIDDEN, KV_HEADS, LAYERS, ROPE_BASE, VOCABULARY, WEIGHTS,
 )  # fmt: skip
 
@@ -278,18 +278,6 @@ def prompt(number):
     return [roman.BEGIN, *roman.encode(f"{number}=")]
 
 
-def onnx_runtime(model):
-    """Runs a model, {name: array} to {name: array}."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        model if isinstance(model, (str, Path)) else model.SerializeToString(),
-        providers=["CPUExecutionProvider"],
-    )
-    names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(None, inputs)))
-
-
 def wrong(run):
     """The numbers that a model does not write right, out of all."""
     result = []
@@ -303,13 +291,13 @@ def wrong(run):
 
 
 def write(directory):
-    """Writes the files; returns the model."""
+    """Writes the files; returns the model's path."""
     directory.mkdir(parents=True, exist_ok=True)
-    model = Numerals(np.load(WEIGHTS)).build()
-    onnx.save(model, directory / "numerals.onnx")
+    path = directory / "numerals.onnx"
+    onnx.save(Numerals(np.load(WEIGHTS)).build(), path)
     text = json.dumps(tokenizer(), indent=2, ensure_ascii=False)
     (directory / "tokenizer.json").write_text(text + "\n", encoding="utf-8")
-    return model
+    return path
 
 
 def main():

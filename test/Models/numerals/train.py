@@ -143,16 +143,17 @@ def right(weights, ids, targets):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--shrink", type=float, default=0.5)
     options = parser.parse_args()
     random = np.random.default_rng(SEED)
     ids, targets = texts()
     shuffled = random.permutation(len(ids))
     held_out, learned = shuffled[:HELD_OUT], shuffled[HELD_OUT:]
     weights = initial(random)
-    adam = Adam(weights, options.rate, options.steps)
+    adam = Adam(weights, options.rate, options.steps, options.shrink)
     for step in range(1, options.steps + 1):
         some = random.choice(learned, options.batch, replace=False)
         loss = cross_entropy(forward(weights, ids[some]), targets[some].reshape(-1))
