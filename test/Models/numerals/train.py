@@ -171,7 +171,8 @@ def main():
     rounded = {name: Tensor(w.astype(np.float32)) for name, w in stored.items()}
     correct = right(rounded, ids, targets)
     print(f"all: {correct.mean():.2%}, held out: {correct[held_out].mean():.2%}")
-    print("wrong:", *(np.flatnonzero(~correct) + 1))
+    if not correct.all():
+        print("wrong:", *(np.flatnonzero(~correct) + 1))
 
 
 if __name__ == "__main__":
