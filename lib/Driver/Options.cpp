@@ -16,9 +16,9 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Reads an integer of at least `least`; false where `text` is anything else.
-static bool parseSize(StringRef text, int64_t &size, int64_t least = 1) {
-  return !text.getAsInteger(10, size) && size >= least;
+/// Reads a positive integer; false where `text` is anything else.
+static bool parseSize(StringRef text, int64_t &size) {
+  return !text.getAsInteger(10, size) && size > 0;
 }
 
 static bool parseRange(StringRef text, DimRange &range) {
@@ -26,8 +26,7 @@ static bool parseRange(StringRef text, DimRange &range) {
   if (text.contains('%') && !parseSize(multiple, range.multiple))
     return false;
   auto [min, max] = bounds.split("..");
-  // What varies may be empty at times, as a cache is before the first run.
-  if (!parseSize(min, range.min, bounds.contains("..") ? 0 : 1))
+  if (min.getAsInteger(10, range.min) || range.min < 0)
     return false;
   if (!bounds.contains("..")) {
     range.max = range.min;

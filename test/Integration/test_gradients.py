@@ -48,9 +48,10 @@ def test_gradient(name):
     for tensor in tensors:
         assert tensor.grad.shape == tensor.shape
         for index in np.ndindex(tensor.shape):
-            sides, middle = [], tensor.data[index]
-            for tensor.data[index] in (middle + 1e-6, middle - 1e-6):
-                sides.append(float(loss(tensors).data))
+            middle, sides = tensor.data[index], []
+            for side in (middle + 1e-6, middle - 1e-6):
+                tensor.data[index] = side
+                sides.append(loss(tensors).data)
             tensor.data[index] = middle
             slope = (sides[0] - sides[1]) / 2e-6
             np.testing.assert_allclose(tensor.grad[index], slope, rtol=1e-6, atol=1e-7)

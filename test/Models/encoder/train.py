@@ -97,6 +97,10 @@ def forward(weights, ids, mask):
     return linear(mean.reshape(batch, HIDDEN), "classifier")
 
 
+def runner(weights):
+    return lambda ids, mask: forward(weights, ids, mask).data
+
+
 def label(text):
     """The index in CLASSES of what a text is."""
     return 2 - NUMERALS[text] % 2 if text in NUMERALS else 0
@@ -177,7 +181,6 @@ def main():
     random = np.random.default_rng(SEED + 1)
     weights = initial(random)
     adam = Adam(weights, options.rate, options.steps)
-    run = lambda ids, mask: forward(weights, ids, mask).data  # noqa: E731
     for step in range(1, options.steps + 1):
         texts = random.choice(learned, options.batch // 2, replace=False).tolist()
         others = (spoilt(random) for _ in range(options.batch // 2))
@@ -187,7 +190,7 @@ def main():
         loss.backward()
         adam.step()
         if step % 250 == 0:
-            shares = [right(run, texts).mean() for texts in held_out]
+            shares = [right(runner(weights), texts).mean() for texts in held_out]
             print(
                 f"step {step}: loss {loss.data:.5f}, held out {shares[0]:.1%} of "
                 f"numerals, {shares[1]:.1%} of others, {time.process_time():.0f} s",
@@ -197,7 +200,7 @@ def main():
     np.savez_compressed(WEIGHTS, **stored)
     weights = {name: Tensor(w.astype(np.float32)) for name, w in stored.items()}
     everything = [list(NUMERALS), *held_out]
-    shares = [f"{right(run, texts).mean():.2%}" for texts in everything]
+    shares = [f"{right(runner(weights), texts).mean():.2%}" for texts in everything]
     print(f"all numerals {shares[0]}; held out: numerals {shares[1]}, others {shares[2]}")
 
 

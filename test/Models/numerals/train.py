@@ -117,6 +117,12 @@ def texts():
     return ids, targets
 
 
+def split(random):
+    """The indices of texts that are held out, and of those that are learned."""
+    shuffled = random.permutation(roman.LARGEST)
+    return shuffled[:HELD_OUT], shuffled[HELD_OUT:]
+
+
 def initial(random):
     def weight(name, shape):
         if len(shape) == 1:
@@ -150,8 +156,7 @@ def main():
     options = parser.parse_args()
     random = np.random.default_rng(SEED)
     ids, targets = texts()
-    shuffled = random.permutation(len(ids))
-    held_out, learned = shuffled[:HELD_OUT], shuffled[HELD_OUT:]
+    held_out, learned = split(random)
     weights = initial(random)
     adam = Adam(weights, options.rate, options.steps, options.shrink)
     for step in range(1, options.steps + 1):
