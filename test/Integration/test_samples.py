@@ -63,6 +63,10 @@ def test_numerals_writes(writer, number):
     assert texts == [[f"{roman(number)}\n"]] * 2
 
 
+def test_numerals_writes_all(writer):
+    assert writing.wrong(writer[0]) == []
+
+
 def test_numerals_writes_padded(writer):
     prompts = [writing.prompt(number) for number in NUMBERS]
     length = max(map(len, prompts))

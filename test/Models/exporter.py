@@ -35,7 +35,9 @@ class Graph:
 
     def output(self, name, value, shape):
         """Makes a value an output of that name; all outputs are float32."""
-        self._nodes.append(helper.make_node("Identity", [value], [name], f"/{name}"))
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if used == value else used for used in names]
         self._outputs.append(helper.make_tensor_value_info(name, F32, shape))
 
     def weight(self, name, array):

@@ -285,9 +285,8 @@ def wrong(run):
     for low, high in ((1, 10), (10, 100), (100, 1000), (1000, roman.LARGEST + 1)):
         numbers = range(low, high)
         texts = generate(run, [prompt(number) for number in numbers])
-        right = [f"{roman.roman(number)}\n" for number in numbers]
-        result += [n for n, *pair in zip(numbers, texts, right, strict=True)
-                   if pair[0] != pair[1]]  # fmt: skip
+        result += [n for n, text in zip(numbers, texts, strict=True)
+                   if text != f"{roman.roman(n)}\n"]  # fmt: skip
     return result
 
 
