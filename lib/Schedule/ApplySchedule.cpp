@@ -196,14 +196,16 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
                     interchange(schedule.getOrder(), root.getNumLoops()),
                     LoopType::ForOp)))
       return signalPassFailure();
-    if (func->hasAttr(attr::kRows))
-      shareDestination(rewriter, root);
     // A tile of an empty tensor is an empty tile: what is computed in passing
     // takes a tile's memory and not a tensor's.
     RewritePatternSet patterns(&getContext());
     tensor::populateFoldTensorEmptyPatterns(patterns);
     if (failed(applyPatternsGreedily(func, std::move(patterns))))
       return signalPassFailure();
+    if (!func->hasAttr(attr::kRows))
+      return;
+    func.walk([&](linalg::GenericOp op) { root = op; });
+    shareDestination(rewriter, root);
   }
 
   /// Replaces `root` by its tiled form.
