@@ -12,7 +12,7 @@ STATE = ["past:present:max=16"]
 
 @pytest.fixture(scope="module")
 def running():
-    return lutra.compile(models.running(), state=STATE)
+    return lutra.compile(models.running(), state=STATE, dim={"new": (0, 64)})
 
 
 def rows(count, batch=1, seed=0):
