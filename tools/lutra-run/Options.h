@@ -32,6 +32,7 @@ struct Options {
   int64_t repeat = 20;
   bool benchmark = false;
   bool profile = false;
+  std::string traceFile; // .json, or empty.
   bool info = false;
   bool verifyWeights = false;
   bool help = false;
