@@ -28,7 +28,7 @@ void printReportAsJSON(const ModelReport &report, llvm::raw_ostream &os);
 void printPage(const ModelReport &report, const PhaseTimes &times,
                ArrayRef<double> seconds, llvm::raw_ostream &os);
 
-/// The mean seconds of each dispatch in a trace of lutra-run. The error says
+/// The median seconds of each dispatch in a trace of lutra-run. The error says
 /// what the file should hold.
 llvm::Expected<std::vector<double>> readProfile(StringRef path,
                                                 const ModelReport &report);

@@ -73,12 +73,12 @@ void page::drawLanes(const ModelReport &report, unsigned rowHeight,
           "<circle cx=\"{0}\" cy=\"{1}\" r=\"4\" fill=\"{2}\"/>", x(number),
           y(first), color);
     for (unsigned reader : tensor.readers)
-      shape << llvm::formatv("<circle class=\"read\" cx=\"{0}\" cy=\"{1}\" "
-                             "r=\"3\" stroke=\"{2}\"/>",
+      shape << llvm::formatv("<circle cx=\"{0}\" cy=\"{1}\" r=\"3\" "
+                             "fill=\"#fff\" stroke=\"{2}\"/>",
                              x(number), y(reader), color);
     shape << "</g>\n";
   }
-  os << llvm::formatv("<svg class=\"lanes\" width=\"{0}\" height=\"{1}\">\n",
+  os << llvm::formatv("<svg stroke-width=\"2\" width=\"{0}\" height=\"{1}\">\n",
                       x(lanes.size()), rowHeight * report.dispatches.size())
      << shapes << "</svg>\n";
 }
@@ -113,7 +113,7 @@ static void drawAxes(const Plane &plane, llvm::raw_ostream &os) {
   for (unsigned quarter = 0; quarter <= 4; ++quarter) {
     double offset = plane.arena * (quarter / 4.0), y = plane.y(offset);
     os << llvm::formatv(
-        "<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:F1}\" "
+        "<line stroke=\"#ddd\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:F1}\" "
         "y2=\"{2:F1}\"/><text x=\"{3}\" y=\"{4:F1}\" "
         "text-anchor=\"end\">{5}</text>\n",
         left, right, y, left - 6, y + 4, formatBytes(int64_t(offset)));
@@ -140,7 +140,7 @@ static void drawTensor(const ModelReport &report, size_t number,
       report.kernels[writer.kernel].name, writer.nodes, lastUse(tensor));
   os << llvm::formatv("<g data-t=\"{0}\"><title>{1}</title><rect x=\"{2:F1}\" "
                       "y=\"{3:F1}\" width=\"{4:F1}\" height=\"{5:F1}\" "
-                      "fill=\"{6}\"/>",
+                      "fill=\"{6}\" stroke=\"#fff\"/>",
                       number, escaped(title), x, top, end - x,
                       std::max(height, 0.5), colorOf(writer.kernel));
   std::string label = formatBytes(tensor.bytes);
@@ -175,7 +175,7 @@ void page::drawMemory(const ModelReport &report, llvm::raw_ostream &os) {
         "from bottom to top places in the arena.</p>\n";
   Plane plane(report);
   os << llvm::formatv(
-      "<div class=\"scroll\"><svg class=\"memory\" width=\"{0:F0}\" "
+      "<div class=\"scroll\"><svg font-size=\"11\" width=\"{0:F0}\" "
       "height=\"{1}\">\n",
       plane.width(), plane.kTop + plane.kHeight + plane.kBottom);
   drawAxes(plane, os);

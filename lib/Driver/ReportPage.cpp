@@ -209,7 +209,7 @@ void Page::printKernels() {
     os << "<td><code>" << escaped(text) << "</code></td>";
   };
   for (auto [i, kernel] : llvm::enumerate(report.kernels)) {
-    os << "<tr><td>" << chip(i) << "</td><td class=\"number\">"
+    os << "<tr><td class=\"name\">" << chip(i) << "</td><td class=\"number\">"
        << kernel.dispatches.size() << "</td>";
     if (!seconds.empty()) {
       double time = 0;

@@ -3,7 +3,7 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Reads the trace that `lutra-run --trace` writes and takes the mean time of
+// Reads the trace that `lutra-run --trace` writes and takes the median time of
 // each dispatch from it.
 //
 //===----------------------------------------------------------------------===//
@@ -60,8 +60,7 @@ lutra::readProfile(StringRef path, const ModelReport &report) {
   if (!events)
     return wrongTrace(path, "no 'traceEvents'");
 
-  std::vector<double> seconds(report.dispatches.size());
-  std::vector<unsigned> runs(seconds.size());
+  std::vector<std::vector<double>> times(report.dispatches.size());
   for (const llvm::json::Value &value : *events) {
     const llvm::json::Object *event = value.getAsObject();
     if (!event || event->getString("cat") != "dispatch")
@@ -72,17 +71,19 @@ lutra::readProfile(StringRef path, const ModelReport &report) {
     auto time = event->getNumber("dur");
     if (!index || !name || !time || !(*time >= 0))
       return wrongTrace(path, "a dispatch without its number, name or time");
-    if (*index < 0 || *index >= int64_t(seconds.size()) ||
+    if (*index < 0 || *index >= int64_t(times.size()) ||
         report.kernels[report.dispatches[*index].kernel].name != *name)
       return wrongTrace(path, "'" + printable(*name) + "' as dispatch " +
                                   llvm::Twine(*index));
-    seconds[*index] += *time * 1e-6;
-    ++runs[*index];
+    times[*index].push_back(*time * 1e-6);
   }
-  for (auto [sum, count] : llvm::zip_equal(seconds, runs)) {
-    if (count == 0)
+  std::vector<double> medians;
+  for (std::vector<double> &runs : times) {
+    if (runs.empty())
       return wrongTrace(path, "dispatches that are missing");
-    sum /= count;
+    auto middle = runs.begin() + runs.size() / 2;
+    std::nth_element(runs.begin(), middle, runs.end());
+    medians.push_back(*middle);
   }
-  return seconds;
+  return medians;
 }

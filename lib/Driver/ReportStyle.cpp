@@ -20,6 +20,7 @@ h2 { font-size: 18px; margin: 2em 0 .5em; }
 table { border-collapse: collapse; }
 th, td { padding: 2px 14px 2px 0; text-align: left; vertical-align: top; }
 th { font-weight: 600; color: #666; }
+th, .number, .name { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 code { font: 12px/1.6 ui-monospace, monospace; }
 .chip { display: inline-block; width: 10px; height: 10px; margin-right: 6px;
@@ -35,12 +36,8 @@ code { font: 12px/1.6 ui-monospace, monospace; }
 .row span { overflow: hidden; text-overflow: ellipsis; padding-right: 10px; }
 .head { color: #666; font-weight: 600; }
 .row.hot { background: #fff3c4; }
-svg { font: 11px system-ui, sans-serif; flex: none; }
-.lanes line { stroke-width: 2; }
-.lanes .read { fill: #fff; stroke-width: 2; }
-.memory .grid { stroke: #ddd; }
-.memory rect { stroke: #fff; stroke-width: .5; }
-.memory text { fill: #333; pointer-events: none; }
+svg { font-family: system-ui, sans-serif; flex: none; }
+svg text { pointer-events: none; }
 g.hot line { stroke: #000; }
 g.hot rect { stroke: #000; stroke-width: 2; }
 )";

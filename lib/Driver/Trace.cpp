@@ -13,6 +13,7 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 
 using namespace mlir;
@@ -52,6 +53,11 @@ void Trace::print(StringRef process, llvm::raw_ostream &os) const {
       rest();
     });
   };
+  auto time = [&](StringRef name, int64_t nanoseconds) {
+    json.attributeBegin(name);
+    json.rawValue(llvm::formatv("{0:F3}", nanoseconds / 1e3).str());
+    json.attributeEnd();
+  };
   auto describe = [&](StringRef what, StringRef name, unsigned track) {
     event("M", what, track, [&] {
       json.attributeObject(
@@ -68,8 +74,9 @@ void Trace::print(StringRef process, llvm::raw_ostream &os) const {
         if (span.duration >= 0)
           event("X", span.name, span.track, [&] {
             json.attribute("cat", span.category);
-            json.attribute("ts", span.begin);
-            json.attribute("dur", span.duration);
+            // Microseconds, by the format.
+            time("ts", span.begin);
+            time("dur", span.duration);
             if (!span.subject.empty())
               json.attributeObject("args", [&] {
                 json.attribute("on", llvm::json::fixUTF8(span.subject));

@@ -39,17 +39,17 @@ private:
   struct Span {
     std::string name, category, subject;
     unsigned track;
-    double begin;
-    double duration = -1;
+    // In nanoseconds.
+    int64_t begin;
+    int64_t duration = -1;
   };
   struct Track {
     unsigned number;
     SmallVector<size_t> open;
   };
 
-  double now() const {
-    return std::chrono::duration<double, std::micro>(Clock::now() - start)
-        .count();
+  int64_t now() const {
+    return std::chrono::nanoseconds(Clock::now() - start).count();
   }
   Track &track();
 

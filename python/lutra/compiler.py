@@ -3,11 +3,13 @@
 """The compiler, in this process.
 
 Options are lutra-compile's flags with underscores: `mcpu="x86-64-v3"`,
-`weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; -O2 is `opt_level=2`,
-and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
+`weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; a flag that may be given
+several times takes a list, `report=["kernels:k.txt", "html:m.html"]`; -O2 is
+`opt_level=2`, `report_dim={"batch": 8}` is like the command line's, and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
 the smallest, the largest and what every size is a multiple of.
 """
 
+import json
 import os
 import tempfile
 import warnings
@@ -67,6 +69,13 @@ def ir(model, phase="tensor", **options):
     return _finish(_native.ir(path, content, _flags(options)))
 
 
+def report(model, **options):
+    """The kernels, dispatches and tensors of a model, as
+    `lutra-compile --report=kernels:FILE.json` writes them; compiles no code."""
+    path, content = _source(model)
+    return json.loads(_finish(_native.report(path, content, _flags(options))))
+
+
 def check(model):
     """Every node of a model that is not supported, as a list of Refusals."""
     path, content = _source(model)
@@ -107,11 +116,15 @@ def _flags(options):
             continue
         if name == "dim":
             flags["dim"] = [_dim(*item) for item in value.items()]
+        elif name == "report_dim":
+            flags["report-dim"] = [f"{dim}:{size}" for dim, size in value.items()]
         elif name == "opt_level":
             flags["O"] = [str(value)]
         else:
-            text = "true" if value is True else str(value)
-            flags[name.replace("_", "-")] = [text]
+            values = value if isinstance(value, (list, tuple)) else [value]
+            flags[name.replace("_", "-")] = [
+                "true" if one is True else str(one) for one in values
+            ]
     return flags
 
 
