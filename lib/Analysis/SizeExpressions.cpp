@@ -205,7 +205,7 @@ AffineExpr SizeExpressions::size(Value shaped, unsigned dim) {
   if (!type.isDynamicDim(dim))
     return constant(type.getDimSize(dim));
   if (auto argument = dyn_cast<BlockArgument>(shaped))
-    return leaf(argument, dim);
+    return bounded(leaf(argument, dim));
   return bounded(computeSize(cast<OpResult>(shaped), dim));
 }
 
