@@ -36,9 +36,14 @@ def lutra_compile(*arguments, expect=0):
 
 
 def generate(script, output, *arguments):
-    """Runs a script of test/Models, unless its output is newer than it is."""
+    """Runs a script of test/Models, unless its output is newer than it is and, for
+    one in a folder of its own, than all that it may read."""
     script, output = ROOT / "test" / "Models" / script, MODELS / output
-    if not output.exists() or output.stat().st_mtime < script.stat().st_mtime:
+    sources = [script]
+    if script.parent.parent.name == "Models":
+        sources += [*script.parent.glob("*.*"), *script.parent.parent.glob("*.py")]
+    newest = max(source.stat().st_mtime for source in sources)
+    if not output.exists() or output.stat().st_mtime < newest:
         subprocess.run([sys.executable, script, *arguments], check=True)
     return output
 
@@ -48,6 +53,18 @@ def digits():
     """The sample's files: .onnx and .npz."""
     path = generate("digits/make_digits.py", "digits.onnx", MODELS)
     return path, np.load(path.with_suffix(".npz"))
+
+
+@pytest.fixture(scope="session")
+def numerals():
+    """A language model with a cache, which writes Roman numerals."""
+    return generate("numerals/make_numerals.py", "numerals.onnx", MODELS)
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """A text encoder, which tells odd Roman numerals from even ones."""
+    return generate("encoder/make_encoder.py", "encoder.onnx", MODELS)
 
 
 @pytest.fixture(scope="session")

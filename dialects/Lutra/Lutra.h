@@ -44,17 +44,24 @@ AffineMap resolveDims(ArrayAttr dims, AffineMap shape);
 ///   lutra.image   array of dictionaries, from `plan` on (see PlanWeights)
 /// On the host function:
 ///   lutra.dims    array of {name, min, max, multiple}; position = symbol.
-///   Where
-///                 `equals` is there, a map ()[dims] -> (size), other
-///                 dimensions determine this one, which each run checks
+///                 Where `equals` is there, a map ()[dims] -> (size), other
+///                 dimensions determine this one, which each run checks. Where
+///                 `state` is there, it is the length of the states
+///   lutra.length  the length after a run, a map ()[dims] -> (size), where the
+///                 model keeps states
 /// On its arguments and results:
 ///   lutra.name, lutra.dtype (ONNX's name, "FLOAT"), and lutra.shape, an
 ///   affine map ()[dims] -> (sizes)
+///   lutra.state   in `import`, on an argument that becomes a state: {present,
+///                 axis, capacity}; later on a result that is the new value of
+///                 the state of this name. Such results are the last
 namespace attr {
 inline constexpr StringLiteral kTarget = "lutra.target";
 inline constexpr StringLiteral kImage = "lutra.image";
 inline constexpr StringLiteral kDims = "lutra.dims";
 inline constexpr StringLiteral kEquals = "equals";
+inline constexpr StringLiteral kState = "lutra.state";
+inline constexpr StringLiteral kLength = "lutra.length";
 inline constexpr StringLiteral kName = "lutra.name";
 inline constexpr StringLiteral kDType = "lutra.dtype";
 inline constexpr StringLiteral kShape = "lutra.shape";

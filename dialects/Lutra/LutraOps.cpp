@@ -170,6 +170,38 @@ LogicalResult WeightOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// StateOp
+//===----------------------------------------------------------------------===//
+
+void StateOp::getAsmResultNames(OpAsmSetValueNameFn set) {
+  suggestName(getResult(), getName(), set);
+}
+
+LogicalResult StateOp::verify() {
+  auto type = cast<RankedTensorType>(getResult().getType());
+  int64_t axis = getAxis();
+  if (axis < 0 || axis >= type.getRank() || type.isDynamicDim(axis))
+    return emitOpError("expects an axis of static size, got ")
+           << axis << " of " << type;
+  if (int64_t(getSizes().size()) != type.getNumDynamicDims())
+    return emitOpError("expects ")
+           << type.getNumDynamicDims() << " sizes, got " << getSizes().size();
+  AffineMap shape = getShape();
+  if (shape.getNumDims() != 0 ||
+      shape.getNumResults() != unsigned(type.getRank()))
+    return emitOpError("expects one size per dimension over symbols, got ")
+           << getShapeAttr();
+  for (auto [size, expr] : llvm::zip(type.getShape(), shape.getResults())) {
+    auto constant = dyn_cast<AffineConstantExpr>(expr);
+    if (ShapedType::isDynamic(size) ? !isa<AffineSymbolExpr>(expr)
+                                    : !constant || constant.getValue() != size)
+      return emitOpError("expects sizes as in ")
+             << type << ", got " << getShapeAttr();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // DispatchOp
 //===----------------------------------------------------------------------===//
 

@@ -68,6 +68,28 @@ def Lutra_WeightOp : Lutra_Op<"weight", [Pure,
   }];
 }
 
+def Lutra_StateOp : Lutra_Op<"state", [Pure,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+  let summary = "a tensor that the caller keeps between runs, as it is at entry";
+  let description = [{
+    As large as it may become: along `axis` it has the capacity, of which the
+    first indices, as many as the dimension that is the states' length, hold what
+    earlier runs have left, and the others nothing. `sizes` are its dynamic sizes,
+    and `shape` is a map ()[dims] -> (sizes), as an input has it. What the program
+    returns for it differs from it behind its length only, and is written in place.
+
+    ```mlir
+    %k = lutra.state "past.key" axis 2 (%batch)
+        {dtype = "FLOAT", shape = affine_map<()[s0, s1] -> (s0, 2, 2048, 64)>} : tensor<?x2x2048x64xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, I64Attr:$axis, StrAttr:$dtype,
+                       AffineMapAttr:$shape, Variadic<Index>:$sizes);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$name `axis` $axis `(` $sizes `)` attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def AnyRankedOrMemRef : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
 
 def Lutra_DispatchOp : Lutra_Op<"dispatch", [AttrSizedOperandSegments,

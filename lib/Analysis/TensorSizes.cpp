@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -105,6 +106,11 @@ static Sizes sliceSizes(tensor::ExtractSliceOp op) {
   return sizes;
 }
 
+static Sizes stateSizes(StateOp op) {
+  auto type = cast<RankedTensorType>(op.getResult().getType());
+  return getMixedValues(type.getShape(), op.getSizes(), op.getContext());
+}
+
 Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
   auto type = cast<RankedTensorType>(tensor.getType());
   if (type.hasStaticShape())
@@ -120,6 +126,7 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       .Case([&](tensor::CollapseShapeOp op) { return collapsedSizes(b, op); })
       .Case([&](tensor::ExtractSliceOp op) { return sliceSizes(op); })
       .Case([&](tensor::PadOp op) { return paddedSizes(b, op); })
+      .Case([&](StateOp op) { return stateSizes(op); })
       .Case([&](tensor::CastOp op) { return tensorSizes(b, op.getSource()); })
       .Case([&](tensor::InsertSliceOp op) {
         return tensorSizes(b, op.getDest());

@@ -101,6 +101,8 @@ bool Compilation::checkOptions() {
                                            phaseName(options.compileTo) + "'");
   if (!options.dims.empty())
     return refuse("dimensions");
+  if (!options.states.empty())
+    return refuse("states");
   const TargetOptions &target = options.target, none;
   bool isDefault = target.cpu == none.cpu && target.features.empty() &&
                    target.triple.empty();
@@ -164,6 +166,7 @@ bool Compilation::load() {
 bool Compilation::import() {
   ImportOptions importOptions;
   importOptions.dims = options.dims;
+  importOptions.states = options.states;
   module = importONNX(context, options.model, sources, importOptions);
   name = options.name.empty() ? defaultModelName(options.model) : options.name;
   if (module)
@@ -210,8 +213,10 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
     buildPhase(pm, phase, {name, &sources});
   if (mlir::succeeded(pm.run(*module)))
     return true;
-  // What a dump holds is the user's, and so is what no handler lowers.
-  bool isUsers = isDump || failedPass == "convert-onnx-to-tensor";
+  // What a dump holds is the user's, and so is what no handler lowers and which
+  // input cannot be a state.
+  bool isUsers = isDump || failedPass == "convert-onnx-to-tensor" ||
+                 failedPass == "materialize-state";
   if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: pass '" + failedPass +

@@ -26,7 +26,7 @@ static bool parseRange(StringRef text, DimRange &range) {
   if (text.contains('%') && !parseSize(multiple, range.multiple))
     return false;
   auto [min, max] = bounds.split("..");
-  if (!parseSize(min, range.min))
+  if (min.getAsInteger(10, range.min) || range.min < 0)
     return false;
   if (!bounds.contains("..")) {
     range.max = range.min;
@@ -56,6 +56,23 @@ static llvm::Error parseDim(StringRef text,
                                    text + "'");
   if (!dims.try_emplace(name.str(), range).second)
     return llvm::createStringError("dimension '" + name + "' is given twice");
+  return llvm::Error::success();
+}
+
+/// `past:present:max=2048`
+static llvm::Error parseState(StringRef text,
+                              std::vector<StateOption> &states) {
+  auto [names, capacity] = text.rsplit(":max=");
+  auto [past, present] = names.split(':');
+  StateOption state{past.str(), present.str(), 0};
+  if (past.empty() || present.empty() || present.contains(':') ||
+      past.count('*') > 1 || past.count('*') != present.count('*') ||
+      !parseSize(capacity, state.capacity))
+    return llvm::createStringError(
+        "expected a state as INPUT:OUTPUT:max=LENGTH, with at most one '*' in "
+        "each name, got '" +
+        text + "'");
+  states.push_back(std::move(state));
   return llvm::Error::success();
 }
 
@@ -188,6 +205,8 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseReport(value, options.report);
   if (flag == "report-dim")
     return parseReportDim(value, options.report);
+  if (flag == "state")
+    return parseState(value, options.states);
   if (flag == "O")
     return parseOptLevel(value, options);
   if (flag == "weights")

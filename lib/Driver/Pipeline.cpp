@@ -32,6 +32,8 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
   // Handlers emit sizes and casts freely and leave the sharing to CSE. Weights
   // that shape arithmetic read are dead from here on.
   simplify(pm);
+  // While concatenations still stand as they were written.
+  pm.addNestedPass<func::FuncOp>(createMaterializeState());
 }
 
 // Nothing folds quantization yet; what may be folded is first made alike.
@@ -39,12 +41,15 @@ static void buildQuantize(OpPassManager &pm) { simplify(pm); }
 
 // No group of reductions is raised yet, each is its own pass over memory.
 static void buildCascade(OpPassManager &pm) {
-  pm.addNestedPass<func::FuncOp>(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createFoldBroadcasts());
+  simplify(pm);
 }
 
 static void buildEncode(OpPassManager &pm) {
   // First, since only a weight is packed for nothing.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
+  // Before contractions, which take a state as it lies.
+  pm.addNestedPass<func::FuncOp>(createEncodeStates());
   pm.addPass(createEncodeContractions());
   // Copies into a layout that two contractions share are one copy.
   simplify(pm);

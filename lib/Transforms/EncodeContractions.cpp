@@ -14,6 +14,7 @@
 
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -213,7 +214,8 @@ static bool paysToPack(const Packing &packing, int64_t readers, int64_t tile) {
   if (operand->get().getDefiningOp<WeightOp>() ||
       packingOfSliced(operand->get(), packing))
     return true;
-  if (!isa<func::FuncOp>(operand->getOwner()->getParentOp()))
+  if (!isa<func::FuncOp>(operand->getOwner()->getParentOp()) ||
+      isStateSlice(operand->get()))
     return false;
   return ShapedType::isDynamic(readers) || readers >= 4 * tile;
 }

@@ -78,13 +78,21 @@ void HostProgram::separateResults() {
   }
 }
 
+unsigned lutra::numOutputs(func::FuncOp host) {
+  unsigned count = host.getNumResults();
+  while (count > 0 && host.getResultAttr(count - 1, attr::kState))
+    --count;
+  return count;
+}
+
 /// Gives each output an empty tensor of its own: equal ones have been merged.
 void HostProgram::separateOutputs() {
   llvm::DenseSet<Value> used;
   for (auto dispatch : host.getOps<DispatchOp>())
     for (OpOperand &output : dispatch.getOutputsMutable()) {
       Operation *empty = output.get().getDefiningOp();
-      if (empty && !used.insert(output.get()).second)
+      if (isa_and_nonnull<tensor::EmptyOp, tensor::CastOp>(empty) &&
+          !used.insert(output.get()).second)
         output.set(OpBuilder(dispatch).clone(*empty)->getResult(0));
     }
 }
@@ -98,6 +106,8 @@ LogicalResult HostProgram::analyze() {
     for (Value output : dispatch.getOutputs()) {
       while (auto cast = output.getDefiningOp<tensor::CastOp>())
         output = cast.getSource();
+      if (output.getDefiningOp<StateOp>())
+        continue;
       auto empty = output.getDefiningOp<tensor::EmptyOp>();
       if (!empty)
         return dispatch.emitError("expected each output to be an empty tensor");
@@ -110,7 +120,8 @@ LogicalResult HostProgram::analyze() {
     ++time;
   }
   Operation *ret = host.getBody().front().getTerminator();
-  for (auto [i, result] : llvm::enumerate(ret->getOperands())) {
+  for (auto [i, result] :
+       llvm::enumerate(ret->getOperands().take_front(numOutputs(host)))) {
     HostBuffer *buffer = behind(result);
     if (!buffer || buffer->output)
       return ret->emitError("expected result ")

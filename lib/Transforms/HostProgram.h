@@ -18,6 +18,9 @@ namespace mlir::lutra {
 /// True for a reshape or a cast: another header of the same buffer.
 bool isHostView(Operation *op);
 
+/// How many results of the host the caller sees: states are behind them.
+unsigned numOutputs(func::FuncOp host);
+
 /// A buffer that a dispatch of the host writes, named by the tensor.empty that
 /// stands for it. It is alive from dispatch `first` to dispatch `last`.
 struct HostBuffer {

@@ -13,6 +13,7 @@
 #include "KernelBuilder.h"
 
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -74,6 +75,8 @@ public:
       members.insert(op);
     if (isa<tensor::PadOp>(root) && group.size() > 1)
       writer = group[group.size() - 2];
+    if (auto insert = dyn_cast<tensor::InsertSliceOp>(root))
+      state = stateBehind(insert.getDest());
   }
 
   LogicalResult build(StringRef name, StringRef nodes);
@@ -81,7 +84,7 @@ public:
 private:
   void collect(Value value);
   SmallVector<Value> valuesReadByWriter();
-  FailureOr<SmallVector<Value>> emptyResults();
+  FailureOr<SmallVector<Value>> outputTensors();
   Value use(Value value);
   Value destination(Value init, Value argument);
   SmallVector<Value> cloneRoot(ValueRange arguments);
@@ -95,6 +98,8 @@ private:
   /// What writes the kernel's output: the root or, where that pads, the
   /// operation whose result it puts a frame around.
   Operation *writer;
+  /// The state that the root inserts into, if any: the kernel's output.
+  StateOp state;
   OpBuilder b;
   llvm::DenseSet<Operation *> members;
   llvm::SetVector<Value> indices, inputs;
@@ -155,10 +160,13 @@ SmallVector<Value> KernelBuilder::valuesReadByWriter() {
   return values;
 }
 
-/// Uninitialized tensors on the host for the root's results.
-FailureOr<SmallVector<Value>> KernelBuilder::emptyResults() {
+/// The tensors of the host that the root's results are written into:
+/// uninitialized ones, or the state.
+FailureOr<SmallVector<Value>> KernelBuilder::outputTensors() {
   OpBuilder host(root);
   SmallVector<Value> outputs;
+  if (state)
+    return SmallVector<Value>{state.getResult()};
   for (Value result : root->getResults()) {
     auto type = cast<RankedTensorType>(result.getType());
     FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(host, result);
@@ -195,7 +203,7 @@ Value KernelBuilder::destination(Value init, Value argument) {
   Location loc = root->getLoc();
   while (isa_and_nonnull<tensor::CastOp>(op))
     op = op->getOperand(0).getDefiningOp();
-  if (isa_and_nonnull<tensor::EmptyOp>(op))
+  if (isa_and_nonnull<tensor::EmptyOp, StateOp>(op))
     return argument;
   if (auto fill = dyn_cast_or_null<linalg::FillOp>(op))
     return linalg::FillOp::create(b, loc, use(fill.value()), argument)
@@ -303,9 +311,11 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
 }
 
 LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
-  FailureOr<SmallVector<Value>> outputs = emptyResults();
+  FailureOr<SmallVector<Value>> outputs = outputTensors();
   if (failed(outputs))
     return failure();
+  if (state)
+    seen.insert(state.getResult());
   for (Operation *op : group)
     for (Value value : op == writer ? valuesReadByWriter() : valuesRead(op))
       collect(value);

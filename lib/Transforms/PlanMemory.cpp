@@ -198,16 +198,18 @@ static Value checkedBytes(OpBuilder &b, ArrayAttr dims, ValueRange values,
   return bytes;
 }
 
-/// func @plan(dims, workers) -> (workspace bytes, the sizes of all outputs)
+/// func @plan(dims, workers) -> (workspace bytes, the sizes of all outputs, the
+/// length of the states afterwards where there are any)
 void Planner::buildPlan() {
   OpBuilder b(host);
   Location loc = host.getLoc();
   auto dims = host->getAttrOfType<ArrayAttr>(attr::kDims);
   unsigned numDims = dims ? dims.size() : 0, numSizes = 0;
-  for (Type type : host.getResultTypes())
+  for (Type type : host.getResultTypes().take_front(numOutputs(host)))
     numSizes += cast<RankedTensorType>(type).getRank();
+  auto length = host->getAttrOfType<AffineMapAttr>(attr::kLength);
   SmallVector<Type> arguments(numDims + 1, b.getIndexType());
-  SmallVector<Type> results(numSizes + 1, b.getIndexType());
+  SmallVector<Type> results(numSizes + 1 + bool(length), b.getIndexType());
   auto plan = func::FuncOp::create(b, loc, "plan",
                                    b.getFunctionType(arguments, results));
   Block *entry = plan.addEntryBlock();
@@ -216,12 +218,15 @@ void Planner::buildPlan() {
   IRMapping map = cloneArithmetic(b, host, dimValues);
   SmallVector<Value> answers = {
       checkedBytes(b, dims, dimValues, arena(b, map).total)};
-  for (unsigned i = 0; i < host.getNumResults(); ++i) {
-    auto shape = host.getResultAttrOfType<AffineMapAttr>(i, attr::kShape);
-    for (AffineExpr size : shape.getValue().getResults())
+  auto answer = [&](AffineMap sizes) {
+    for (AffineExpr size : sizes.getResults())
       answers.push_back(affine::AffineApplyOp::create(
           b, loc, AffineMap::get(0, numDims, size), dimValues));
-  }
+  };
+  for (unsigned i = 0; i < numOutputs(host); ++i)
+    answer(host.getResultAttrOfType<AffineMapAttr>(i, attr::kShape).getValue());
+  if (length)
+    answer(length.getValue());
   func::ReturnOp::create(b, loc, answers);
 }
 
@@ -300,10 +305,11 @@ void Planner::buildMain() {
   Location loc = host.getLoc();
   auto dims = host->getAttrOfType<ArrayAttr>(attr::kDims);
   unsigned numDims = dims ? dims.size() : 0;
+  unsigned numResults = numOutputs(host);
+  SmallVector<StateOp> states(host.getOps<StateOp>());
   SmallVector<Type> types = {LLVM::LLVMPointerType::get(b.getContext())};
   SmallVector<DictionaryAttr> attrs;
-  auto addRole = [&](StringRef role, DictionaryAttr others) {
-    NamedAttrList list(others);
+  auto addRole = [&](StringRef role, NamedAttrList list) {
     list.set(kRole, b.getStringAttr(role));
     attrs.push_back(list.getDictionary(b.getContext()));
   };
@@ -312,9 +318,18 @@ void Planner::buildMain() {
     types.push_back(bufferType(host.getArgumentTypes()[i]));
     addRole("input", host.getArgAttrDict(i));
   }
-  for (unsigned i = 0; i < host.getNumResults(); ++i) {
+  for (unsigned i = 0; i < numResults; ++i) {
     types.push_back(bufferType(host.getResultTypes()[i]));
     addRole("output", host.getResultAttrDict(i));
+  }
+  for (StateOp state : states) {
+    types.push_back(bufferType(state.getResult().getType()));
+    NamedAttrList list;
+    list.set(attr::kName, state.getNameAttr());
+    list.set(attr::kDType, state.getDtypeAttr());
+    list.set(attr::kShape, state.getShapeAttr());
+    list.set("lutra.axis", state.getAxisAttr());
+    addRole("state", list);
   }
   for (unsigned i = 0; i < numDims; ++i) {
     types.push_back(b.getIndexType());
@@ -335,14 +350,18 @@ void Planner::buildMain() {
   auto arguments = entry->getArguments();
   Value context = arguments.front();
   ValueRange inputs = arguments.slice(1, host.getNumArguments());
-  outputs = llvm::to_vector_of<Value>(
-      arguments.slice(1 + inputs.size(), host.getNumResults()));
+  outputs =
+      llvm::to_vector_of<Value>(arguments.slice(1 + inputs.size(), numResults));
+  ValueRange stateBuffers =
+      arguments.slice(1 + inputs.size() + numResults, states.size());
   ValueRange dimValues = arguments.drop_back(2).take_back(numDims);
   workspace = arguments.drop_back(1).back();
   weights = arguments.back();
 
   IRMapping map = cloneArithmetic(b, host, dimValues);
   map.map(host.getArguments(), inputs);
+  for (auto [state, buffer] : llvm::zip_equal(states, stateBuffers))
+    map.map(state.getResult(), buffer);
   values = arena(b, map);
   for (Operation &op : host.getBody().front()) {
     Location at = op.getLoc();

@@ -41,9 +41,10 @@ struct Contract {
 constexpr StringLiteral kFunctions = "func.func";
 constexpr StringLiteral kTensorHost =
     "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
-    "affine.min affine.max lutra.dim lutra.weight func.return";
+    "affine.min affine.max lutra.dim lutra.weight lutra.state func.return";
 constexpr StringLiteral kDispatchHost =
-    "lutra.dispatch lutra.dim lutra.weight arith.* affine.apply affine.min "
+    "lutra.dispatch lutra.dim lutra.weight lutra.state arith.* affine.apply "
+    "affine.min "
     "affine.max tensor.empty tensor.cast tensor.collapse_shape "
     "tensor.expand_shape func.return";
 /// A kernel may ask its own operands for their sizes, and is the same kernel

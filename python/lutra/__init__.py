@@ -11,7 +11,7 @@
 """
 
 from lutra.compiler import CompileError, Refusal, check, compile, ir, report
-from lutra.model import DimInfo, Model, RunError, TensorInfo, load
+from lutra.model import DimInfo, Model, RunError, State, TensorInfo, load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Model",
     "Refusal",
     "RunError",
+    "State",
     "TensorInfo",
     "check",
     "compile",

@@ -3,10 +3,12 @@
 """The compiler, in this process.
 
 Options are lutra-compile's flags with underscores: `mcpu="x86-64-v3"`,
-`weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; a flag that may be given
-several times takes a list, `report=["kernels:k.txt", "html:m.html"]`; -O2 is
-`opt_level=2`, `report_dim={"batch": 8}` is like the command line's, and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
-the smallest, the largest and what every size is a multiple of.
+`weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; -O2 is `opt_level=2`,
+and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
+the smallest, the largest and what every size is a multiple of. A flag that may be
+given several times takes a list. What stays in memory between runs is
+`state="past.*:present.*:max=2048"`, what is told about the model
+`report=["kernels:k.txt", "html:m.html"]`, for `report_dim={"batch": 8}`.
 """
 
 import json

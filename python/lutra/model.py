@@ -45,11 +45,50 @@ class DimInfo(NamedTuple):
     multiple: int
 
 
+class State:
+    """What a model compiled with `state` keeps between calls, as the key-value
+    caches of a language model; made by Model.state.
+
+    Every call that is given it appends to it. The first call after it is made or
+    reset settles its other sizes (the batch).
+    """
+
+    def __init__(self, model, native):
+        self._model = model
+        self._native = native
+
+    @property
+    def length(self):
+        """How much of it is in use, along the axis that calls append to."""
+        return self._native.length
+
+    @property
+    def capacity(self):
+        """How much there is room for."""
+        return self._native.capacity
+
+    def reset(self):
+        """Begins anew, with any batch."""
+        self._native.reset()
+
+    def truncate(self, length):
+        """Forgets what lies behind the first `length`."""
+        self._native.truncate(length)
+
+    def fork(self):
+        """A copy, to continue from the same beginning in another way."""
+        return State(self._model, self._native.fork())
+
+    def __repr__(self):
+        return f"<lutra.State of {self._model.name}: {self.length} of {self.capacity}>"
+
+
 class Model:
     """A loaded artifact; made by lutra.compile and lutra.load.
 
-    Called with one array per input, in order, or with {name: array}; returns
-    {name: array}. Threads may call one model at the same time.
+    Called with one array per input, in order, or with {name: array}, and with
+    `state=` where it keeps state; returns {name: array}. Threads may call one
+    model at the same time.
     """
 
     def __init__(self, path, threads=0):
@@ -65,6 +104,8 @@ class Model:
         self.inputs = [_tensor_info(*t, names) for t in self._native.inputs]
         #: A TensorInfo per output.
         self.outputs = [_tensor_info(*t, []) for t in self._native.outputs]
+        #: A TensorInfo per tensor of its state, with the capacity in the shape.
+        self.states = [_tensor_info(*t, names) for t in self._native.states]
         self._input_numbers = [number for _, number, _ in self._native.inputs]
         self._output_numbers = [number for _, number, _ in self._native.outputs]
 
@@ -77,7 +118,14 @@ class Model:
         """Name, compiler, target, weights and dispatches of the artifact."""
         return self._native.info
 
-    def __call__(self, *arrays):
+    def state(self):
+        """A State of length 0, for a model that keeps state."""
+        return State(self, self._native.make_state())
+
+    def __call__(self, *arrays, state=None):
+        if not isinstance(state, (State, type(None))):
+            raise RunError(f"expected a lutra.State, got {type(state).__name__}")
+        native_state = state and state._native
         if len(arrays) == 1 and isinstance(arrays[0], Mapping):
             arrays = self._positional(arrays[0])
         elif len(arrays) != len(self.inputs):
@@ -88,11 +136,14 @@ class Model:
         ]
         outputs = [
             np.empty(shape, info.dtype)
-            for shape, info in zip(self._native.output_shapes(inputs), self.outputs)
+            for shape, info in zip(
+                self._native.output_shapes(inputs, native_state), self.outputs
+            )
         ]
         self._native.run(
             inputs,
             [(number, _bits(output)) for number, output in zip(self._output_numbers, outputs)],
+            native_state,
         )
         return {info.name: output for info, output in zip(self.outputs, outputs)}
 

@@ -16,6 +16,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 #include <stdexcept>
 
@@ -64,6 +65,61 @@ private:
   std::vector<lutra_tensor> views;
 };
 
+using ModelPtr = std::shared_ptr<lutra_model>;
+
+/// A runtime's state, which keeps its model alive. Calls from several threads
+/// at once take turns: the runtime's is for one at a time.
+class State {
+public:
+  explicit State(ModelPtr model, lutra_state *state)
+      : model(std::move(model)), state(state) {}
+  State(const State &) = delete;
+  ~State() { lutra_state_destroy(state); }
+
+  int64_t length() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return lutra_state_length(state);
+  }
+  int64_t capacity() const { return lutra_state_capacity(state); }
+  void reset() {
+    std::lock_guard<std::mutex> lock(mutex);
+    lutra_state_reset(state);
+  }
+  void truncate(int64_t length) {
+    std::lock_guard<std::mutex> lock(mutex);
+    check(lutra_state_truncate(state, length));
+  }
+  std::unique_ptr<State> fork() {
+    std::lock_guard<std::mutex> lock(mutex);
+    lutra_state *copy = nullptr;
+    check(lutra_state_fork(state, &copy));
+    return std::make_unique<State>(model, copy);
+  }
+
+  /// Holds a state (or none) for one thread.
+  class Use {
+  public:
+    explicit Use(State *state) : state(state) {
+      if (state)
+        state->mutex.lock();
+    }
+    Use(const Use &) = delete;
+    ~Use() {
+      if (state)
+        state->mutex.unlock();
+    }
+    lutra_state *get() const { return state ? state->state : nullptr; }
+
+  private:
+    State *state;
+  };
+
+private:
+  ModelPtr model;
+  lutra_state *state;
+  std::mutex mutex;
+};
+
 /// A loaded artifact with its threads. Calls from several threads at once each
 /// take a context of their own, which goes back for the next.
 class Model {
@@ -71,7 +127,9 @@ public:
   Model(const std::string &path, int64_t workers) {
     try {
       check(lutra_pool_create(workers, &pool));
-      check(lutra_model_load(path.c_str(), nullptr, 0, &model));
+      lutra_model *loaded = nullptr;
+      check(lutra_model_load(path.c_str(), nullptr, 0, &loaded));
+      model.reset(loaded, lutra_model_destroy);
     } catch (...) {
       release();
       throw;
@@ -80,17 +138,28 @@ public:
   Model(const Model &) = delete;
   ~Model() { release(); }
 
-  const lutra_model_desc &info() const { return *lutra_model_info(model); }
+  const lutra_model_desc &info() const {
+    return *lutra_model_info(model.get());
+  }
 
-  std::vector<Shape> outputShapes(const std::vector<Input> &inputs) const {
+  std::unique_ptr<State> makeState() const {
+    lutra_state *state = nullptr;
+    check(lutra_state_create(model.get(), &state));
+    return std::make_unique<State>(model, state);
+  }
+
+  std::vector<Shape> outputShapes(const std::vector<Input> &inputs,
+                                  State *state) const {
     Views<Input> views(inputs);
+    nb::gil_scoped_release release;
     Shape dims(info().dim_count);
-    check(lutra_bind_dims(model, views.data(), views.size(), dims.data()));
+    check(lutra_bind_dims(model.get(), State::Use(state).get(), views.data(),
+                          views.size(), dims.data()));
     size_t ranks = 0;
     for (int32_t i = 0; i < info().output_count; ++i)
       ranks += info().outputs[i].rank;
     Shape flat(ranks);
-    check(lutra_output_shapes(model, dims.data(), flat.data()));
+    check(lutra_output_shapes(model.get(), dims.data(), flat.data()));
     std::vector<Shape> shapes;
     auto next = flat.begin();
     for (int32_t i = 0; i < info().output_count; ++i) {
@@ -100,12 +169,14 @@ public:
     return shapes;
   }
 
-  void run(const std::vector<Input> &inputs,
-           const std::vector<Output> &outputs) {
+  void run(const std::vector<Input> &inputs, const std::vector<Output> &outputs,
+           State *state) {
     Views<Input> in(inputs);
     Views<Output> out(outputs);
     nb::gil_scoped_release release;
+    State::Use use(state);
     lutra_context *context = takeContext();
+    lutra_context_use_state(context, use.get());
     lutra_status *status = lutra_context_run(context, in.data(), in.size(),
                                              out.data(), out.size());
     giveContext(context);
@@ -123,7 +194,8 @@ private:
       }
     }
     lutra_context *context;
-    check(lutra_context_create(model, lutra_pool_executor(pool), &context));
+    check(
+        lutra_context_create(model.get(), lutra_pool_executor(pool), &context));
     return context;
   }
 
@@ -135,20 +207,20 @@ private:
   void release() {
     for (lutra_context *context : contexts)
       lutra_context_destroy(context);
-    lutra_model_destroy(model);
     lutra_pool_destroy(pool);
   }
 
   lutra_pool *pool = nullptr;
-  lutra_model *model = nullptr;
+  ModelPtr model;
   std::mutex mutex;
   std::vector<lutra_context *> contexts;
 };
 
 /// (name, dtype, shape), the shape as in lutra_tensor_desc.
-nb::list describe(const lutra_tensor_desc *tensors, int32_t count) {
+template <typename Desc>
+nb::list describe(const Desc *tensors, int32_t count) {
   nb::list list;
-  for (const lutra_tensor_desc *t = tensors; t != tensors + count; ++t)
+  for (const Desc *t = tensors; t != tensors + count; ++t)
     list.append(
         nb::make_tuple(t->name, t->dtype, Shape(t->shape, t->shape + t->rank)));
   return list;
@@ -186,11 +258,21 @@ nb::dict describeModel(const Model &model) {
 
 void lutra::python::addModel(nb::module_ &module) {
   nb::exception<RunError>(module, "RunError");
+  using WithoutGil = nb::call_guard<nb::gil_scoped_release>;
+  nb::class_<State>(module, "State")
+      .def_prop_ro("length", &State::length, WithoutGil())
+      .def_prop_ro("capacity", &State::capacity)
+      .def("reset", &State::reset, WithoutGil())
+      .def("truncate", &State::truncate, nb::arg("length"), WithoutGil())
+      .def("fork", &State::fork, WithoutGil());
   nb::class_<Model>(module, "Model")
       .def(nb::init<const std::string &, int64_t>(), nb::arg("path"),
            nb::arg("workers"), nb::call_guard<nb::gil_scoped_release>())
-      .def("output_shapes", &Model::outputShapes)
-      .def("run", &Model::run)
+      .def("make_state", &Model::makeState)
+      .def("output_shapes", &Model::outputShapes, nb::arg("inputs"),
+           nb::arg("state").none())
+      .def("run", &Model::run, nb::arg("inputs"), nb::arg("outputs"),
+           nb::arg("state").none())
       .def_prop_ro("inputs",
                    [](const Model &model) {
                      return describe(model.info().inputs,
@@ -200,6 +282,11 @@ void lutra::python::addModel(nb::module_ &module) {
                    [](const Model &model) {
                      return describe(model.info().outputs,
                                      model.info().output_count);
+                   })
+      .def_prop_ro("states",
+                   [](const Model &model) {
+                     return describe(model.info().states,
+                                     model.info().state_count);
                    })
       .def_prop_ro("dims", describeDims)
       .def_prop_ro("info", describeModel);

@@ -102,13 +102,18 @@ static bool isTooLarge(int32_t dtype, int32_t rank, const int64_t *shape) {
   return false;
 }
 
-// The input that gave dim `index` its size first.
-static const char *firstWith(const lutra_model_desc *desc, int64_t index) {
+// What gave dim `index` its size first.
+static lutraText firstWith(const lutra_model_desc *desc, int64_t index) {
+  lutraText text = {0};
+  if (index == desc->state_dim) {
+    lutraAppend(&text, "the state");
+    return text;
+  }
   for (int32_t i = 0; i < desc->input_count; ++i)
     for (int32_t axis = 0; axis < desc->inputs[i].rank; ++axis)
-      if (desc->inputs[i].shape[axis] == -1 - index)
-        return desc->inputs[i].name;
-  return "";
+      if (desc->inputs[i].shape[axis] == -1 - index && !text.length)
+        lutraAppend(&text, "input '%s'", desc->inputs[i].name);
+  return text;
 }
 
 static lutra_status *bindInput(const lutra_model_desc *desc, int32_t index,
@@ -126,10 +131,10 @@ static lutra_status *bindInput(const lutra_model_desc *desc, int32_t index,
       continue;
     if (dims[dim] >= 0 && dims[dim] != size)
       return lutraError(LUTRA_INVALID_ARGUMENT,
-                        "dim '%s': expected %" PRId64
-                        " as in input '%s', got %" PRId64 " in input '%s'",
-                        desc->dims[dim].name, dims[dim], firstWith(desc, dim),
-                        size, input->name);
+                        "dim '%s': expected %" PRId64 " as in %s, got %" PRId64
+                        " in input '%s'",
+                        desc->dims[dim].name, dims[dim],
+                        firstWith(desc, dim).text, size, input->name);
     status = checkDim(&desc->dims[dim], size, " in input '", input->name, "'");
     if (status)
       return status;
@@ -143,15 +148,57 @@ static lutra_status *bindInput(const lutra_model_desc *desc, int32_t index,
   return NULL;
 }
 
-lutra_status *lutraBindDims(const lutra_model_desc *desc,
+// The first run has settled the sizes of a state's buffers.
+static lutra_status *checkSettled(const lutra_state *state,
+                                  const int64_t *dims) {
+  const lutra_model_desc *desc = state->model->desc;
+  for (int32_t i = 0; i < desc->dim_count; ++i)
+    if (state->dims[i] >= 0 && state->dims[i] != dims[i])
+      return lutraError(LUTRA_INVALID_ARGUMENT,
+                        "dim '%s': expected %" PRId64
+                        " as the state holds since it was reset, got %" PRId64,
+                        desc->dims[i].name, state->dims[i], dims[i]);
+  return NULL;
+}
+
+lutra_status *lutraBindDims(const lutra_model *model, const lutra_state *state,
                             const lutra_tensor *inputs, int32_t count,
                             int64_t *dims) {
-  lutra_status *status = checkCount("input", desc->input_count, inputs, count);
+  const lutra_model_desc *desc = model->desc;
+  lutra_status *status = lutraCheckState(model, state);
+  if (!status)
+    status = checkCount("input", desc->input_count, inputs, count);
   for (int32_t i = 0; !status && i < desc->dim_count; ++i)
-    dims[i] = -1; // Not bound yet.
+    dims[i] = i == desc->state_dim ? state->length : -1; // -1: not bound yet.
   for (int32_t i = 0; !status && i < count; ++i)
     status = bindInput(desc, i, &inputs[i], dims);
+  if (!status && state && state->settled)
+    status = checkSettled(state, dims);
   return status;
+}
+
+static lutra_status *checkRoom(const lutra_model_desc *desc, int64_t held,
+                               int64_t length) {
+  int64_t capacity = lutraStateCapacity(desc);
+  if (length < held)
+    return lutraError(LUTRA_INVALID_ARTIFACT,
+                      "model '%s': expected a run to bring a state of length "
+                      "%" PRId64 " to that or more, got %" PRId64,
+                      desc->name, held, length);
+  if (length > capacity)
+    return lutraError(LUTRA_INVALID_ARGUMENT,
+                      "state is full: room for %" PRId64 ", holds %" PRId64
+                      ", this run adds %" PRId64,
+                      capacity, held, length - held);
+  return NULL;
+}
+
+static bool statesFit(const lutra_model_desc *desc, const int64_t *dims) {
+  bool fit = true;
+  int64_t bytes = 0;
+  for (int32_t i = 0; i < desc->state_count; ++i)
+    fit = fit && lutraStateBytes(&desc->states[i], dims, &bytes);
+  return fit;
 }
 
 lutra_status *lutraPlan(const lutra_model_desc *desc, const int64_t *dims,
@@ -174,7 +221,13 @@ lutra_status *lutraPlan(const lutra_model_desc *desc, const int64_t *dims,
                       "dim '%s': expected the size that the other dims "
                       "determine, got %" PRId64,
                       desc->dims[-2 - *bytes].name, dims[-2 - *bytes]);
-  bool fits = *bytes >= 0;
+  if (*bytes >= 0 && desc->state_count) {
+    lutra_status *status =
+        checkRoom(desc, dims[desc->state_dim], shapes[lutraOutputRanks(desc)]);
+    if (status)
+      return status;
+  }
+  bool fits = *bytes >= 0 && statesFit(desc, dims);
   const int64_t *shape = shapes;
   for (int32_t i = 0; i < desc->output_count; ++i) {
     const lutra_tensor_desc *output = &desc->outputs[i];

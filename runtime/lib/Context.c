@@ -12,6 +12,7 @@
 struct lutra_context {
   const lutra_model *model;
   lutra_executor *executor;
+  lutra_state *state; // Of the caller, or NULL.
   lutra_trace trace;
   void *workspace;
   size_t bytes;
@@ -36,6 +37,10 @@ void lutra_context_destroy(lutra_context *context) {
     return;
   free(context->workspace);
   free(context);
+}
+
+void lutra_context_use_state(lutra_context *context, lutra_state *state) {
+  context->state = state;
 }
 
 void lutra_context_trace(lutra_context *context, lutra_trace_fn fn,
@@ -65,8 +70,8 @@ lutra_status *lutra_context_run(lutra_context *context,
                                 int32_t output_count) {
   int64_t workers = context->executor ? context->executor->workers : 1;
   size_t bytes = 0;
-  lutra_status *status =
-      lutraBindDims(context->model->desc, inputs, input_count, context->dims);
+  lutra_status *status = lutraBindDims(context->model, context->state, inputs,
+                                       input_count, context->dims);
   if (!status)
     status =
         lutra_workspace_size(context->model, context->dims, workers, &bytes);
@@ -74,7 +79,7 @@ lutra_status *lutra_context_run(lutra_context *context,
     status = grow(context, bytes);
   if (status)
     return status;
-  return lutra_run(context->model, context->executor, inputs, input_count,
-                   outputs, output_count, context->workspace, context->bytes,
-                   &context->trace);
+  return lutra_run(context->model, context->executor, context->state, inputs,
+                   input_count, outputs, output_count, context->workspace,
+                   context->bytes, &context->trace);
 }

@@ -57,8 +57,45 @@ static const char *findTensorFault(const lutra_tensor_desc *tensors,
   return NULL;
 }
 
-// A dimension that no input has would have no size in a run.
+static bool isShapeOfState(const lutra_model_desc *desc,
+                           const lutra_state_desc *state) {
+  for (int32_t axis = 0; axis < state->rank; ++axis) {
+    int64_t size = state->shape[axis];
+    if (size < -(int64_t)desc->dim_count || -1 - size == desc->state_dim)
+      return false;
+  }
+  return state->shape[state->axis] >= 0;
+}
+
+static const char *findStateFault(const lutra_model_desc *desc) {
+  if (desc->state_count < 0 || desc->state_count > MaxCount ||
+      (desc->state_count && !desc->states))
+    return "bad list of states";
+  if (desc->state_count
+          ? desc->state_dim < 0 || desc->state_dim >= desc->dim_count
+          : desc->state_dim != -1)
+    return "the length of the states is no dimension";
+  for (int32_t i = 0; i < desc->state_count; ++i) {
+    const lutra_state_desc *state = &desc->states[i];
+    if (!state->name)
+      return "a state has no name";
+    if (!lutra_dtype_size(state->dtype))
+      return "a state has an unknown element type";
+    if (state->rank < 1 || state->rank > MaxRank || !state->shape)
+      return "a state has a bad rank";
+    if (state->axis < 0 || state->axis >= state->rank)
+      return "a state has a bad axis";
+    if (!isShapeOfState(desc, state))
+      return "a state has a bad shape";
+  }
+  return NULL;
+}
+
+// A dimension that neither an input nor the states' length gives would have no
+// size in a run.
 static bool occurs(const lutra_model_desc *desc, int32_t dim) {
+  if (dim == desc->state_dim)
+    return true;
   for (int32_t i = 0; i < desc->input_count; ++i)
     for (int32_t axis = 0; axis < desc->inputs[i].rank; ++axis)
       if (desc->inputs[i].shape[axis] == -1 - (int64_t)dim)
@@ -102,6 +139,8 @@ static const char *findFault(const lutra_model_desc *desc) {
   if (!fault)
     fault = findTensorFault(desc->outputs, desc->output_count, desc->dim_count,
                             /*input=*/false);
+  if (!fault)
+    fault = findStateFault(desc);
   return fault ? fault : findDimFault(desc);
 }
 
@@ -121,4 +160,8 @@ int64_t lutraOutputRanks(const lutra_model_desc *desc) {
   for (int32_t i = 0; i < desc->output_count; ++i)
     ranks += desc->outputs[i].rank;
   return ranks;
+}
+
+int64_t lutraPlanned(const lutra_model_desc *desc) {
+  return lutraOutputRanks(desc) + (desc->state_count > 0);
 }

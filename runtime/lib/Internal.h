@@ -63,15 +63,42 @@ struct lutra_model {
   void *library; /* from dlopen, or NULL */
 };
 
-/// How many sizes `plan` writes.
+struct lutra_state {
+  const lutra_model *model;
+  int64_t length;
+  bool allocated; // `buffers` are as large as `dims` say.
+  bool settled;   // Runs must have the sizes in `dims`.
+  int64_t *dims;  // One for each of the model's; -1 where it shapes no state.
+  void **buffers;
+};
+
+/// Checks that `state` (may be NULL) is one for runs of this model.
+lutra_status *lutraCheckState(const lutra_model *model,
+                              const lutra_state *state);
+
+/// How many indices all states have room for.
+int64_t lutraStateCapacity(const lutra_model_desc *desc);
+
+/// The size of a state's buffer; false where it is 2^63 or more.
+bool lutraStateBytes(const lutra_state_desc *desc, const int64_t *dims,
+                     int64_t *bytes);
+
+/// Allocates the buffers where this is the first run of the state, whose dims
+/// have been checked.
+lutra_status *lutraSettleState(lutra_state *state, const int64_t *dims);
+
+/// How many sizes the outputs have.
 int64_t lutraOutputRanks(const lutra_model_desc *desc);
 
-/// Checks dtypes and shapes of the inputs and writes the dims.
-lutra_status *lutraBindDims(const lutra_model_desc *desc,
+/// How many values `plan` writes: these sizes, and a length with states.
+int64_t lutraPlanned(const lutra_model_desc *desc);
+
+/// Checks the state, and dtypes and shapes of the inputs, and writes the dims.
+lutra_status *lutraBindDims(const lutra_model *model, const lutra_state *state,
                             const lutra_tensor *inputs, int32_t count,
                             int64_t *dims);
 
-/// Asks `plan` and checks its answer. `shapes` has room for all output ranks.
+/// Asks `plan` and checks its answer, which fits in `shapes`.
 lutra_status *lutraPlan(const lutra_model_desc *desc, const int64_t *dims,
                         int64_t workers, int64_t *bytes, int64_t *shapes);
 

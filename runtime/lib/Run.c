@@ -24,7 +24,7 @@ static lutra_status *makeFrame(const lutra_model_desc *desc, Frame *frame) {
   size_t inputs = (size_t)desc->input_count;
   size_t outputs = (size_t)desc->output_count;
   size_t dims = (size_t)desc->dim_count;
-  size_t count = inputs + outputs + dims + (size_t)lutraOutputRanks(desc);
+  size_t count = inputs + outputs + dims + (size_t)lutraPlanned(desc);
   uint64_t *room = frame->room;
   frame->heap = NULL;
   if (count > sizeof(frame->room) / sizeof(*frame->room)) {
@@ -40,13 +40,14 @@ static lutra_status *makeFrame(const lutra_model_desc *desc, Frame *frame) {
 }
 
 lutra_status *lutra_bind_dims(const lutra_model *model,
+                              const lutra_state *state,
                               const lutra_tensor *inputs, int32_t input_count,
                               int64_t *dims) {
   Frame frame;
   lutra_status *status = makeFrame(model->desc, &frame);
   if (status)
     return status;
-  status = lutraBindDims(model->desc, inputs, input_count, frame.dims);
+  status = lutraBindDims(model, state, inputs, input_count, frame.dims);
   for (int32_t i = 0; !status && dims && i < model->desc->dim_count; ++i)
     dims[i] = frame.dims[i];
   free(frame.heap);
@@ -55,8 +56,16 @@ lutra_status *lutra_bind_dims(const lutra_model *model,
 
 lutra_status *lutra_output_shapes(const lutra_model *model, const int64_t *dims,
                                   int64_t *shapes) {
+  Frame frame;
+  lutra_status *status = makeFrame(model->desc, &frame);
+  if (status)
+    return status;
   int64_t bytes;
-  return lutraPlan(model->desc, dims, 1, &bytes, shapes);
+  status = lutraPlan(model->desc, dims, 1, &bytes, frame.shapes);
+  for (int64_t i = 0; !status && i < lutraOutputRanks(model->desc); ++i)
+    shapes[i] = frame.shapes[i];
+  free(frame.heap);
+  return status;
 }
 
 lutra_status *lutra_workspace_size(const lutra_model *model,
@@ -93,11 +102,14 @@ static void callTrace(void *data, int64_t dispatch, int64_t begin) {
                     &hook->desc->dispatches[dispatch], begin != 0);
 }
 
-static lutra_status *checkCall(const lutra_model_desc *desc,
+static lutra_status *checkCall(const lutra_model *model,
+                               const lutra_state *state,
                                const lutra_tensor *inputs, int32_t inputCount,
                                const lutra_tensor *outputs, int32_t outputCount,
                                int64_t workers, Frame *frame, int64_t *needed) {
-  lutra_status *status = lutraBindDims(desc, inputs, inputCount, frame->dims);
+  const lutra_model_desc *desc = model->desc;
+  lutra_status *status =
+      lutraBindDims(model, state, inputs, inputCount, frame->dims);
   if (!status)
     status = lutraPlan(desc, frame->dims, workers, needed, frame->shapes);
   if (!status)
@@ -106,8 +118,9 @@ static lutra_status *checkCall(const lutra_model_desc *desc,
 }
 
 static void call(const lutra_model *model, lutra_executor *executor,
-                 const lutra_tensor *inputs, const lutra_tensor *outputs,
-                 void *workspace, const lutra_trace *trace, Frame *frame) {
+                 lutra_state *state, const lutra_tensor *inputs,
+                 const lutra_tensor *outputs, void *workspace,
+                 const lutra_trace *trace, Frame *frame) {
   const lutra_model_desc *desc = model->desc;
   for (int32_t i = 0; i < desc->input_count; ++i)
     frame->inputs[i] = inputs[i].data;
@@ -125,15 +138,18 @@ static void call(const lutra_model *model, lutra_executor *executor,
       .weights = model->weights,
       .hook = traced ? callTrace : NULL,
       .hook_data = traced ? &hook : NULL,
+      .states = state ? state->buffers : NULL,
   };
   desc->run(&arguments);
+  if (state)
+    state->length = frame->shapes[lutraOutputRanks(desc)];
 }
 
 lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
-                        const lutra_tensor *inputs, int32_t input_count,
-                        const lutra_tensor *outputs, int32_t output_count,
-                        void *workspace, size_t workspace_bytes,
-                        const lutra_trace *trace) {
+                        lutra_state *state, const lutra_tensor *inputs,
+                        int32_t input_count, const lutra_tensor *outputs,
+                        int32_t output_count, void *workspace,
+                        size_t workspace_bytes, const lutra_trace *trace) {
   if (executor && (!executor->parallel_for || executor->workers < 1))
     return lutraError(LUTRA_INVALID_ARGUMENT,
                       "executor: expected parallel_for and 1 worker or more");
@@ -142,13 +158,15 @@ lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
   if (status)
     return status;
   int64_t needed = 0;
-  status = checkCall(model->desc, inputs, input_count, outputs, output_count,
+  status = checkCall(model, state, inputs, input_count, outputs, output_count,
                      executor ? executor->workers : 1, &frame, &needed);
   if (!status)
     status = lutraCheckBuffers(model->desc, inputs, outputs, workspace,
                                workspace_bytes, needed);
+  if (!status && state)
+    status = lutraSettleState(state, frame.dims);
   if (!status)
-    call(model, executor, inputs, outputs, workspace, trace, &frame);
+    call(model, executor, state, inputs, outputs, workspace, trace, &frame);
   free(frame.heap);
   return status;
 }

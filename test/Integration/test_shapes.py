@@ -11,6 +11,8 @@ import sys
 
 import families
 import graphs
+import lutra
+import numpy as np
 import pytest
 from differential import F32, I64, Graph, check
 
@@ -133,9 +135,19 @@ def never_read(g):
     return [g.node("Sqrt", g.node("Abs", first))]
 
 
+def empty_at_times(g):
+    g.dims["n"] = (0, 300, 1)
+    x = g.input(["n", 67])
+    turned = g.node("Transpose", x, perm=[1, 0])
+    return [g.node("Exp", x), g.node("ReduceSum", x, g.constant([0], I64)),
+            g.node("Softmax", x), g.node("Concat", g.weight([3, 67]), x, axis=0),
+            g.node("MatMul", turned, x), g.node("MatMul", x, g.weight([67, 40]))]  # fmt: skip
+
+
 CASES = [groups_cut_by_tasks, depth_is_the_only_symbol, both_sides_symbolic,
          nothing_of_a_symbolic_tensor, product_without_depth, sum_of_nothing, uniform_parts, uniform_operands,
-         input_and_weight_returned, two_symbols_apart_again, returned_twice, scalars, never_read]  # fmt: skip
+         input_and_weight_returned, two_symbols_apart_again, returned_twice, scalars, never_read,
+         empty_at_times]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -143,6 +155,31 @@ def test_case(case):
     graph = Graph()
     graph.output(*case(graph))
     check(graph)
+
+
+INDEXED = [("Gather", [0]), ("GatherElements", [[0] * 5]), ("GatherND", [[0]])]
+
+
+@pytest.mark.parametrize("op, index", INDEXED)
+def test_index_into_what_may_be_empty(op, index):
+    """An index that is outside is clamped, and needs an element for that."""
+    graph = Graph()
+    graph.dims["n"] = (0, 40, 1)
+    graph.output(graph.node(op, graph.input(["n", 5]), graph.constant(index, I64)))
+    model = lutra.compile(graph.model(), dim=graph.dims)
+    with pytest.raises(lutra.RunError, match="expected 1 to 40, got 0"):
+        model(np.zeros((0, 5), F32))
+
+
+@pytest.mark.parametrize("op", ["GatherElements", "GatherND"])
+def test_more_indices_than_data(op):
+    """The dimensions that both share are read without a check."""
+    graph = Graph()
+    attributes = {"axis": 1} if op == "GatherElements" else {"batch_dims": 1}
+    indices = graph.constant([[0]] * 3, I64)
+    graph.output(graph.node(op, graph.input([2, 5]), indices, **attributes))
+    with pytest.raises(lutra.CompileError, match="expected at most 2 indices"):
+        lutra.compile(graph.model())
 
 
 def sweep(first, last):

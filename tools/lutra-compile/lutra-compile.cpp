@@ -58,6 +58,10 @@ static cl::list<std::string>
     dims("dim", cl::value_desc("name:sizes"), cl::cat(category),
          cl::desc("Sizes of a symbolic dimension: batch:8, batch:1..64, "
                   "seq:64..4096%64"));
+static cl::list<std::string> states(
+    "state", cl::value_desc("input:output:max=n"), cl::cat(category),
+    cl::desc("Keep an input between runs, with what each run appends to it as "
+             "output: 'past_key_values.*:present.*:max=2048'"));
 static cl::opt<std::string>
     weights("weights", cl::value_desc("place"), cl::cat(category),
             cl::desc("external (a file beside the artifact, the default) or "
@@ -155,8 +159,9 @@ static Error readOptions(CompilerOptions &options) {
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;
   using Flag = std::pair<StringRef, const std::vector<std::string> *>;
-  for (auto [flag, values] : {Flag("dim", &dims), Flag("report", &reports),
-                              Flag("report-dim", &reportDims)})
+  for (auto [flag, values] :
+       {Flag("dim", &dims), Flag("state", &states), Flag("report", &reports),
+        Flag("report-dim", &reportDims)})
     for (const std::string &value : *values)
       if (Error error = readFlag(flag, value, options))
         return error;

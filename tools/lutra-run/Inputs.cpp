@@ -79,13 +79,18 @@ private:
         takeDims(i);
     for (int32_t i = 0; i < info.dim_count; ++i)
       if (!dims[i])
-        dims[i] = smallest(info.dims[i]);
+        dims[i] = i == info.state_dim ? 0 : smallest(info.dims[i]);
   }
 
   void setDim(const std::string &name, int64_t size) {
     std::string names;
     for (int32_t i = 0; i < info.dim_count; ++i) {
       if (name == info.dims[i].name) {
+        if (i == info.state_dim && size != 0)
+          throw Failure(Exit::Invalid, "dim '" + name +
+                                           "': expected 0, the length of the "
+                                           "state at first, got " +
+                                           std::to_string(size));
         dims[i] = size;
         return;
       }

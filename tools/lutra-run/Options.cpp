@@ -61,11 +61,13 @@ int64_t parseInteger(const std::string &option, const std::string &value,
   return number;
 }
 
-double parseTolerance(const std::string &option, const std::string &value) {
+double parseDecimal(const std::string &option, const std::string &value,
+                    const char *what) {
   char *stop = nullptr;
   double number = std::strtod(value.c_str(), &stop);
   if (value.empty() || *stop || !(number >= 0) || std::isinf(number))
-    fail(option + ": expected a tolerance of 0 or more, got '" + value + "'");
+    fail(option + ": expected a " + what + " of 0 or more, got '" + value +
+         "'");
   return number;
 }
 
@@ -96,6 +98,12 @@ void setDim(Options &options, const std::string &value) {
   insert(options.dims, "--dim", name, parseInteger("--dim", size, 0));
 }
 
+void addStop(Options &options, const std::string &value) {
+  if (value.empty())
+    fail("--stop: expected a text");
+  options.generate.stops.push_back(value);
+}
+
 constexpr Option table[] = {
     {"--input", true, setInput},
     {"--inputs", true,
@@ -110,9 +118,33 @@ constexpr Option table[] = {
      }},
     {"--expect", true, setExpected},
     {"--rtol", true,
-     [](Options &o, auto &v) { o.rtol = parseTolerance("--rtol", v); }},
+     [](Options &o, auto &v) {
+       o.rtol = parseDecimal("--rtol", v, "tolerance");
+     }},
     {"--atol", true,
-     [](Options &o, auto &v) { o.atol = parseTolerance("--atol", v); }},
+     [](Options &o, auto &v) {
+       o.atol = parseDecimal("--atol", v, "tolerance");
+     }},
+    {"--generate", true, [](Options &o, auto &v) { o.generate.prompt = v; }},
+    {"--tokenizer", true,
+     [](Options &o, auto &v) { o.generate.tokenizer = v; }},
+    {"--max-tokens", true,
+     [](Options &o, auto &v) {
+       o.generate.maxTokens = parseInteger("--max-tokens", v, 1);
+     }},
+    {"--temperature", true,
+     [](Options &o, auto &v) {
+       o.generate.temperature = parseDecimal("--temperature", v, "number");
+     }},
+    {"--top-k", true,
+     [](Options &o, auto &v) {
+       o.generate.topK = parseInteger("--top-k", v, 1);
+     }},
+    {"--seed", true,
+     [](Options &o, auto &v) {
+       o.generate.seed = static_cast<uint64_t>(parseInteger("--seed", v, 0));
+     }},
+    {"--stop", true, addStop},
     {"--benchmark", false, [](Options &o, auto &) { o.benchmark = true; }},
     {"--warmup", true,
      [](Options &o, auto &v) { o.warmup = parseInteger("--warmup", v, 0); }},
@@ -142,6 +174,27 @@ const Option &find(std::string_view name) {
   fail("unknown option '" + std::string(name) + "'");
 }
 
+// Options that only make sense together, or apart.
+void checkGenerate(const Options &options) {
+  const GenerateOptions &generate = options.generate;
+  if (!generate.prompt) {
+    if (!generate.tokenizer.empty() || !generate.stops.empty())
+      fail("--tokenizer and --stop need --generate=PROMPT");
+    return;
+  }
+  if (generate.tokenizer.empty())
+    fail("--generate needs --tokenizer=tokenizer.json");
+  if (generate.temperature == 0 && generate.topK)
+    fail("--top-k needs a --temperature above 0");
+  if (!options.inputs.empty() || !options.inputsFile.empty() ||
+      !options.dims.empty())
+    fail("--generate makes all inputs itself");
+  if (!options.outputs.empty() || !options.dumpDir.empty() ||
+      !options.expected.empty() || !options.expectedFile.empty() ||
+      options.profile)
+    fail("--generate writes text alone");
+}
+
 } // namespace
 
 Options lutra::run::parseOptions(int argc, const char *const *argv) {
@@ -167,6 +220,7 @@ Options lutra::run::parseOptions(int argc, const char *const *argv) {
   }
   if (options.artifact.empty() && !options.help && !options.version)
     fail("expected an artifact (a .so made by lutra-compile)");
+  checkGenerate(options);
   return options;
 }
 
@@ -193,8 +247,18 @@ Outputs (printed, where nothing else is asked)
   --rtol=X --atol=X           |got - expected| <= atol + rtol * |expected|
                               (default 1e-5 each); NaN equals NaN
 
+Text (of a language model compiled with --state)
+  --generate=PROMPT           continue a text, token by token
+  --tokenizer=tokenizer.json  Hugging Face's file (BPE over characters)
+  --max-tokens=N              default: until the model ends or its state is full
+  --temperature=T --top-k=K --seed=S
+                              draw tokens, of the K likeliest (default: always
+                              the likeliest); the same seed draws the same
+  --stop=TEXT                 end before this text; may be given again
+
 Measuring
-  --benchmark                 min, median and max time of a run
+  --benchmark                 min, median and max time of a run; with
+                              --generate tokens per second
   --profile                   time by kernel, with the ONNX nodes
   --trace=FILE.json           every dispatch and task of the runs, for
                               chrome://tracing or ui.perfetto.dev

@@ -12,8 +12,20 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lutra::run {
+
+/// How a text is continued.
+struct GenerateOptions {
+  std::optional<std::string> prompt;
+  std::string tokenizer; // A tokenizer.json.
+  int64_t maxTokens = INT64_MAX;
+  double temperature = 0; // 0: always the likeliest token.
+  int64_t topK = 0;       // 0: of all tokens.
+  uint64_t seed = 0;
+  std::vector<std::string> stops;
+};
 
 struct Options {
   std::string artifact;
@@ -30,6 +42,7 @@ struct Options {
   int64_t threads = 0; // As many as there are usable CPUs.
   int64_t warmup = 3;
   int64_t repeat = 20;
+  GenerateOptions generate;
   bool benchmark = false;
   bool profile = false;
   std::string traceFile; // .json, or empty.

@@ -83,6 +83,14 @@ static std::string formatTensor(const lutra_model_desc &model,
   return text + "]";
 }
 
+// "past: float32[batch,4,2048,64], grows along axis 2"
+static std::string formatState(const lutra_model_desc &model,
+                               const lutra_state_desc &state) {
+  lutra_tensor_desc tensor = {state.name, state.dtype, state.rank, state.shape};
+  return formatTensor(model, tensor, true) + ", grows along axis " +
+         std::to_string(state.axis);
+}
+
 static std::string formatDim(const lutra_dim_desc &dim) {
   std::string text = std::string(dim.name) + ": " + std::to_string(dim.min);
   if (dim.max == INT64_MAX)
@@ -119,6 +127,10 @@ std::string lutra::run::formatInfo(const lutra_model_desc &model) {
   text += "outputs\n";
   for (int32_t i = 0; i < model.output_count; ++i)
     text += "  " + formatTensor(model, model.outputs[i], false) + "\n";
+  if (model.state_count)
+    text += "state\n";
+  for (int32_t i = 0; i < model.state_count; ++i)
+    text += "  " + formatState(model, model.states[i]) + "\n";
   if (model.dim_count)
     text += "dims\n";
   for (int32_t i = 0; i < model.dim_count; ++i)

@@ -20,32 +20,46 @@ Model lutra::run::loadModel(const Options &options) {
   return Model(model);
 }
 
-static std::vector<lutra_tensor> viewAll(const std::vector<Array> &arrays) {
+std::vector<lutra_tensor>
+lutra::run::viewAll(const std::vector<Array> &arrays) {
   std::vector<lutra_tensor> views;
   for (const Array &array : arrays)
     views.push_back(array.view());
   return views;
 }
 
-Session::Session(const lutra_model *model, const Options &options)
-    : model(model), arguments(makeInputs(model, options)) {
-  argumentViews = viewAll(arguments);
-  std::vector<int64_t> dims(info().dim_count);
-  check(lutra_bind_dims(model, argumentViews.data(), info().input_count,
-                        dims.data()));
-
+std::vector<Array>
+lutra::run::makeOutputs(const lutra_model *model, const lutra_state *state,
+                        const std::vector<lutra_tensor> &inputs) {
+  const lutra_model_desc &info = *lutra_model_info(model);
+  std::vector<int64_t> dims(info.dim_count);
+  check(lutra_bind_dims(model, state, inputs.data(),
+                        static_cast<int32_t>(inputs.size()), dims.data()));
   size_t ranks = 0;
-  for (int32_t i = 0; i < info().output_count; ++i)
-    ranks += info().outputs[i].rank;
+  for (int32_t i = 0; i < info.output_count; ++i)
+    ranks += info.outputs[i].rank;
   std::vector<int64_t> shapes(ranks);
   check(lutra_output_shapes(model, dims.data(), shapes.data()));
+  std::vector<Array> outputs;
   auto shape = shapes.cbegin();
-  for (int32_t i = 0; i < info().output_count; ++i) {
-    const lutra_tensor_desc &output = info().outputs[i];
-    results.emplace_back(static_cast<lutra_dtype>(output.dtype),
+  for (int32_t i = 0; i < info.output_count; ++i) {
+    const lutra_tensor_desc &output = info.outputs[i];
+    outputs.emplace_back(static_cast<lutra_dtype>(output.dtype),
                          std::vector<int64_t>(shape, shape + output.rank));
     shape += output.rank;
   }
+  return outputs;
+}
+
+Session::Session(const lutra_model *model, const Options &options)
+    : model(model), arguments(makeInputs(model, options)) {
+  if (info().state_count) {
+    lutra_state *made = nullptr;
+    check(lutra_state_create(model, &made));
+    state.reset(made);
+  }
+  argumentViews = viewAll(arguments);
+  results = makeOutputs(model, state.get(), argumentViews);
   resultViews = viewAll(results);
 
   lutra_pool *made = nullptr;
@@ -59,10 +73,13 @@ std::unique_ptr<lutra_context, Destroy>
 Session::makeContext(lutra_executor *executor) const {
   lutra_context *context = nullptr;
   check(lutra_context_create(model, executor, &context));
+  lutra_context_use_state(context, state.get());
   return std::unique_ptr<lutra_context, Destroy>(context);
 }
 
 void Session::run(lutra_context *context) {
+  if (state)
+    lutra_state_reset(state.get());
   check(lutra_context_run(context, argumentViews.data(), info().input_count,
                           resultViews.data(), info().output_count));
 }

@@ -16,6 +16,7 @@ namespace lutra::run {
 struct Destroy {
   void operator()(lutra_model *model) const { lutra_model_destroy(model); }
   void operator()(lutra_pool *pool) const { lutra_pool_destroy(pool); }
+  void operator()(lutra_state *state) const { lutra_state_destroy(state); }
   void operator()(lutra_context *c) const { lutra_context_destroy(c); }
 };
 
@@ -24,7 +25,16 @@ using Model = std::unique_ptr<lutra_model, Destroy>;
 /// Throws Failure.
 Model loadModel(const Options &options);
 
-/// Everything that runs need, made once. `model` must outlive it.
+std::vector<lutra_tensor> viewAll(const std::vector<Array> &arrays);
+
+/// Outputs as large as a run with these inputs makes them; `state` as in
+/// lutra_run. Throws Failure.
+std::vector<Array> makeOutputs(const lutra_model *model,
+                               const lutra_state *state,
+                               const std::vector<lutra_tensor> &inputs);
+
+/// Everything that runs need, made once; a state is empty before each run.
+/// `model` must outlive it.
 class Session {
 public:
   /// Makes the inputs and allocates the outputs. Throws Failure.
@@ -52,6 +62,7 @@ private:
   std::vector<lutra_tensor> argumentViews, resultViews;
   int64_t workers = 1;
   std::unique_ptr<lutra_pool, Destroy> pool;
+  std::unique_ptr<lutra_state, Destroy> state;
   std::unique_ptr<lutra_context, Destroy> owned;
 };
 

@@ -7,6 +7,7 @@
 
 #include "Compare.h"
 #include "Failure.h"
+#include "Generate.h"
 #include "Measure.h"
 #include "Npy.h"
 #include "Options.h"
@@ -74,6 +75,10 @@ static Exit run(const Options &options) {
   Model model = loadModel(options);
   if (options.info) {
     print(formatInfo(*lutra_model_info(model.get())));
+    return Exit::Ok;
+  }
+  if (options.generate.prompt) {
+    generate(model.get(), options);
     return Exit::Ok;
   }
   Session session(model.get(), options);

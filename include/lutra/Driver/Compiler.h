@@ -53,6 +53,7 @@ struct CompilerOptions {
   /// 0 to 3.
   unsigned optLevel = 2;
   std::map<std::string, DimRange> dims;
+  std::vector<StateOption> states;
   bool embedWeights = false;
   /// The linker to use instead of the one that is found.
   std::string linker;

@@ -15,6 +15,37 @@ def VerifyPhase : Pass<"verify-phase", "::mlir::ModuleOp"> {
   let options = [Option<"phase", "phase", "std::string", "", "the phase that has just ended">];
 }
 
+def MaterializeState : Pass<"materialize-state", "::mlir::func::FuncOp"> {
+  let summary = "makes the concatenation of a state and new values an insertion into a lutra.state";
+  let description = [{
+    An argument with `lutra.state` and the result that is this argument with more
+    appended both go: the program inserts what is new behind the length of a
+    `lutra.state`, reads what it would have concatenated as a slice of it, and
+    returns it as the state's new value.
+  }];
+  let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def EncodeStates : Pass<"encode-states", "::mlir::func::FuncOp"> {
+  let summary = "gives each state the layout that the contractions which read it want";
+  let description = [{
+    Where the length of a state becomes the vectorized loop of every contraction
+    that reads it, as in products of queries and keys, it is moved innermost: the
+    transposition is of what is appended, and no longer of all that is there.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def FoldBroadcasts : Pass<"fold-broadcasts", "::mlir::func::FuncOp"> {
+  let summary = "lets contractions read what a broadcast repeats, and slices of states, where they are";
+  let description = [{
+    Repetition, transposition and reshaping on the way from there to an operand
+    become part of its indexing map; a loop over repeated heads is split in two.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{

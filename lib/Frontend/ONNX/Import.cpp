@@ -174,7 +174,9 @@ static void eraseUnused(Operation *root) {
 OwningOpRef<ModuleOp> Importer::build(const model::Model &model,
                                       const ImportOptions &options) {
   const model::Graph &graph = model.graph;
-  if (failed(checkInterfaceNames(model)) || failed(readDims(model, options)))
+  ImportOptions own = options;
+  if (failed(checkInterfaceNames(model)) || failed(readStates(model, own)) ||
+      failed(readDims(model, own)))
     return {};
   SmallVector<Type> inputTypes;
   for (const std::string &input : graph.inputs) {

@@ -46,7 +46,17 @@ LogicalResult Importer::readDims(const model::Model &model,
       return error("dimension '" + name + "' is none of the model's: " +
                    (model.dims.empty() ? "all sizes are fixed"
                                        : llvm::join(model.dims, ", ")));
+  auto isLength = [&](StringRef name) {
+    return llvm::any_of(states, [&](const auto &entry) {
+      return entry.second.lengthName == name;
+    });
+  };
   for (const std::string &name : model.dims) {
+    // States of one length may have it under several names.
+    if (name != length && isLength(name) && symbols.contains(length)) {
+      symbols[name] = symbols.lookup(length);
+      continue;
+    }
     auto given = options.dims.find(name);
     DimRange range;
     if (given != options.dims.end())
@@ -54,11 +64,14 @@ LogicalResult Importer::readDims(const model::Model &model,
     if (range.min == range.max)
       continue;
     symbols[name] = dims.size();
-    dims.push_back(b.getDictionaryAttr(
-        {b.getNamedAttr("name", b.getStringAttr(name)),
-         b.getNamedAttr("min", b.getI64IntegerAttr(range.min)),
-         b.getNamedAttr("max", b.getI64IntegerAttr(range.max)),
-         b.getNamedAttr("multiple", b.getI64IntegerAttr(range.multiple))}));
+    NamedAttrList dim;
+    dim.set("name", b.getStringAttr(name));
+    dim.set("min", b.getI64IntegerAttr(range.min));
+    dim.set("max", b.getI64IntegerAttr(range.max));
+    dim.set("multiple", b.getI64IntegerAttr(range.multiple));
+    if (name == length)
+      dim.set("state", b.getUnitAttr());
+    dims.push_back(dim.getDictionary(b.getContext()));
   }
   relateDims(options);
   return success();
@@ -142,11 +155,19 @@ DictionaryAttr Importer::inputAttrs(const model::Graph &graph, StringRef name) {
     sizes.push_back(dim.size ? b.getAffineConstantExpr(*dim.size)
                              : b.getAffineSymbolExpr(symbols.lookup(dim.name)));
   auto map = AffineMap::get(0, dims.size(), sizes, b.getContext());
-  return b.getDictionaryAttr(
-      {b.getNamedAttr(attr::kName, b.getStringAttr(name)),
-       b.getNamedAttr(attr::kDType,
-                      b.getStringAttr(dtypeName(DType(type.dtype)))),
-       b.getNamedAttr(attr::kShape, AffineMapAttr::get(map))});
+  NamedAttrList attrs;
+  attrs.set(attr::kName, b.getStringAttr(name));
+  attrs.set(attr::kDType, b.getStringAttr(dtypeName(DType(type.dtype))));
+  attrs.set(attr::kShape, AffineMapAttr::get(map));
+  if (auto state = states.find(name); state != states.end())
+    attrs.set(
+        attr::kState,
+        b.getDictionaryAttr(
+            {b.getNamedAttr("present", b.getStringAttr(state->second.present)),
+             b.getNamedAttr("axis", b.getI64IntegerAttr(state->second.axis)),
+             b.getNamedAttr("capacity",
+                            b.getI64IntegerAttr(state->second.capacity))}));
+  return attrs.getDictionary(b.getContext());
 }
 
 DictionaryAttr Importer::outputAttrs(StringRef name, Type type) {

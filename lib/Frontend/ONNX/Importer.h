@@ -69,6 +69,14 @@ private:
   FailureOr<Attribute> attribute(const model::Attribute &attribute,
                                  StringRef node);
 
+  // ImportState.cpp: states.
+  LogicalResult readStates(const model::Model &model, ImportOptions &options);
+  LogicalResult addState(const model::Graph &graph, StringRef past,
+                         StringRef present, int64_t capacity);
+  LogicalResult readLength(ImportOptions &options);
+  std::optional<unsigned> findAxis(const model::Graph &graph, StringRef past,
+                                   StringRef present);
+
   // ImportInterface.cpp: types, inputs, outputs, dimensions.
   LogicalResult checkInterfaceNames(const model::Model &model);
   Type importedType(const model::ValueType &type);
@@ -86,6 +94,15 @@ private:
   /// Symbolic dimensions: position and attribute lutra.dims.
   llvm::StringMap<unsigned> symbols;
   SmallVector<Attribute> dims;
+  /// An input that is kept between runs. All have one length, `length`, which is
+  /// the dimension of all their `lengthName`s.
+  struct State {
+    std::string present, lengthName;
+    unsigned axis;
+    int64_t capacity;
+  };
+  llvm::StringMap<State> states;
+  std::string length;
   /// The one stand-in for omitted inputs, in the main function's entry.
   Value absentValue;
   Block *entry = nullptr;

@@ -156,6 +156,7 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
   Value inputs = field(offsetof(lutra_call, inputs));
   Value outputs = field(offsetof(lutra_call, outputs));
   Value dims = field(offsetof(lutra_call, dims));
+  Value states = field(offsetof(lutra_call, states));
   SmallVector<Value> dimValues;
   for (size_t i = 0; i < model.dims.size(); ++i)
     dimValues.push_back(emitter.loadIndex(dims, i));
@@ -175,7 +176,7 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
   };
 
   SmallVector<Value> arguments;
-  size_t input = 0, output = 0, dim = 0;
+  size_t input = 0, output = 0, state = 0, dim = 0;
   for (auto [role, type] : llvm::zip_equal(
            model.roles, func::FuncOp(model.main).getArgumentTypes())) {
     switch (role) {
@@ -189,6 +190,11 @@ static void emitRun(ModuleOp module, const Model &model, StringRef name) {
     case Role::Output:
       arguments.push_back(tensor(type, outputs, output, model.outputs[output]));
       ++output;
+      break;
+    case Role::State:
+      arguments.push_back(
+          tensor(type, states, state, model.states[state].tensor));
+      ++state;
       break;
     case Role::Dim:
       arguments.push_back(dimValues[dim++]);

@@ -22,10 +22,11 @@ using namespace mlir::lutra;
 
 static_assert(sizeof(lutra_dim_desc) == 32 && sizeof(lutra_tensor_desc) == 24 &&
                   sizeof(lutra_dispatch_desc) == 16 &&
-                  sizeof(lutra_model_desc) == 144 &&
+                  sizeof(lutra_state_desc) == 32 &&
+                  sizeof(lutra_model_desc) == 160 &&
                   offsetof(lutra_model_desc, inputs) == 64 &&
-                  offsetof(lutra_model_desc, weights_size) == 96 &&
-                  offsetof(lutra_model_desc, plan) == 128,
+                  offsetof(lutra_model_desc, weights_size) == 112 &&
+                  offsetof(lutra_model_desc, plan) == 144,
               "EmitModelDescriptor.cpp lays these structs out");
 
 namespace {
@@ -147,22 +148,23 @@ Globals::Field Globals::function(func::FuncOp function) {
   };
 }
 
+/// The sizes of a tensor: a constant, -1 - i for dims[i], or -1 where others
+/// are computed.
+static SmallVector<int64_t> sizesOf(const TensorArg &tensor) {
+  return llvm::map_to_vector(tensor.shape.getResults(), [](AffineExpr size) {
+    if (auto constant = dyn_cast<AffineConstantExpr>(size))
+      return constant.getValue();
+    auto symbol = dyn_cast<AffineSymbolExpr>(size);
+    return symbol ? -1 - int64_t(symbol.getPosition()) : int64_t(-1);
+  });
+}
+
 /// The table of inputs or outputs.
-static std::string tensorTable(Globals &globals, ArrayRef<TensorArg> tensors,
-                               bool isInput) {
+static std::string tensorTable(Globals &globals, ArrayRef<TensorArg> tensors) {
   Type i32 = globals.b.getI32Type();
   SmallVector<SmallVector<Globals::Field>> rows;
   for (const TensorArg &tensor : tensors) {
-    SmallVector<int64_t> shape;
-    for (AffineExpr size : tensor.shape.getResults()) {
-      if (auto constant = dyn_cast<AffineConstantExpr>(size))
-        shape.push_back(constant.getValue());
-      else if (isInput)
-        shape.push_back(-1 -
-                        int64_t(cast<AffineSymbolExpr>(size).getPosition()));
-      else
-        shape.push_back(-1);
-    }
+    SmallVector<int64_t> shape = sizesOf(tensor);
     rows.push_back({globals.text(tensor.name),
                     globals.integer(i32, tensor.dtype),
                     globals.integer(i32, shape.size()),
@@ -179,6 +181,21 @@ static std::string dimTable(Globals &globals, const Model &model) {
                     globals.integer(i64, dim.max),
                     globals.integer(i64, dim.multiple)});
   return globals.structs(rows, {globals.pointer, i64, i64, i64});
+}
+
+static std::string stateTable(Globals &globals, const Model &model) {
+  Type i32 = globals.b.getI32Type(), i64 = globals.b.getI64Type();
+  SmallVector<SmallVector<Globals::Field>> rows;
+  for (const StateArg &state : model.states) {
+    SmallVector<int64_t> shape = sizesOf(state.tensor);
+    rows.push_back({globals.text(state.tensor.name),
+                    globals.integer(i32, state.tensor.dtype),
+                    globals.integer(i32, shape.size()),
+                    globals.address(globals.numbers(shape)),
+                    globals.integer(i64, state.axis)});
+  }
+  return globals.structs(rows,
+                         {globals.pointer, i32, i32, globals.pointer, i64});
 }
 
 static std::string dispatchTable(Globals &globals, const Model &model) {
@@ -217,10 +234,13 @@ void lutra::emitDescriptor(ModuleOp module, const Model &model, StringRef name,
   add(i32, globals.integer(i32, model.outputs.size()));
   add(i32, globals.integer(i32, model.dims.size()));
   add(i32, globals.integer(i32, model.dispatches.size()));
-  add(pointer, globals.address(tensorTable(globals, model.inputs, true)));
-  add(pointer, globals.address(tensorTable(globals, model.outputs, false)));
+  add(pointer, globals.address(tensorTable(globals, model.inputs)));
+  add(pointer, globals.address(tensorTable(globals, model.outputs)));
   add(pointer, globals.address(dimTable(globals, model)));
   add(pointer, globals.address(dispatchTable(globals, model)));
+  add(i32, globals.integer(i32, model.states.size()));
+  add(i32, globals.integer(i32, model.stateDim));
+  add(pointer, globals.address(stateTable(globals, model)));
   add(i64, globals.integer(i64, 0)); // weights_size
   add(i64, globals.integer(i64, 0)); // weights_hash
   add(pointer, globals.address("")); // weights_file

@@ -49,6 +49,7 @@ static std::optional<Role> parseRole(StringRef name) {
       .Case("context", Role::Context)
       .Case("input", Role::Input)
       .Case("output", Role::Output)
+      .Case("state", Role::State)
       .Case("dim", Role::Dim)
       .Case("workspace", Role::Workspace)
       .Case("weights", Role::Weights)
@@ -99,6 +100,8 @@ static LogicalResult readDims(Model &model) {
     if (!name || !min || !max || !multiple)
       return model.main.emitOpError("expects {name, min, max, multiple} in ")
              << attr::kDims << ", got " << item;
+    if (dict.contains("state"))
+      model.stateDim = model.dims.size();
     model.dims.push_back(
         {name.getValue(), min.getInt(), max.getInt(), multiple.getInt()});
   }
@@ -120,9 +123,29 @@ static bool fitsRole(Role role, Type type) {
   }
   case Role::Input:
   case Role::Output:
+  case Role::State:
     return true;
   }
   llvm_unreachable("covered switch");
+}
+
+static FailureOr<StateArg> readState(func::FuncOp main, unsigned position,
+                                     unsigned numDims) {
+  FailureOr<TensorArg> tensor = readTensor(main, position, numDims);
+  if (failed(tensor))
+    return failure();
+  auto axis = main.getArgAttrOfType<IntegerAttr>(position, "lutra.axis");
+  auto isSize = [](AffineExpr size) {
+    return isa<AffineConstantExpr, AffineSymbolExpr>(size);
+  };
+  if (!axis || axis.getInt() < 0 ||
+      axis.getInt() >= tensor->shape.getNumResults() ||
+      !isa<AffineConstantExpr>(tensor->shape.getResult(axis.getInt())) ||
+      !llvm::all_of(tensor->shape.getResults(), isSize))
+    return main.emitOpError("argument ")
+           << position << ": expects lutra.axis, of constant size, and sizes "
+           << "that are constants or dimensions";
+  return StateArg{*tensor, axis.getInt()};
 }
 
 static LogicalResult readArguments(Model &model) {
@@ -136,6 +159,12 @@ static LogicalResult readArguments(Model &model) {
              << i << ": expects a lutra.role that fits its type";
     model.roles.push_back(*role);
     numDims += *role == Role::Dim;
+    if (*role == Role::State) {
+      auto state = readState(main, i, model.dims.size());
+      if (failed(state))
+        return failure();
+      model.states.push_back(*state);
+    }
     if (*role != Role::Input && *role != Role::Output)
       continue;
     auto tensor = readTensor(main, i, model.dims.size());
@@ -146,13 +175,16 @@ static LogicalResult readArguments(Model &model) {
   if (numDims != model.dims.size())
     return main.emitOpError("expects ")
            << model.dims.size() << " dim arguments, got " << numDims;
+  if (model.states.empty() != (model.stateDim < 0))
+    return main.emitOpError("expects states and a dim that is their length, or "
+                            "neither");
   if (model.roles.empty() || model.roles.front() != Role::Context)
     return main.emitOpError("expects the context as its first argument");
   return success();
 }
 
 static LogicalResult checkPlan(Model &model) {
-  size_t results = 1;
+  size_t results = model.states.empty() ? 1 : 2;
   for (const TensorArg &output : model.outputs)
     results += output.shape.getNumResults();
   auto type = model.plan.getFunctionType();

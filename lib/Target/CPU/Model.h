@@ -14,13 +14,18 @@
 namespace mlir::lutra {
 
 /// An argument of the planned @main, by its attribute lutra.role.
-enum class Role { Context, Input, Output, Dim, Workspace, Weights };
+enum class Role { Context, Input, Output, State, Dim, Workspace, Weights };
 
 struct TensorArg {
   StringRef name;
   int32_t dtype;       ///< lutra_dtype
   StringRef dtypeName; ///< "FLOAT"
   AffineMap shape;     ///< ()[dims] -> (sizes)
+};
+
+struct StateArg {
+  TensorArg tensor;
+  int64_t axis;
 };
 
 struct DimArg {
@@ -38,6 +43,8 @@ struct Model {
   func::FuncOp main, plan;
   SmallVector<Role> roles; ///< of each argument of `main`
   SmallVector<TensorArg> inputs, outputs;
+  SmallVector<StateArg> states;
+  int64_t stateDim = -1; ///< the dim that is the states' length
   SmallVector<DimArg> dims;
   SmallVector<Dispatch> dispatches;
 

@@ -47,7 +47,7 @@ llvm::Expected<StringRef> lutra::modelName(ModuleOp module) {
 }
 
 /// Fields of lutra_model_desc by position.
-enum DescriptorField { WeightsSize = 15, WeightsHash, WeightsFile, Weights };
+enum DescriptorField { WeightsSize = 18, WeightsHash, WeightsFile, Weights };
 
 /// Tells the descriptor about the weight image.
 static llvm::Error describeImage(llvm::Module &module, StringRef name,

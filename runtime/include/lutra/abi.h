@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define LUTRA_ABI_VERSION 1u
+#define LUTRA_ABI_VERSION 2u
 #define LUTRA_MODEL_MAGIC 0x4152544cu /* "LTRA" */
 
 /// Element types. The numbers are those of ONNX's TensorProto.DataType.
@@ -62,6 +62,20 @@ typedef struct lutra_tensor_desc {
   const int64_t *shape;
 } lutra_tensor_desc;
 
+/// A tensor that the caller keeps between runs, as a key-value cache, in place
+/// of an input and an output of the model. Runs append to it along `axis`: a
+/// buffer is dense and row-major, as large as `shape` says, and of the
+/// dimension `axis` the first `length` indices are in use. In `shape` a value
+/// >= 0 is a constant size, at `axis` the capacity; a value -1-i is the size of
+/// dims[i].
+typedef struct lutra_state_desc {
+  const char *name; /* of the input whose place it takes */
+  int32_t dtype;
+  int32_t rank;
+  const int64_t *shape;
+  int64_t axis;
+} lutra_state_desc;
+
 /// A task over the half-open range [begin, end) run as worker `worker`,
 /// 0 <= worker < workers; no two concurrent calls share a worker number.
 typedef void (*lutra_task_fn)(void *task, int64_t begin, int64_t end,
@@ -94,6 +108,7 @@ typedef struct lutra_call {
   const void *weights;       /* offset 40 */
   lutra_dispatch_hook hook;  /* offset 48: may be null */
   void *hook_data;           /* offset 56 */
+  void *const *states;       /* offset 64: read, and appended to in place */
 } lutra_call;
 
 /// One dispatch of the host program in order: the kernel that it calls and the
@@ -121,6 +136,11 @@ typedef struct lutra_model_desc {
   const lutra_tensor_desc *outputs;
   const lutra_dim_desc *dims;
   const lutra_dispatch_desc *dispatches;
+  /* A model that keeps state: all states have one length, the value of
+     dims[state_dim]. Without: a count of 0 and a dim of -1. */
+  int32_t state_count;
+  int32_t state_dim;
+  const lutra_state_desc *states;
   /* The weight image: `weights` when embedded, else the file `weights_file`
      (a bare file name) beside the artifact. Size and FNV-1a-64 hash are of the
      whole image; a model without weights has weights_size 0. */
@@ -129,11 +149,12 @@ typedef struct lutra_model_desc {
   const char *weights_file;
   const void *weights;
   /* Bytes of workspace for these dims and this many workers, and the sizes of
-     all outputs, one after the other, rank by rank. The bytes are -2 - i where
+     all outputs, one after the other, rank by rank; then, where there are
+     states, the length that a run brings them to. The bytes are -2 - i where
      dims[i] is not the size that other dims determine. Pure. */
   void (*plan)(const int64_t *dims, int64_t workers, int64_t *workspace_bytes,
                int64_t *output_shapes);
-  /* Runs the model. Reentrant: writes only outputs and workspace. */
+  /* Runs the model. Reentrant: writes only outputs, states and workspace. */
   void (*run)(const lutra_call *call);
 } lutra_model_desc;
 

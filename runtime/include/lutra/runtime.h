@@ -176,13 +176,51 @@ LUTRA_CHECKED lutra_status *lutra_find_output(const lutra_model *model,
                                               const char *name, int32_t *index);
 
 //===----------------------------------------------------------------------===//
+// State
+//===----------------------------------------------------------------------===//
+
+/// What a model compiled with `--state` keeps between runs, as the key-value
+/// caches of a language model: tensors of one length, to which each run appends
+/// in place. Any number of states of one model may exist; a state is for one
+/// run at a time.
+typedef struct lutra_state lutra_state;
+
+/// Makes a state of length 0. `model` must outlive it; a model that keeps none
+/// is LUTRA_INVALID_ARGUMENT. Memory is taken by the first run, which also
+/// settles the sizes of all other dimensions (the batch).
+LUTRA_CHECKED lutra_status *lutra_state_create(const lutra_model *model,
+                                               lutra_state **state);
+
+/// NULL is allowed.
+LUTRA_API void lutra_state_destroy(lutra_state *state);
+
+/// How many indices along the states' axis are in use.
+LUTRA_API int64_t lutra_state_length(const lutra_state *state);
+
+/// How many there is room for.
+LUTRA_API int64_t lutra_state_capacity(const lutra_state *state);
+
+/// Begins anew: length 0, and the next run may have another batch.
+LUTRA_API void lutra_state_reset(lutra_state *state);
+
+/// Forgets what lies behind the first `length`, at most the present length.
+LUTRA_CHECKED lutra_status *lutra_state_truncate(lutra_state *state,
+                                                 int64_t length);
+
+/// Copies what is in use, so that two continuations can begin at one prefix.
+LUTRA_CHECKED lutra_status *lutra_state_fork(const lutra_state *state,
+                                             lutra_state **copy);
+
+//===----------------------------------------------------------------------===//
 // Sizes, asked before a run
 //===----------------------------------------------------------------------===//
 
 /// Checks the dtypes and shapes of all inputs, in the model's order, and writes
 /// the size of each symbolic dimension to `dims` (dim_count entries, may be
-/// NULL). The tensors' data is not looked at.
+/// NULL). The tensors' data is not looked at. The length comes from `state`,
+/// which is NULL for a model that keeps none.
 LUTRA_CHECKED lutra_status *lutra_bind_dims(const lutra_model *model,
+                                            const lutra_state *state,
                                             const lutra_tensor *inputs,
                                             int32_t input_count, int64_t *dims);
 
@@ -223,15 +261,16 @@ typedef struct lutra_trace {
 /// neither each other nor an input. `executor` may be NULL: the calling thread
 /// does everything. `workspace` is aligned to LUTRA_WORKSPACE_ALIGNMENT and has
 /// at least the bytes that lutra_workspace_size says for executor->workers; it
-/// may be NULL where that is 0. `trace` may be NULL.
+/// may be NULL where that is 0. `trace` may be NULL. `state` is NULL for a
+/// model that keeps none; else the run appends to it.
 ///
 /// All arguments are checked first; a wrong one is LUTRA_INVALID_ARGUMENT.
-/// Reentrant: concurrent runs of one model need only their own outputs and
-/// workspaces. Allocates nothing, except for a model of more than 128 inputs,
-/// outputs and dims.
+/// Reentrant: concurrent runs of one model need only their own outputs, states
+/// and workspaces. Allocates nothing, except for a model of more than 128
+/// inputs, outputs and dims, and for a state's first run.
 LUTRA_CHECKED lutra_status *
 lutra_run(const lutra_model *model, lutra_executor *executor,
-          const lutra_tensor *inputs, int32_t input_count,
+          lutra_state *state, const lutra_tensor *inputs, int32_t input_count,
           const lutra_tensor *outputs, int32_t output_count, void *workspace,
           size_t workspace_bytes, const lutra_trace *trace);
 
@@ -246,6 +285,10 @@ LUTRA_CHECKED lutra_status *lutra_context_create(const lutra_model *model,
 
 /// Frees the workspace. NULL is allowed.
 LUTRA_API void lutra_context_destroy(lutra_context *context);
+
+/// Makes all later runs append to `state`, which the caller owns.
+LUTRA_API void lutra_context_use_state(lutra_context *context,
+                                       lutra_state *state);
 
 /// Traces all later runs; a NULL `fn` ends it.
 LUTRA_API void lutra_context_trace(lutra_context *context, lutra_trace_fn fn,

@@ -25,6 +25,38 @@ func.func @dim_multiple() {
 
 // -----
 
+func.func @state_axis(%n: index) {
+  // expected-error @below {{expects an axis of static size, got 0 of 'tensor<?x4xf32>'}}
+  %0 = lutra.state "s" axis 0 (%n) {dtype = "FLOAT", shape = affine_map<()[s0] -> (s0, 4)>} : tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @state_sizes() {
+  // expected-error @below {{expects 1 sizes, got 0}}
+  %0 = lutra.state "s" axis 1 () {dtype = "FLOAT", shape = affine_map<()[s0] -> (s0, 4)>} : tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @state_rank() {
+  // expected-error @below {{expects one size per dimension over symbols}}
+  %0 = lutra.state "s" axis 1 () {dtype = "FLOAT", shape = affine_map<() -> (4)>} : tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @state_shape() {
+  // expected-error @below {{expects sizes as in 'tensor<2x4xf32>'}}
+  %0 = lutra.state "s" axis 1 () {dtype = "FLOAT", shape = affine_map<() -> (2, 8)>} : tensor<2x4xf32>
+  return
+}
+
+// -----
+
 func.func @weight_size() {
   // expected-error @below {{expects 16 bytes for 'tensor<4xf32>', got 12}}
   %0 = lutra.weight "w" from "m.onnx"[0, 12] storage tensor<4xf32> : tensor<4xf32>

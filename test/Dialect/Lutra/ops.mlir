@@ -15,6 +15,13 @@ func.func @dim() -> (index, index) {
   return %0, %1 : index, index
 }
 
+// CHECK-LABEL: func.func @state
+// CHECK: %past_key = lutra.state "past.key" axis 1(%{{.*}}) {dtype = "FLOAT", shape = #{{.*}}} : tensor<?x32x4xf32>
+func.func @state(%batch: index) -> (tensor<?x32x4xf32> {lutra.state = "past.key"}) {
+  %0 = lutra.state "past.key" axis 1 (%batch) {dtype = "FLOAT", shape = affine_map<()[s0] -> (s0, 32, 4)>} : tensor<?x32x4xf32>
+  return %0 : tensor<?x32x4xf32>
+}
+
 // CHECK-LABEL: func.func @weight
 func.func @weight() {
   // CHECK: %fc1 = lutra.weight "fc1" from "mlp.onnx"[1024, 8192] storage tensor<64x32xf32> steps [#lutra.transpose<[1, 0]>, #lutra.pack<dim = 1, tile = 16, outer = 0>] : tensor<4x32x16xf32>

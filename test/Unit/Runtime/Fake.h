@@ -17,6 +17,7 @@
 #include <string>
 
 extern "C" const lutra_model_desc lutra_model_fake;
+extern "C" const lutra_model_desc lutra_model_sums;
 
 namespace lutra::test {
 

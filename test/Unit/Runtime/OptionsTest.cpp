@@ -89,6 +89,38 @@ TEST(OptionsTest, Refuses) {
             "--atol: expected a tolerance of 0 or more, got 'nan'" + help);
 }
 
+TEST(OptionsTest, Generate) {
+  Options options = parse({"m.so", "--generate=1 + 1 =", "--tokenizer=t.json",
+                           "--max-tokens=5", "--temperature=0.5", "--top-k=9",
+                           "--seed=3", "--stop=.", "--stop=a=b"});
+  EXPECT_EQ(options.generate.prompt, "1 + 1 =");
+  EXPECT_EQ(options.generate.tokenizer, "t.json");
+  EXPECT_EQ(options.generate.maxTokens, 5);
+  EXPECT_EQ(options.generate.temperature, 0.5);
+  EXPECT_EQ(options.generate.topK, 9);
+  EXPECT_EQ(options.generate.seed, 3u);
+  EXPECT_EQ(options.generate.stops, std::vector<std::string>({".", "a=b"}));
+
+  const std::string help = "; see lutra-run --help";
+  EXPECT_EQ(errorOf({"a", "--generate=x"}),
+            "--generate needs --tokenizer=tokenizer.json" + help);
+  EXPECT_EQ(errorOf({"a", "--tokenizer=x"}),
+            "--tokenizer and --stop need --generate=PROMPT" + help);
+  EXPECT_EQ(errorOf({"a", "--stop="}), "--stop: expected a text" + help);
+  EXPECT_EQ(errorOf({"a", "--temperature=-1"}),
+            "--temperature: expected a number of 0 or more, got '-1'" + help);
+  EXPECT_EQ(errorOf({"a", "--generate=x", "--tokenizer=t", "--top-k=2"}),
+            "--top-k needs a --temperature above 0" + help);
+  for (const char *option : {"--input=x=f32=1", "--inputs=@x.npz", "--dim=b:1"})
+    EXPECT_EQ(errorOf({"a", "--generate=x", "--tokenizer=t", option}),
+              "--generate makes all inputs itself" + help);
+  for (const char *option :
+       {"--output=y=@y.npy", "--dump-outputs=d", "--expect=y=@y.npy",
+        "--expect=y.npz", "--profile"})
+    EXPECT_EQ(errorOf({"a", "--generate=x", "--tokenizer=t", option}),
+              "--generate writes text alone" + help);
+}
+
 TEST(OptionsTest, HelpNeedsNoArtifact) {
   EXPECT_TRUE(parse({"--help"}).help);
   EXPECT_TRUE(parse({"--version"}).version);

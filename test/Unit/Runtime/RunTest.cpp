@@ -26,7 +26,7 @@ protected:
   }
 
   std::string run() {
-    return takeWithCode(lutra_run(model.get(), executor, inputs.data(),
+    return takeWithCode(lutra_run(model.get(), executor, nullptr, inputs.data(),
                                   static_cast<int32_t>(inputs.size()),
                                   outputs.data(),
                                   static_cast<int32_t>(outputs.size()),
@@ -194,7 +194,8 @@ TEST_F(RunTest, FindsByName) {
 TEST_F(RunTest, AnswersSizes) {
   int64_t dims[1], shapes[2];
   size_t bytes = 0;
-  EXPECT_EQ(take(lutra_bind_dims(model.get(), inputs.data(), 2, dims)), "ok");
+  EXPECT_EQ(take(lutra_bind_dims(model.get(), nullptr, inputs.data(), 2, dims)),
+            "ok");
   EXPECT_EQ(dims[0], 2);
   EXPECT_EQ(take(lutra_output_shapes(model.get(), dims, shapes)), "ok");
   EXPECT_EQ(shapes[0], 2);
@@ -225,8 +226,8 @@ TEST_F(RunTest, ManyThreadsRunOneModelOnOnePool) {
     for (int round = 0; round < 200; ++round) {
       std::fill(std::begin(out), std::end(out), -1.0f);
       if (lutra_status *status =
-              lutra_run(model.get(), lutra_pool_executor(pool), args, 2,
-                        &result, 1, space, sizeof(space), nullptr)) {
+              lutra_run(model.get(), lutra_pool_executor(pool), nullptr, args,
+                        2, &result, 1, space, sizeof(space), nullptr)) {
         lutra_status_free(status);
         ++wrong;
       }
@@ -256,7 +257,7 @@ protected:
     ModelPtr model = makeModel(desc);
     lutra_tensor inputs[] = {{nullptr, LUTRA_INT64, 1, &a},
                              {nullptr, LUTRA_INT64, 1, &b}};
-    return take(lutra_bind_dims(model.get(), inputs, 2, nullptr));
+    return take(lutra_bind_dims(model.get(), nullptr, inputs, 2, nullptr));
   }
 };
 

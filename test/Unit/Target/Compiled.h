@@ -124,8 +124,8 @@ public:
       for (int64_t at = 0; at < count; at += grain)
         fn(task, at, std::min(at + grain, count), 0);
     };
-    lutra_call call = {&executor, &input,  &output, dims.data(),
-                       workspace, weights, hook,    hookData};
+    lutra_call call = {&executor, &input, &output,  dims.data(), workspace,
+                       weights,   hook,   hookData, nullptr};
     model->run(&call);
   }
 

@@ -23,10 +23,20 @@ struct DimRange {
   int64_t multiple = 1;
 };
 
+/// An input that stays in the program's memory between runs, together with the
+/// output that is it with more appended: --state=past:present:max=2048. Both
+/// names may hold one '*', which stands for the same text in both.
+struct StateOption {
+  std::string past, present;
+  /// How long it may become.
+  int64_t capacity = 0;
+};
+
 struct ImportOptions {
   /// By dimension name. A range of one value makes the dimension static. An
   /// unnamed dimension d of input x is called "x.d".
   std::map<std::string, DimRange> dims;
+  std::vector<StateOption> states;
 };
 
 /// The bytes behind `lutra.weight`s, by source name. A source is opened once

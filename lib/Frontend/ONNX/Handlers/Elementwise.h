@@ -52,6 +52,11 @@ Value sizeScalar(Lowering &lowering, Scalars &s, AffineExpr size);
 Value position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
                DType dtype, AffineExpr size);
 
+/// Fails where a dimension of `size` may be empty: clamping needs an element to
+/// clamp to.
+LogicalResult requirePosition(const Node &node, Lowering &lowering,
+                              AffineExpr size);
+
 /// A result known as an expression from known elements, or null.
 using Fold = AffineExpr (*)(Lowering &, ArrayRef<AffineExpr> elements);
 

@@ -49,6 +49,15 @@ Value lutra::position(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
   return arith::IndexCastOp::create(b, b.getIndexType(), clamped);
 }
 
+LogicalResult lutra::requirePosition(const Node &node, Lowering &lowering,
+                                     AffineExpr size) {
+  if (lowering.requireNonNegative(size - 1))
+    return success();
+  return node.error() << "expected a dimension of at least 1 under an index, "
+                         "got "
+                      << sizeText(lowering, size);
+}
+
 /// A parallel loop nest over `shape` whose elements `read` gives.
 static Tensor readEach(Lowering &lowering, ArrayRef<Tensor> operands,
                        SmallVector<AffineMap> maps, const Shape &shape,
@@ -135,6 +144,8 @@ static Results lowerGather(const Node &node, Lowering &lowering) {
   shape.append(data.shape.begin() + *axis + 1, data.shape.end());
   if (hasNoElements(data))
     return SmallVector<Tensor>{zeros(lowering, shape, data.dtype)};
+  if (failed(requirePosition(node, lowering, data.shape[*axis])))
+    return failure();
   int64_t rank = shape.size(), behind = *axis + indices.rank();
   auto known = knownPosition(indices, data.staticSize(*axis));
   if (known) {
@@ -162,6 +173,20 @@ static Results lowerGather(const Node &node, Lowering &lowering) {
       })};
 }
 
+/// Fails where a dimension that the indices share with the data may be larger
+/// than the data's.
+static LogicalResult requireWithin(const Node &node, Lowering &lowering,
+                                   const Tensor &indices, const Tensor &data,
+                                   int64_t d) {
+  if (lowering.requireNonNegative(data.shape[d] - indices.shape[d]) ||
+      lowering.requireEqual(data.shape[d], indices.shape[d]))
+    return success();
+  return node.error() << "expected at most "
+                      << sizeText(lowering, data.shape[d])
+                      << " indices in dimension " << d << ", got "
+                      << sizeText(lowering, indices.shape[d]);
+}
+
 static Results lowerGatherElements(const Node &node, Lowering &lowering) {
   FailureOr<int64_t> axis = gatherAxis(node);
   if (failed(axis))
@@ -173,6 +198,11 @@ static Results lowerGatherElements(const Node &node, Lowering &lowering) {
                         << indices.rank();
   if (hasNoElements(data))
     return SmallVector<Tensor>{zeros(lowering, indices.shape, data.dtype)};
+  if (failed(requirePosition(node, lowering, data.shape[*axis])))
+    return failure();
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != *axis && failed(requireWithin(node, lowering, indices, data, d)))
+      return failure();
   return SmallVector<Tensor>{readEach(
       lowering, indices, {lowering.b.getMultiDimIdentityMap(rank)},
       indices.shape, data.dtype,
@@ -205,6 +235,12 @@ static Results lowerGatherND(const Node &node, Lowering &lowering) {
   shape.append(data.shape.begin() + batch + depth, data.shape.end());
   if (hasNoElements(data))
     return SmallVector<Tensor>{zeros(lowering, shape, data.dtype)};
+  for (int64_t d = 0; d < batch; ++d)
+    if (failed(requireWithin(node, lowering, indices, data, d)))
+      return failure();
+  for (int64_t d = batch; d < batch + depth; ++d)
+    if (failed(requirePosition(node, lowering, data.shape[d])))
+      return failure();
   int64_t rank = shape.size();
   // The components of an index are as many operands.
   SmallVector<Tensor> operands(depth, indices);

@@ -55,16 +55,6 @@ static bool isStaticallyEmpty(ArrayRef<AffineExpr> shape) {
   });
 }
 
-/// Clamping needs an element to clamp to.
-static LogicalResult requireElements(const Node &node, Lowering &lowering,
-                                     AffineExpr size) {
-  if (lowering.requireNonNegative(size - 1))
-    return success();
-  return node.error() << "expected a dimension of at least 1 under an index, "
-                         "got "
-                      << sizeText(lowering, size);
-}
-
 //===----------------------------------------------------------------------===//
 // Updates
 //===----------------------------------------------------------------------===//
@@ -169,7 +159,7 @@ static LogicalResult checkElements(const Node &node, Lowering &lowering,
                           << sizeText(lowering, data.shape[d])
                           << " indices in dimension " << d << ", got "
                           << sizeText(lowering, indices.shape[d]);
-  return requireElements(node, lowering, data.shape[axis]);
+  return requirePosition(node, lowering, data.shape[axis]);
 }
 
 static Results lowerScatterElements(const Node &node, Lowering &lowering) {
@@ -215,7 +205,7 @@ static LogicalResult checkND(const Node &node, Lowering &lowering,
                         << lowering.str(expected) << ", got "
                         << lowering.str(updates.shape);
   for (int64_t d = 0; d < depth; ++d)
-    if (failed(requireElements(node, lowering, data.shape[d])))
+    if (failed(requirePosition(node, lowering, data.shape[d])))
       return failure();
   return success();
 }
@@ -281,7 +271,7 @@ static LogicalResult checkCache(const Node &node, Lowering &lowering,
                 start.shape[0] != cache.shape[0]))
     return node.error() << "expected an INT64 write index for each batch, got "
                         << lowering.str(start.shape);
-  return requireElements(node, lowering, cache.shape[axis]);
+  return requirePosition(node, lowering, cache.shape[axis]);
 }
 
 /// The place in the cache of element `i` of batch `batch`'s update.

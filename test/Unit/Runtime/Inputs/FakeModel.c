@@ -91,6 +91,7 @@ EXPORT const lutra_model_desc lutra_model_fake = {
     .outputs = outputs,
     .dims = dims,
     .dispatches = dispatches,
+    .state_dim = -1,
     .weights_size = 4,
     .weights_hash = 0x1fabbdf10314a21du,
     .weights_file = "fake.weights",

@@ -1,0 +1,270 @@
+//===- FoldBroadcasts.cpp - Contractions read what is repeated ------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Grouped-query attention is exported as a repetition of the keys and values
+// for each head of a group, followed by a product over all heads. Written out,
+// that multiplies the traffic of the cache by the size of the group. Here the
+// product runs over groups and heads in a group, and reads the group's keys:
+// movement between them and the operand is composed into the indexing map, and
+// where it merges two dimensions, the loop over the merged one is split by
+// upstream's expansion patterns. The new loops reach what reads the product in
+// the same way, so that no reshape separates it from what would be fused into
+// it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/State.h"
+#include "lutra/Analysis/TensorSizes.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Utils/Utils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_FOLDBROADCASTS
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// An operation that only reads elements elsewhere: dimensions of the source
+/// are loops or the only index of a dimension of size 1.
+static bool isMovement(linalg::GenericOp op) {
+  if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
+      op.getNumReductionLoops() != 0 ||
+      op.getBlock()->getOperations().size() != 1 ||
+      op.getBlock()->getTerminator()->getOperand(0) !=
+          op.getBlock()->getArgument(0))
+    return false;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  return maps[1].isPermutation() &&
+         maps[0].isProjectedPermutation(/*allowZeroInResults=*/true);
+}
+
+/// Whether a movement reads an element for several of its own.
+static bool isBroadcast(linalg::GenericOp op) {
+  AffineMap read = op.getIndexingMapsArray()[0];
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    if (!read.isFunctionOfDim(loop))
+      return true;
+  return false;
+}
+
+/// Whether what leads to `tensor` is movement that is not worth its copy: of a
+/// state, or with a repetition in it.
+static bool isWorthReadingThrough(Value tensor) {
+  for (;;) {
+    Operation *op = tensor.getDefiningOp();
+    auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+    if (isMovement(generic)) {
+      if (isBroadcast(generic))
+        return true;
+      tensor = generic.getDpsInputs()[0];
+    } else if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(
+                   op)) {
+      tensor = op->getOperand(0);
+    } else {
+      return isStateSlice(tensor);
+    }
+  }
+}
+
+/// `map` without the results of dimensions of size 1 that are always 0, and the
+/// tensor that it then reads.
+static Value withoutUnits(OpBuilder &b, Location loc, Value tensor,
+                          AffineMap &map) {
+  llvm::SmallBitVector units(map.getNumResults());
+  SmallVector<int64_t> kept;
+  auto type = cast<RankedTensorType>(tensor.getType());
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    if (isa<AffineConstantExpr>(expr) && type.getDimSize(i) == 1)
+      units.set(i);
+    else
+      kept.push_back(i);
+  }
+  if (units.none())
+    return tensor;
+  map = map.dropResults(units);
+  auto expand = tensor.getDefiningOp<tensor::ExpandShapeOp>();
+  SmallVector<int64_t> shape = llvm::map_to_vector(
+      kept, [&](int64_t dim) { return type.getDimSize(dim); });
+  // An expansion into the same dimensions and these units.
+  if (expand && expand.getSrcType().getShape() == ArrayRef(shape) &&
+      llvm::all_of(llvm::enumerate(expand.getReassociationIndices()),
+                   [&](auto group) {
+                     return llvm::count_if(group.value(), [&](int64_t dim) {
+                              return !units.test(dim);
+                            }) == 1;
+                   }))
+    return expand.getSrc();
+  return tensor::dropGivenUnitDims(b, loc, tensor, units).getResult();
+}
+
+/// Makes an operand read what is behind movement, as far as indexing maps can
+/// say it. True where it changed anything.
+static bool readThrough(OpBuilder &b, linalg::GenericOp op,
+                        OpOperand &operand) {
+  bool changed = false;
+  while (isMovement(operand.get().getDefiningOp<linalg::GenericOp>())) {
+    auto movement = operand.get().getDefiningOp<linalg::GenericOp>();
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    AffineMap &map = maps[operand.getOperandNumber()];
+    SmallVector<AffineMap> moved = movement.getIndexingMapsArray();
+    map = moved[0].compose(inversePermutation(moved[1])).compose(map);
+    operand.set(withoutUnits(b, op.getLoc(), movement.getDpsInputs()[0], map));
+    op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
+    changed = true;
+  }
+  return changed;
+}
+
+namespace {
+/// Remembers the collapsing reshapes that expansion leaves behind results,
+/// which are to move on.
+struct CollapseListener : RewriterBase::Listener {
+  explicit CollapseListener(llvm::DenseSet<Operation *> &moving)
+      : moving(moving) {}
+  void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+    if (isa<tensor::CollapseShapeOp>(op))
+      moving.insert(op);
+  }
+  void notifyOperationErased(Operation *op) override { moving.erase(op); }
+  llvm::DenseSet<Operation *> &moving;
+};
+
+struct FoldBroadcasts : lutra::impl::FoldBroadcastsBase<FoldBroadcasts> {
+  using FoldBroadcastsBase::FoldBroadcastsBase;
+
+  void runOnOperation() override {
+    // Each round reads through one reshape more.
+    for (;;) {
+      llvm::DenseSet<Operation *> moving;
+      bool changed = foldMovement(moving);
+      if (!moving.empty() && failed(split(moving)))
+        return signalPassFailure();
+      if (!changed)
+        return;
+    }
+  }
+
+private:
+  bool foldMovement(llvm::DenseSet<Operation *> &moving);
+  void dropUnits(const llvm::DenseSet<Operation *> &moving);
+  LogicalResult split(llvm::DenseSet<Operation *> &moving);
+  LogicalResult resolveSizes();
+};
+} // namespace
+
+/// Composes movement into the maps of contractions, and collects the reshapes
+/// that it then meets.
+bool FoldBroadcasts::foldMovement(llvm::DenseSet<Operation *> &moving) {
+  SmallVector<linalg::GenericOp> ops(
+      getOperation().getOps<linalg::GenericOp>());
+  bool changed = false;
+  for (linalg::GenericOp op : ops) {
+    if (!matchContraction(op))
+      continue;
+    OpBuilder b(op);
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      if (!isWorthReadingThrough(operand->get()))
+        continue;
+      changed |= readThrough(b, op, *operand);
+      if (operand->get().getDefiningOp<tensor::CollapseShapeOp>()) {
+        moving.insert(operand->get().getDefiningOp());
+        changed = true;
+      }
+    }
+  }
+  return changed;
+}
+
+/// Takes dimensions of size 1 out of what is read beside the reshapes, and
+/// beside what will move: upstream splits no loop of an operation that has
+/// them.
+void FoldBroadcasts::dropUnits(const llvm::DenseSet<Operation *> &moving) {
+  llvm::SetVector<linalg::GenericOp> reached;
+  auto reach = [&](Value value) {
+    for (Operation *user : value.getUsers())
+      if (auto op = dyn_cast<linalg::GenericOp>(user))
+        reached.insert(op);
+  };
+  for (auto op : getOperation().getOps<tensor::CollapseShapeOp>())
+    if (moving.contains(op))
+      reach(op.getResult());
+  for (unsigned i = 0; i < reached.size(); ++i) {
+    linalg::GenericOp op = reached[i];
+    OpBuilder b(op);
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    for (OpOperand *operand : op.getDpsInputOperands())
+      operand->set(withoutUnits(b, op.getLoc(), operand->get(),
+                                maps[operand->getOperandNumber()]));
+    op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
+    for (Value result : op.getResults())
+      reach(result);
+  }
+}
+
+/// Splits the loops of what reads the reshapes, of what reads those results,
+/// and so on.
+LogicalResult FoldBroadcasts::split(llvm::DenseSet<Operation *> &moving) {
+  dropUnits(moving);
+  SmallVector<Operation *> ops;
+  for (auto op : getOperation().getOps<linalg::GenericOp>())
+    ops.push_back(op);
+  RewritePatternSet patterns(&getContext());
+  linalg::populateFoldReshapeOpsByExpansionPatterns(
+      patterns, [&](OpOperand *operand) {
+        return moving.contains(operand->get().getDefiningOp());
+      });
+  CollapseListener listener(moving);
+  GreedyRewriteConfig config;
+  config.setListener(&listener).setStrictness(
+      GreedyRewriteStrictness::ExistingAndNewOps);
+  if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
+    return failure();
+  return resolveSizes();
+}
+
+/// Upstream asks tensors for their sizes, which the host does not, and reshapes
+/// what is empty.
+LogicalResult FoldBroadcasts::resolveSizes() {
+  for (auto dim :
+       llvm::make_early_inc_range(getOperation().getOps<tensor::DimOp>())) {
+    OpBuilder b(dim);
+    FailureOr<SmallVector<OpFoldResult>> sizes =
+        tensorSizes(b, dim.getSource());
+    std::optional<int64_t> index = dim.getConstantIndex();
+    if (failed(sizes) || !index)
+      return dim.emitError("expected a tensor of known sizes");
+    dim.replaceAllUsesWith(
+        getValueOrCreateConstantIndexOp(b, dim.getLoc(), (*sizes)[*index]));
+    dim.erase();
+  }
+  for (auto expand : llvm::make_early_inc_range(
+           getOperation().getOps<tensor::ExpandShapeOp>())) {
+    auto fill = expand.getSrc().getDefiningOp<linalg::FillOp>();
+    Value made = fill ? fill.getOutputs()[0] : expand.getSrc();
+    if (!made.getDefiningOp<tensor::EmptyOp>())
+      continue;
+    OpBuilder b(expand);
+    Value result = tensor::EmptyOp::create(b, expand.getLoc(),
+                                           expand.getMixedOutputShape(),
+                                           expand.getType().getElementType());
+    if (fill)
+      result = linalg::FillOp::create(b, fill.getLoc(), fill.value(), result)
+                   .getResult(0);
+    expand.replaceAllUsesWith(result);
+    expand.erase();
+  }
+  return success();
+}
