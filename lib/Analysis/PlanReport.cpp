@@ -96,7 +96,7 @@ StringRef PlanReader::roleOf(Value value) {
 void PlanReader::readArguments() {
   for (BlockArgument argument : main.getArguments()) {
     StringRef role = roleOf(argument);
-    if (role == "input") {
+    if (role == "input" || role == "state") {
       addTensor(argument);
     } else if (role == "dim") {
       unsigned position = dims.size();
@@ -140,8 +140,10 @@ unsigned PlanReader::addTensor(Value buffer) {
   tensor.elementType = getElementTypeOrSelf(buffer);
   tensor.shape = sizes.sizes(buffer);
   if (auto argument = dyn_cast<BlockArgument>(buffer)) {
-    tensor.place = roleOf(argument) == "output" ? TensorReport::Output
-                                                : TensorReport::Input;
+    StringRef role = roleOf(argument);
+    tensor.place = role == "output"  ? TensorReport::Output
+                   : role == "state" ? TensorReport::State
+                                     : TensorReport::Input;
     if (auto name = main.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
                                                       attr::kName))
       tensor.name = name.str();
@@ -282,7 +284,7 @@ void PlanReader::read() {
     if (auto call = dyn_cast<func::CallOp>(op))
       readCall(call);
   }
-  // What nothing was written into is named by its number.
+  // What lies in the arena has no name in the model.
   for (auto [i, tensor] : llvm::enumerate(report.tensors))
     if (tensor.name.empty())
       tensor.name = "t" + std::to_string(i);

@@ -20,6 +20,7 @@
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -81,66 +82,84 @@ std::optional<int64_t> lutra::evaluate(AffineExpr expr,
   return value ? std::optional(value.getValue()) : std::nullopt;
 }
 
-/// The factors of a product; its constant factor comes first, as people write.
-static void printProduct(AffineExpr expr, ArrayRef<std::string> names,
-                         std::string &text);
+static std::string print(AffineExpr expr, ArrayRef<std::string> names);
 
-static void print(AffineExpr expr, ArrayRef<std::string> names,
-                  std::string &text) {
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
-    text += std::to_string(constant.getValue());
-  } else if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
-    text += names[symbol.getPosition()];
-  } else if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr)) {
-    switch (binary.getKind()) {
-    case AffineExprKind::Add:
-      print(binary.getLHS(), names, text);
-      text += " + ";
-      return print(binary.getRHS(), names, text);
-    case AffineExprKind::Mul:
-      return printProduct(expr, names, text);
-    default:
-      bool isUp = binary.getKind() == AffineExprKind::CeilDiv;
-      bool isMod = binary.getKind() == AffineExprKind::Mod;
-      text += isUp ? "ceildiv(" : "(";
-      print(binary.getLHS(), names, text);
-      text += isUp ? ", " : isMod ? ") % (" : ") // (";
-      print(binary.getRHS(), names, text);
-      text += ")";
-    }
-  }
-}
-
-static void printProduct(AffineExpr expr, ArrayRef<std::string> names,
-                         std::string &text) {
-  // In order, but for constants.
-  SmallVector<AffineExpr> constants, factors, stack = {expr};
+/// The operands of a tree of one operator, in order.
+static SmallVector<AffineExpr> flatten(AffineExpr expr, AffineExprKind kind) {
+  SmallVector<AffineExpr> operands, stack = {expr};
   while (!stack.empty()) {
     AffineExpr next = stack.pop_back_val();
-    if (next.getKind() == AffineExprKind::Mul) {
-      auto product = cast<AffineBinaryOpExpr>(next);
-      stack.append({product.getRHS(), product.getLHS()});
+    if (next.getKind() == kind) {
+      auto binary = cast<AffineBinaryOpExpr>(next);
+      stack.append({binary.getRHS(), binary.getLHS()});
     } else {
-      (isa<AffineConstantExpr>(next) ? constants : factors).push_back(next);
+      operands.push_back(next);
     }
   }
-  llvm::interleave(
-      llvm::concat<AffineExpr>(constants, factors),
-      [&](AffineExpr factor) {
-        bool isAtom = isa<AffineConstantExpr, AffineSymbolExpr>(factor);
-        text += isAtom ? "" : "(";
-        print(factor, names, text);
-        text += isAtom ? "" : ")";
-      },
-      [&] { text += "*"; });
+  return operands;
+}
+
+/// A term of a sum as its constant factor and the text of the others.
+static std::pair<int64_t, std::string> printTerm(AffineExpr term,
+                                                 ArrayRef<std::string> names) {
+  int64_t factor = 1;
+  std::string text;
+  for (AffineExpr operand : flatten(term, AffineExprKind::Mul)) {
+    auto constant = dyn_cast<AffineConstantExpr>(operand);
+    int64_t product = 0;
+    if (constant && !llvm::MulOverflow(factor, constant.getValue(), product)) {
+      factor = product;
+      continue;
+    }
+    bool isSum = operand.getKind() == AffineExprKind::Add;
+    text += text.empty() ? "" : "*";
+    text += isSum ? "(" + print(operand, names) + ")" : print(operand, names);
+  }
+  return {factor, text};
+}
+
+/// A sum whose like terms are one, or a product, with the constant factor
+/// first.
+static std::string printSum(AffineExpr expr, ArrayRef<std::string> names) {
+  SmallVector<std::pair<std::string, int64_t>> terms;
+  for (AffineExpr term : flatten(expr, AffineExprKind::Add)) {
+    auto [factor, text] = printTerm(term, names);
+    auto *like = llvm::find_if(
+        terms, [&, &text = text](auto &known) { return known.first == text; });
+    if (like == terms.end())
+      terms.emplace_back(text, factor);
+    else if (llvm::AddOverflow(like->second, factor, like->second))
+      return "?";
+  }
+  std::string text;
+  for (const auto &[others, factor] : terms) {
+    text += text.empty() ? "" : " + ";
+    if (others.empty() || factor != 1)
+      text += std::to_string(factor) + (others.empty() ? "" : "*");
+    text += others;
+  }
+  return text;
+}
+
+static std::string print(AffineExpr expr, ArrayRef<std::string> names) {
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return std::to_string(constant.getValue());
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return names[symbol.getPosition()];
+  AffineExprKind kind = expr.getKind();
+  if (kind == AffineExprKind::Add || kind == AffineExprKind::Mul)
+    return printSum(expr, names);
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  std::string a = print(binary.getLHS(), names),
+              b = print(binary.getRHS(), names);
+  if (kind == AffineExprKind::CeilDiv)
+    return "ceildiv(" + a + ", " + b + ")";
+  bool isMod = kind == AffineExprKind::Mod;
+  return "((" + a + (isMod ? ") % (" : ") // (") + b + "))";
 }
 
 std::string lutra::formula(AffineExpr expr, ArrayRef<std::string> names) {
-  std::string text;
-  if (!expr)
-    return "?";
-  print(expr, names, text);
-  return text;
+  return expr ? print(expr, names) : "?";
 }
 
 AffineExpr SizeExpressions::value(OpFoldResult index) {

@@ -247,8 +247,8 @@ void JSONPrinter::printDispatch(const DispatchReport &dispatch) {
 }
 
 void JSONPrinter::printTensor(const TensorReport &tensor) {
-  static constexpr StringLiteral kPlaces[] = {"input", "output", "weight",
-                                              "arena"};
+  static constexpr StringLiteral kPlaces[] = {"input", "output", "state",
+                                              "weight", "arena"};
   json.object([&] {
     text("name", printable(tensor.name));
     text("place", kPlaces[tensor.place]);

@@ -69,7 +69,7 @@ struct DispatchReport {
 
 /// A value that dispatches read and write.
 struct TensorReport {
-  enum Place { Input, Output, Weight, Arena };
+  enum Place { Input, Output, State, Weight, Arena };
   Place place;
   std::string name;
   Type elementType;
