@@ -3,15 +3,16 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Grouped-query attention is exported as a repetition of the keys and values
-// for each head of a group, followed by a product over all heads. Written out,
-// that multiplies the traffic of the cache by the size of the group. Here the
-// product runs over groups and heads in a group, and reads the group's keys:
-// movement between them and the operand is composed into the indexing map, and
-// where it merges two dimensions, the loop over the merged one is split by
-// upstream's expansion patterns. The new loops reach what reads the product in
-// the same way, so that no reshape separates it from what would be fused into
-// it.
+// Grouped-query attention is exported as a repetition of the keys and values for
+// each head of a group, followed by a product over all heads. Written out, that
+// multiplies the traffic of the cache by the size of the group. Here the product
+// runs over groups and heads in a group, and reads the group's keys. Movement
+// between them and the operand is composed into the indexing map; a factor on
+// the way, since exports divide the scale between queries and keys, goes to the
+// other operand; and where two dimensions are merged, the loop over the merged
+// one is split by upstream's expansion patterns. The new loops reach what reads
+// the product in the same way, so that no reshape separates it from what would
+// be fused into it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,12 +21,14 @@
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Utils/Utils.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -60,6 +63,35 @@ static bool isBroadcast(linalg::GenericOp op) {
   return false;
 }
 
+/// The operand that an operation multiplies by, or divides by, one number for
+/// all elements; null for any other operation. Since contractions are linear,
+/// the other operand may be scaled instead.
+static OpOperand *scaledOperand(linalg::GenericOp op) {
+  if (!op || op.getNumDpsInits() != 1 || op.getNumReductionLoops() != 0 ||
+      op.getBlock()->getOperations().size() != 2 ||
+      !op.getIndexingMapsArray().back().isPermutation())
+    return nullptr;
+  OpOperand *scaled = nullptr;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (map.getNumResults() == 0)
+      continue;
+    if (scaled || !map.isPermutation())
+      return nullptr;
+    scaled = operand;
+  }
+  Operation &scale = op.getBlock()->front();
+  if (!scaled || !isa<arith::MulFOp, arith::DivFOp>(scale) ||
+      op.getBlock()->getTerminator()->getOperand(0) != scale.getResult(0))
+    return nullptr;
+  BlockArgument element = op.getMatchingBlockArgument(scaled);
+  bool isFirst = scale.getOperand(0) == element,
+       isSecond = scale.getOperand(1) == element;
+  if (isFirst == isSecond || (isSecond && isa<arith::DivFOp>(scale)))
+    return nullptr;
+  return scaled;
+}
+
 /// Whether what leads to `tensor` is movement that is not worth its copy: of a
 /// state, or with a repetition in it.
 static bool isWorthReadingThrough(Value tensor) {
@@ -73,6 +105,8 @@ static bool isWorthReadingThrough(Value tensor) {
     } else if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(
                    op)) {
       tensor = op->getOperand(0);
+    } else if (OpOperand *scaled = scaledOperand(generic)) {
+      tensor = scaled->get();
     } else {
       return isStateSlice(tensor);
     }
@@ -110,22 +144,61 @@ static Value withoutUnits(OpBuilder &b, Location loc, Value tensor,
   return tensor::dropGivenUnitDims(b, loc, tensor, units).getResult();
 }
 
-/// Makes an operand read what is behind movement, as far as indexing maps can
-/// say it. True where it changed anything.
+/// `tensor` scaled as `op` scales its operand, or a failure where sizes are not
+/// known.
+static FailureOr<Value> scaledLike(OpBuilder &b, linalg::GenericOp op,
+                                   OpOperand *scaled, Value tensor) {
+  FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, tensor);
+  Type element = getElementTypeOrSelf(tensor.getType());
+  if (failed(sizes) || element != getElementTypeOrSelf(op.getResult(0)))
+    return failure();
+  Location loc = op.getLoc();
+  unsigned rank = sizes->size();
+  SmallVector<Value> inputs(op.getDpsInputs());
+  SmallVector<AffineMap> maps(inputs.size(),
+                              AffineMap::get(rank, 0, b.getContext()));
+  inputs[scaled->getOperandNumber()] = tensor;
+  maps[scaled->getOperandNumber()] = b.getMultiDimIdentityMap(rank);
+  maps.push_back(b.getMultiDimIdentityMap(rank));
+  Value empty = tensor::EmptyOp::create(b, loc, *sizes, element);
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+  auto result = linalg::GenericOp::create(b, loc, empty.getType(), inputs,
+                                          empty, maps, loops);
+  IRMapping map;
+  op.getRegion().cloneInto(&result.getRegion(), map);
+  return result.getResult(0);
+}
+
+/// Makes an operand read what is behind movement and scaling, as far as
+/// indexing maps and the other operand can say it. True where it changed
+/// anything.
 static bool readThrough(OpBuilder &b, linalg::GenericOp op,
                         OpOperand &operand) {
+  OpOperand &other = op->getOpOperand(1 - operand.getOperandNumber());
   bool changed = false;
-  while (isMovement(operand.get().getDefiningOp<linalg::GenericOp>())) {
-    auto movement = operand.get().getDefiningOp<linalg::GenericOp>();
+  for (;;) {
+    auto producer = operand.get().getDefiningOp<linalg::GenericOp>();
+    OpOperand *source = scaledOperand(producer);
+    if (source) {
+      FailureOr<Value> scaled = scaledLike(b, producer, source, other.get());
+      if (failed(scaled))
+        return changed;
+      other.set(*scaled);
+    } else if (isMovement(producer)) {
+      source = producer.getDpsInputOperand(0);
+    } else {
+      return changed;
+    }
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     AffineMap &map = maps[operand.getOperandNumber()];
-    SmallVector<AffineMap> moved = movement.getIndexingMapsArray();
-    map = moved[0].compose(inversePermutation(moved[1])).compose(map);
-    operand.set(withoutUnits(b, op.getLoc(), movement.getDpsInputs()[0], map));
+    map =
+        producer.getMatchingIndexingMap(source)
+            .compose(inversePermutation(producer.getIndexingMapsArray().back()))
+            .compose(map);
+    operand.set(withoutUnits(b, op.getLoc(), source->get(), map));
     op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
     changed = true;
   }
-  return changed;
 }
 
 namespace {

@@ -79,3 +79,51 @@ func.func @transposed(%q: tensor<1x6x4x16xf32>, %keys: tensor<1x6x5x16xf32>) -> 
   } -> tensor<1x6x4x5xf32>
   return %s : tensor<1x6x4x5xf32>
 }
+
+// Of a factor on each side both go to the queries, and the keys are read as they
+// lie.
+// CHECK-LABEL: func @scaled
+// CHECK-SAME: (%[[QUERIES:.*]]: tensor<2x4x16xf32>, %[[KEYS:.*]]: tensor<5x16xf32>, %[[FACTOR:.*]]: tensor<f32>)
+// CHECK: %[[SCALED:.*]] = linalg.generic {{.*}} ins(%[[QUERIES]], %[[FACTOR]]
+// CHECK: arith.mulf
+// CHECK: %[[AGAIN:.*]] = linalg.generic {{.*}} ins(%[[SCALED]] : tensor<2x4x16xf32>)
+// CHECK: arith.divf %{{.*}}, %{{.*}}
+// CHECK: linalg.generic {{.*}} ins(%[[AGAIN]], %[[KEYS]]
+#id3 = affine_map<(a, b, c) -> (a, b, c)>
+#rows = affine_map<(a, b, c) -> (b, c)>
+#one = affine_map<(a, b, c) -> ()>
+#q3 = affine_map<(h, m, n, k) -> (h, m, k)>
+#k3 = affine_map<(h, m, n, k) -> (h, n, k)>
+#o3 = affine_map<(h, m, n, k) -> (h, m, n)>
+func.func @scaled(%q: tensor<2x4x16xf32>, %keys: tensor<5x16xf32>, %factor: tensor<f32>) -> tensor<2x4x5xf32> {
+  %zero = arith.constant 0.0 : f32
+  %four = arith.constant 4.0 : f32
+  %e = tensor.empty() : tensor<2x5x16xf32>
+  %rep = linalg.generic {indexing_maps = [#rows, #id3], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%keys : tensor<5x16xf32>) outs(%e : tensor<2x5x16xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<2x5x16xf32>
+  %d = linalg.generic {indexing_maps = [#id3, #id3], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%rep : tensor<2x5x16xf32>) outs(%e : tensor<2x5x16xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %r = arith.divf %a, %four : f32
+    linalg.yield %r : f32
+  } -> tensor<2x5x16xf32>
+  %s = linalg.generic {indexing_maps = [#id3, #one, #id3], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%d, %factor : tensor<2x5x16xf32>, tensor<f32>) outs(%e : tensor<2x5x16xf32>) {
+  ^bb0(%a: f32, %f: f32, %b: f32):
+    %r = arith.mulf %f, %a : f32
+    linalg.yield %r : f32
+  } -> tensor<2x5x16xf32>
+  %e2 = tensor.empty() : tensor<2x4x5xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e2 : tensor<2x4x5xf32>) -> tensor<2x4x5xf32>
+  %y = linalg.generic {indexing_maps = [#q3, #k3, #o3], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%q, %s : tensor<2x4x16xf32>, tensor<2x5x16xf32>) outs(%init : tensor<2x4x5xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %m = arith.mulf %a, %b : f32
+    %r = arith.addf %c, %m : f32
+    linalg.yield %r : f32
+  } -> tensor<2x4x5xf32>
+  return %y : tensor<2x4x5xf32>
+}

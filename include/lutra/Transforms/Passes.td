@@ -40,7 +40,8 @@ def FoldBroadcasts : Pass<"fold-broadcasts", "::mlir::func::FuncOp"> {
   let summary = "lets contractions read what a broadcast repeats, and slices of states, where they are";
   let description = [{
     Repetition, transposition and reshaping on the way from there to an operand
-    become part of its indexing map; a loop over repeated heads is split in two.
+    become part of its indexing map; a loop over repeated heads is split in two,
+    and a factor of all elements goes to the other operand.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::affine::AffineDialect"];
