@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(fold-broadcasts,canonicalize,cse))' | FileCheck %s
+// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(fold-movement,canonicalize,cse))' | FileCheck %s
 
 #id4 = affine_map<(a, b, c, d) -> (a, b, c, d)>
 #id5 = affine_map<(a, b, c, d, e) -> (a, b, c, d, e)>
