@@ -66,8 +66,8 @@ public:
     return lowerBound(expr).value_or(-1) >= 0;
   }
   /// Makes `expr` non-negative: by proof, or, since the model is only valid
-  /// where it is, by raising the least size that its one symbolic dimension may
-  /// have. False where neither is possible.
+  /// where it is, by narrowing the range of its one symbolic dimension, or of
+  /// the one that is the sum in it. False where neither is possible.
   bool requireNonNegative(AffineExpr expr);
   /// Whether two sizes are equal. Where only the relation of one dimension to
   /// others is missing for it, the dimension and its size are noted, with which

@@ -7,7 +7,9 @@
 //
 // Implements slices with symbolic bounds. ONNX clamps bounds to the dimension;
 // sizes are expressions without a minimum, so a bound must be known to lie on
-// one side, by the ranges of the symbolic dimensions.
+// one side, by the ranges of the symbolic dimensions. A symbolic bound into a
+// dimension of known size, as of a table of positions, is taken to lie inside:
+// with less than was asked for the nodes behind it could do nothing.
 //
 //===----------------------------------------------------------------------===//
 
@@ -63,6 +65,10 @@ static FailureOr<AffineExpr> resolveBound(const Node &node, Lowering &lowering,
   if (lowering.isNonNegative(canonicalSize(-belowMost)))
     return most;
   if (lowering.isNonNegative(aboveLeast) && lowering.isNonNegative(belowMost))
+    return fromStart;
+  if (isa<AffineConstantExpr>(size) &&
+      lowering.requireNonNegative(aboveLeast) &&
+      lowering.requireNonNegative(belowMost))
     return fromStart;
   return unknownBound(node, lowering, bound, size);
 }
