@@ -2,7 +2,8 @@
 # Part of the Lutra project, under the Apache License v2.0 with LLVM
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports families with one exporter: writes FAMILY.EXPORTER.onnx, and beside it
-FAMILY.EXPORTER.npz with the inputs of each run.
+FAMILY.EXPORTER.npz with the inputs of each run, as "RUN/NAME", and the names of
+dimensions that are empty in one of them.
 
 Called by run.py, in a process of its own for each exporter; prints one line for
 each family, its name and, where the exporter fails, what it said.
@@ -44,6 +45,8 @@ def _prepared(family, network):
     import torch
     from torch import nn
 
+    # Inference otherwise calls operators that no exporter knows.
+    torch.backends.mha.set_fastpath_enabled(False)
     for module in network.model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             nn.init.normal_(module.running_mean, std=0.3)
@@ -108,11 +111,12 @@ def skl2onnx(family, network, path):
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
     from sklearn.base import is_classifier
+    from sklearn.svm import LinearSVC
 
     (value,) = network.inputs
     last = network.model[-1] if hasattr(network.model, "steps") else network.model
-    probable = is_classifier(last) and hasattr(last, "predict_proba")
-    options = {id(last): {"zipmap": False}} if probable else None
+    has_map = is_classifier(last) and not isinstance(last, LinearSVC)
+    options = {id(last): {"zipmap": False}} if has_map else None
     model = to_onnx(network.model, initial_types=[(value.name, FloatTensorType([None, value.shape[1]]))],
                     options=options, target_opset=OPSET)  # fmt: skip
     path.write_bytes(model.SerializeToString())
@@ -147,7 +151,8 @@ def export(family, path):
         for run, dims in enumerate(family.draws())
         for value in network.inputs
     }
-    np.savez(path.with_suffix(".npz"), **runs)
+    empty = [name for name, sizes in family.runs.items() if 0 in sizes]
+    np.savez(path.with_suffix(".npz"), empty=empty, **runs)
 
 
 def seed_everything():
@@ -168,6 +173,8 @@ def main(exporter, folder, *names):
             try:
                 export(family, path)
             except Exception as error:
+                # What the exporter met, rather than what it advises.
+                error = error.__cause__ or error
                 failure = f"{type(error).__name__}: {error}"
         print(family.name, " ".join(failure.split())[:300], file=lines, flush=True)
 

@@ -104,8 +104,18 @@ def gradient_boosting_classifier():
 
 
 @sklearn_family()
-def histogram_boosting_classifier():
-    return network(ensemble.HistGradientBoostingClassifier(max_iter=10), classes=2)
+def binary_random_forest():
+    return network(ensemble.RandomForestClassifier(12, max_depth=5, random_state=0), classes=2)
+
+
+@sklearn_family()
+def binary_gradient_boosting():
+    return network(ensemble.GradientBoostingClassifier(n_estimators=10, random_state=0), classes=2)
+
+
+@sklearn_family()
+def binary_support_vector_classifier():
+    return network(svm.SVC(kernel="sigmoid"), classes=2)
 
 
 @sklearn_family()

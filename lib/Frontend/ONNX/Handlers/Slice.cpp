@@ -17,6 +17,7 @@
 #include "Movement.h"
 #include "Operands.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -137,8 +138,27 @@ takeInts(Lowering &lowering, const Tensor &tensor, const Ranges &ranges) {
   return taken;
 }
 
+/// A constant stays one: the same elements forwards, then reversed.
+static Tensor takeReversed(Lowering &lowering, const Tensor &tensor,
+                           Ranges ranges) {
+  SmallVector<int64_t> reversed;
+  for (auto [d, step] : llvm::enumerate(ranges.steps)) {
+    if (step > 0)
+      continue;
+    ranges.offsets[d] =
+        canonicalSize(ranges.offsets[d] + (ranges.sizes[d] - 1) * step);
+    step = -step;
+    reversed.push_back(d);
+  }
+  return lowering.reverse(lowering.slice(tensor, ranges.offsets, ranges.sizes,
+                                         ranges.steps),
+                          reversed);
+}
+
 static Tensor takeBackwards(Lowering &lowering, const Tensor &tensor,
                             const Ranges &ranges) {
+  if (matchPattern(tensor.value, m_Constant()))
+    return takeReversed(lowering, tensor, ranges);
   return readAt(lowering, tensor, ranges.sizes,
                 [&](ImplicitLocOpBuilder &b, ValueRange result) {
                   SmallVector<Value> index;
