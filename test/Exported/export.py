@@ -2,8 +2,7 @@
 # Part of the Lutra project, under the Apache License v2.0 with LLVM
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Exports families with one exporter: writes FAMILY.EXPORTER.onnx, and beside it
-FAMILY.EXPORTER.npz with the inputs of each run, as "RUN/NAME", and the names of
-dimensions that are empty in one of them.
+FAMILY.EXPORTER.npz with the inputs of each run, as "RUN/NAME".
 
 Called by run.py, in a process of its own for each exporter; prints one line for
 each family, its name and, where the exporter fails, what it said.
@@ -151,8 +150,7 @@ def export(family, path):
         for run, dims in enumerate(family.draws())
         for value in network.inputs
     }
-    empty = [name for name, sizes in family.runs.items() if 0 in sizes]
-    np.savez(path.with_suffix(".npz"), empty=empty, **runs)
+    np.savez(path.with_suffix(".npz"), **runs)
 
 
 def seed_everything():

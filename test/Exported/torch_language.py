@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 both = partial(family, "torchscript", "dynamo")
 SEQUENCE = {"sequence": (11, 1, 24)}
-PAST = {"sequence": (5, 1, 3), "past": (0, 9, 17)}
+PAST = {"sequence": (5, 1, 3), "past": (4, 9, 17)}
 SMALL = dict(vocab_size=61, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
              intermediate_size=48, initializer_range=0.2, attn_implementation="eager")  # fmt: skip
 IDS = tokens("input_ids", 61, "batch", "sequence")
@@ -311,7 +311,7 @@ def transformer():
 
         def forward(self, ids, target):
             mask = torch.full((target.shape[1], target.shape[1]), float("-inf")).triu(1)
-            return self.body(self.embed(ids), self.embed(target), tgt_mask=mask)
+            return self.body(self.embed(ids), self.embed(target), tgt_mask=mask, tgt_is_causal=True)
 
     return Network(Translate(), [IDS, tokens("target_ids", 61, "batch", "target")])
 

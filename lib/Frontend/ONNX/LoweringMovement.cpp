@@ -217,7 +217,7 @@ FailureOr<Tensor> Lowering::reshape(const Tensor &operand,
     return result;
   AffineExpr from = multiplySizes(source, context());
   AffineExpr to = multiplySizes(shape, context());
-  if (!from || from != to)
+  if (!from || !to || !requireEqual(from, to))
     return emitError(b.getLoc()) << "expected a shape of as many elements as "
                                  << str(source) << ", got " << str(shape);
   if (from == constant(0)) {

@@ -150,9 +150,36 @@ bool Lowering::requireNonNegative(AffineExpr expr) {
   return true;
 }
 
+/// The least number of which the only symbol of `difference` must be a multiple
+/// for it to vanish, as where a network halves a size and doubles it again.
+static std::optional<int64_t> multipleFor(AffineExpr difference, DimOp dim,
+                                          unsigned position) {
+  constexpr int64_t kMost = 1024;
+  MLIRContext *context = difference.getContext();
+  AffineExpr symbol = getAffineSymbolExpr(position, context);
+  AffineExpr zero = getAffineConstantExpr(0, context);
+  for (int64_t multiple = 2; multiple <= kMost; ++multiple)
+    if (int64_t(dim.getMax()) / multiple * multiple >= int64_t(dim.getMin()) &&
+        canonicalSize(difference.replace(symbol, symbol * multiple)) == zero)
+      return multiple;
+  return std::nullopt;
+}
+
 bool Lowering::requireEqual(AffineExpr a, AffineExpr b) {
-  if (canonicalSize(a - b) == constant(0))
+  AffineExpr difference = canonicalSize(a - b);
+  if (difference == constant(0))
     return true;
+  if (missing)
+    return false;
+  if (auto position = onlySymbol(difference);
+      position && *position < dims.size())
+    if (auto dim = dims[*position].getDefiningOp<DimOp>())
+      if (auto multiple = multipleFor(difference, dim, *position)) {
+        AffineExpr symbol = getAffineSymbolExpr(*position, context());
+        missing = Relation{
+            *position, symbol.floorDiv(*multiple) * *multiple, *multiple};
+        return false;
+      }
   // The later of two dimensions is the one that the other determines.
   if (isa<AffineSymbolExpr>(b) &&
       (!isa<AffineSymbolExpr>(a) ||
@@ -163,7 +190,7 @@ bool Lowering::requireEqual(AffineExpr a, AffineExpr b) {
   auto dim = symbol && symbol.getPosition() < dims.size()
                  ? dims[symbol.getPosition()].getDefiningOp<DimOp>()
                  : DimOp();
-  if (!dim || missing || b.isFunctionOfSymbol(symbol.getPosition()))
+  if (!dim || b.isFunctionOfSymbol(symbol.getPosition()))
     return false;
   if (auto known = dyn_cast<AffineConstantExpr>(b))
     if (known.getValue() < int64_t(dim.getMin()) ||

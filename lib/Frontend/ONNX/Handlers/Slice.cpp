@@ -67,6 +67,12 @@ static FailureOr<AffineExpr> resolveBound(const Node &node, Lowering &lowering,
     return most;
   if (lowering.isNonNegative(aboveLeast) && lowering.isNonNegative(belowMost))
     return fromStart;
+  // "To the end", of any size that one would run.
+  constexpr int64_t kHuge = 1'000'000'000;
+  if (auto number = dyn_cast<AffineConstantExpr>(bound);
+      number && number.getValue() >= kHuge &&
+      lowering.requireNonNegative(canonicalSize(-belowMost)))
+    return most;
   if (isa<AffineConstantExpr>(size) &&
       lowering.requireNonNegative(aboveLeast) &&
       lowering.requireNonNegative(belowMost))

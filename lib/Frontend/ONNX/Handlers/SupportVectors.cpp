@@ -224,7 +224,7 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
   if (classes == 2)
     scores = bothScores(lowering, *decisions,
                         [](const Scalars &s, Value x) -> std::pair<Value, Value> {
-                          return {x, s.neg(x)};
+                          return {s.neg(x), x};
                         });
   return SmallVector<Tensor>{bestLabel(lowering, labels, *votes), scores};
 }
