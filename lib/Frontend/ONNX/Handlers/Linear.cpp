@@ -69,7 +69,7 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
       lowering, *scores, [&](const Scalars &s, Value x) -> std::pair<Value, Value> {
         if (isLogistic)
           return {s.sigmoid(s.neg(x)), s.sigmoid(x)};
-        return {s.neg(x), x};
+        return {s.sub(s.constant(1), x), x};
       });
   return SmallVector<Tensor>{labelAbove(lowering, labels, *scores, 0), both};
 }

@@ -347,8 +347,8 @@ static FailureOr<SmallVector<Tensor>> lowerRegressor(const Node &node,
   return SmallVector<Tensor>{postTransform(node, lowering, scores)};
 }
 
-/// Both scores from that of the second class, which has all the weights. Where
-/// none is negative they are probabilities.
+/// Both scores from that of the second class, which all weights make up. Where
+/// none of those is negative they are probabilities.
 static Tensor binaryScores(const Node &node, Lowering &lowering,
                            const Tensor &scores, bool areProbabilities,
                            bool hasTwoBiases) {
@@ -356,10 +356,10 @@ static Tensor binaryScores(const Node &node, Lowering &lowering,
   auto split = [&](const Scalars &s, Value x) -> std::pair<Value, Value> {
     if (hasTwoBiases)
       return {s.neg(x), x};
-    if (areProbabilities)
-      return {s.sub(s.constant(1), x), x};
     if (isLogistic)
       return {s.sigmoid(s.neg(x)), s.sigmoid(x)};
+    if (areProbabilities)
+      return {s.sub(s.constant(1), x), x};
     return {s.neg(x), x};
   };
   Tensor both = bothScores(lowering, scores, split);
@@ -374,7 +374,12 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
   SmallVector<int64_t> ids = node.intsAttr("class_ids");
   ArrayRef<float> biases = floatsAttr(node, "base_values");
   int64_t classes = labels.size();
+  // The weights are then those of the second class, whatever their target says.
   bool isBinary = classes == 2 && !ids.empty() && llvm::all_equal(ids);
+  if (isBinary && ids.front() != 0)
+    return node.error() << "expected weights of both classes or of target 0, "
+                           "got those of target "
+                        << ids.front();
   if (classes < 2 || (!biases.empty() && int64_t(biases.size()) != classes &&
                       !(isBinary && biases.size() == 1)))
     return node.error() << "expected 2 labels or more and as many base_values, "
