@@ -204,7 +204,8 @@ class Diffusion(nn.Module):
         return self.last(self.up(torch.cat([a, b], 1), time))
 
 
-@both(height=(16, 32, 8), width=(8, 16, 24), words=(7, 3, 12))
+# The TorchScript exporter writes the sizes of its example into torch's attention.
+@family("dynamo", height=(16, 32, 8), width=(8, 16, 24), words=(7, 3, 12))
 def diffusion_unet():
     inputs = [floats("x", "batch", 4, "height", "width"), floats("time", "batch"),
               floats("context", "batch", "words", 24)]  # fmt: skip

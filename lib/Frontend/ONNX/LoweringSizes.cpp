@@ -108,16 +108,14 @@ narrowed(SizeRange range, llvm::function_ref<bool(SizeRange)> holds) {
   if (range.min > high)
     return std::nullopt;
   if (holds({high, range.max}))
-    return SizeRange{leastOf(range.min, high,
-                             [&](int64_t min) {
-                               return holds({min, range.max});
-                             }),
-                     range.max};
+    return SizeRange{
+        leastOf(range.min, high,
+                [&](int64_t min) { return holds({min, range.max}); }),
+        range.max};
   if (!holds({range.min, range.min}))
     return std::nullopt;
-  int64_t below = leastOf(-high, -range.min, [&](int64_t max) {
-    return holds({range.min, -max});
-  });
+  int64_t below = leastOf(
+      -high, -range.min, [&](int64_t max) { return holds({range.min, -max}); });
   return SizeRange{range.min, -below};
 }
 
@@ -176,8 +174,8 @@ bool Lowering::requireEqual(AffineExpr a, AffineExpr b) {
     if (auto dim = dims[*position].getDefiningOp<DimOp>())
       if (auto multiple = multipleFor(difference, dim, *position)) {
         AffineExpr symbol = getAffineSymbolExpr(*position, context());
-        missing = Relation{
-            *position, symbol.floorDiv(*multiple) * *multiple, *multiple};
+        missing = Relation{*position, symbol.floorDiv(*multiple) * *multiple,
+                           *multiple};
         return false;
       }
   // The later of two dimensions is the one that the other determines.

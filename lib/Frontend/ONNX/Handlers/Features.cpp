@@ -31,8 +31,7 @@ static FailureOr<Tensor> perFeature(const Node &node, Lowering &lowering,
     return lowering.splat({}, DType::Float,
                           lowering.scalar(DType::Float, numbers[0]));
   if (numbers.empty() || x.rank() < 1 ||
-      !lowering.requireEqual(x.shape.back(),
-                             lowering.constant(numbers.size())))
+      !lowering.requireEqual(x.shape.back(), lowering.constant(numbers.size())))
     return node.error() << "expected one " << name << " or one for each of "
                         << lowering.str(x.shape) << "'s last dimension, got "
                         << numbers.size();
@@ -50,10 +49,9 @@ static Results lowerScaler(const Node &node, Lowering &lowering) {
   if (failed(offset) || failed(scale))
     return failure();
   Tensor x = lowering.cast(node.input(0), DType::Float);
-  return one(compute(lowering, {x, *offset, *scale}, DType::Float,
-                     [](Scalars &s, ValueRange v) {
-                       return s.mul(s.sub(v[0], v[1]), v[2]);
-                     }));
+  return one(compute(
+      lowering, {x, *offset, *scale}, DType::Float,
+      [](Scalars &s, ValueRange v) { return s.mul(s.sub(v[0], v[1]), v[2]); }));
 }
 
 static Support supportsImputer(const Node &node) {
@@ -76,7 +74,8 @@ static Results lowerImputer(const Node &node, Lowering &lowering) {
     auto exprs = llvm::map_to_vector(
         values, [&](int64_t value) { return lowering.constant(value); });
     imputed = lowering.intsTensor(exprs);
-    if (values.empty() || (values.size() != 1 && x.shape.back() != exprs.size()))
+    if (values.empty() ||
+        (values.size() != 1 && x.shape.back() != exprs.size()))
       return node.error() << "expected one imputed_value_int64s or one for "
                              "each feature, got "
                           << values.size();
@@ -84,28 +83,26 @@ static Results lowerImputer(const Node &node, Lowering &lowering) {
   if (failed(imputed))
     return failure();
   double replaced = node.floatAttr("replaced_value_float", 0);
-  return one(compute(lowering, {x, *imputed}, x.dtype,
-                     [&](Scalars &s, ValueRange v) {
-                       Value is;
-                       if (!s.isFloat())
-                         is = s.eq(v[0], s.constantInt(node.intAttr(
-                                             "replaced_value_int64", 0)));
-                       else if (std::isnan(replaced))
-                         is = s.isNaN(v[0]);
-                       else
-                         is = s.eq(v[0], s.constant(replaced));
-                       return s.select(is, v[1], v[0]);
-                     }));
+  return one(
+      compute(lowering, {x, *imputed}, x.dtype, [&](Scalars &s, ValueRange v) {
+        Value is;
+        if (!s.isFloat())
+          is = s.eq(v[0],
+                    s.constantInt(node.intAttr("replaced_value_int64", 0)));
+        else if (std::isnan(replaced))
+          is = s.isNaN(v[0]);
+        else
+          is = s.eq(v[0], s.constant(replaced));
+        return s.select(is, v[1], v[0]);
+      }));
 }
 
 static Results lowerBinarizer(const Node &node, Lowering &lowering) {
   Tensor x = node.input(0);
-  return one(compute(
-      lowering, x, x.dtype, [&](Scalars &s, ValueRange v) {
-        Value above =
-            s.gt(v[0], s.constant(node.floatAttr("threshold", 0)));
-        return s.select(above, s.constant(1), s.constant(0));
-      }));
+  return one(compute(lowering, x, x.dtype, [&](Scalars &s, ValueRange v) {
+    Value above = s.gt(v[0], s.constant(node.floatAttr("threshold", 0)));
+    return s.select(above, s.constant(1), s.constant(0));
+  }));
 }
 
 //===----------------------------------------------------------------------===//
@@ -149,8 +146,8 @@ static Results lowerExtractor(const Node &node, Lowering &lowering) {
   if (failed(requireRank(node, 0, 1)))
     return failure();
   Tensor x = node.input(0);
-  auto at = lowering.reshape(node.input(1),
-                             lowering.product(node.input(1).shape));
+  auto at =
+      lowering.reshape(node.input(1), lowering.product(node.input(1).shape));
   if (failed(at))
     return failure();
   if (x.staticSize(x.rank() - 1) == 0)
@@ -198,9 +195,16 @@ void lutra::addFeatureHandlers(Registry &r) {
   r.add({kMLDomain, "Normalizer", {1}, supportsNumbers, lowerNormalizer, ""});
   r.add({kMLDomain, "Binarizer", {1}, supportsNumbers, lowerBinarizer, ""});
   r.add({kMLDomain, "Imputer", {1}, supportsImputer, lowerImputer, ""});
-  r.add({kMLDomain, "ArrayFeatureExtractor", {1},
-         [](const Node &) { return Support::yes(); }, lowerExtractor,
+  r.add({kMLDomain,
+         "ArrayFeatureExtractor",
+         {1},
+         [](const Node &) { return Support::yes(); },
+         lowerExtractor,
          "strings"});
-  r.add({kMLDomain, "FeatureVectorizer", {1},
-         [](const Node &) { return Support::yes(); }, lowerVectorizer, ""});
+  r.add({kMLDomain,
+         "FeatureVectorizer",
+         {1},
+         [](const Node &) { return Support::yes(); },
+         lowerVectorizer,
+         ""});
 }

@@ -33,9 +33,9 @@ static FailureOr<Tensor> linearScores(const Node &node, Lowering &lowering,
   for (int64_t feature = 0; feature < features; ++feature)
     for (int64_t target = 0; target < targets; ++target)
       columns.push_back(coefficients[target * features + feature]);
-  auto product = matMul(node, lowering, *rows,
-                        table(lowering, {features, targets}, columns),
-                        DType::Float);
+  auto product =
+      matMul(node, lowering, *rows,
+             table(lowering, {features, targets}, columns), DType::Float);
   if (failed(product) || intercepts.empty())
     return product;
   return addBias(lowering, *product, table(lowering, {targets}, intercepts),
@@ -65,18 +65,27 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
     return SmallVector<Tensor>{bestLabel(lowering, labels, *scores),
                                postTransform(node, lowering, *scores)};
   bool isLogistic = node.stringAttr("post_transform", "NONE") == "LOGISTIC";
-  Tensor both = bothScores(
-      lowering, *scores, [&](const Scalars &s, Value x) -> std::pair<Value, Value> {
-        if (isLogistic)
-          return {s.sigmoid(s.neg(x)), s.sigmoid(x)};
-        return {s.sub(s.constant(1), x), x};
-      });
+  Tensor both =
+      bothScores(lowering, *scores,
+                 [&](const Scalars &s, Value x) -> std::pair<Value, Value> {
+                   if (isLogistic)
+                     return {s.sigmoid(s.neg(x)), s.sigmoid(x)};
+                   return {s.sub(s.constant(1), x), x};
+                 });
   return SmallVector<Tensor>{labelAbove(lowering, labels, *scores, 0), both};
 }
 
 void lutra::addLinearHandlers(Registry &r) {
-  r.add({kMLDomain, "LinearRegressor", {1}, supportsScores, lowerRegressor,
+  r.add({kMLDomain,
+         "LinearRegressor",
+         {1},
+         supportsScores,
+         lowerRegressor,
          "post_transform SOFTMAX_ZERO and PROBIT"});
-  r.add({kMLDomain, "LinearClassifier", {1}, supportsScores, lowerClassifier,
+  r.add({kMLDomain,
+         "LinearClassifier",
+         {1},
+         supportsScores,
+         lowerClassifier,
          "labels that are strings; post_transform SOFTMAX_ZERO and PROBIT"});
 }

@@ -116,16 +116,16 @@ Tensor lutra::bothScores(
     Lowering &lowering, const Tensor &column,
     function_ref<std::pair<Value, Value>(const Scalars &, Value)> split) {
   AffineExpr row = lowering.b.getAffineDimExpr(0);
-  auto map = AffineMap::get(2, 0, {row, lowering.constant(0)},
-                            lowering.context());
+  auto map =
+      AffineMap::get(2, 0, {row, lowering.constant(0)}, lowering.context());
   return computeMapped(
       lowering, column, map, {column.shape[0], lowering.constant(2)},
       column.dtype, [&](Scalars &s, ValueRange v) {
         auto [first, second] = split(s, v[0]);
         Value at = linalg::IndexOp::create(s.b, 1);
         Value zero = arith::ConstantIndexOp::create(s.b, 0);
-        Value isFirst = arith::CmpIOp::create(s.b, arith::CmpIPredicate::eq, at,
-                                              zero);
+        Value isFirst =
+            arith::CmpIOp::create(s.b, arith::CmpIPredicate::eq, at, zero);
         return s.select(isFirst, first, second);
       });
 }
@@ -136,24 +136,23 @@ Tensor lutra::bothScores(
 
 Tensor lutra::bestLabel(Lowering &lowering, ArrayRef<int64_t> labels,
                         const Tensor &rows) {
-  Tensor best =
-      argExtreme(lowering, rows, {1}, /*isMax=*/true, /*last=*/false);
-  return computeMapped(
-      lowering, best, lowering.b.getMultiDimIdentityMap(1), best.shape,
-      DType::Int64, [&](Scalars &s, ValueRange v) {
-        Value label = s.constantInt(labels.front());
-        for (auto [i, next] : llvm::enumerate(labels.drop_front()))
-          label = s.select(s.eq(v[0], s.constantInt(i + 1)),
-                           s.constantInt(next), label);
-        return label;
-      });
+  Tensor best = argExtreme(lowering, rows, {1}, /*isMax=*/true, /*last=*/false);
+  return computeMapped(lowering, best, lowering.b.getMultiDimIdentityMap(1),
+                       best.shape, DType::Int64, [&](Scalars &s, ValueRange v) {
+                         Value label = s.constantInt(labels.front());
+                         for (auto [i, next] :
+                              llvm::enumerate(labels.drop_front()))
+                           label = s.select(s.eq(v[0], s.constantInt(i + 1)),
+                                            s.constantInt(next), label);
+                         return label;
+                       });
 }
 
 Tensor lutra::labelAbove(Lowering &lowering, ArrayRef<int64_t> labels,
                          const Tensor &column, double threshold) {
   AffineExpr row = lowering.b.getAffineDimExpr(0);
-  auto map = AffineMap::get(1, 0, {row, lowering.constant(0)},
-                            lowering.context());
+  auto map =
+      AffineMap::get(1, 0, {row, lowering.constant(0)}, lowering.context());
   return computeMapped(lowering, column, map, column.shape[0], DType::Int64,
                        [&](Scalars &s, ValueRange v) {
                          Scalars index(s.b, DType::Int64);

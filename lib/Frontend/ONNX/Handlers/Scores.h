@@ -38,10 +38,9 @@ SmallVector<int64_t> classLabels(const Node &node);
 /// The node's post_transform of rows of scores.
 Tensor postTransform(const Node &node, Lowering &lowering, const Tensor &rows);
 /// Two scores from each one of a column: those of both classes.
-Tensor bothScores(Lowering &lowering, const Tensor &column,
-                  function_ref<std::pair<Value, Value>(const class Scalars &,
-                                                       Value)>
-                      split);
+Tensor bothScores(
+    Lowering &lowering, const Tensor &column,
+    function_ref<std::pair<Value, Value>(const class Scalars &, Value)> split);
 /// The label of the greatest score of each row.
 Tensor bestLabel(Lowering &lowering, ArrayRef<int64_t> labels,
                  const Tensor &rows);

@@ -156,9 +156,9 @@ static Tensor takeReversed(Lowering &lowering, const Tensor &tensor,
     step = -step;
     reversed.push_back(d);
   }
-  return lowering.reverse(lowering.slice(tensor, ranges.offsets, ranges.sizes,
-                                         ranges.steps),
-                          reversed);
+  return lowering.reverse(
+      lowering.slice(tensor, ranges.offsets, ranges.sizes, ranges.steps),
+      reversed);
 }
 
 static Tensor takeBackwards(Lowering &lowering, const Tensor &tensor,

@@ -75,19 +75,18 @@ static FailureOr<Tensor> kernels(const Node &node, Lowering &lowering,
                          sums.shape, DType::Float, body);
   };
   if (kernel == "RBF") {
-    Tensor distances = overFeatures(lowering, *rows, learned,
-                                    [](Scalars &s, ValueRange x) {
-                                      Value d = s.sub(x[0], x[1]);
-                                      return s.mul(d, d);
-                                    });
+    Tensor distances =
+        overFeatures(lowering, *rows, learned, [](Scalars &s, ValueRange x) {
+          Value d = s.sub(x[0], x[1]);
+          return s.mul(d, d);
+        });
     return result(distances, [&](Scalars &s, ValueRange d) {
       return s.exp(s.mul(d[0], s.constant(-parameters[0])));
     });
   }
   Tensor products =
-      overFeatures(lowering, *rows, learned, [](Scalars &s, ValueRange x) {
-        return s.mul(x[0], x[1]);
-      });
+      overFeatures(lowering, *rows, learned,
+                   [](Scalars &s, ValueRange x) { return s.mul(x[0], x[1]); });
   if (kernel == "LINEAR")
     return products;
   return result(products, [&](Scalars &s, ValueRange x) {
@@ -126,14 +125,13 @@ static FailureOr<SmallVector<Tensor>> lowerRegressor(const Node &node,
   if (count > 0 && int64_t(coefficients.size()) != count)
     return node.error() << "expected " << count << " coefficients, got "
                         << coefficients.size();
-  FailureOr<Tensor> rows = count > 0
-                               ? kernels(node, lowering, count)
-                               : featureRows(node, lowering,
-                                             coefficients.size());
+  FailureOr<Tensor> rows =
+      count > 0 ? kernels(node, lowering, count)
+                : featureRows(node, lowering, coefficients.size());
   if (failed(rows))
     return failure();
-  return one(combined(node, lowering, *rows, coefficients.size(), coefficients,
-                      rho));
+  return one(
+      combined(node, lowering, *rows, coefficients.size(), coefficients, rho));
 }
 
 //===----------------------------------------------------------------------===//
@@ -206,8 +204,7 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
   if (failed(kernel))
     return failure();
   Pairs table = makePairs(perClass, coefficients);
-  auto decisions =
-      combined(node, lowering, *kernel, count, table.factors, rho);
+  auto decisions = combined(node, lowering, *kernel, count, table.factors, rho);
   if (failed(decisions))
     return failure();
   Tensor isFirst = computeMapped(
@@ -222,10 +219,11 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
     return failure();
   Tensor scores = *decisions;
   if (classes == 2)
-    scores = bothScores(lowering, *decisions,
-                        [](const Scalars &s, Value x) -> std::pair<Value, Value> {
-                          return {s.neg(x), x};
-                        });
+    scores =
+        bothScores(lowering, *decisions,
+                   [](const Scalars &s, Value x) -> std::pair<Value, Value> {
+                     return {s.neg(x), x};
+                   });
   return SmallVector<Tensor>{bestLabel(lowering, labels, *votes), scores};
 }
 

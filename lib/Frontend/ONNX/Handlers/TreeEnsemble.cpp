@@ -92,15 +92,15 @@ static LogicalResult addNodes(const Node &node, const NodeNumbers &numbers,
     ensemble.leaf.push_back(isLeaf ? ensemble.numLeaves++ : 0);
     int32_t to[2] = {i, i};
     if (!isLeaf)
-      for (auto [target, id] : {std::make_pair(&to[0], yes[i]), {&to[1], no[i]}}) {
+      for (auto [target, id] :
+           {std::make_pair(&to[0], yes[i]), {&to[1], no[i]}}) {
         auto found = numbers.find({trees[i], id});
         if (found == numbers.end())
           return node.error() << "expected node " << id << " in tree "
                               << trees[i] << ", got none";
         *target = found->second;
       }
-    int32_t forNaN =
-        to[i < int32_t(missing.size()) && missing[i] ? 0 : 1];
+    int32_t forNaN = to[i < int32_t(missing.size()) && missing[i] ? 0 : 1];
     // x > v is not x <= v, and x < v is x <= the number before v.
     bool swaps = mode == "BRANCH_GT" || mode == "BRANCH_GTE";
     if (mode == "BRANCH_LT" || mode == "BRANCH_GTE")
@@ -193,8 +193,8 @@ readEnsemble(const Node &node, StringRef prefix, int64_t columns,
   if (failed(checkLengths(node, "nodes_",
                           {"treeids", "nodeids", "featureids", "values",
                            "modes", "truenodeids", "falsenodeids"})) ||
-      failed(checkLengths(node, prefix,
-                          {"treeids", "nodeids", "ids", "weights"})))
+      failed(
+          checkLengths(node, prefix, {"treeids", "nodeids", "ids", "weights"})))
     return failure();
   auto numbers = numberNodes(node);
   Ensemble ensemble;
@@ -243,10 +243,10 @@ static FailureOr<Tensor> findLeaves(const Node &node, Lowering &lowering,
         };
         Value row = linalg::IndexOp::create(s.b, 0), at = v[0];
         for (int64_t step = 0; step < ensemble.depth; ++step) {
-          Value feature = arith::IndexCastOp::create(
-              s.b, s.b.getIndexType(), read(features, at));
-          Value value = tensor::ExtractOp::create(s.b, x.value,
-                                                  ValueRange{row, feature});
+          Value feature = arith::IndexCastOp::create(s.b, s.b.getIndexType(),
+                                                     read(features, at));
+          Value value =
+              tensor::ExtractOp::create(s.b, x.value, ValueRange{row, feature});
           Value next = s.select(number.le(value, read(splits, at)),
                                 read(low, at), read(high, at));
           if (ensemble.nan != ensemble.high)
@@ -263,8 +263,8 @@ static FailureOr<Tensor> sumWeights(const Node &node, Lowering &lowering,
   auto leaves = findLeaves(node, lowering, ensemble);
   if (failed(leaves))
     return failure();
-  Tensor weights = table(lowering, {ensemble.numLeaves, ensemble.targets},
-                         ensemble.weights);
+  Tensor weights =
+      table(lowering, {ensemble.numLeaves, ensemble.targets}, ensemble.weights);
   AffineExpr n, c, t;
   bindDims(lowering.context(), n, c, t);
   auto map = [&](ArrayRef<AffineExpr> exprs) {
@@ -298,9 +298,8 @@ static Tensor adjusted(Lowering &lowering, const Tensor &sums, double count,
   auto column = AffineMap::get(2, 0, lowering.b.getAffineDimExpr(1));
   return computeMapped(lowering, {sums, bias}, {whole, column}, sums.shape,
                        sums.dtype, [&](Scalars &s, ValueRange v) {
-                         Value mean = count == 1
-                                          ? v[0]
-                                          : s.div(v[0], s.constant(count));
+                         Value mean =
+                             count == 1 ? v[0] : s.div(v[0], s.constant(count));
                          return s.add(mean, v[1]);
                        });
 }
@@ -342,8 +341,8 @@ static FailureOr<SmallVector<Tensor>> lowerRegressor(const Node &node,
   if (failed(sums))
     return failure();
   bool isMean = node.stringAttr("aggregate_function", "SUM") == "AVERAGE";
-  Tensor scores = adjusted(lowering, *sums,
-                           isMean ? ensemble->roots.size() : 1, biases);
+  Tensor scores =
+      adjusted(lowering, *sums, isMean ? ensemble->roots.size() : 1, biases);
   return SmallVector<Tensor>{postTransform(node, lowering, scores)};
 }
 
@@ -398,8 +397,8 @@ static FailureOr<SmallVector<Tensor>> lowerClassifier(const Node &node,
                                postTransform(node, lowering, scores)};
   }
   Tensor scores = adjusted(lowering, *sums, 1, biases.take_back(1));
-  bool areProbabilities = llvm::all_of(
-      floatsAttr(node, "class_weights"), [](float w) { return w >= 0; });
+  bool areProbabilities = llvm::all_of(floatsAttr(node, "class_weights"),
+                                       [](float w) { return w >= 0; });
   return SmallVector<Tensor>{
       labelAbove(lowering, labels, scores, areProbabilities ? 0.5 : 0),
       binaryScores(node, lowering, scores, areProbabilities,
@@ -410,8 +409,16 @@ void lutra::addTreeHandlers(Registry &r) {
   constexpr StringLiteral lacks =
       "DOUBLE; labels that are strings; BRANCH_EQ and BRANCH_NEQ; "
       "aggregate_function MIN and MAX; numbers given as tensors";
-  r.add({kMLDomain, "TreeEnsembleRegressor", {1, 3, 5}, supportsEnsemble,
-         lowerRegressor, lacks});
-  r.add({kMLDomain, "TreeEnsembleClassifier", {1, 3, 5}, supportsEnsemble,
-         lowerClassifier, lacks});
+  r.add({kMLDomain,
+         "TreeEnsembleRegressor",
+         {1, 3, 5},
+         supportsEnsemble,
+         lowerRegressor,
+         lacks});
+  r.add({kMLDomain,
+         "TreeEnsembleClassifier",
+         {1, 3, 5},
+         supportsEnsemble,
+         lowerClassifier,
+         lacks});
 }
