@@ -40,7 +40,7 @@ def _example(family, network):
 
 
 def _prepared(family, network):
-    """A module in inference mode whose statistics are no longer zeros and ones."""
+    """A module in inference mode, of which nothing is zeros and ones any more."""
     import torch
     from torch import nn
 
@@ -50,6 +50,9 @@ def _prepared(family, network):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
+    for parameter in network.model.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.2)
     arguments = tuple(map(torch.from_numpy, _example(family, network)))
     return network.model.eval(), arguments
 
@@ -94,6 +97,10 @@ def tf2onnx(family, network, path):
     import tensorflow
     import tf2onnx
 
+    random = np.random.default_rng(SEED)
+    for weight in network.model.weights:
+        if not np.any(weight):
+            weight.assign(0.2 * random.standard_normal(weight.shape))
     model, types = network.model, {"f": tensorflow.float32, "i": tensorflow.int64}
     example = _example(family, network)
     signature = [
