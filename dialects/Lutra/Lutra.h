@@ -49,7 +49,10 @@ AffineMap resolveDims(ArrayAttr dims, AffineMap shape);
 ///                 `state` is there, it is the length of the states
 ///   lutra.length  the length after a run, a map ()[dims] -> (size), where the
 ///                 model keeps states
-/// On its arguments and results:
+/// On a kernel: lutra.kernel; lutra.rows, where it computes row by row with
+/// several reductions, the loops of its last operation that are rows; and
+/// lutra.schedule
+/// On the host's arguments and results:
 ///   lutra.name, lutra.dtype (ONNX's name, "FLOAT"), and lutra.shape, an
 ///   affine map ()[dims] -> (sizes)
 ///   lutra.state   in `import`, on an argument that becomes a state: {present,
@@ -67,6 +70,7 @@ inline constexpr StringLiteral kDType = "lutra.dtype";
 inline constexpr StringLiteral kShape = "lutra.shape";
 inline constexpr StringLiteral kSchedule = "lutra.schedule";
 inline constexpr StringLiteral kKernel = "lutra.kernel";
+inline constexpr StringLiteral kRows = "lutra.rows";
 } // namespace attr
 
 } // namespace mlir::lutra

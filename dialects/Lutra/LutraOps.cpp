@@ -183,7 +183,7 @@ LogicalResult StateOp::verify() {
   if (axis < 0 || axis >= type.getRank() || type.isDynamicDim(axis))
     return emitOpError("expects an axis of static size, got ")
            << axis << " of " << type;
-  if (int64_t(getSizes().size()) != type.getNumDynamicDims())
+  if (getSizes().size() != size_t(type.getNumDynamicDims()))
     return emitOpError("expects ")
            << type.getNumDynamicDims() << " sizes, got " << getSizes().size();
   AffineMap shape = getShape();

@@ -56,12 +56,14 @@ Compilation::Compilation(const CompilerOptions &options)
   context.printOpOnDiagnostic(false);
   timing.setEnabled(options.timing);
   rootTiming = timing.getRootScope();
+  if (!options.trace.empty())
+    trace = std::make_unique<Trace>();
 }
 
 Compilation::~Compilation() = default;
 
 bool Compilation::run() {
-  if (!checkOptions())
+  if (!checkOptions() || !checkReports())
     return false;
   Phase first = options.compileFrom.value_or(Phase::Import);
   if (!timed(first, [&] { return load(); }))
@@ -75,6 +77,8 @@ bool Compilation::run() {
           return (phase != Phase::Encode || setTarget()) &&
                  runPasses(phase, /*isDump=*/false);
         }))
+      return false;
+    if (!collectReports(phase))
       return false;
     if (!options.dumpDir.empty() && !succeeded(dumpIR(*module, phase, options)))
       return false;
@@ -115,11 +119,29 @@ bool Compilation::timed(Phase phase, function_ref<bool()> work) {
       options.progress(phase, seconds);
   };
   report(std::nullopt);
+  if (trace)
+    trace->begin(phaseName(phase), "phase");
   auto start = std::chrono::steady_clock::now();
   bool isDone = work();
   std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  showPart("", 1);
+  if (trace)
+    trace->end();
+  times.emplace_back(phase, time.count());
   report(time.count());
   return isDone;
+}
+
+void Compilation::showPart(StringRef part, double done) {
+  if (!part.empty() && options.partProgress)
+    options.partProgress(part, done);
+  if (!trace || openPart == part)
+    return;
+  if (!openPart.empty())
+    trace->end();
+  if (!part.empty())
+    trace->begin(part, "part");
+  openPart = part.str();
 }
 
 bool Compilation::load() {
@@ -181,6 +203,8 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
   PassManager pm(&context);
   std::string failedPass;
   pm.addInstrumentation(std::make_unique<FailedPass>(failedPass));
+  if (trace)
+    pm.addInstrumentation(tracePasses(*trace));
   TimingScope scope = rootTiming.nest(phaseName(phase));
   pm.enableTiming(scope);
   if (isDump)

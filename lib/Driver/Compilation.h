@@ -9,6 +9,8 @@
 #define LUTRA_LIB_DRIVER_COMPILATION_H
 
 #include "Diagnostics.h"
+#include "ModelReports.h"
+#include "Trace.h"
 #include "lutra/Driver/Compiler.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Support/Timing.h"
@@ -30,6 +32,13 @@ public:
   /// Runs `work` as a phase that reports its progress.
   bool timed(Phase phase, function_ref<bool()> work);
 
+  /// Tells about a part of a phase: what is made, and how much of it, 0 to 1.
+  void showPart(StringRef part, double done);
+
+  /// Writes the reports and the trace that the options ask for.
+  bool writeReports();
+  const ModelReport &getReport() const { return collector.report; }
+
   /// Ends the compilation with `code`, and a message unless it is empty. The
   /// first code stays.
   bool fail(ExitCode code, const llvm::Twine &message = {});
@@ -49,6 +58,8 @@ private:
   bool parse();
   bool setTarget();
   bool runPasses(Phase phase, bool isDump);
+  bool checkReports();
+  bool collectReports(Phase phase);
 
   Result result;
   MLIRContext context;
@@ -57,6 +68,14 @@ private:
   TimingScope rootTiming;
   OwningOpRef<ModuleOp> module;
   std::string name;
+
+  /// Null where no trace is asked for.
+  std::unique_ptr<Trace> trace;
+  std::string openPart;
+  PhaseTimes times;
+  ReportCollector collector;
+  /// Of each dispatch, where the options name a profile.
+  std::vector<double> seconds;
 };
 
 } // namespace mlir::lutra

@@ -40,25 +40,31 @@ static llvm::Error writeObject(Compilation &compilation) {
   artifact.linker = options.linker;
   artifact.optLevel = options.optLevel;
   artifact.embedWeights = options.embedWeights;
+  artifact.progress = [&](StringRef part, double done) {
+    compilation.showPart(part, done);
+  };
   return writeArtifact(
       compilation.getModule(), artifact,
       [&](StringRef source) { return compilation.sources.open(source); });
 }
 
-Result lutra::compile(const CompilerOptions &options) {
-  Compilation compilation(options);
-  if (!compilation.run())
-    return compilation.takeResult();
-  if (options.compileTo == Phase::Object) {
-    compilation.timed(Phase::Object, [&] {
+static bool writeOutput(Compilation &compilation) {
+  const CompilerOptions &options = compilation.options;
+  if (options.compileTo == Phase::Object)
+    return compilation.timed(Phase::Object, [&] {
       return compilation.succeeded(writeObject(compilation));
     });
-  } else {
-    compilation.succeeded(writeFile(options.output, [&](llvm::raw_ostream &os) {
-      printIR(compilation.getModule(), options.compileTo, options.output,
-              options, os);
-    }));
-  }
+  return compilation.succeeded(
+      writeFile(options.output, [&](llvm::raw_ostream &os) {
+        printIR(compilation.getModule(), options.compileTo, options.output,
+                options, os);
+      }));
+}
+
+Result lutra::compile(const CompilerOptions &options) {
+  Compilation compilation(options);
+  if (compilation.run() && writeOutput(compilation))
+    compilation.writeReports();
   return compilation.takeResult();
 }
 
@@ -67,6 +73,18 @@ Result lutra::emitIR(const CompilerOptions &options, std::string &ir) {
   if (compilation.run()) {
     llvm::raw_string_ostream os(ir);
     printIR(compilation.getModule(), options.compileTo, "-", options, os);
+  }
+  return compilation.takeResult();
+}
+
+Result lutra::report(const CompilerOptions &options, std::string &json) {
+  CompilerOptions planOnly = options;
+  planOnly.compileTo = Phase::Plan;
+  planOnly.report.kernels = "-";
+  Compilation compilation(planOnly);
+  if (compilation.run()) {
+    llvm::raw_string_ostream os(json);
+    printReportAsJSON(compilation.getReport(), os);
   }
   return compilation.takeResult();
 }

@@ -145,6 +145,35 @@ static llvm::Error parseWeights(StringRef text, CompilerOptions &options) {
   return llvm::Error::success();
 }
 
+/// kernels, kernels:FILE or html:FILE
+static llvm::Error parseReport(StringRef text, ReportOptions &report) {
+  auto [kind, file] = text.split(':');
+  bool isPage = kind == "html", hasFile = text.contains(':');
+  std::string &path = isPage ? report.page : report.kernels;
+  if ((kind != "kernels" && !isPage) || hasFile == file.empty() ||
+      (isPage && !hasFile))
+    return llvm::createStringError("expected --report=kernels, "
+                                   "--report=kernels:FILE or "
+                                   "--report=html:FILE, got '--report=" +
+                                   text + "'");
+  if (!path.empty())
+    return llvm::createStringError("--report=" + kind + " is given twice");
+  path = hasFile ? file.str() : "-";
+  return llvm::Error::success();
+}
+
+static llvm::Error parseReportDim(StringRef text, ReportOptions &report) {
+  auto [name, size] = text.rsplit(':');
+  int64_t number = 0;
+  if (name.empty() || !parseSize(size, number))
+    return llvm::createStringError(
+        "expected a size for --report-dim as NAME:SIZE, got '" + text + "'");
+  if (!report.dims.try_emplace(name.str(), number).second)
+    return llvm::createStringError("--report-dim is given twice for '" + name +
+                                   "'");
+  return llvm::Error::success();
+}
+
 /// Where the value of a flag that takes any text goes; null for other flags.
 static std::string *textOf(StringRef flag, CompilerOptions &options) {
   return llvm::StringSwitch<std::string *>(flag)
@@ -155,6 +184,8 @@ static std::string *textOf(StringRef flag, CompilerOptions &options) {
       .Case("mtriple", &options.target.triple)
       .Case("linker", &options.linker)
       .Case("dump-ir", &options.dumpDir)
+      .Case("trace", &options.trace)
+      .Case("report-profile", &options.report.profile)
       .Default(nullptr);
 }
 
@@ -170,6 +201,10 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return readPhase(flag, value, options);
   if (flag == "dim")
     return parseDim(value, options.dims);
+  if (flag == "report")
+    return parseReport(value, options.report);
+  if (flag == "report-dim")
+    return parseReportDim(value, options.report);
   if (flag == "state")
     return parseState(value, options.states);
   if (flag == "O")

@@ -21,6 +21,26 @@ static std::error_code finish(raw_fd_ostream &os) {
   return error;
 }
 
+/// The file that takes the place of `path`.
+static Expected<sys::fs::TempFile> createBeside(StringRef path) {
+  if (sys::fs::is_directory(path))
+    return createFileError(path,
+                           std::make_error_code(std::errc::is_a_directory));
+  auto mode = sys::fs::all_read | sys::fs::all_write;
+  Expected<sys::fs::TempFile> file =
+      sys::fs::TempFile::create(path + ".%%%%%%", mode);
+  if (!file)
+    return createFileError(path, file.takeError());
+  return file;
+}
+
+Error mlir::lutra::checkWritable(StringRef path) {
+  if (path == "-")
+    return Error::success();
+  Expected<sys::fs::TempFile> file = createBeside(path);
+  return file ? file->discard() : file.takeError();
+}
+
 Error mlir::lutra::writeFile(StringRef path,
                              function_ref<void(raw_ostream &)> write) {
   if (path == "-") {
@@ -29,11 +49,9 @@ Error mlir::lutra::writeFile(StringRef path,
       return createFileError("standard output", error);
     return Error::success();
   }
-  auto mode = sys::fs::all_read | sys::fs::all_write;
-  Expected<sys::fs::TempFile> file =
-      sys::fs::TempFile::create(path + ".%%%%%%", mode);
+  Expected<sys::fs::TempFile> file = createBeside(path);
   if (!file)
-    return createFileError(path, file.takeError());
+    return file.takeError();
   raw_fd_ostream os(file->FD, /*shouldClose=*/false);
   write(os);
   if (std::error_code error = finish(os)) {

@@ -20,6 +20,10 @@ namespace mlir::lutra {
 llvm::Error writeFile(llvm::StringRef path,
                       llvm::function_ref<void(llvm::raw_ostream &)> write);
 
+/// An error where writeFile would not find a place for `path`, so that it is
+/// known before there is something to write.
+llvm::Error checkWritable(llvm::StringRef path);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_DRIVER_OUTPUTFILE_H

@@ -19,8 +19,11 @@
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/Iterators.h"
+#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_APPLYSCHEDULE
@@ -122,6 +125,37 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
   return cast<linalg::GenericOp>(result->tiledAndFusedOps.front());
 }
 
+/// Makes the tensors of whole rows that lead to `root` be computed where its
+/// result will be: each is read element by element by the next.
+static void shareDestination(IRRewriter &rewriter, linalg::GenericOp root) {
+  Value place = root.getDpsInits()[0];
+  SmallVector<linalg::GenericOp> chain = {root};
+  for (;;) {
+    linalg::GenericOp next = chain.back(), found;
+    for (OpOperand *operand : next.getDpsInputOperands()) {
+      auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+      if (producer && producer.getNumReductionLoops() == 0 &&
+          producer->getBlock() == root->getBlock() &&
+          operand->get().getType() == place.getType() &&
+          next.getMatchingIndexingMap(operand).isIdentity() &&
+          producer.getDpsInits()[0].getDefiningOp<tensor::EmptyOp>())
+        found = producer;
+    }
+    if (!found)
+      break;
+    chain.push_back(found);
+  }
+  if (chain.size() == 1)
+    return;
+  if (failed(moveValueDefinitions(rewriter, place, chain.back())))
+    return;
+  for (linalg::GenericOp op : llvm::reverse(chain)) {
+    rewriter.modifyOpInPlace(
+        op, [&, op]() mutable { op.getDpsInitsMutable()[0].set(place); });
+    place = op.getResult(0);
+  }
+}
+
 static bool isTiled(ArrayRef<int64_t> sizes) {
   return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
 }
@@ -168,6 +202,10 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     tensor::populateFoldTensorEmptyPatterns(patterns);
     if (failed(applyPatternsGreedily(func, std::move(patterns))))
       return signalPassFailure();
+    if (!func->hasAttr(attr::kRows))
+      return;
+    func.walk([&](linalg::GenericOp op) { root = op; });
+    shareDestination(rewriter, root);
   }
 
   /// Replaces `root` by its tiled form.
@@ -188,6 +226,11 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
           if (isOpTriviallyDead(op))
             rewriter.eraseOp(op);
         });
+    // What several operations of a kernel read has been computed for each.
+    if (getOperation()->hasAttr(attr::kRows)) {
+      DominanceInfo dominance;
+      eliminateCommonSubExpressions(rewriter, dominance, getOperation());
+    }
     return success();
   }
 };

@@ -33,6 +33,9 @@ static constexpr int64_t kUnknownSize = 64;
 static constexpr int64_t kMinTaskWork = 1 << 15;
 /// Elements of a tile whose intermediate results lie on the stack.
 static constexpr int64_t kMaxStackTile = 1 << 12;
+/// Rows that are computed together: fewer leave sums waiting for each other,
+/// and of more a cache line of statistics is enough.
+static constexpr int64_t kMinRows = 4, kMaxRows = 64;
 
 static int64_t known(int64_t size) {
   return ShapedType::isDynamic(size) ? kUnknownSize : size;
@@ -229,6 +232,33 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
                            lanes(kernel, target));
 }
 
+/// Whole rows: as many in a tile as lie in the cache while they are computed
+/// with, and as many tiles in a chunk as are worth a thread.
+static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
+                                TargetAttr target) {
+  linalg::GenericOp root = kernel.root;
+  SmallVector<int64_t> ranges = root.getStaticLoopRanges();
+  SmallVector<int64_t> distribute(ranges.size(), 0), tile(ranges.size(), 0);
+  int64_t length = 1;
+  for (auto [loop, range] : llvm::enumerate(ranges))
+    if (!llvm::is_contained(rows, loop))
+      length *= known(range);
+  int64_t work = length;
+  for (int64_t loop : llvm::reverse(rows)) {
+    int64_t limit = std::max<int64_t>(1, kMinTaskWork / work);
+    bool fits = !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= limit;
+    if (!fits)
+      distribute[loop] = tileUpTo(root, loop, limit);
+    work *= fits ? ranges[loop] : limit;
+    tile[loop] = 1;
+  }
+  tile[rows.back()] =
+      tileUpTo(root, rows.back(),
+               std::clamp<int64_t>(kMaxStackTile / length, kMinRows, kMaxRows));
+  return ScheduleAttr::get(root.getContext(), distribute, tile, rows,
+                           lanes(kernel, target));
+}
+
 namespace {
 struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
   using SelectScheduleBase::SelectScheduleBase;
@@ -246,6 +276,11 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
       std::optional<Kernel> kernel = readKernel(func);
       if (!kernel)
         continue;
+      if (auto rows = func->getAttrOfType<DenseI64ArrayAttr>(attr::kRows)) {
+        func->setAttr(attr::kSchedule,
+                      rowSchedule(*kernel, rows.asArrayRef(), target));
+        continue;
+      }
       std::optional<Contraction> contraction;
       if (kernel->reduction)
         contraction = matchContraction(kernel->reduction);

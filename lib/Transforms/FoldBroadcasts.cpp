@@ -3,19 +3,20 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Grouped-query attention is exported as a repetition of the keys and values for
-// each head of a group, followed by a product over all heads. Written out, that
-// multiplies the traffic of the cache by the size of the group. Here the product
-// runs over groups and heads in a group, and reads the group's keys. Movement
-// between them and the operand is composed into the indexing map; a factor on
-// the way, since exports divide the scale between queries and keys, goes to the
-// other operand; and where two dimensions are merged, the loop over the merged
-// one is split by upstream's expansion patterns. The new loops reach what reads
-// the product in the same way, so that no reshape separates it from what would
-// be fused into it.
+// Grouped-query attention is exported as a repetition of the keys and values
+// for each head of a group, followed by a product over all heads. Written out,
+// that multiplies the traffic of the cache by the size of the group. Here the
+// product runs over groups and heads in a group, and reads the group's keys.
+// Movement between them and the operand is composed into the indexing map; a
+// factor on the way, since exports divide the scale between queries and keys,
+// goes to the other operand; and where two dimensions are merged, the loop over
+// the merged one is split by upstream's expansion patterns. The new loops reach
+// what reads the product in the same way, so that no reshape separates it from
+// what would be fused into it.
 //
 //===----------------------------------------------------------------------===//
 
+#include "UnitDims.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -27,7 +28,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Tensor/Utils/Utils.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/SetVector.h"
@@ -111,37 +111,6 @@ static bool isWorthReadingThrough(Value tensor) {
       return isStateSlice(tensor);
     }
   }
-}
-
-/// `map` without the results of dimensions of size 1 that are always 0, and the
-/// tensor that it then reads.
-static Value withoutUnits(OpBuilder &b, Location loc, Value tensor,
-                          AffineMap &map) {
-  llvm::SmallBitVector units(map.getNumResults());
-  SmallVector<int64_t> kept;
-  auto type = cast<RankedTensorType>(tensor.getType());
-  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
-    if (isa<AffineConstantExpr>(expr) && type.getDimSize(i) == 1)
-      units.set(i);
-    else
-      kept.push_back(i);
-  }
-  if (units.none())
-    return tensor;
-  map = map.dropResults(units);
-  auto expand = tensor.getDefiningOp<tensor::ExpandShapeOp>();
-  SmallVector<int64_t> shape = llvm::map_to_vector(
-      kept, [&](int64_t dim) { return type.getDimSize(dim); });
-  // An expansion into the same dimensions and these units.
-  if (expand && expand.getSrcType().getShape() == ArrayRef(shape) &&
-      llvm::all_of(llvm::enumerate(expand.getReassociationIndices()),
-                   [&](auto group) {
-                     return llvm::count_if(group.value(), [&](int64_t dim) {
-                              return !units.test(dim);
-                            }) == 1;
-                   }))
-    return expand.getSrc();
-  return tensor::dropGivenUnitDims(b, loc, tensor, units).getResult();
 }
 
 /// `tensor` scaled as `op` scales its operand, or a failure where sizes are not

@@ -5,7 +5,8 @@
 //
 // Each group has a root, its last operation, and what is fused into it: a
 // reduction or a contraction under the elementwise operation that alone reads
-// it, either under the padding that alone reads it, and chains of insertions. A
+// it, either under the padding that alone reads it, chains of insertions, and
+// reductions of rows with all that is computed from them (RowGroups.cpp). A
 // loop, such as that of a recurrent net over time, is a kernel as it is. What
 // costs nothing (slices, fills, scalars) is cloned into every kernel that reads
 // it. Reshapes stay on the host, where they are only another view of a buffer.
@@ -14,6 +15,7 @@
 
 #include "HostProgram.h"
 #include "KernelBuilder.h"
+#include "RowGroups.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -254,28 +256,81 @@ static std::string nodesOf(ArrayRef<Operation *> group) {
   return text;
 }
 
-/// Groups the operations of the host, in the order of their roots.
-static SmallVector<SmallVector<Operation *>> formGroups(func::FuncOp func) {
-  llvm::MapVector<Operation *, SmallVector<Operation *>> byRoot;
+namespace {
+/// The operations of one kernel, in order, and what of the last one's loops are
+/// rows, if it computes row by row.
+struct Group {
+  SmallVector<Operation *> members;
+  SmallVector<int64_t> rows;
+};
+
+/// Groups the operations of a host, from its end.
+class Grouping {
+public:
+  /// The groups in the order of their roots.
+  SmallVector<Group> run(func::FuncOp func);
+
+private:
+  Operation *rootFor(Operation *op);
+  bool addRows(linalg::GenericOp root);
+
+  /// Members from the last to the first.
+  llvm::MapVector<Operation *, Group> byRoot;
   llvm::DenseMap<Operation *, Operation *> rootOf;
+};
+} // namespace
+
+/// The root of the group that `op` belongs to, of those that there are, or
+/// `op`.
+Operation *Grouping::rootFor(Operation *op) {
+  if (!op->hasOneUse())
+    return op;
+  Operation *user = *op->user_begin();
+  auto it = rootOf.find(user);
+  // One reduction a kernel, rows aside: a schedule is made for one.
+  if (it == rootOf.end() || !isFusable(op, user) ||
+      (isReduction(op) &&
+       llvm::any_of(byRoot[it->second].members, isReduction)))
+    return op;
+  return it->second;
+}
+
+/// Makes `root` and what leads to it one kernel, where that goes row by row.
+bool Grouping::addRows(linalg::GenericOp root) {
+  auto isTaken = [&](Operation *op) {
+    // What follows a contraction is done while its tile is in registers.
+    return rootOf.count(op) ||
+           llvm::any_of(op->getOperands(), [&](Value value) {
+             auto producer = value.getDefiningOp<linalg::GenericOp>();
+             return producer && matchContraction(producer) &&
+                    isFusable(producer, op);
+           });
+  };
+  std::optional<RowGroup> rows = findRowGroup(root, isTaken);
+  if (!rows)
+    return false;
+  for (Operation *op : rows->members)
+    rootOf[op] = root;
+  byRoot[root] = {llvm::to_vector(llvm::reverse(rows->members)), rows->rows};
+  return true;
+}
+
+SmallVector<Group> Grouping::run(func::FuncOp func) {
   for (Operation &op : llvm::reverse(func.getBody().front())) {
-    if (!isCompute(&op))
+    if (!isCompute(&op) || rootOf.count(&op))
       continue;
-    Operation *root = &op;
-    if (op.hasOneUse()) {
-      Operation *user = *op.user_begin();
-      auto it = rootOf.find(user);
-      // One reduction a kernel: a schedule is made for one.
-      if (it != rootOf.end() && isFusable(&op, user) &&
-          !(isReduction(&op) && llvm::any_of(byRoot[it->second], isReduction)))
-        root = it->second;
-    }
+    Operation *root = rootFor(&op);
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    if (root == &op && generic && addRows(generic))
+      continue;
     rootOf[&op] = root;
-    byRoot[root].push_back(&op);
+    byRoot[root].members.push_back(&op);
   }
-  SmallVector<SmallVector<Operation *>> groups;
-  for (auto &entry : llvm::reverse(byRoot))
-    groups.emplace_back(llvm::reverse(entry.second));
+  SmallVector<Group> groups;
+  for (auto &entry : llvm::reverse(byRoot)) {
+    std::reverse(entry.second.members.begin(), entry.second.members.end());
+    groups.push_back(std::move(entry.second));
+  }
   return groups;
 }
 
@@ -298,11 +353,16 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
     dropIdleOperations(host);
     if (failed(writeFillsThatAreRead(host)) || failed(materialize(host)))
       return failure();
-    for (ArrayRef<Operation *> group : formGroups(host)) {
-      std::string name =
-          (kindOf(group) + "_" + llvm::Twine(numKernels++)).str();
-      if (failed(outlineKernel(group, name, nodesOf(group))))
+    for (const Group &group : Grouping().run(host)) {
+      StringRef kind = group.rows.empty() ? kindOf(group.members) : "rows";
+      std::string name = (kind + "_" + llvm::Twine(numKernels++)).str();
+      FailureOr<func::FuncOp> kernel =
+          outlineKernel(group.members, name, nodesOf(group.members));
+      if (failed(kernel))
         return failure();
+      if (!group.rows.empty())
+        (*kernel)->setAttr(attr::kRows,
+                           DenseI64ArrayAttr::get(&getContext(), group.rows));
     }
     // Slices, fills and splats have been cloned into their kernels.
     for (Operation &op :

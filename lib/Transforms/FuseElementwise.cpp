@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "UnitDims.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -37,10 +38,19 @@ static bool isCheap(linalg::GenericOp op) {
   });
 }
 
+/// True where nothing else reads `op`'s result. What fusion has replaced may
+/// still stand there.
+static bool isOnlyReadBy(Operation *op, Operation *reader) {
+  return llvm::all_of(op->getUsers(), [&](Operation *user) {
+    return user == reader || isOpTriviallyDead(user);
+  });
+}
+
 static bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
-  if (!producer || !consumer || !producer->hasOneUse() ||
+  if (!producer || !consumer || !isOnlyReadBy(producer, consumer) ||
+      llvm::count(consumer->getOperands(), operand->get()) != 1 ||
       matchContraction(consumer))
     return false;
   AffineMap map = consumer.getMatchingIndexingMap(operand);
@@ -76,19 +86,26 @@ struct FuseElementwise : lutra::impl::FuseElementwiseBase<FuseElementwise> {
   using FuseElementwiseBase::FuseElementwiseBase;
 
   void runOnOperation() override {
+    // Reshapes go first: what they had between each other fuses afterwards.
+    RewritePatternSet units(&getContext());
+    populateDropUnitDimsPatterns(units);
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
     patterns.add<ForwardFill>(&getContext());
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
-    // Not inside of loops: what a loop carries is updated in place, and
-    // upstream's patterns take away a destination that is not read.
+    if (failed(apply(std::move(units))) || failed(apply(std::move(patterns))))
+      signalPassFailure();
+  }
+
+  /// Not inside of loops: what a loop carries is updated in place, and
+  /// upstream's patterns take away a destination that is not read.
+  LogicalResult apply(RewritePatternSet patterns) {
     SmallVector<Operation *> ops;
     for (auto op : getOperation().getOps<linalg::GenericOp>())
       ops.push_back(op);
     GreedyRewriteConfig config;
     config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
-    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
-      signalPassFailure();
+    return applyOpPatternsGreedily(ops, std::move(patterns), config);
   }
 };
 } // namespace

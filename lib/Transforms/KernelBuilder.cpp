@@ -79,7 +79,7 @@ public:
       state = stateBehind(insert.getDest());
   }
 
-  LogicalResult build(StringRef name, StringRef nodes);
+  FailureOr<func::FuncOp> build(StringRef name, StringRef nodes);
 
 private:
   void collect(Value value);
@@ -310,7 +310,7 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
   return cloneWithOperands(root)->getResults();
 }
 
-LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
+FailureOr<func::FuncOp> KernelBuilder::build(StringRef name, StringRef nodes) {
   FailureOr<SmallVector<Value>> outputs = outputTensors();
   if (failed(outputs))
     return failure();
@@ -364,10 +364,10 @@ LogicalResult KernelBuilder::build(StringRef name, StringRef nodes) {
   root->replaceAllUsesWith(dispatch.getResults());
   for (Operation *op : llvm::reverse(group))
     op->erase();
-  return success();
+  return kernel;
 }
 
-LogicalResult lutra::outlineKernel(ArrayRef<Operation *> group, StringRef name,
-                                   StringRef nodes) {
+FailureOr<func::FuncOp> lutra::outlineKernel(ArrayRef<Operation *> group,
+                                             StringRef name, StringRef nodes) {
   return KernelBuilder(group).build(name, nodes);
 }

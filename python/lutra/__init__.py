@@ -10,7 +10,7 @@
     model = lutra.load("digits.so")  # later, without compiling
 """
 
-from lutra.compiler import CompileError, Refusal, check, compile, ir
+from lutra.compiler import CompileError, Refusal, check, compile, ir, report
 from lutra.model import DimInfo, Model, RunError, State, TensorInfo, load
 
 __version__ = "0.1.0"
@@ -26,4 +26,5 @@ __all__ = [
     "compile",
     "ir",
     "load",
+    "report",
 ]

@@ -5,10 +5,13 @@
 Options are lutra-compile's flags with underscores: `mcpu="x86-64-v3"`,
 `weights="embed"`, `dump_ir="ir"`, `emit_header="m.h"`; -O2 is `opt_level=2`,
 and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
-the smallest, the largest and what every size is a multiple of. What stays in memory
-between runs is `state="past.*:present.*:max=2048"`, or a list of such.
+the smallest, the largest and what every size is a multiple of. A flag that may be
+given several times takes a list. What stays in memory between runs is
+`state="past.*:present.*:max=2048"`, what is told about the model
+`report=["kernels:k.txt", "html:m.html"]`, for `report_dim={"batch": 8}`.
 """
 
+import json
 import os
 import tempfile
 import warnings
@@ -68,6 +71,13 @@ def ir(model, phase="tensor", **options):
     return _finish(_native.ir(path, content, _flags(options)))
 
 
+def report(model, **options):
+    """The kernels, dispatches and tensors of a model, as
+    `lutra-compile --report=kernels:FILE.json` writes them; compiles no code."""
+    path, content = _source(model)
+    return json.loads(_finish(_native.report(path, content, _flags(options))))
+
+
 def check(model):
     """Every node of a model that is not supported, as a list of Refusals."""
     path, content = _source(model)
@@ -108,13 +118,15 @@ def _flags(options):
             continue
         if name == "dim":
             flags["dim"] = [_dim(*item) for item in value.items()]
-        elif name == "state":
-            flags["state"] = [value] if isinstance(value, str) else list(value)
+        elif name == "report_dim":
+            flags["report-dim"] = [f"{dim}:{size}" for dim, size in value.items()]
         elif name == "opt_level":
             flags["O"] = [str(value)]
         else:
-            text = "true" if value is True else str(value)
-            flags[name.replace("_", "-")] = [text]
+            values = value if isinstance(value, (list, tuple)) else [value]
+            flags[name.replace("_", "-")] = [
+                "true" if one is True else str(one) for one in values
+            ]
     return flags
 
 

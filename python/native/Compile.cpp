@@ -22,7 +22,7 @@ using namespace mlir::lutra;
 namespace {
 
 using Flags = std::map<std::string, std::vector<std::string>>;
-/// (exit code, errors, warnings, IR)
+/// (exit code, errors, warnings, IR or report)
 using Outcome = std::tuple<int, std::vector<std::string>,
                            std::vector<std::string>, std::string>;
 /// (node, domain, op, version, reason)
@@ -68,16 +68,28 @@ Outcome compileModel(std::string model, std::optional<nb::bytes> bytes,
   return outcome(compile(options));
 }
 
-Outcome emitModelIR(std::string model, std::optional<nb::bytes> bytes,
-                    const Flags &flags) {
+/// What `produce` says about a model in text.
+Outcome textOf(std::string model, std::optional<nb::bytes> bytes,
+               const Flags &flags,
+               Result (*produce)(const CompilerOptions &, std::string &)) {
   CompilerOptions options = makeOptions(std::move(model), std::move(bytes));
   options.locations = false;
   nb::gil_scoped_release release;
   if (llvm::Error error = read(flags, options))
     return refused(std::move(error));
-  std::string ir;
-  Result result = emitIR(options, ir);
-  return outcome(std::move(result), std::move(ir));
+  std::string text;
+  Result result = produce(options, text);
+  return outcome(std::move(result), std::move(text));
+}
+
+Outcome emitModelIR(std::string model, std::optional<nb::bytes> bytes,
+                    const Flags &flags) {
+  return textOf(std::move(model), std::move(bytes), flags, emitIR);
+}
+
+Outcome reportModel(std::string model, std::optional<nb::bytes> bytes,
+                    const Flags &flags) {
+  return textOf(std::move(model), std::move(bytes), flags, report);
 }
 
 std::tuple<Outcome, std::vector<RefusalTuple>>
@@ -99,6 +111,8 @@ void lutra::python::addCompile(nb::module_ &module) {
   module.def("compile", compileModel, nb::arg("model"), nb::arg("bytes").none(),
              nb::arg("output"), nb::arg("flags"));
   module.def("ir", emitModelIR, nb::arg("model"), nb::arg("bytes").none(),
+             nb::arg("flags"));
+  module.def("report", reportModel, nb::arg("model"), nb::arg("bytes").none(),
              nb::arg("flags"));
   module.def("check", checkModel, nb::arg("model"), nb::arg("bytes").none());
 }

@@ -23,25 +23,64 @@ def installed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def from_python(digits):
+def scores(digits):
+    return lutra.compile(digits[0])(digits[1]["images"])["scores"]
+
+
+@pytest.fixture(scope="module")
+def from_python(scores):
     """What the examples print, from Python."""
-    data = digits[1]
-    scores = lutra.compile(digits[0])(data["images"])["scores"]
     return [
         " ".join([str(row.argmax()), *(f"{score:.6f}" for score in row)])
         for row in scores
     ]
 
 
-@pytest.mark.parametrize("language", ["c", "cpp"])
-def test_prints_the_same_numbers(language, installed, digits, from_python, tmp_path):
+def build(example, installed, digits, folder, *options):
     run(
-        *("cmake", "-G", "Ninja", "-S", ROOT / "examples" / language, "-B", tmp_path),
+        *("cmake", "-G", "Ninja", "-S", ROOT / "examples" / example, "-B", folder),
         f"-DCMAKE_PREFIX_PATH={installed}",
         f"-DLUTRA_DIGITS_MODEL={digits[0]}",
         "-DCMAKE_BUILD_TYPE=Release",
         *("-DCMAKE_C_COMPILER=clang-22", "-DCMAKE_CXX_COMPILER=clang++-22"),
+        *options,
     )
-    run("cmake", "--build", tmp_path)
-    printed = run(tmp_path / f"digits-{language}", MODELS / "images.f32")
+    run("cmake", "--build", folder)
+
+
+@pytest.mark.parametrize(
+    "example, program", [("c", "digits-c"), ("cpp", "digits-cpp"), ("threads", "threads")]
+)
+def test_prints_the_same_numbers(
+    example, program, installed, digits, from_python, tmp_path
+):
+    build(example, installed, digits, tmp_path)
+    printed = run(tmp_path / program, MODELS / "images.f32")
+    assert printed.splitlines() == from_python
+
+
+def test_two_models(installed, digits, scores, tmp_path):
+    build("two_models", installed, digits, tmp_path)
+    printed = run(tmp_path / "two-models", MODELS / "images.f32").splitlines()
+    assert len(printed) == len(scores)
+    for got, row in zip(printed, scores):
+        best, second = sorted(range(10), key=lambda digit: -row[digit])[:2]
+        assert got == f"{best} {row[best]:.6f} {second} {row[second]:.6f}"
+
+
+def test_threads_do_not_race(digits, from_python, tmp_path):
+    """The runtime and the program are built with ThreadSanitizer; the model is not."""
+    runtime, folder = tmp_path / "runtime", tmp_path / "program"
+    run(
+        *("cmake", "--preset", "tsan", "-S", ROOT),
+        *(f"-DLUTRA_BUILD_{part}=OFF" for part in ("COMPILER", "PYTHON")),
+    )
+    run("cmake", "--build", ROOT / "build" / "tsan")
+    run("cmake", "--install", ROOT / "build" / "tsan", "--prefix", runtime)
+    build(
+        *("threads", runtime, digits, folder),
+        "-DCMAKE_CXX_FLAGS=-fsanitize=thread",
+        f"-DLUTRA_COMPILE={BUILD / 'bin' / 'lutra-compile'}",
+    )
+    printed = run(folder / "threads", MODELS / "images.f32", 2)
     assert printed.splitlines() == from_python

@@ -38,3 +38,17 @@ def unary(op, dtype, shape="[n, 4]", result=None):
     return parse(
         f"unary ({dtype}{shape} x) => ({result or dtype}{shape} y) {{ y = {op}(x) }}"
     )
+
+
+def running():
+    """Over all rows so far, which `past` and `present` carry from call to call."""
+    return parse(
+        """
+        running (float[batch, new, 4] x, float[batch, past, 4] past)
+          => (float[batch, 4] total, float[batch, 4] largest, float[batch, all, 4] present)
+        <int64[1] rows = {1}>
+        { present = Concat<axis = 1>(past, x)
+          total = ReduceSum<keepdims = 0>(present, rows)
+          largest = ReduceMax<keepdims = 0>(present, rows) }
+        """
+    )

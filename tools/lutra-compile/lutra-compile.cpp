@@ -78,6 +78,20 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     dumpDir("dump-ir", cl::value_desc("folder"), cl::cat(category),
             cl::desc("Write the IR of every phase to a numbered file"));
+static cl::list<std::string> reports(
+    "report", cl::value_desc("kind"), cl::cat(category),
+    cl::desc("Tell what was compiled: kernels, kernels:FILE (JSON where it "
+             "ends in .json) or html:FILE"));
+static cl::list<std::string>
+    reportDims("report-dim", cl::value_desc("name:size"), cl::cat(category),
+               cl::desc("The size of a dimension that a report's numbers are "
+                        "for (default: the smallest)"));
+static cl::opt<std::string> reportProfile(
+    "report-profile", cl::value_desc("file"), cl::cat(category),
+    cl::desc("Put the times of a trace of lutra-run into the HTML report"));
+static cl::opt<std::string>
+    trace("trace", cl::value_desc("file"), cl::cat(category),
+          cl::desc("Write phases and passes as a trace in Chrome's format"));
 static cl::opt<bool> timing("mlir-timing", cl::cat(category),
                             cl::desc("Print the time of each pass"));
 static cl::opt<std::string>
@@ -140,16 +154,17 @@ static Error readOptions(CompilerOptions &options) {
   if (Error error = readOutput(options))
     return error;
   for (auto *flag : {&emitHeader, &name, &cpu, &features, &triple, &optLevel,
-                     &weights, &linker, &dumpDir})
+                     &weights, &linker, &dumpDir, &trace, &reportProfile})
     if (flag->getNumOccurrences())
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;
-  for (const std::string &dim : dims)
-    if (Error error = readFlag("dim", dim, options))
-      return error;
-  for (const std::string &state : states)
-    if (Error error = readFlag("state", state, options))
-      return error;
+  using Flag = std::pair<StringRef, const std::vector<std::string> *>;
+  for (auto [flag, values] :
+       {Flag("dim", &dims), Flag("state", &states), Flag("report", &reports),
+        Flag("report-dim", &reportDims)})
+    for (const std::string &value : *values)
+      if (Error error = readFlag(flag, value, options))
+        return error;
   options.timing = timing;
   return Error::success();
 }
@@ -163,10 +178,17 @@ static void reportFatal(void *, const char *reason, bool) {
 
 /// One line per phase, where a person watches.
 static void showProgress(Phase phase, std::optional<double> seconds) {
-  if (!seconds)
-    errs() << left_justify(phaseName(phase), 10);
-  else
-    errs() << format("%8.2f s\n", *seconds);
+  errs() << "\r" << left_justify(phaseName(phase), 10);
+  if (seconds)
+    errs() << format("%8.2f s", *seconds) << "\x1b[K\n";
+}
+
+/// What the last phase is at, in the place of its time.
+static void showPart(StringRef part, double done) {
+  errs() << "\r" << left_justify(phaseName(Phase::Object), 10) << part;
+  if (done > 0)
+    errs() << format(" %3.0f %%", 100 * done);
+  errs() << "\x1b[K";
 }
 
 static int runCheck(const CompilerOptions &options) {
@@ -213,8 +235,10 @@ int main(int argc, char **argv) {
     return refuse(toString(std::move(error)));
   if (checkFormat.getNumOccurrences())
     return runCheck(options);
-  if (sys::Process::StandardErrIsDisplayed())
+  if (sys::Process::StandardErrIsDisplayed()) {
     options.progress = showProgress;
+    options.partProgress = showPart;
+  }
   Result result = compile(options);
   print(result);
   return exitWith(result.code);

@@ -162,11 +162,24 @@ private:
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 
-void print(const std::string &text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (std::fflush(stdout) != 0)
-    throw Failure(Exit::InputOutput, "cannot write to standard output");
-}
+/// Standard output, written to at once.
+class Printer {
+public:
+  void print(const std::string &text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    if (std::fflush(stdout) != 0)
+      throw Failure(Exit::InputOutput, "cannot write to standard output");
+    if (!text.empty())
+      inLine = text.back() != '\n';
+  }
+  void endLine() {
+    if (inLine)
+      print("\n");
+  }
+
+private:
+  bool inLine = true;
+};
 
 std::string describeRate(size_t tokens, double seconds) {
   char text[96];
@@ -189,6 +202,7 @@ void lutra::run::generate(const lutra_model *model, const Options &options) {
   language.checkIds(tokens);
   Sampler sampler(generate);
   TextStream stream(tokenizer, tokens, generate.stops);
+  Printer printer;
 
   int64_t count = 0, steps = 0;
   Clock clock;
@@ -198,16 +212,17 @@ void lutra::run::generate(const lutra_model *model, const Options &options) {
     int32_t token = sampler.choose(logits);
     if (tokenizer.isEnd(token))
       break;
-    print(stream.add(token));
+    printer.print(stream.add(token));
     if (stream.stopped() || language.isFull() || ++count == generate.maxTokens)
       break;
     logits = language.run({token});
     ++steps;
   }
   double seconds = clock.lap();
-  print(stream.finish() + "\n");
+  printer.print(stream.finish());
+  printer.endLine();
   if (options.benchmark)
-    print("prompt: " + describeRate(tokens.size(), promptSeconds) + ", then " +
-          describeRate(steps, seconds) +
-          ", threads: " + std::to_string(language.threads()) + "\n");
+    printer.print("prompt: " + describeRate(tokens.size(), promptSeconds) +
+                  ", then " + describeRate(steps, seconds) +
+                  ", threads: " + std::to_string(language.threads()) + "\n");
 }

@@ -151,6 +151,12 @@ constexpr Option table[] = {
     {"--repeat", true,
      [](Options &o, auto &v) { o.repeat = parseInteger("--repeat", v, 1); }},
     {"--profile", false, [](Options &o, auto &) { o.profile = true; }},
+    {"--trace", true,
+     [](Options &o, auto &v) {
+       if (v.empty())
+         fail("--trace: expected a file");
+       o.traceFile = v;
+     }},
     {"--info", false, [](Options &o, auto &) { o.info = true; }},
     {"--threads", true,
      [](Options &o, auto &v) { o.threads = parseInteger("--threads", v, 1); }},
@@ -254,6 +260,8 @@ Measuring
   --benchmark                 min, median and max time of a run; with
                               --generate tokens per second
   --profile                   time by kernel, with the ONNX nodes
+  --trace=FILE.json           every dispatch and task of the runs, for
+                              chrome://tracing or ui.perfetto.dev
   --warmup=N --repeat=N       runs before and while measuring (default 3, 20)
   --threads=N                 default: all usable CPUs
 

@@ -45,6 +45,7 @@ struct Options {
   GenerateOptions generate;
   bool benchmark = false;
   bool profile = false;
+  std::string traceFile; // .json, or empty.
   bool info = false;
   bool verifyWeights = false;
   bool help = false;

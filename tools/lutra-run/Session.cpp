@@ -66,16 +66,21 @@ Session::Session(const lutra_model *model, const Options &options)
   check(lutra_pool_create(options.threads, &made));
   pool.reset(made);
   workers = lutra_pool_executor(made)->workers;
-  lutra_context *context = nullptr;
-  check(lutra_context_create(model, lutra_pool_executor(made), &context));
-  owned.reset(context);
-  lutra_context_use_state(context, state.get());
+  owned = makeContext(lutra_pool_executor(made));
 }
 
-void Session::run() {
+std::unique_ptr<lutra_context, Destroy>
+Session::makeContext(lutra_executor *executor) const {
+  lutra_context *context = nullptr;
+  check(lutra_context_create(model, executor, &context));
+  lutra_context_use_state(context, state.get());
+  return std::unique_ptr<lutra_context, Destroy>(context);
+}
+
+void Session::run(lutra_context *context) {
   if (state)
     lutra_state_reset(state.get());
-  check(lutra_context_run(owned.get(), argumentViews.data(), info().input_count,
+  check(lutra_context_run(context, argumentViews.data(), info().input_count,
                           resultViews.data(), info().output_count));
 }
 

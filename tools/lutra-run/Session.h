@@ -41,13 +41,19 @@ public:
   Session(const lutra_model *model, const Options &options);
 
   /// Throws Failure.
-  void run();
+  void run() { run(owned.get()); }
+  /// In a context that makeContext made.
+  void run(lutra_context *context);
+  /// Another context, whose runs `executor` serves. Throws Failure.
+  std::unique_ptr<lutra_context, Destroy>
+  makeContext(lutra_executor *executor) const;
 
   const lutra_model_desc &info() const { return *lutra_model_info(model); }
   const std::vector<Array> &outputs() const { return results; }
   /// The output of this name. Throws Failure(Invalid).
   const Array &output(const std::string &name) const;
   lutra_context *context() { return owned.get(); }
+  lutra_executor *executor() { return lutra_pool_executor(pool.get()); }
   int64_t threads() const { return workers; }
 
 private:

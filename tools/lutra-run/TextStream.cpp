@@ -21,6 +21,10 @@ using namespace lutra::run;
 // A character has at most four bytes, and thus tokens.
 static constexpr size_t LongestCharacter = 4;
 
+// Tokens without text, as a text's first space is with some decoders, may be
+// what makes the next token not the first. So many of them are enough.
+static constexpr size_t LongestContext = 16;
+
 static bool endsIncomplete(const std::string &text) {
   static const std::string replacement = "\xef\xbf\xbd";
   return text.size() >= replacement.size() &&
@@ -35,6 +39,8 @@ TextStream::TextStream(const Tokenizer &tokenizer,
       done(before.size()) {}
 
 std::string TextStream::add(int32_t id) {
+  if (tokenizer.isSpecial(id))
+    return "";
   window.push_back(id);
   waiting += decodeNew(/*last=*/false);
   return release(/*last=*/false);
@@ -54,9 +60,7 @@ std::string TextStream::decodeNew(bool last) {
       all.compare(0, old.size(), old) == 0
           ? all.substr(old.size())
           : tokenizer.decode({window.begin() + done, window.end()});
-  if (text.empty()) // A special token, which is no context either.
-    window.resize(done);
-  else
+  if (!text.empty() || done > LongestContext)
     window.erase(window.begin(), window.begin() + done);
   done = window.size();
   return text;

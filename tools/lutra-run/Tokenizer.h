@@ -90,6 +90,9 @@ public:
   /// U+FFFD each.
   std::string decode(const std::vector<int32_t> &ids) const;
 
+  /// Whether this token is no part of a decoded text.
+  bool isSpecial(int32_t id) const { return rules.special.count(id); }
+
   /// Whether a text ends with this token.
   bool isEnd(int32_t id) const { return rules.ends.count(id); }
 

@@ -13,6 +13,7 @@
 #include "Options.h"
 #include "Print.h"
 #include "Session.h"
+#include "Trace.h"
 
 #include <cctype>
 #include <cstdio>
@@ -89,8 +90,10 @@ static Exit run(const Options &options) {
     print(benchmark(session, options));
   if (options.profile)
     print(profile(session, options));
+  if (!options.traceFile.empty())
+    writeFile(options.traceFile, traceRuns(session, options));
   if (!compared && options.outputs.empty() && options.dumpDir.empty() &&
-      !options.benchmark && !options.profile)
+      !options.benchmark && !options.profile && options.traceFile.empty())
     for (int32_t i = 0; i < session.info().output_count; ++i)
       print(std::string(session.info().outputs[i].name) + ": " +
             formatArray(session.outputs()[i]) + "\n");

@@ -20,6 +20,21 @@
 
 namespace mlir::lutra {
 
+/// What to write about a compiled model, besides the model.
+struct ReportOptions {
+  /// Where to list the kernels: "-" for standard output, JSON where the name
+  /// ends in .json; nowhere if empty.
+  std::string kernels;
+  /// Where to write a page of HTML; nowhere if empty.
+  std::string page;
+  /// Sizes of dimensions for the memory plan and other numbers.
+  std::map<std::string, int64_t> dims;
+  /// A trace of lutra-run whose times go into the page, or empty.
+  std::string profile;
+
+  bool isWanted() const { return !kernels.empty() || !page.empty(); }
+};
+
 struct CompilerOptions {
   /// The model's file, or a dump where compileFrom is set.
   std::string model;
@@ -51,11 +66,17 @@ struct CompilerOptions {
   std::string dumpDir;
   /// Prints the passes' times on standard error at the end.
   bool timing = false;
+  /// Where to write the phases and passes as a trace in Chrome's format;
+  /// nowhere if empty.
+  std::string trace;
+  ReportOptions report;
   /// Whether IR as text carries locations. Without them it reads better, and
   /// nodes lose their names when compilation continues from it.
   bool locations = true;
   /// Called when a phase begins, without a time, and when it has ended.
   std::function<void(Phase, std::optional<double> seconds)> progress;
+  /// Called while `object` runs, with what is made and how much of it, 0 to 1.
+  std::function<void(StringRef part, double done)> partProgress;
 };
 
 /// How a compilation ended: the tool's exit code, and one line per error and
@@ -77,6 +98,10 @@ Result emitIR(const CompilerOptions &options, std::string &ir);
 /// Imports options.model and asks the registry about every node; the result is
 /// InvalidModel where any is refused.
 Result check(const CompilerOptions &options, std::vector<Refusal> &refusals);
+
+/// Compiles options.model up to `plan`, writes nothing, and gives the report as
+/// JSON.
+Result report(const CompilerOptions &options, std::string &json);
 
 /// The name of a model whose file is `path`, as an identifier.
 std::string defaultModelName(StringRef path);

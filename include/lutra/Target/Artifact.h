@@ -9,6 +9,7 @@
 #define LUTRA_TARGET_ARTIFACT_H
 
 #include "lutra/Target/WeightImage.h"
+#include <functional>
 #include <string>
 
 namespace mlir::lutra {
@@ -27,6 +28,9 @@ struct ArtifactOptions {
   unsigned optLevel = 3;
   /// Puts the weights into the artifact (.so and .o only).
   bool embedWeights = false;
+  /// Called with what is being made ("weights", "code", "link") and how much of
+  /// it there is, 0 to 1.
+  std::function<void(StringRef part, double done)> progress;
 };
 
 /// Writes the artifact of a module that buildTargetPipeline made: phase

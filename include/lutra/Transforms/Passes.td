@@ -68,7 +68,8 @@ def ExternalizeConstants : Pass<"externalize-constants", "::mlir::func::FuncOp">
 
 def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "fuses elementwise operations into each other and into the reductions that read them";
-  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def FormDispatches : Pass<"form-dispatches", "::mlir::ModuleOp"> {

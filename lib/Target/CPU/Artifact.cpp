@@ -32,6 +32,32 @@ struct File {
   std::string path, near;
 };
 
+/// Passes bytes on and tells how many hundredths of `total` they are.
+class CountingStream : public llvm::raw_ostream {
+public:
+  CountingStream(llvm::raw_ostream &os, uint64_t total,
+                 function_ref<void(double)> tell)
+      : os(os), total(total), tell(tell) {
+    SetUnbuffered();
+  }
+
+private:
+  void write_impl(const char *data, size_t size) override {
+    os.write(data, size);
+    bytes += size;
+    if (bytes / double(total) < told + 0.01)
+      return;
+    told = bytes / double(total);
+    tell(told);
+  }
+  uint64_t current_pos() const override { return bytes; }
+
+  llvm::raw_ostream &os;
+  uint64_t bytes = 0, total;
+  double told = 0;
+  function_ref<void(double)> tell;
+};
+
 /// The files of an artifact: all of them, or none.
 class Outputs {
 public:
@@ -74,6 +100,10 @@ private:
   llvm::Error writeLinked(const File &artifact);
   llvm::Error writeHeader();
 
+  void tell(StringRef part, double done = 0) {
+    if (options.progress)
+      options.progress(part, done);
+  }
   bool isBinary() const {
     return options.kind == ArtifactKind::SharedLibrary ||
            options.kind == ArtifactKind::Object;
@@ -146,6 +176,7 @@ llvm::Error Writer::writeWeights() {
     object.image = *summary;
     return llvm::Error::success();
   };
+  tell("weights");
   if (!isBinary())
     return keep(writeImage(module, open, llvm::nulls()));
   auto file = options.embedWeights ? outputs.createScratch(options.output)
@@ -155,12 +186,16 @@ llvm::Error Writer::writeWeights() {
   if (options.embedWeights)
     weightsObject = *file;
   return fill(**file, [&](llvm::raw_pwrite_stream &os) {
-    return keep(options.embedWeights ? writeWeightsObject(module, open, os)
-                                     : writeImage(module, open, os));
+    if (options.embedWeights)
+      return keep(writeWeightsObject(module, open, os));
+    auto more = [&](double done) { tell("weights", done); };
+    CountingStream counting(os, *size, more);
+    return keep(writeImage(module, open, counting));
   });
 }
 
 llvm::Error Writer::writeObject(File &file) {
+  tell("code");
   object.optLevel = options.optLevel;
   switch (options.kind) {
   case ArtifactKind::SharedLibrary:
@@ -195,6 +230,7 @@ llvm::Error Writer::writeLinked(const File &artifact) {
   LinkKind kind = options.kind == ArtifactKind::SharedLibrary
                       ? LinkKind::Shared
                       : LinkKind::Relocatable;
+  tell("link");
   return link(*linker, kind, objects, artifact.name());
 }
 

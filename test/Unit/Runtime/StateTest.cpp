@@ -7,6 +7,8 @@
 
 #include "Fake.h"
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 using namespace lutra::test;
@@ -243,6 +245,28 @@ TEST_F(StateTest, ContextsAppendToTheStateInUse) {
     EXPECT_EQ(lutra_state_length(state.get()), 2);
   }
   lutra_context_destroy(context);
+}
+
+TEST_F(StateTest, ThreadsWithStatesOfTheirOwn) {
+  std::atomic<int> wrong = 0;
+  auto work = [&](float value) {
+    StatePtr state = makeState(model);
+    for (int round = 0; round < 50; ++round) {
+      lutra_state_reset(state.get());
+      for (int64_t length = 0; length < 8; length += 2) {
+        Append args(2, length + 2, value, 2);
+        wrong += lutra_run(model.get(), nullptr, state.get(), args.inputs, 2,
+                           args.outputs, 2, nullptr, 0, nullptr) != nullptr;
+        wrong += args.total[0] != value * static_cast<float>(length + 2);
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 1; i <= 4; ++i)
+    threads.emplace_back(work, static_cast<float>(i));
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(StateTest, LengthThatAnInputHasAsWell) {

@@ -37,6 +37,8 @@ protected:
 TEST_F(TextStreamTest, SpacesDependOnWhatIsBefore) {
   EXPECT_EQ(stream({}, {11, 11}), Pieces({"ab", " ab", ""}));
   EXPECT_EQ(stream({1, 4}, {11, 5}), Pieces({" ab", "b", ""}));
+  // The first space is no text, but the second one is.
+  EXPECT_EQ(stream({}, {3, 11, 3, 5}), Pieces({"", " ab", " ", "b", ""}));
   // A special token is no text.
   EXPECT_EQ(stream({4}, {2, 11}), Pieces({"", " ab", ""}));
   EXPECT_EQ(stream({1}, {1, 11}), Pieces({"", "ab", ""}));

@@ -1,0 +1,84 @@
+//===- CompilationReports.cpp - Reports of a compilation ------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Collects and writes what the options ask to be told. Whatever can be wrong
+// with those options is said before the artifact is written.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compilation.h"
+
+#include "OutputFile.h"
+#include "llvm/ADT/StringRef.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+bool Compilation::checkReports() {
+  const ReportOptions &report = options.report;
+  auto refuse = [&](const llvm::Twine &message) {
+    return fail(ExitCode::CommandLine, message);
+  };
+  if (report.page.empty() && !report.profile.empty())
+    return refuse("expected --report=html:FILE with --report-profile");
+  if (report.isWanted() &&
+      (options.compileFrom.value_or(Phase::Import) > Phase::Form ||
+       options.compileTo < Phase::Plan))
+    return refuse("a report needs the phases from 'form' to 'plan'");
+  if (report.kernels == "-" && options.output == "-")
+    return refuse("expected -o FILE where a report goes to standard output");
+  for (StringRef path : {StringRef(report.kernels), StringRef(report.page),
+                         StringRef(options.trace)})
+    if (!path.empty() && !succeeded(checkWritable(path)))
+      return false;
+  return true;
+}
+
+bool Compilation::collectReports(Phase phase) {
+  const ReportOptions &report = options.report;
+  if (!report.isWanted())
+    return true;
+  if (phase == Phase::Form)
+    collector.collectKernels(*module);
+  if (phase != Phase::Plan)
+    return true;
+  if (llvm::Error error = collector.collectPlan(*module, report.dims))
+    return fail(ExitCode::CommandLine, llvm::toString(std::move(error)));
+  if (report.profile.empty())
+    return true;
+  llvm::Expected<std::vector<double>> profile =
+      readProfile(report.profile, collector.report);
+  if (profile) {
+    seconds = std::move(*profile);
+    return true;
+  }
+  llvm::Error error = profile.takeError();
+  if (error.isA<llvm::FileError>())
+    return succeeded(std::move(error));
+  return fail(ExitCode::InvalidModel, llvm::toString(std::move(error)));
+}
+
+bool Compilation::writeReports() {
+  const ReportOptions &report = options.report;
+  const ModelReport &model = collector.report;
+  auto write = [&](StringRef path,
+                   function_ref<void(llvm::raw_ostream &)> print) {
+    return path.empty() || succeeded(writeFile(path, print));
+  };
+  return write(report.kernels,
+               [&](llvm::raw_ostream &os) {
+                 if (StringRef(report.kernels).ends_with(".json"))
+                   printReportAsJSON(model, os);
+                 else
+                   printKernels(model, os);
+               }) &&
+         write(report.page,
+               [&](llvm::raw_ostream &os) {
+                 printPage(model, times, seconds, os);
+               }) &&
+         write(options.trace, [&](llvm::raw_ostream &os) {
+           trace->print("lutra-compile", os);
+         });
+}
