@@ -49,6 +49,11 @@ def defined_twice():
     return model([node("Relu", ["x"], ["y"]), node("Abs", ["x"], ["y"])])
 
 
+def endless_equation(equation):
+    inputs = [value("x", (4, 4)), value("z", (4, 4))]
+    return model([node("Einsum", ["x", "z"], ["y"], equation=equation)], inputs)
+
+
 def short_weight():
     weight = numpy_helper.from_array(np.ones(4, np.float32), "w")
     weight.raw_data = weight.raw_data[:7]
@@ -88,6 +93,9 @@ BAD_MODELS = {
         "org.example",
     ),
     "unknown_opset": (lambda: model([node("Relu", ["x"], ["y"])], opset=9999), "9999"),
+    "equation_byte": (lambda: endless_equation(b"ij,jk\x9e->ik"), "the_Einsum"),
+    "equation_dot": (lambda: endless_equation("ij,j.k->ik"), "the_Einsum"),
+    "equation_ellipses": (lambda: endless_equation("...i...,jk->ik"), "the_Einsum"),
     "missing_input": (lambda: model([node("Add", ["x"], ["y"])]), "the_Add"),
     "short_weight": (short_weight, "w"),
     "huge_weight": (huge_weight, "w"),

@@ -12,9 +12,11 @@
 
 #include "Library.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <queue>
 #include <set>
+#include <sstream>
 #include <unordered_set>
 
 using namespace mlir::lutra::model;
@@ -105,6 +107,39 @@ static Definitions collectDefinitions(const GraphProto &graph) {
   return definitions;
 }
 
+/// One term of an Einsum: letters, and among them one ellipsis at most.
+static bool isEinsumTerm(std::string term) {
+  size_t ellipsis = term.find("...");
+  if (ellipsis != std::string::npos)
+    term.erase(ellipsis, 3);
+  return std::all_of(term.begin(), term.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  });
+}
+
+/// Attributes by which the library's inference never ends or fills memory.
+static void checkInferable(const NodeProto &node,
+                           const AttributeProto &attribute) {
+  // It makes as many shapes as this number says.
+  if (node.op_type() == "Split" && attribute.name() == "num_outputs" &&
+      attribute.i() != node.output_size())
+    throw ModelError(describe(node) + ": expected num_outputs to be " +
+                     std::to_string(node.output_size()) + ", got " +
+                     std::to_string(attribute.i()));
+  // It does not get past any other character.
+  if (node.op_type() != "Einsum" || attribute.name() != "equation")
+    return;
+  std::string operands = attribute.s().substr(0, attribute.s().find("->"));
+  operands.erase(std::remove(operands.begin(), operands.end(), ' '),
+                 operands.end());
+  std::stringstream terms(operands);
+  for (std::string term; std::getline(terms, term, ',');)
+    if (!isEinsumTerm(term))
+      throw ModelError(describe(node) +
+                       ": expected an equation of letters and ellipses, got " +
+                       quoted(attribute.s()));
+}
+
 /// Checks that concern one node alone.
 static void checkNode(const NodeProto &node) {
   if (node.op_type().empty())
@@ -115,12 +150,7 @@ static void checkNode(const NodeProto &node) {
                      "got " + quoted(node.op_type()));
   std::unordered_set<std::string> names;
   for (const AttributeProto &attribute : node.attribute()) {
-    // The library's inference makes as many shapes as this number says.
-    if (node.op_type() == "Split" && attribute.name() == "num_outputs" &&
-        attribute.i() != node.output_size())
-      throw ModelError(describe(node) + ": expected num_outputs to be " +
-                       std::to_string(node.output_size()) + ", got " +
-                       std::to_string(attribute.i()));
+    checkInferable(node, attribute);
     if (!names.insert(attribute.name()).second)
       throw ModelError(describe(node) + " has attribute " +
                        quoted(attribute.name()) + " twice");
