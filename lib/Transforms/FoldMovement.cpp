@@ -40,6 +40,9 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// More reshapes than exports put between a broadcast and a product.
+static constexpr unsigned kMaxRounds = 8;
+
 /// An operation that only reads elements elsewhere: dimensions of the source
 /// are loops or the only index of a dimension of size 1.
 static bool isMovement(linalg::GenericOp op) {
@@ -181,6 +184,13 @@ static bool writeThrough(OpBuilder &b, linalg::GenericOp op) {
   return true;
 }
 
+/// Whether it is worth splitting loops for what is behind a reshape. The
+/// innermost dimension, along which vectors run, stays whole.
+static bool canSplit(tensor::CollapseShapeOp collapse) {
+  return isWorthReadingThrough(collapse.getResult()) &&
+         collapse.getReassociationIndices().back().size() == 1;
+}
+
 /// Makes an operand read what is behind movement and scaling, as far as
 /// indexing maps and the other operand can say it; where that is not worth a
 /// change of the order in memory, through what keeps it only. True where it
@@ -236,10 +246,10 @@ struct FoldMovement : lutra::impl::FoldMovementBase<FoldMovement> {
 
   void runOnOperation() override {
     // Each round reads through one reshape more.
-    for (;;) {
+    for (unsigned round = 0; round < kMaxRounds; ++round) {
       llvm::DenseSet<Operation *> moving;
       bool changed = foldMovement(moving);
-      if (!moving.empty() && failed(split(moving)))
+      if (!moving.empty() && failed(split(moving, changed)))
         return signalPassFailure();
       if (!changed)
         return;
@@ -249,7 +259,7 @@ struct FoldMovement : lutra::impl::FoldMovementBase<FoldMovement> {
 private:
   bool foldMovement(llvm::DenseSet<Operation *> &moving);
   void dropUnits(const llvm::DenseSet<Operation *> &moving);
-  LogicalResult split(llvm::DenseSet<Operation *> &moving);
+  LogicalResult split(llvm::DenseSet<Operation *> &moving, bool &changed);
   LogicalResult resolveSizes();
 };
 } // namespace
@@ -266,11 +276,9 @@ bool FoldMovement::foldMovement(llvm::DenseSet<Operation *> &moving) {
     changed |= writeThrough(b, op);
     for (OpOperand *operand : op.getDpsInputOperands()) {
       changed |= readThrough(b, op, *operand);
-      if (operand->get().getDefiningOp<tensor::CollapseShapeOp>() &&
-          isWorthReadingThrough(operand->get())) {
-        moving.insert(operand->get().getDefiningOp());
-        changed = true;
-      }
+      auto collapse = operand->get().getDefiningOp<tensor::CollapseShapeOp>();
+      if (collapse && canSplit(collapse))
+        moving.insert(collapse);
     }
   }
   return changed;
@@ -303,8 +311,9 @@ void FoldMovement::dropUnits(const llvm::DenseSet<Operation *> &moving) {
 }
 
 /// Splits the loops of what reads the reshapes, of what reads those results,
-/// and so on.
-LogicalResult FoldMovement::split(llvm::DenseSet<Operation *> &moving) {
+/// and so on. Sets `changed` where it did.
+LogicalResult FoldMovement::split(llvm::DenseSet<Operation *> &moving,
+                                  bool &changed) {
   dropUnits(moving);
   SmallVector<Operation *> ops;
   for (auto op : getOperation().getOps<linalg::GenericOp>())
@@ -318,8 +327,11 @@ LogicalResult FoldMovement::split(llvm::DenseSet<Operation *> &moving) {
   GreedyRewriteConfig config;
   config.setListener(&listener).setStrictness(
       GreedyRewriteStrictness::ExistingAndNewOps);
-  if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
+  bool isSplit = false;
+  if (failed(
+          applyOpPatternsGreedily(ops, std::move(patterns), config, &isSplit)))
     return failure();
+  changed |= isSplit;
   return resolveSizes();
 }
 
