@@ -10,6 +10,7 @@ nothing behind; none may end by a signal or run for minutes.
 
 import argparse
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,14 @@ def change_fields(model, rng):
     return copy.SerializeToString()
 
 
+def copy_external_data(path, model, folder):
+    """Only the copy's own folder may hold its weights."""
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                shutil.copy(path.parent / entry.value, folder)
+
+
 def judge(tool, content, folder, arguments):
     """What is wrong with the answer, or an empty string; and the exit code."""
     path, output = folder / "model.onnx", folder / "out" / "model.out"
@@ -153,6 +162,7 @@ def main():
             rng = random.Random(f"{options.seed} {path.name} {i}")
             content = (change_fields if i % 2 else change_bytes)(model, rng)
             with tempfile.TemporaryDirectory() as folder:
+                copy_external_data(path, model, folder)
                 problem, code = judge(
                     options.tool, content, Path(folder), [f"--compile-to={options.compile_to}"]
                 )
