@@ -152,9 +152,9 @@ LogicalResult WeightOp::verify() {
              << *bytes << " bytes for " << type << ", got " << getSize();
     if (int64_t(getOffset()) < 0 || int64_t(getSize()) < 0)
       return emitOpError("expects an offset and a size of at least 0");
-  } else if (*bytes > kMaxInlineBytes) {
+  } else if (*bytes > kMaxValueBytes) {
     return emitOpError("expects a value of at most ")
-           << kMaxInlineBytes << " bytes, got " << *bytes;
+           << kMaxValueBytes << " bytes, got " << *bytes;
   }
   auto shaped = cast<ShapedType>(getResult().getType());
   for (Attribute step : getSteps()) {

@@ -45,8 +45,8 @@ def Lutra_WeightOp : Lutra_Op<"weight", [Pure,
     little-endian elements of `storage` unless `encoding` says "varint"
     (Protobuf's packed varints). `steps` then transform the tensor; the result
     type is the type after the last step. Nothing is read before the weight
-    image is written. A tensor of at most 1 KiB that no file holds is given as
-    `value` instead of a source.
+    image is written. A tensor that no file holds is given as `value` instead of
+    a source: a small one, or a table that was made from a node's attributes.
 
     ```mlir
     %w = lutra.weight "fc1" from "mlp.onnx"[1024, 8192] storage tensor<64x32xf32>
@@ -63,8 +63,10 @@ def Lutra_WeightOp : Lutra_Op<"weight", [Pure,
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// The largest tensor that may be given as `value`, in bytes.
+    /// The largest tensor that is a constant rather than a weight, in bytes.
     static constexpr int64_t kMaxInlineBytes = 1024;
+    /// The largest tensor that may be given as `value`, in bytes.
+    static constexpr int64_t kMaxValueBytes = 1 << 26;
   }];
 }
 

@@ -41,7 +41,7 @@ static void buildQuantize(OpPassManager &pm) { simplify(pm); }
 
 // No group of reductions is raised yet, each is its own pass over memory.
 static void buildCascade(OpPassManager &pm) {
-  pm.addNestedPass<func::FuncOp>(createFoldBroadcasts());
+  pm.addNestedPass<func::FuncOp>(createFoldMovement());
   simplify(pm);
 }
 

@@ -22,6 +22,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <numeric>
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_ENCODECONTRACTIONS
@@ -206,16 +207,53 @@ static int64_t extent(linalg::GenericOp op, unsigned loop) {
   return op.getStaticLoopRanges()[loop];
 }
 
+/// Rows that lie a multiple of this apart share the sets of the first-level
+/// cache, which holds kWays of them.
+static constexpr int64_t kCachePage = 4096, kWays = 8;
+
+/// Whether the rows of a register tile, each walked from one element to the
+/// next by a reduction, find room in the cache beside each other and as much
+/// again.
+static bool areStreams(linalg::GenericOp op, const Contraction &contraction,
+                       const Packing &packing) {
+  AffineMap map = op.getMatchingIndexingMap(packing.operand);
+  auto type = cast<RankedTensorType>(packing.operand->get().getType());
+  auto innermost = dyn_cast<AffineDimExpr>(map.getResults().back());
+  if (!innermost ||
+      !llvm::is_contained(contraction.reductions, innermost.getPosition()))
+    return false;
+  int64_t stride = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  for (int64_t dim = packing.dim + 1; dim < type.getRank(); ++dim) {
+    if (type.isDynamicDim(dim))
+      return false;
+    stride *= type.getDimSize(dim);
+  }
+  int64_t places = kCachePage / std::gcd(stride, kCachePage);
+  return places * kWays >= 2 * packing.tile;
+}
+
+/// Whether vectors are loaded as they lie, from rows so short that a few tiles
+/// read all of them.
+static bool areShortRows(linalg::GenericOp op, const Packing &packing) {
+  auto type = cast<RankedTensorType>(packing.operand->get().getType());
+  int64_t size = type.getShape().back();
+  return int64_t(packing.dim) == type.getRank() - 1 &&
+         !ShapedType::isDynamic(size) && size <= 4 * packing.tile;
+}
+
 /// A copy costs one pass over the operand; it pays where the tiles of the other
 /// operand's loop read it several times, but not at each iteration of a loop
-/// around the operation.
-static bool paysToPack(const Packing &packing, int64_t readers, int64_t tile) {
+/// around the operation, and not where it lies well as it is.
+static bool paysToPack(linalg::GenericOp op, const Contraction &contraction,
+                       const Packing &packing, int64_t readers, int64_t tile) {
   OpOperand *operand = packing.operand;
   if (operand->get().getDefiningOp<WeightOp>() ||
       packingOfSliced(operand->get(), packing))
     return true;
-  if (!isa<func::FuncOp>(operand->getOwner()->getParentOp()) ||
-      isStateSlice(operand->get()))
+  if (!isa<func::FuncOp>(op->getParentOp()) || isStateSlice(operand->get()))
+    return false;
+  if (operand == contraction.a ? areStreams(op, contraction, packing)
+                               : areShortRows(op, packing))
     return false;
   return ShapedType::isDynamic(readers) || readers >= 4 * tile;
 }
@@ -252,10 +290,12 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
-    if (rows && tile.m > 1 && paysToPack(*rows, extent(op, n), tile.n) &&
+    if (rows && tile.m > 1 &&
+        paysToPack(op, *contraction, *rows, extent(op, n), tile.n) &&
         failed(pack(op, *rows)))
       return failure();
-    if (columns && paysToPack(*columns, extent(op, m), tile.m) &&
+    if (columns &&
+        paysToPack(op, *contraction, *columns, extent(op, m), tile.m) &&
         failed(pack(op, *columns)))
       return failure();
     return success();

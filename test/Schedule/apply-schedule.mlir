@@ -57,6 +57,58 @@ func.func private @pack(%x: tensor<40x64xf32>, %o: tensor<4x64x12xf32>) -> tenso
 
 // -----
 
+// Rows are computed a few at a time, each step once, and what is as large as the
+// output where the output will be.
+
+#id = affine_map<(a, b) -> (a, b)>
+#row = affine_map<(a, b) -> (a)>
+#shape = affine_map<()[s0] -> (s0, 100)>
+// CHECK-LABEL: func private @softmax
+// CHECK: scf.forall (%[[C:.*]]) = (0) to (%{{.*}}) step (32)
+// CHECK: scf.for %[[R:.*]] = %c0 to %{{.*}} step %c4 iter_args(%[[ACC:.*]] = %{{.*}})
+// CHECK: arith.maximumf
+// CHECK: %[[PLACE:.*]] = tensor.extract_slice %[[ACC]]
+// CHECK: %[[EXP:.*]] = linalg.generic {{.*}} outs(%[[PLACE]]
+// CHECK: math.exp
+// CHECK-NOT: math.exp
+// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[EXP]]
+// CHECK: linalg.generic {{.*}} ins(%[[EXP]], %[[SUM]] : {{.*}}) outs(%[[EXP]]
+// CHECK: arith.divf
+func.func private @softmax(%n: index, %x: tensor<?x100xf32>, %out: tensor<?x100xf32>) -> tensor<?x100xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64: 0>,
+                lutra.schedule = #lutra.schedule<distribute = [32, 0], tile = [4, 0], order = [0], vector = 16>} {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %r = tensor.empty(%n) : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?x100xf32>
+  %m0 = linalg.fill ins(%low : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %m = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x100xf32>) outs(%m0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.maximumf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %p = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %m : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    %v = math.exp %d : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%p : tensor<?x100xf32>) outs(%s0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.addf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %s : tensor<?x100xf32>, tensor<?xf32>) outs(%out : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  return %y : tensor<?x100xf32>
+}
+
+// -----
+
 #vec = affine_map<(d0) -> (d0)>
 func.func private @wrong(%x: tensor<8xf32>, %o: tensor<8xf32>) -> tensor<8xf32>
     attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [4, 4], tile = [], order = [], vector = 16>} {

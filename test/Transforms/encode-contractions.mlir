@@ -104,3 +104,29 @@ func.func @loop(%x: tensor<512x512xf32>) -> tensor<512x512xf32> {
 
 // expected-error @below {{expected the attribute 'lutra.target' on the module}}
 module {}
+
+// -----
+
+// Rows 3 KiB apart are walked as they lie; rows of values that a few tiles read
+// are not copied either.
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+// CHECK-DAG: #[[A:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-DAG: #[[B:.*]] = affine_map<(d0, d1, d2) -> (d2, d1)>
+// CHECK-LABEL: func @streams
+// CHECK-SAME: (%[[X:.*]]: tensor<512x768xf32>, %[[V:.*]]: tensor<768x64xf32>)
+// CHECK: linalg.generic {indexing_maps = [#[[A]], #[[B]], {{.*}} ins(%[[X]], %[[V]]
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+func.func @streams(%x: tensor<512x768xf32>, %v: tensor<768x64xf32>) -> tensor<512x64xf32> {
+  %e = tensor.empty() : tensor<512x64xf32>
+  %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %v : tensor<512x768xf32>, tensor<768x64xf32>) outs(%e : tensor<512x64xf32>) {
+  ^bb0(%l: f32, %r: f32, %acc: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<512x64xf32>
+  return %y : tensor<512x64xf32>
+}
+}

@@ -267,3 +267,124 @@ func.func @scatter(%x: tensor<?xf32> {lutra.shape = #shape}, %at: tensor<?xi64> 
   } loc("scatter")
   return %y : tensor<?xf32>
 }
+
+// -----
+
+// Two reductions of the same rows, and what is computed between and after them,
+// are one kernel.
+
+#id = affine_map<(a, b) -> (a, b)>
+#row = affine_map<(a, b) -> (a)>
+#shape = affine_map<()[s0] -> (s0, 100)>
+// CHECK-LABEL: func @softmax
+// CHECK: lutra.dispatch @rows_0[%{{.*}}] (%arg0)
+// CHECK-NOT: lutra.dispatch
+// CHECK: func private @rows_0
+// CHECK-SAME: lutra.rows = array<i64: 0>
+// CHECK-COUNT-4: linalg.generic
+func.func @softmax(%x: tensor<?x100xf32> {lutra.shape = #shape}) -> tensor<?x100xf32>
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %r = tensor.empty(%n) : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?x100xf32>
+  %m0 = linalg.fill ins(%low : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %m = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x100xf32>) outs(%m0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.maximumf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %p = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %m : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    %v = math.exp %d : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%p : tensor<?x100xf32>) outs(%s0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.addf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %s : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  return %y : tensor<?x100xf32>
+}
+
+// -----
+
+// What something else reads too is the end of a kernel: the exponentials here,
+// which the sum and the division then read.
+
+#id = affine_map<(a, b) -> (a, b)>
+#row = affine_map<(a, b) -> (a)>
+#shape = affine_map<()[s0] -> (s0, 100)>
+// CHECK-LABEL: func @shared
+// CHECK: %[[P:.*]] = lutra.dispatch @rows
+// CHECK: %[[Y:.*]] = lutra.dispatch @rows_{{[0-9]+}}[%{{.*}}] (%[[P]])
+// CHECK: return %[[Y]], %[[P]]
+func.func @shared(%x: tensor<?x100xf32> {lutra.shape = #shape}) -> (tensor<?x100xf32>, tensor<?x100xf32>)
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %r = tensor.empty(%n) : tensor<?xf32>
+  %e = tensor.empty(%n) : tensor<?x100xf32>
+  %m0 = linalg.fill ins(%low : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %m = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x100xf32>) outs(%m0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.maximumf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %p = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %m : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    %v = math.exp %d : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%p : tensor<?x100xf32>) outs(%s0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.addf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %s : tensor<?x100xf32>, tensor<?xf32>) outs(%e : tensor<?x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<?x100xf32>
+  return %y, %p : tensor<?x100xf32>, tensor<?x100xf32>
+}
+
+// -----
+
+// One long row would leave all threads but one without work.
+
+// CHECK-LABEL: func @long
+// CHECK: lutra.dispatch @reduce
+// CHECK: lutra.dispatch @map
+#vec = affine_map<(a) -> (a)>
+#one = affine_map<(a) -> ()>
+#id = affine_map<(a, b) -> (a, b)>
+#row = affine_map<(a, b) -> (a)>
+func.func @long(%x: tensor<1x100000xf32>) -> tensor<1x100000xf32> {
+  %zero = arith.constant 0.0 : f32
+  %r = tensor.empty() : tensor<1xf32>
+  %e = tensor.empty() : tensor<1x100000xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<1xf32>) -> tensor<1xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<1x100000xf32>) outs(%s0 : tensor<1xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.addf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<1xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<1x100000xf32>, tensor<1xf32>) outs(%e : tensor<1x100000xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<1x100000xf32>
+  return %y : tensor<1x100000xf32>
+}

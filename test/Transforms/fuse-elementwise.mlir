@@ -79,3 +79,49 @@ func.func @loop(%x: tensor<4x64xf32>, %state: tensor<4x64xf32>, %n: index) -> te
   }
   return %r : tensor<4x64xf32>
 }
+
+// Dimensions that a reduction has kept are dropped from what follows it, all of
+// which then fuses.
+// CHECK-LABEL: func @kept
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[MEAN:.*]]: tensor<?xf32>
+// CHECK: %[[ROOT:.*]] = linalg.generic {{.*}} ins(%[[MEAN]] : tensor<?xf32>)
+// CHECK: arith.addf
+// CHECK-NEXT: math.sqrt
+// CHECK: linalg.generic {{.*}} ins(%[[X]], %[[ROOT]]
+// CHECK: arith.divf
+// CHECK-NEXT: arith.mulf
+// CHECK-NEXT: arith.addf
+// CHECK-NOT: linalg.generic
+#first = affine_map<(d0, d1) -> (d0, 0)>
+func.func @kept(%x: tensor<?x8xf32>, %mean: tensor<?xf32>, %n: index) -> tensor<?x8xf32> {
+  %eps = arith.constant 0.5 : f32
+  %u = tensor.expand_shape %mean [[0, 1]] output_shape [%n, 1] : tensor<?xf32> into tensor<?x1xf32>
+  %e1 = tensor.empty(%n) : tensor<?x1xf32>
+  %e = tensor.empty(%n) : tensor<?x8xf32>
+  %a = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%u : tensor<?x1xf32>) outs(%e1 : tensor<?x1xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %s = arith.addf %i, %eps : f32
+    linalg.yield %s : f32
+  } -> tensor<?x1xf32>
+  %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%a : tensor<?x1xf32>) outs(%e1 : tensor<?x1xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %s = math.sqrt %i : f32
+    linalg.yield %s : f32
+  } -> tensor<?x1xf32>
+  %c = linalg.generic {indexing_maps = [#id, #first, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %b : tensor<?x8xf32>, tensor<?x1xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %s = arith.divf %i, %j : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32>
+  %d = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%c : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %s = arith.mulf %i, %eps : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32>
+  %f = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%d : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %s = arith.addf %i, %eps : f32
+    linalg.yield %s : f32
+  } -> tensor<?x8xf32>
+  return %f : tensor<?x8xf32>
+}

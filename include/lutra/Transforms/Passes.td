@@ -36,12 +36,14 @@ def EncodeStates : Pass<"encode-states", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
-def FoldBroadcasts : Pass<"fold-broadcasts", "::mlir::func::FuncOp"> {
-  let summary = "lets contractions read what a broadcast repeats, and slices of states, where they are";
+def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
+  let summary = "lets contractions read and write where elements lie, instead of copies of them";
   let description = [{
-    Repetition, transposition and reshaping on the way from there to an operand
-    become part of its indexing map; a loop over repeated heads is split in two,
-    and a factor of all elements goes to the other operand.
+    What is repeated, and slices of states, are read where they are: repetition,
+    transposition and reshaping on the way from there to an operand become part of
+    its indexing map, a loop over repeated heads is split in two, and a factor of
+    all elements goes to the other operand. Of other movement, transpositions that
+    keep the innermost dimension are folded, at operands and at the result.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::affine::AffineDialect"];

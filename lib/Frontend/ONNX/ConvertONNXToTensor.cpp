@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_CONVERTONNXTOTENSOR
@@ -347,6 +348,17 @@ static void relate(func::FuncOp func, const Lowering::Relation &relation) {
     dim.set(attr::kEquals, AffineMapAttr::get(map));
     dims[i] = dim.getDictionary(b.getContext());
   };
+  if (relation.multiple > 1) {
+    NamedAttrList dim(cast<DictionaryAttr>(dims[relation.dim]));
+    auto number = [&](StringRef key) {
+      return cast<IntegerAttr>(dim.get(key)).getInt();
+    };
+    int64_t multiple = std::lcm(number("multiple"), relation.multiple);
+    int64_t least = llvm::divideCeil(number("min"), multiple) * multiple;
+    dim.set("multiple", b.getI64IntegerAttr(multiple));
+    dim.set("min", b.getI64IntegerAttr(std::min(least, number("max"))));
+    dims[relation.dim] = dim.getDictionary(b.getContext());
+  }
   set(relation.dim, relation.size);
   // Those that it determines are of its size from now on.
   AffineExpr symbol = b.getAffineSymbolExpr(relation.dim);
@@ -359,10 +371,10 @@ static void relate(func::FuncOp func, const Lowering::Relation &relation) {
 
 /// Lowers a function. Names of dimensions say less than a model knows: where a
 /// node needs a dimension to be the size of another, and their names do not say
-/// so, that becomes a condition of each run, and lowering begins anew. At most
-/// once for each dimension.
+/// so, that becomes a condition of each run, and lowering begins anew. So it
+/// does where what a later node asked of a dimension's range may help.
 static LogicalResult lowerHost(func::FuncOp func, WeightSources &sources) {
-  for (;;) {
+  for (size_t attempt = 0;; ++attempt) {
     auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims);
     if (!dims || dims.empty())
       return HostLowering(func, sources).run();
@@ -377,12 +389,17 @@ static LogicalResult lowerHost(func::FuncOp func, WeightSources &sources) {
       result = lowering.run();
     }
     auto relation = lowering.missing();
-    if (succeeded(result) || !relation) {
+    auto narrowed = func->getAttrOfType<ArrayAttr>(attr::kDims);
+    if (succeeded(result) || (!relation && narrowed == dims) ||
+        attempt > 4 * dims.size() + 4) {
       for (Diagnostic &diagnostic : diagnostics)
         func.getContext()->getDiagEngine().emit(std::move(diagnostic));
       return result;
     }
-    relate(*original, *relation);
+    if (relation)
+      relate(*original, *relation);
+    else
+      original.get()->setAttr(attr::kDims, narrowed);
     func->getBlock()->getOperations().insert(Block::iterator(func), *original);
     func.erase();
     func = original.release();

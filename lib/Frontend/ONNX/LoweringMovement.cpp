@@ -217,7 +217,7 @@ FailureOr<Tensor> Lowering::reshape(const Tensor &operand,
     return result;
   AffineExpr from = multiplySizes(source, context());
   AffineExpr to = multiplySizes(shape, context());
-  if (!from || from != to)
+  if (!from || !to || !requireEqual(from, to))
     return emitError(b.getLoc()) << "expected a shape of as many elements as "
                                  << str(source) << ", got " << str(shape);
   if (from == constant(0)) {
@@ -298,6 +298,16 @@ Tensor Lowering::reverse(const Tensor &operand, ArrayRef<int64_t> dims) {
             appendStep(b, result.value, ReverseAttr::get(context(), dim));
     return result;
   }
+  if (auto constant = gatherConstant(
+          *this, operand, operand.shape, [&](ArrayRef<int64_t> index) {
+            int64_t at = 0;
+            for (auto [d, stride] : llvm::enumerate(stridesOf(operand)))
+              at += stride * (llvm::is_contained(dims, int64_t(d))
+                                  ? operand.staticSize(d) - 1 - index[d]
+                                  : index[d]);
+            return at;
+          }))
+    return *constant;
   int64_t rank = operand.rank();
   SmallVector<Value> last(rank);
   for (int64_t dim : dims)

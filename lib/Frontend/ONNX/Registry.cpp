@@ -87,7 +87,9 @@ static Registry build() {
                    addTopKHandlers,         addConvTransposeHandlers,
                    addResizeHandlers,       addEinsumHandlers,
                    addSamplingHandlers,     addSequenceHandlers,
-                   addCol2ImHandlers})
+                   addCol2ImHandlers,       addFeatureHandlers,
+                   addLinearHandlers,       addSupportVectorHandlers,
+                   addTreeHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -98,8 +98,8 @@ func.func @weight_offset() {
 // -----
 
 func.func @weight_large_value() {
-  // expected-error @below {{expects a value of at most 1024 bytes, got 1028}}
-  %0 = lutra.weight "w" value dense<1.0> : tensor<257xf32> storage tensor<257xf32> : tensor<257xf32>
+  // expected-error @below {{expects a value of at most 67108864 bytes, got 67108868}}
+  %0 = lutra.weight "w" value dense<1.0> : tensor<16777217xf32> storage tensor<16777217xf32> : tensor<16777217xf32>
   return
 }
 

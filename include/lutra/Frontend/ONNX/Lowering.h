@@ -66,16 +66,19 @@ public:
     return lowerBound(expr).value_or(-1) >= 0;
   }
   /// Makes `expr` non-negative: by proof, or, since the model is only valid
-  /// where it is, by raising the least size that its one symbolic dimension may
-  /// have. False where neither is possible.
+  /// where it is, by narrowing the range of its one symbolic dimension, or of
+  /// the one that is the sum in it. False where neither is possible.
   bool requireNonNegative(AffineExpr expr);
   /// Whether two sizes are equal. Where only the relation of one dimension to
-  /// others is missing for it, the dimension and its size are noted, with which
-  /// a next attempt to lower the model succeeds here.
+  /// others is missing for it, or that it is a multiple of something, the
+  /// dimension and its size are noted, with which a next attempt to lower the
+  /// model succeeds here.
   bool requireEqual(AffineExpr a, AffineExpr b);
   struct Relation {
     unsigned dim;
     AffineExpr size;
+    /// Where the size is that of the dimension itself, rounded down to this.
+    int64_t multiple = 1;
   };
   std::optional<Relation> missing;
   /// For printing: "[batch, 8, 8]".

@@ -150,6 +150,10 @@ void addResizeHandlers(Registry &);        // Resize, Upsample
 void addEinsumHandlers(Registry &);        // Einsum
 void addSamplingHandlers(Registry &);      // GridSample, MaxUnpool
 void addCol2ImHandlers(Registry &);        // Col2Im
+void addFeatureHandlers(Registry &);       // Scaler, Imputer, Normalizer, ...
+void addLinearHandlers(Registry &);        // LinearClassifier, LinearRegressor
+void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
+void addTreeHandlers(Registry &);          // TreeEnsemble*
 void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 
 } // namespace mlir::lutra

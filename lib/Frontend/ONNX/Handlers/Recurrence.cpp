@@ -143,6 +143,13 @@ static Value uniformScalar(ImplicitLocOpBuilder &b, Value value) {
   return arith::ConstantOp::create(b, elements.getSplatValue<TypedAttr>());
 }
 
+/// States that begin as the same are different buffers nonetheless: the loop
+/// updates each in place. What tells them apart is of no further meaning.
+static void keepApart(Operation *op, int64_t number) {
+  op->setDiscardableAttr("lutra.state",
+                         Builder(op->getContext()).getI64IntegerAttr(number));
+}
+
 /// The first value of a state: in `destination`, or where that is null, in
 /// whatever tensor it lies.
 Value Runner::initialState(unsigned state, const Task &task,
@@ -153,8 +160,11 @@ Value Runner::initialState(unsigned state, const Task &task,
   AffineExpr hidden = lowering.constant(net.hidden);
   if (scalar && !destination)
     return lowering.filled({net.batch, hidden}, net.dtype, scalar);
-  if (scalar)
-    return linalg::FillOp::create(b, scalar, destination).getResult(0);
+  if (scalar) {
+    auto fill = linalg::FillOp::create(b, scalar, destination);
+    keepApart(fill, state);
+    return fill.getResult(0);
+  }
   Value value = partsOf(task)[firstState() + state].of(b, initial.value);
   if (!destination)
     return value;
@@ -272,9 +282,11 @@ SmallVector<Value> Runner::runTask(const Task &task, ValueRange outputs) {
       outputs = outputs.drop_front();
       continue;
     }
-    inits.push_back(tensor::EmptyOp::create(
+    auto empty = tensor::EmptyOp::create(
         b, ArrayRef<OpFoldResult>{task.rows, lowering.size(each.shape.back())},
-        storageType(b.getContext(), each.dtype)));
+        storageType(b.getContext(), each.dtype));
+    keepApart(empty, inits.size());
+    inits.push_back(empty);
   }
   for (unsigned state = 0; state < net.initial.size(); ++state) {
     Value &init = inits[firstState() + state];

@@ -10,6 +10,7 @@
 
 #include "Reduction.h"
 
+#include "../SizeAlgebra.h"
 #include "DeclaredAxes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -200,6 +201,30 @@ static Tensor lowerPlain(Lowering &lowering, const Tensor &x,
   });
 }
 
+/// The sum or the product of known integers, as exporters compute the number of
+/// elements of a part of a shape.
+static std::optional<Tensor> foldReduction(const Node &node, Lowering &lowering,
+                                           const Tensor &x,
+                                           const Reduction &reduction) {
+  bool isSum = &reduction == &kSum;
+  auto ints = x.rank() == 1 && (isSum || &reduction == &kProd)
+                  ? knownInts(lowering, x)
+                  : std::nullopt;
+  if (!ints)
+    return std::nullopt;
+  AffineExpr result;
+  if (isSum) {
+    result = lowering.constant(0);
+    for (AffineExpr element : *ints)
+      result = canonicalSize(result + element);
+  } else {
+    result = multiplySizes(*ints, lowering.context());
+  }
+  if (!result)
+    return std::nullopt;
+  return lowering.intsTensor(result, x.dtype, !node.intAttr("keepdims", 1));
+}
+
 static FailureOr<SmallVector<Tensor>>
 lowerReduction(const Node &node, Lowering &lowering,
                const Reduction &reduction) {
@@ -212,6 +237,9 @@ lowerReduction(const Node &node, Lowering &lowering,
   DType type = computeType(x.dtype);
   if (reduction.inFloat && !isFloat(type))
     type = DType::Double;
+  if (axes->size() == 1 && axes->front().size() == 1)
+    if (auto folded = foldReduction(node, lowering, x, reduction))
+      return SmallVector<Tensor>{*folded};
   SmallVector<Tensor> results;
   for (const Axes &reduced : *axes) {
     Tensor result = &reduction == &kLogSumExp

@@ -7,7 +7,9 @@
 //
 // Implements slices with symbolic bounds. ONNX clamps bounds to the dimension;
 // sizes are expressions without a minimum, so a bound must be known to lie on
-// one side, by the ranges of the symbolic dimensions.
+// one side, by the ranges of the symbolic dimensions. A symbolic bound into a
+// dimension of known size, as of a table of positions, is taken to lie inside:
+// with less than was asked for the nodes behind it could do nothing.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,6 +17,7 @@
 #include "Movement.h"
 #include "Operands.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -63,6 +66,16 @@ static FailureOr<AffineExpr> resolveBound(const Node &node, Lowering &lowering,
   if (lowering.isNonNegative(canonicalSize(-belowMost)))
     return most;
   if (lowering.isNonNegative(aboveLeast) && lowering.isNonNegative(belowMost))
+    return fromStart;
+  // "To the end", of any size that one would run.
+  constexpr int64_t kHuge = 1'000'000'000;
+  if (auto number = dyn_cast<AffineConstantExpr>(bound);
+      number && number.getValue() >= kHuge &&
+      lowering.requireNonNegative(canonicalSize(-belowMost)))
+    return most;
+  if (isa<AffineConstantExpr>(size) &&
+      lowering.requireNonNegative(aboveLeast) &&
+      lowering.requireNonNegative(belowMost))
     return fromStart;
   return unknownBound(node, lowering, bound, size);
 }
@@ -131,8 +144,27 @@ takeInts(Lowering &lowering, const Tensor &tensor, const Ranges &ranges) {
   return taken;
 }
 
+/// A constant stays one: the same elements forwards, then reversed.
+static Tensor takeReversed(Lowering &lowering, const Tensor &tensor,
+                           Ranges ranges) {
+  SmallVector<int64_t> reversed;
+  for (auto [d, step] : llvm::enumerate(ranges.steps)) {
+    if (step > 0)
+      continue;
+    ranges.offsets[d] =
+        canonicalSize(ranges.offsets[d] + (ranges.sizes[d] - 1) * step);
+    step = -step;
+    reversed.push_back(d);
+  }
+  return lowering.reverse(
+      lowering.slice(tensor, ranges.offsets, ranges.sizes, ranges.steps),
+      reversed);
+}
+
 static Tensor takeBackwards(Lowering &lowering, const Tensor &tensor,
                             const Ranges &ranges) {
+  if (matchPattern(tensor.value, m_Constant()))
+    return takeReversed(lowering, tensor, ranges);
   return readAt(lowering, tensor, ranges.sizes,
                 [&](ImplicitLocOpBuilder &b, ValueRange result) {
                   SmallVector<Value> index;

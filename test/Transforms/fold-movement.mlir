@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(fold-broadcasts,canonicalize,cse))' | FileCheck %s
+// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(fold-movement,canonicalize,cse))' | FileCheck %s
 
 #id4 = affine_map<(a, b, c, d) -> (a, b, c, d)>
 #id5 = affine_map<(a, b, c, d, e) -> (a, b, c, d, e)>
@@ -14,6 +14,8 @@
 // CHECK-DAG: #[[Q:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d2, d3, d5)>
 // CHECK-DAG: #[[K:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0, d1, d4, d5)>
 // CHECK-DAG: #[[BIAS:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d3, d4)>
+// CHECK-DAG: #[[AT:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d1, d4)>
+// CHECK-DAG: #[[TO:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d1, d3)>
 // CHECK-LABEL: func @grouped
 // CHECK-SAME: (%[[QUERIES:.*]]: tensor<1x6x4x16xf32>, %[[KEYS:.*]]: tensor<1x2x5x16xf32>, %[[MASK:.*]]: tensor<1x1x4x5xf32>)
 // CHECK-NOT: tensor<1x2x3x5x16xf32>
@@ -126,4 +128,38 @@ func.func @scaled(%q: tensor<2x4x16xf32>, %keys: tensor<5x16xf32>, %factor: tens
     linalg.yield %r : f32
   } -> tensor<2x4x5xf32>
   return %y : tensor<2x4x5xf32>
+}
+
+// Heads and positions trade places for nothing: queries are read, and results
+// written, where the neighbours want them.
+// CHECK-LABEL: func @heads
+// CHECK-SAME: (%[[Q:.*]]: tensor<1x4x6x16xf32>, %[[V:.*]]: tensor<1x6x16x8xf32>)
+// CHECK: %[[Y:.*]] = linalg.generic {indexing_maps = [#[[AT]], {{.*}}, #[[TO]]]{{.*}} ins(%[[Q]], %[[V]]
+// CHECK-NOT: linalg.generic
+// CHECK: return %[[Y]] : tensor<1x4x6x8xf32>
+#heads = affine_map<(a, b, c, d) -> (a, c, b, d)>
+func.func @heads(%q: tensor<1x4x6x16xf32>, %v: tensor<1x6x16x8xf32>) -> tensor<1x4x6x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e1 = tensor.empty() : tensor<1x6x4x16xf32>
+  %qt = linalg.generic {indexing_maps = [#heads, #id4], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%q : tensor<1x4x6x16xf32>) outs(%e1 : tensor<1x6x4x16xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<1x6x4x16xf32>
+  %e2 = tensor.empty() : tensor<1x6x4x8xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%e2 : tensor<1x6x4x8xf32>) -> tensor<1x6x4x8xf32>
+  %s = linalg.generic {indexing_maps = [#q, #k, #o], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%qt, %v : tensor<1x6x4x16xf32>, tensor<1x6x16x8xf32>) outs(%init : tensor<1x6x4x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %m = arith.mulf %a, %b : f32
+    %r = arith.addf %c, %m : f32
+    linalg.yield %r : f32
+  } -> tensor<1x6x4x8xf32>
+  %e3 = tensor.empty() : tensor<1x4x6x8xf32>
+  %y = linalg.generic {indexing_maps = [#heads, #id4], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%s : tensor<1x6x4x8xf32>) outs(%e3 : tensor<1x4x6x8xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<1x4x6x8xf32>
+  return %y : tensor<1x4x6x8xf32>
 }

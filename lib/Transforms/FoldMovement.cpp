@@ -1,4 +1,4 @@
-//===- FoldBroadcasts.cpp - Contractions read what is repeated ------------===//
+//===- FoldMovement.cpp - Contractions read and write where it lies -------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -33,12 +33,15 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::lutra {
-#define GEN_PASS_DEF_FOLDBROADCASTS
+#define GEN_PASS_DEF_FOLDMOVEMENT
 #include "lutra/Transforms/Passes.h.inc"
 } // namespace mlir::lutra
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+/// More reshapes than exports put between a broadcast and a product.
+static constexpr unsigned kMaxRounds = 8;
 
 /// An operation that only reads elements elsewhere: dimensions of the source
 /// are loops or the only index of a dimension of size 1.
@@ -138,15 +141,69 @@ static FailureOr<Value> scaledLike(OpBuilder &b, linalg::GenericOp op,
   return result.getResult(0);
 }
 
+/// Whether a movement is a transposition that leaves the innermost dimension
+/// where it is, so that who reads through it walks memory in the same order.
+static bool keepsInnermost(linalg::GenericOp movement) {
+  if (!isMovement(movement) || movement.getNumLoops() == 0)
+    return false;
+  SmallVector<AffineMap> maps = movement.getIndexingMapsArray();
+  return maps[0].isPermutation() &&
+         maps[0].getResults().back() == maps[1].getResults().back();
+}
+
+/// Makes a contraction write its result as the transposition that alone reads
+/// it would move it.
+static bool writeThrough(OpBuilder &b, linalg::GenericOp op) {
+  auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  auto movement = op->hasOneUse()
+                      ? dyn_cast<linalg::GenericOp>(*op->user_begin())
+                      : linalg::GenericOp();
+  if (!fill || !keepsInnermost(movement) ||
+      movement.isDpsInit(&*op->use_begin()))
+    return false;
+  FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, op.getResult(0));
+  if (failed(sizes))
+    return false;
+  SmallVector<AffineMap> moved = movement.getIndexingMapsArray();
+  AffineMap order = moved[1].compose(inversePermutation(moved[0]));
+  SmallVector<OpFoldResult> movedSizes;
+  for (AffineExpr dim : order.getResults())
+    movedSizes.push_back((*sizes)[cast<AffineDimExpr>(dim).getPosition()]);
+  Value empty =
+      tensor::EmptyOp::create(b, op.getLoc(), movedSizes,
+                              getElementTypeOrSelf(op.getResult(0).getType()));
+  Value init = linalg::FillOp::create(b, fill.getLoc(), fill.value(), empty)
+                   .getResult(0);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps.back() = order.compose(maps.back());
+  op.setDpsInitOperand(0, init);
+  op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
+  op.getResult(0).setType(init.getType());
+  movement.getResult(0).replaceAllUsesWith(op.getResult(0));
+  movement.erase();
+  return true;
+}
+
+/// Whether it is worth splitting loops for what is behind a reshape. The
+/// innermost dimension, along which vectors run, stays whole.
+static bool canSplit(tensor::CollapseShapeOp collapse) {
+  return isWorthReadingThrough(collapse.getResult()) &&
+         collapse.getReassociationIndices().back().size() == 1;
+}
+
 /// Makes an operand read what is behind movement and scaling, as far as
-/// indexing maps and the other operand can say it. True where it changed
-/// anything.
+/// indexing maps and the other operand can say it; where that is not worth a
+/// change of the order in memory, through what keeps it only. True where it
+/// changed anything.
 static bool readThrough(OpBuilder &b, linalg::GenericOp op,
                         OpOperand &operand) {
+  bool all = isWorthReadingThrough(operand.get());
   OpOperand &other = op->getOpOperand(1 - operand.getOperandNumber());
   bool changed = false;
   for (;;) {
     auto producer = operand.get().getDefiningOp<linalg::GenericOp>();
+    if (!all && !keepsInnermost(producer))
+      return changed;
     OpOperand *source = scaledOperand(producer);
     if (source) {
       FailureOr<Value> scaled = scaledLike(b, producer, source, other.get());
@@ -184,15 +241,15 @@ struct CollapseListener : RewriterBase::Listener {
   llvm::DenseSet<Operation *> &moving;
 };
 
-struct FoldBroadcasts : lutra::impl::FoldBroadcastsBase<FoldBroadcasts> {
-  using FoldBroadcastsBase::FoldBroadcastsBase;
+struct FoldMovement : lutra::impl::FoldMovementBase<FoldMovement> {
+  using FoldMovementBase::FoldMovementBase;
 
   void runOnOperation() override {
     // Each round reads through one reshape more.
-    for (;;) {
+    for (unsigned round = 0; round < kMaxRounds; ++round) {
       llvm::DenseSet<Operation *> moving;
       bool changed = foldMovement(moving);
-      if (!moving.empty() && failed(split(moving)))
+      if (!moving.empty() && failed(split(moving, changed)))
         return signalPassFailure();
       if (!changed)
         return;
@@ -202,29 +259,26 @@ struct FoldBroadcasts : lutra::impl::FoldBroadcastsBase<FoldBroadcasts> {
 private:
   bool foldMovement(llvm::DenseSet<Operation *> &moving);
   void dropUnits(const llvm::DenseSet<Operation *> &moving);
-  LogicalResult split(llvm::DenseSet<Operation *> &moving);
+  LogicalResult split(llvm::DenseSet<Operation *> &moving, bool &changed);
   LogicalResult resolveSizes();
 };
 } // namespace
 
 /// Composes movement into the maps of contractions, and collects the reshapes
 /// that it then meets.
-bool FoldBroadcasts::foldMovement(llvm::DenseSet<Operation *> &moving) {
-  SmallVector<linalg::GenericOp> ops(
-      getOperation().getOps<linalg::GenericOp>());
+bool FoldMovement::foldMovement(llvm::DenseSet<Operation *> &moving) {
+  SmallVector<linalg::GenericOp> ops = llvm::to_vector(llvm::make_filter_range(
+      getOperation().getOps<linalg::GenericOp>(),
+      [](linalg::GenericOp op) { return matchContraction(op).has_value(); }));
   bool changed = false;
   for (linalg::GenericOp op : ops) {
-    if (!matchContraction(op))
-      continue;
     OpBuilder b(op);
+    changed |= writeThrough(b, op);
     for (OpOperand *operand : op.getDpsInputOperands()) {
-      if (!isWorthReadingThrough(operand->get()))
-        continue;
       changed |= readThrough(b, op, *operand);
-      if (operand->get().getDefiningOp<tensor::CollapseShapeOp>()) {
-        moving.insert(operand->get().getDefiningOp());
-        changed = true;
-      }
+      auto collapse = operand->get().getDefiningOp<tensor::CollapseShapeOp>();
+      if (collapse && canSplit(collapse))
+        moving.insert(collapse);
     }
   }
   return changed;
@@ -233,7 +287,7 @@ bool FoldBroadcasts::foldMovement(llvm::DenseSet<Operation *> &moving) {
 /// Takes dimensions of size 1 out of what is read beside the reshapes, and
 /// beside what will move: upstream splits no loop of an operation that has
 /// them.
-void FoldBroadcasts::dropUnits(const llvm::DenseSet<Operation *> &moving) {
+void FoldMovement::dropUnits(const llvm::DenseSet<Operation *> &moving) {
   llvm::SetVector<linalg::GenericOp> reached;
   auto reach = [&](Value value) {
     for (Operation *user : value.getUsers())
@@ -257,8 +311,9 @@ void FoldBroadcasts::dropUnits(const llvm::DenseSet<Operation *> &moving) {
 }
 
 /// Splits the loops of what reads the reshapes, of what reads those results,
-/// and so on.
-LogicalResult FoldBroadcasts::split(llvm::DenseSet<Operation *> &moving) {
+/// and so on. Sets `changed` where it did.
+LogicalResult FoldMovement::split(llvm::DenseSet<Operation *> &moving,
+                                  bool &changed) {
   dropUnits(moving);
   SmallVector<Operation *> ops;
   for (auto op : getOperation().getOps<linalg::GenericOp>())
@@ -272,14 +327,17 @@ LogicalResult FoldBroadcasts::split(llvm::DenseSet<Operation *> &moving) {
   GreedyRewriteConfig config;
   config.setListener(&listener).setStrictness(
       GreedyRewriteStrictness::ExistingAndNewOps);
-  if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
+  bool isSplit = false;
+  if (failed(
+          applyOpPatternsGreedily(ops, std::move(patterns), config, &isSplit)))
     return failure();
+  changed |= isSplit;
   return resolveSizes();
 }
 
 /// Upstream asks tensors for their sizes, which the host does not, and reshapes
 /// what is empty.
-LogicalResult FoldBroadcasts::resolveSizes() {
+LogicalResult FoldMovement::resolveSizes() {
   for (auto dim :
        llvm::make_early_inc_range(getOperation().getOps<tensor::DimOp>())) {
     OpBuilder b(dim);
