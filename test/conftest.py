@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("LUTRA_BUILD", ROOT / "build" / "release"))
 MODELS = ROOT / "build" / "models"
 
+# A preloaded sanitizer is for this interpreter; tools that have one bring their own.
+os.environ.pop("LD_PRELOAD", None)
+
 PHASES = ["import", "tensor", "quantize", "cascade", "encode", "form", "tile",
           "kernel", "plan", "target", "object"]  # fmt: skip
 

@@ -198,9 +198,10 @@ int64_t WeightView::resolve(size_t level, int64_t position) const {
 template <typename T>
 static void copyStrided(const char *source, int64_t stride, int64_t count,
                         char *out) {
+  // Signed, since a stride may be negative.
+  constexpr int64_t bytes = sizeof(T);
   for (int64_t i = 0; i < count; ++i)
-    std::memcpy(out + i * sizeof(T), source + i * stride * sizeof(T),
-                sizeof(T));
+    std::memcpy(out + i * bytes, source + i * stride * bytes, bytes);
 }
 
 static void copyStrided(const char *source, unsigned elementBytes,

@@ -5,8 +5,8 @@
 //
 // A libFuzzer target: imports any bytes, as a binary model, or as text where
 // they start with '<', and lowers what it imports by the handlers. A refusal is
-// one error, or one for each node; a module verifies. The node tests of the onnx
-// package are a good corpus.
+// one error, or one for each node; a module verifies. The node tests of the
+// onnx package are a good corpus.
 //
 //===----------------------------------------------------------------------===//
 

@@ -10,6 +10,7 @@ nothing behind; none may end by a signal or run for minutes.
 
 import argparse
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,12 +91,14 @@ def change_repeated(values, field, rng, texts):
 def change_fields(model, rng):
     """Changes one to three fields anywhere in the model."""
     copy = onnx.ModelProto.FromString(model.SerializeToString())
-    for _ in range(rng.randint(1, 3)):
+    for _ in range(rng.choice((1, 1, 2, 3))):
         found, texts = [], [""]
         collect_fields(copy, found, texts)
         if not found:
             break
-        message, field = rng.choice(found)
+        # Most fields are names, and a wrong name is refused early.
+        numbers = [f for f in found if f[1].cpp_type <= f[1].CPPTYPE_ENUM]
+        message, field = rng.choice(numbers if numbers and rng.random() < 0.6 else found)
         value = getattr(message, field.name)
         try:
             if field.is_repeated:
@@ -107,6 +110,14 @@ def change_fields(model, rng):
         except ValueError:
             continue  # Not a value of this enumeration.
     return copy.SerializeToString()
+
+
+def copy_external_data(path, model, folder):
+    """Only the copy's own folder may hold its weights."""
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                shutil.copy(path.parent / entry.value, folder)
 
 
 def judge(tool, content, folder, arguments):
@@ -142,8 +153,10 @@ def main():
     parser.add_argument("--count", type=int, default=60, help="copies of each model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile-to", default="object", help="phase to stop after")
+    parser.add_argument("--option", action="append", default=[], help="of lutra-compile")
     parser.add_argument("--keep", type=Path, help="where to leave those that fail")
     options = parser.parse_args()
+    arguments = [f"--compile-to={options.compile_to}", *options.option]
 
     failures = 0
     for path in options.models:
@@ -153,9 +166,8 @@ def main():
             rng = random.Random(f"{options.seed} {path.name} {i}")
             content = (change_fields if i % 2 else change_bytes)(model, rng)
             with tempfile.TemporaryDirectory() as folder:
-                problem, code = judge(
-                    options.tool, content, Path(folder), [f"--compile-to={options.compile_to}"]
-                )
+                copy_external_data(path, model, folder)
+                problem, code = judge(options.tool, content, Path(folder), arguments)
             codes[code] = codes.get(code, 0) + 1
             if problem:
                 failures += 1

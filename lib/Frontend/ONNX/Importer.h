@@ -94,8 +94,8 @@ private:
   /// Symbolic dimensions: position and attribute lutra.dims.
   llvm::StringMap<unsigned> symbols;
   SmallVector<Attribute> dims;
-  /// An input that is kept between runs. All have one length, `length`, which is
-  /// the dimension of all their `lengthName`s.
+  /// An input that is kept between runs. All have one length, `length`, which
+  /// is the dimension of all their `lengthName`s.
   struct State {
     std::string present, lengthName;
     unsigned axis;
