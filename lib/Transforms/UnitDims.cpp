@@ -32,12 +32,14 @@ static llvm::SmallBitVector constantUnits(Value tensor, AffineMap map) {
 /// Whether each dimension before the expansion is one and units after it.
 static bool expandsInto(tensor::ExpandShapeOp expand,
                         const llvm::SmallBitVector &units) {
-  return llvm::all_of(expand.getReassociationIndices(),
-                      [&](const ReassociationIndices &group) {
-                        return llvm::count_if(group, [&](int64_t dim) {
-                                 return !units.test(dim);
-                               }) == 1;
-                      });
+  // Of one element there may be nothing but units.
+  SmallVector<ReassociationIndices> groups = expand.getReassociationIndices();
+  auto isOne = [&](const ReassociationIndices &group) {
+    return llvm::count_if(group,
+                          [&](int64_t dim) { return !units.test(dim); }) == 1;
+  };
+  return groups.size() == units.size() - units.count() &&
+         llvm::all_of(groups, isOne);
 }
 
 Value lutra::behindUnits(Value tensor, AffineMap &map) {

@@ -80,6 +80,21 @@ func.func @loop(%x: tensor<4x64xf32>, %state: tensor<4x64xf32>, %n: index) -> te
   return %r : tensor<4x64xf32>
 }
 
+// A scalar seen as a matrix of which one dimension is walked stays one.
+// CHECK-LABEL: func @scalar
+// CHECK: %[[M:.*]] = tensor.expand_shape
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[M]]
+func.func @scalar(%x: tensor<1x8xf32>, %s: tensor<f32>) -> tensor<1x8xf32> {
+  %m = tensor.expand_shape %s [] output_shape [1, 1] : tensor<f32> into tensor<1x1xf32>
+  %e = tensor.empty() : tensor<1x8xf32>
+  %c = linalg.generic {indexing_maps = [#id, affine_map<(d0, d1) -> (d0, 0)>, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %m : tensor<1x8xf32>, tensor<1x1xf32>) outs(%e : tensor<1x8xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.divf %i, %j : f32
+    linalg.yield %d : f32
+  } -> tensor<1x8xf32>
+  return %c : tensor<1x8xf32>
+}
+
 // Dimensions that a reduction has kept are dropped from what follows it, all of
 // which then fuses.
 // CHECK-LABEL: func @kept
