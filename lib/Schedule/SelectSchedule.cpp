@@ -31,6 +31,8 @@ using namespace mlir::lutra;
 static constexpr int64_t kUnknownSize = 64;
 /// Multiply-adds, or elements moved, that are worth waking another thread for.
 static constexpr int64_t kMinTaskWork = 1 << 15;
+/// Tasks that the columns of a contraction are cut into, if they are enough.
+static constexpr int64_t kMinTasks = 6;
 /// Elements of a tile whose intermediate results lie on the stack.
 static constexpr int64_t kMaxStackTile = 1 << 12;
 /// Rows that are computed together: fewer leave sums waiting for each other,
@@ -178,7 +180,15 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
                                         std::max<int64_t>(1, depth * bytes)),
               extentM)
         : 1;
-  int64_t blockN = blockOf(tile.n, 8 * tile.n, extentN);
+  // Few columns are cut into enough tasks for a few rows to keep threads busy,
+  // as long as a task is worth it.
+  int64_t limitN = 8 * tile.n;
+  if (!ShapedType::isDynamic(extentN)) {
+    int64_t columns = std::max(llvm::divideCeil(extentN, kMinTasks),
+                               llvm::divideCeil(kMinTaskWork, blockM * depth));
+    limitN = std::min<int64_t>(limitN, llvm::alignTo(columns, tile.n));
+  }
+  int64_t blockN = blockOf(tile.n, limitN, extentN);
   if (m)
     distribute[*m] = blockM;
   distribute[n] = blockN;

@@ -10,9 +10,9 @@
 module attributes {lutra.target = #avx512} {
 
 // Register tiles as the operand was packed for; n outside m, so that a panel of
-// b stays while the rows pass.
+// b stays while the rows pass. A sixth of the columns is a task.
 // CHECK-LABEL: func private @contract
-// CHECK-SAME: #lutra.schedule<distribute = [{{[0-9]+}}, 256, 0], tile = [{{[0-9]+}}, 32, 0], order = [1, 0], vector = 16>
+// CHECK-SAME: #lutra.schedule<distribute = [{{[0-9]+}}, 192, 0], tile = [{{[0-9]+}}, 32, 0], order = [1, 0], vector = 16>
 func.func private @contract(%x: tensor<?x512xf32>, %w: tensor<32x512x32xf32>, %o: tensor<?x1024xf32>) -> tensor<?x1024xf32> attributes {lutra.kernel} {
   %y = linalg.generic {indexing_maps = [#a, #packed, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x512xf32>, tensor<32x512x32xf32>) outs(%o : tensor<?x1024xf32>) {
   ^bb0(%l: f32, %r: f32, %acc: f32):
