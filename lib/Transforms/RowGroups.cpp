@@ -178,18 +178,26 @@ bool RowGroupFinder::sharesOnePlace() {
 
 bool RowGroupFinder::paysOff() {
   SmallVector<int64_t> ranges = root.getStaticLoopRanges();
-  int64_t numRows = 1, length = 1;
+  int64_t numRows = 1, length = 1, numUnknown = 0;
   for (auto [loop, range] : llvm::enumerate(ranges)) {
     if (range == 0)
       return false;
-    if (!rows->count(loop))
+    if (!rows->count(loop)) {
       length *= ShapedType::isDynamic(range) ? 1 : range;
-    else if (ShapedType::isDynamic(range))
+      numUnknown += ShapedType::isDynamic(range);
+    } else if (ShapedType::isDynamic(range))
       numRows = kFewRows;
     else
       numRows *= range;
   }
-  return numRows >= kFewRows || length < kLongRow;
+  // Where rows are of unknown length, upstream finds no bound for what is
+  // computed of a row's sum.
+  bool hasStatistics = llvm::any_of(members, [&](auto &entry) {
+    auto op = cast<linalg::GenericOp>(entry.first);
+    return !isReduction(op) && !isWhole(op);
+  });
+  return (numUnknown == 0 || (numUnknown == 1 && !hasStatistics)) &&
+         (numRows >= kFewRows || length < kLongRow);
 }
 
 std::optional<RowGroup> RowGroupFinder::find() {

@@ -193,3 +193,26 @@ def sweep(first, last):
 
 if __name__ == "__main__":
     sweep(*map(int, sys.argv[1:]))
+
+
+def test_normalization_of_unknown_sizes():
+    """Statistics of rows whose length is known at run time only."""
+    node = helper.make_node("InstanceNormalization", ["x", "s", "b"], ["y"])
+    graph = helper.make_graph(
+        [node],
+        "norm",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "c", "h", "w"]),
+            helper.make_tensor_value_info("s", TensorProto.FLOAT, ["c"]),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, ["c"]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9
+    )
+    x = np.random.default_rng(0).standard_normal((2, 5, 7, 9), np.float32)
+    y = lutra.compile(model)(x, np.ones(5, np.float32), np.zeros(5, np.float32))["y"]
+    mean = x.mean((2, 3), keepdims=True)
+    expected = (x - mean) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
