@@ -14,6 +14,7 @@ import graphs
 import lutra
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from differential import F32, I64, Graph, check
 
 LEVELS = ["native", "x86-64", "x86-64-v2", "x86-64-v3"]
