@@ -125,4 +125,21 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
 }
 
+def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
+  let summary = "lowers the number of passes that cascades make over their ranks, by algebra";
+  let description = [{
+    In a `cascade.cascade` with `reassoc`, for each rank that is reduced in more
+    than one pass: factors that are the same along the rank leave the sums over it, and
+    sums of exp(x - d), where d is the maximum of x, are taken under the maximum so
+    far and corrected when it grows, in a `cascade.iterate`. A rewrite after which a
+    number could leave the range of its type is not done. Where a result goes along the rank,
+    its points wait for the last pass anyway, and no iteration is made.
+
+    `rewrites` and `refusals` on the cascade say in words what was done and what
+    was not; `passes` holds the counts before, of ranks with more than one.
+  }];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 #endif // LUTRA_TRANSFORMS_PASSES_TD
