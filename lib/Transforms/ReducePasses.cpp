@@ -50,17 +50,19 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
 /// Lowers the passes over one rank. Returns whether it is gone over in a
 /// cascade.iterate now.
 static bool reduceRank(CascadeOp cascade, StringRef rank, Journal &journal) {
-  unsigned round = 0;
-  while (round++ < kMaxRounds && hoistOutOfReductions(cascade, rank, journal))
-    ;
+  for (unsigned round = 0; round < kMaxRounds; ++round) {
+    journal.obstacles = {};
+    if (!hoistOutOfReductions(cascade, rank, journal))
+      break;
+  }
   unsigned passes = Levels(cascade, rank).getPasses();
-  journal.obstacles = {};
   if (passes < 2)
     return false;
   if (isInResults(cascade, rank)) {
     journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
     return false;
   }
+  joinStarts(cascade, rank);
   std::optional<unsigned> left = iterateOverRank(cascade, rank, journal);
   passes = left.value_or(passes);
   for (const std::string &obstacle : journal.obstacles.get())

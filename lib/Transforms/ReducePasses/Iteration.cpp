@@ -14,6 +14,7 @@
 #include "Rewrites.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -66,7 +67,9 @@ private:
   buildMap(EinsumOp like, ArrayRef<Value> inputs,
            function_ref<Value(OpBuilder &, Location, ValueRange)> body);
   EinsumOp buildConstant(EinsumOp like, TypedAttr value);
-  Value lowest(EinsumOp reference);
+  Value firstReference(EinsumOp op);
+  Value firstSum(const RunningSum &sum, Value reference);
+  Value firstPlain(EinsumOp op);
   EinsumOp cloneInside(EinsumOp op, Value init);
   void buildReference(EinsumOp op);
   void cutOperands(EinsumOp clone);
@@ -86,7 +89,8 @@ private:
 };
 } // namespace
 
-/// A map over the ranks of the result of `like`, of tensors over ranks of it.
+/// A map over the ranks of the result of `like`, of tensors over ranks of it;
+/// one from outside has them all.
 EinsumOp IterationBuilder::buildMap(
     EinsumOp like, ArrayRef<Value> inputs,
     function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
@@ -101,7 +105,7 @@ EinsumOp IterationBuilder::buildMap(
     maps.push_back(AffineMap::get(ranks.size(), 0, exprs, context));
   };
   for (Value input : inputs)
-    addMap(*ranksOf(input));
+    addMap(ranksOf(input).value_or(ranks));
   addMap(ranks);
   Location loc = like.getLoc();
   auto einsum = EinsumOp::create(
@@ -122,7 +126,7 @@ EinsumOp IterationBuilder::buildConstant(EinsumOp like, TypedAttr value) {
   });
 }
 
-Value IterationBuilder::lowest(EinsumOp op) {
+Value IterationBuilder::firstReference(EinsumOp op) {
   auto type = cast<FloatType>(getElementTypeOrSelf(op.getType()));
   auto value = b.getFloatAttr(
       type, APFloat::getLargest(type.getFloatSemantics(), /*Negative=*/true));
@@ -150,6 +154,35 @@ void IterationBuilder::cutOperands(EinsumOp clone) {
     cut(operand, clone.getInputMap(i));
   for (OpOperand &operand : clone.getMaskMutable())
     cut(operand, clone.getMaskMap());
+}
+
+/// Where a sum starts under the first reference: from nothing, or from what the
+/// maximum starts from, under it.
+Value IterationBuilder::firstSum(const RunningSum &sum, Value reference) {
+  EinsumOp op = sum.sum, maximum = sum.reference;
+  Type type = getElementTypeOrSelf(op.getType());
+  if (!op.getInit())
+    return buildConstant(op, identityOf(Monoid::Add, type));
+  return buildMap(
+      op, {maximum.getInit(), reference},
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        Value below = arith::SubFOp::create(b, loc, args[0], args[1]);
+        return sum.family == Family::Exp
+                   ? math::ExpOp::create(b, loc, below).getResult()
+                   : math::Exp2Op::create(b, loc, below).getResult();
+      });
+}
+
+Value IterationBuilder::firstPlain(EinsumOp op) {
+  Type type = getElementTypeOrSelf(op.getType());
+  if (!op.getInit())
+    return buildConstant(op, identityOf(*op.getMonoid(), type));
+  if (ranksOf(op.getInit()))
+    return op.getInit();
+  // An iteration carries what the cascade computes.
+  return buildMap(
+      op, {op.getInit()},
+      [](OpBuilder &, Location, ValueRange args) { return args[0]; });
 }
 
 /// A copy of `op` that reads parts; a reduction starts from `init`.
@@ -249,18 +282,13 @@ void IterationBuilder::finish(IterateOp iterate) {
 
 void IterationBuilder::build() {
   SmallVector<Value> inits;
+  llvm::DenseMap<Operation *, Value> references;
   for (EinsumOp op : loop.references)
-    inits.push_back(lowest(op));
-  for (const RunningSum &sum : loop.sums) {
-    Type type = getElementTypeOrSelf(EinsumOp(sum.sum).getType());
-    inits.push_back(buildConstant(sum.sum, identityOf(Monoid::Add, type)));
-  }
+    inits.push_back(references[op] = firstReference(op));
+  for (const RunningSum &sum : loop.sums)
+    inits.push_back(firstSum(sum, references[sum.reference]));
   for (EinsumOp op : loop.plain)
-    inits.push_back(
-        op.getInit() ? op.getInit()
-                     : buildConstant(
-                           op, identityOf(*op.getMonoid(),
-                                          getElementTypeOrSelf(op.getType()))));
+    inits.push_back(firstPlain(op));
   SmallVector<Value> streams;
   SmallVector<int64_t> dims;
   for (auto [tensor, dim] : loop.streams) {

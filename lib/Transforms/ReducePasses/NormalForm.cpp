@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -77,12 +78,15 @@ private:
   bool addCast(const Term *term, bool divides, Product &product);
   bool addGuarded(const Term *term, bool divides, Product &product);
   bool addFactor(Factor factor, Product &product) {
+    factor.origin = origin;
     product.factors.push_back(factor);
     return product.factors.size() <= kMaxParts;
   }
 
   Terms &terms;
   Levels &levels;
+  /// The outermost element that is being written out.
+  const Term *origin = nullptr;
   unsigned steps = 0;
 };
 } // namespace
@@ -131,8 +135,10 @@ bool Factorizer::add(const Term *term, bool divides, Product &product) {
     return addFactor({term, divides}, product);
   if (EinsumOp map = terms.producer(term)) {
     const Term *value = terms.point(map);
-    return value && isProduct(value) ? add(value, divides, product)
-                                     : addFactor({term, divides}, product);
+    if (!value || !isProduct(value))
+      return addFactor({term, divides}, product);
+    llvm::SaveAndRestore<const Term *> within(origin, origin ? origin : term);
+    return add(value, divides, product);
   }
   if (term->isa<arith::MulFOp>())
     return add(term->operands[0], divides, product) &&

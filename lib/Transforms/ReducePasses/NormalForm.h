@@ -17,7 +17,9 @@ struct Factor {
   const Term *term;
   bool divides = false;
   /// Of a divisor: the quotient is this where it is 0.
-  std::optional<double> empty;
+  std::optional<double> empty = std::nullopt;
+  /// The element that was written out for it, if any.
+  const Term *origin = nullptr;
 };
 
 struct Product {

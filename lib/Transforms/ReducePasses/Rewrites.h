@@ -40,6 +40,10 @@ struct Journal {
 /// whether anything changed.
 bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
 
+/// Makes a value that joins a maximum over the rank what the maximum starts
+/// from, where it is known before the pass: max(max[m], s) is one reference.
+void joinStarts(CascadeOp cascade, StringRef rank);
+
 /// A sum that can be taken under a reference that is not final yet.
 struct RunningSum {
   EinsumOp sum;
