@@ -59,6 +59,19 @@ def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
 }
 
+def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
+  let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
+  let description = [{
+    The innermost rank of the rows becomes the innermost dimension of intermediate
+    results, states, and copies of what all parts of the iterated rank read. A
+    cascade whose rows stay in a cache between its passes gains nothing from being
+    one kernel of its own kind, and becomes structured operations again.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{
