@@ -13,11 +13,14 @@ include "dialects/Cascade/EinsumInterface.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
 
 class Cascade_Op<string mnemonic, list<Trait> traits = []>
     : Op<Cascade_Dialect, mnemonic, traits>;
 
-def Cascade_CascadeOp : Cascade_Op<"cascade", [RecursiveMemoryEffects, SingleBlock]> {
+def Cascade_CascadeOp : Cascade_Op<"cascade", [RecursiveMemoryEffects, SingleBlock,
+    DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes",
+      "getIterationDomain", "getTiledImplementation", "getResultTilePosition"]>]> {
   let summary = "Einsums over shared ranks, computed together";
   let description = [{
     The ranks are named, with their extents, and the Einsums inside speak of them by
