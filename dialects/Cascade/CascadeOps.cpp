@@ -125,6 +125,8 @@ LogicalResult CascadeOp::verify() {
            getRanks().getAsValueRange<StringAttr>(), getStaticExtents())) {
     if (!names.insert(name).second)
       return emitOpError("expects rank '") << name << "' once";
+    if (name.empty())
+      return emitOpError("expects ranks to have names");
     if (extent < 0 && !ShapedType::isDynamic(extent))
       return emitOpError("expects rank '")
              << name << "' to have an extent of at least 0, got " << extent;
