@@ -75,6 +75,18 @@ public:
 
   std::optional<unsigned> findRank(StringRef name) const;
 
+  /// Whether what `step` computes has the rank.
+  bool keeps(const Step &step, unsigned rank) const {
+    return llvm::any_of(step.results, [&](unsigned tensor) {
+      return tensors[tensor].hasRank(rank);
+    });
+  }
+
+  /// The steps of the iteration that step `begin` begins.
+  ArrayRef<Step> bodyOf(unsigned begin) const {
+    return ArrayRef(steps).slice(begin + 1, steps[begin].end - begin - 1);
+  }
+
   /// A stream stands for its parts.
   std::vector<Tensor> tensors;
   std::vector<Step> steps;

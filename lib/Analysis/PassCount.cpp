@@ -95,8 +95,7 @@ void Sweep::begin(size_t i) {
   unsigned level = 1;
   for (const Read &stream : step.reads)
     level = std::max(level, needs(stream));
-  for (const Step &inner :
-       ArrayRef(program.steps).slice(i + 1, step.end - i - 1))
+  for (const Step &inner : program.bodyOf(i))
     for (const Read &read : inner.reads)
       if (program.tensors[read.tensor].iteration != i && !read.find(rank))
         level = std::max(level, needs(read));
