@@ -31,12 +31,14 @@ bool Compilation::checkReports() {
       (options.compileFrom.value_or(Phase::Import) > Phase::Cascade ||
        options.compileTo < Phase::Cascade))
     return refuse("--report=passes needs the phase 'cascade'");
-  bool printsKernels = report.kernels == "-", printsPasses = report.passes == "-";
+  bool printsKernels = report.kernels == "-",
+       printsPasses = report.passes == "-";
   if ((printsKernels || printsPasses) && options.output == "-")
     return refuse("expected -o FILE where a report goes to standard output");
   if (printsKernels && printsPasses)
-    return refuse("expected --report=passes:FILE or --report=kernels:FILE where "
-                  "the other goes to standard output");
+    return refuse(
+        "expected --report=passes:FILE or --report=kernels:FILE where "
+        "the other goes to standard output");
   for (StringRef path : {StringRef(report.kernels), StringRef(report.passes),
                          StringRef(report.page), StringRef(options.trace)})
     if (!path.empty() && !succeeded(checkWritable(path)))
@@ -87,7 +89,7 @@ bool Compilation::writeReports() {
          write(report.passes,
                [&](llvm::raw_ostream &os) {
                  if (StringRef(report.passes).ends_with(".json"))
-                   printCascadesAsJSON(getModelName(), cascades, os);
+                   printCascadesAsJSON(name, cascades, os);
                  else
                    printCascades(cascades, os);
                }) &&
