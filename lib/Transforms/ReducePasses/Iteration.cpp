@@ -27,32 +27,6 @@ void lutra::cascade::eraseUnread(CascadeOp cascade) {
       op.erase();
 }
 
-unsigned lutra::cascade::passesWith(CascadeOp cascade, StringRef rank,
-                                    const Loop &loop) {
-  llvm::DenseSet<Operation *> early;
-  early.insert_range(loop.references);
-  early.insert_range(loop.plain);
-  for (const RunningSum &sum : loop.sums)
-    early.insert(sum.sum);
-  Levels levels(cascade, rank, early);
-  // What is read only inside is gone.
-  llvm::DenseSet<Operation *> live;
-  unsigned passes = 1;
-  auto read = [&](Operation &op) {
-    for (Value operand : op.getOperands())
-      if (Operation *source = operand.getDefiningOp())
-        live.insert(source);
-  };
-  read(*cascade.getBlock()->getTerminator());
-  for (Operation &op : llvm::reverse(cascade.getBlock()->without_terminator()))
-    if (live.contains(&op) && !early.contains(&op)) {
-      read(op);
-      if (auto einsum = dyn_cast<EinsumOp>(op))
-        passes = std::max(passes, levels.of(einsum));
-    }
-  return passes;
-}
-
 namespace {
 class IterationBuilder {
 public:
@@ -73,6 +47,8 @@ private:
   EinsumOp cloneInside(EinsumOp op, Value init);
   void buildReference(EinsumOp op);
   void cutOperands(EinsumOp clone);
+  bool isGuardedAbove(EinsumOp reference);
+  void keepFinite(EinsumOp maximum);
   void buildBody();
   void finish(IterateOp iterate);
 
@@ -200,9 +176,32 @@ EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
   return clone;
 }
 
+/// Whether a sum counts the reference as 0 where it is infinite.
+bool IterationBuilder::isGuardedAbove(EinsumOp reference) {
+  return llvm::any_of(loop.sums, [&](const RunningSum &sum) {
+    return sum.reference == reference && sum.isGuardedAbove;
+  });
+}
+
+/// Under the greatest finite number, as under 0, the exponential of an infinite
+/// point is infinite; less of it would be NaN.
+void IterationBuilder::keepFinite(EinsumOp maximum) {
+  Operation *yield = maximum.getBlock()->getTerminator();
+  OpBuilder inner(yield);
+  auto type = cast<FloatType>(yield->getOperand(0).getType());
+  Value greatest = arith::ConstantOp::create(
+      inner, maximum.getLoc(),
+      b.getFloatAttr(type, APFloat::getLargest(type.getFloatSemantics())));
+  yield->setOperand(0,
+                    arith::MinimumFOp::create(inner, maximum.getLoc(),
+                                              yield->getOperand(0), greatest));
+}
+
 /// The reference with what is in the part, and a correction for each family.
 void IterationBuilder::buildReference(EinsumOp op) {
   EinsumOp local = cloneInside(op, Value());
+  if (isGuardedAbove(op))
+    keepFinite(local);
   for (const RunningSum &sum : loop.sums) {
     Value &correction = corrections[{op, unsigned(sum.family)}];
     if (sum.reference != op || correction)

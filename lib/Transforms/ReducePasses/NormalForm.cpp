@@ -51,7 +51,25 @@ static const Term *comparedWith(const Term *term, double value) {
   return sides && asConstant(sides->first) == value ? sides->second : nullptr;
 }
 
+bool lutra::cascade::isGuardedAbove(const Term *term) {
+  if (!term->isa<arith::SelectOp>() || asConstant(term->operands[2]) != 0.0)
+    return false;
+  const Term *isFinite = term->operands[0];
+  if (!isFinite->isa<arith::CmpFOp>() ||
+      asConstant(isFinite->operands[1]) != INFINITY)
+    return false;
+  auto predicate = dyn_cast<IntegerAttr>(isFinite->attributes.get("predicate"));
+  const Term *magnitude = isFinite->operands[0];
+  return predicate &&
+         (predicate.getInt() == int64_t(arith::CmpFPredicate::OLT) ||
+          predicate.getInt() == int64_t(arith::CmpFPredicate::ONE)) &&
+         magnitude->isa<math::AbsFOp>() &&
+         magnitude->operands[0] == term->operands[1];
+}
+
 const Term *lutra::cascade::stripGuard(const Term *term) {
+  if (isGuardedAbove(term))
+    return term->operands[1];
   if (!term->isa<arith::SelectOp>() || asConstant(term->operands[1]) != 0.0)
     return term;
   const Term *guarded = comparedWith(term->operands[0], -INFINITY);

@@ -102,6 +102,7 @@ namespace {
 struct Exponential {
   EinsumOp reference;
   Family family;
+  bool isGuardedAbove = false;
   SmallVector<Summand> rest;
 };
 } // namespace
@@ -136,6 +137,7 @@ static std::optional<Exponential> matchExponential(Terms &terms, Levels &levels,
       return std::nullopt;
     }
     result.reference = reference;
+    result.isGuardedAbove = isGuardedAbove(terms.inlined(summand.term));
   }
   return result.reference ? std::optional(result) : std::nullopt;
 }
@@ -253,5 +255,6 @@ std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
                              describe(sum));
     return std::nullopt;
   }
-  return RunningSum{sum, under->reference, under->family};
+  return RunningSum{sum, under->reference, under->family,
+                    under->isGuardedAbove};
 }
