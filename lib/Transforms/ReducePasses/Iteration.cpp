@@ -163,7 +163,10 @@ Value IterationBuilder::firstPlain(EinsumOp op) {
 
 /// A copy of `op` that reads parts; a reduction starts from `init`.
 EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
-  auto clone = cast<EinsumOp>(b.clone(*op, inside));
+  auto clone = cast<EinsumOp>(b.cloneWithoutRegions(*op, inside));
+  // With a mapping of its own, since a maximum may be copied twice.
+  IRMapping body;
+  op.getBody().cloneInto(&clone.getBody(), body);
   clone.getInitMutable().clear();
   if (init)
     clone.getInitMutable().assign(init);
