@@ -35,6 +35,9 @@
 
 namespace mlir::lutra::cascade {
 
+/// Whether `combine` combines values of `type` by `monoid`.
+bool isMonoidOver(Monoid monoid, Type type);
+
 /// The identity of `monoid` in `type`, or null where it has none there.
 TypedAttr identityOf(Monoid monoid, Type type);
 
@@ -48,6 +51,12 @@ std::optional<Monoid> monoidOf(Operation *op);
 /// result, a reference or what an iteration carries. Nothing for a tensor from
 /// outside, whose readers alone know, and for a part of one.
 std::optional<SmallVector<StringRef>> ranksOf(Value tensor);
+
+/// Whether `value` is defined before `op`, or before what `op` is in. For those
+/// who run before it is verified that everything is.
+bool isBefore(Value value, Operation *op);
+/// The ranks of what `op` uses, for the same.
+std::optional<SmallVector<StringRef>> ranksBefore(Value tensor, Operation *op);
 
 /// Makes linalg.generic an EinsumOpInterface where it has tensors, one result,
 /// and a body that combines it with a new value by a monoid.

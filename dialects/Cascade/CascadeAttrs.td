@@ -24,6 +24,7 @@ def Cascade_PolicyAttr : AttrDef<Cascade_Dialect, "Policy"> {
   }];
   let parameters = (ins "PolicyKind":$kind, OptionalParameter<"::mlir::FloatAttr">:$value);
   let assemblyFormat = "`<` $kind (`,` $value^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 #endif // LUTRA_DIALECTS_CASCADE_CASCADEATTRS_TD

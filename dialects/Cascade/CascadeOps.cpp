@@ -8,7 +8,7 @@
 #include "dialects/Cascade/Cascade.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -16,37 +16,6 @@ using namespace mlir::lutra::cascade;
 
 #define GET_OP_CLASSES
 #include "dialects/Cascade/CascadeOps.cpp.inc"
-
-std::optional<SmallVector<StringRef>> lutra::cascade::ranksOf(Value tensor) {
-  if (auto argument = dyn_cast<BlockArgument>(tensor)) {
-    auto iterate = dyn_cast<IterateOp>(argument.getOwner()->getParentOp());
-    unsigned streams = iterate ? iterate.getStreams().size() : 0;
-    if (!iterate || argument.getArgNumber() < streams)
-      return std::nullopt;
-    return ranksOf(iterate.getInits()[argument.getArgNumber() - streams]);
-  }
-  Operation *op = tensor.getDefiningOp();
-  if (auto einsum = dyn_cast<EinsumOp>(op)) {
-    SmallVector<StringRef> ranks;
-    for (AffineExpr expr : einsum.getResultMap().getResults())
-      ranks.push_back(
-          einsum.getRankName(cast<AffineDimExpr>(expr).getPosition()));
-    return ranks;
-  }
-  if (auto rebase = dyn_cast<RebaseOp>(op))
-    return ranksOf(rebase.getReference());
-  if (auto iterate = dyn_cast<IterateOp>(op))
-    return ranksOf(
-        iterate.getInits()[cast<OpResult>(tensor).getResultNumber()]);
-  if (auto merge = dyn_cast<MergeOp>(op)) {
-    unsigned number = cast<OpResult>(tensor).getResultNumber();
-    auto ranks = ranksOf(merge->getOperand(number));
-    if (ranks)
-      ranks->erase(ranks->begin());
-    return ranks;
-  }
-  return std::nullopt;
-}
 
 //===----------------------------------------------------------------------===//
 // CascadeOp
@@ -145,17 +114,30 @@ void CascadeOp::print(OpAsmPrinter &p) {
   llvm::interleaveComma(getResultTypes(), p);
 }
 
-LogicalResult CascadeOp::verifyRegions() {
-  llvm::StringSet<> names;
-  for (StringRef name : getRanks().getAsValueRange<StringAttr>())
-    if (!names.insert(name).second)
-      return emitOpError("expects rank '") << name << "' once";
+LogicalResult CascadeOp::verify() {
   if (getStaticExtents().size() != getRanks().size() ||
-      size_t(llvm::count(getStaticExtents(), ShapedType::kDynamic)) !=
+      size_t(llvm::count_if(getStaticExtents(), ShapedType::isDynamic)) !=
           getExtents().size())
     return emitOpError("expects an extent for each of ")
            << getRanks().size() << " ranks";
-  auto yield = dyn_cast<YieldOp>(getBlock()->getTerminator());
+  llvm::StringSet<> names;
+  for (auto [name, extent] : llvm::zip_equal(
+           getRanks().getAsValueRange<StringAttr>(), getStaticExtents())) {
+    if (!names.insert(name).second)
+      return emitOpError("expects rank '") << name << "' once";
+    if (name.empty())
+      return emitOpError("expects ranks to have names");
+    if (extent < 0 && !ShapedType::isDynamic(extent))
+      return emitOpError("expects rank '")
+             << name << "' to have an extent of at least 0, got " << extent;
+  }
+  return success();
+}
+
+LogicalResult CascadeOp::verifyRegions() {
+  if (getBlock()->getNumArguments() != 0)
+    return emitOpError("expects no arguments of the body");
+  auto yield = dyn_cast<YieldOp>(getBlock()->back());
   if (!yield || yield.getOperandTypes() != getResultTypes())
     return emitOpError("expects to yield what it results in, ")
            << getResultTypes();
@@ -256,8 +238,59 @@ void IterateOp::print(OpAsmPrinter &p) {
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
+/// Parts are of the rank, at the dimension that is said.
+static LogicalResult verifyStreams(IterateOp op) {
+  StringRef rank = op.getRank();
+  int64_t extent = op->getParentOfType<CascadeOp>().getStaticExtent(rank);
+  for (auto [i, stream] : llvm::enumerate(op.getStreams())) {
+    auto type = cast<RankedTensorType>(stream.getType());
+    int64_t dim = op.getDims()[i];
+    if (dim < 0 || dim >= type.getRank())
+      return op.emitOpError("expects a dimension of ")
+             << type << ", got " << dim;
+    int64_t size = type.getDimSize(dim);
+    if (!ShapedType::isDynamic(extent) && !ShapedType::isDynamic(size) &&
+        size != extent)
+      return op.emitOpError("expects dimension ")
+             << dim << " of stream " << i << " to have the extent " << extent
+             << " of rank '" << rank << "', got " << size;
+    auto ranks = ranksBefore(stream, op);
+    if (ranks && (*ranks)[dim] != rank)
+      return op.emitOpError("expects dimension ")
+             << dim << " of stream " << i << " to be rank '" << rank
+             << "', got '" << (*ranks)[dim] << "'";
+    Type part = op.getParts()[i].getType();
+    if (part != IterateOp::partType(type, dim))
+      return op.emitOpError("expects a part of type ")
+             << IterateOp::partType(type, dim) << ", got " << part;
+  }
+  return success();
+}
+
+/// What is carried has the same ranks all along, and not the one gone over.
+static LogicalResult verifyCarried(IterateOp op) {
+  auto yield = dyn_cast<YieldOp>(op.getBlock()->back());
+  if (!yield || yield.getOperandTypes() != op.getInits().getTypes() ||
+      op.getResultTypes() != op.getInits().getTypes() ||
+      ValueRange(op.getCarried()).getTypes() != op.getInits().getTypes())
+    return op.emitOpError("expects to carry ") << op.getInits().getTypes();
+  for (auto [init, next] : llvm::zip_equal(op.getInits(), yield.getValues())) {
+    auto before = ranksBefore(init, op), after = ranksBefore(next, yield);
+    if (!before || !after)
+      return op.emitOpError("expects to carry what the cascade computes");
+    if (llvm::is_contained(*before, op.getRank()))
+      return op.emitOpError("expects to carry nothing that has rank '")
+             << op.getRank() << "'";
+    if (*before != *after)
+      return op.emitOpError("expects to carry a tensor over the ranks [")
+             << llvm::join(*before, ", ") << "], got ["
+             << llvm::join(*after, ", ") << "]";
+  }
+  return success();
+}
+
 LogicalResult IterateOp::verifyRegions() {
-  if (!cast<CascadeOp>((*this)->getParentOp()).findRank(getRank()))
+  if (!(*this)->getParentOfType<CascadeOp>().findRank(getRank()))
     return emitOpError("expects a rank of the cascade, got '")
            << getRank() << "'";
   if (getDims().size() != getStreams().size())
@@ -266,71 +299,10 @@ LogicalResult IterateOp::verifyRegions() {
     return emitOpError("expects ")
            << getStreams().size() + getInits().size()
            << " arguments of the body, got " << getBlock()->getNumArguments();
-  for (auto [part, stream, dim] :
-       llvm::zip_equal(getParts(), getStreams(), getDims())) {
-    auto type = cast<RankedTensorType>(stream.getType());
-    if (dim < 0 || dim >= type.getRank())
-      return emitOpError("expects a dimension of ") << type << ", got " << dim;
-    if (part.getType() != partType(type, dim))
-      return emitOpError("expects a part of type ")
-             << partType(type, dim) << ", got " << part.getType();
-  }
-  auto yield = dyn_cast<YieldOp>(getBlock()->getTerminator());
-  if (!yield || yield.getOperandTypes() != getInits().getTypes() ||
-      getResultTypes() != getInits().getTypes() ||
-      ValueRange(getCarried()).getTypes() != getInits().getTypes())
-    return emitOpError("expects to carry ") << getInits().getTypes();
-  for (Value init : getInits())
-    if (!ranksOf(init))
-      return emitOpError("expects to carry what the cascade computes");
+  if (failed(verifyStreams(*this)) || failed(verifyCarried(*this)))
+    return failure();
   for (Operation &op : getBlock()->without_terminator())
     if (!isa<EinsumOp, RebaseOp, MergeOp>(op))
       return emitOpError("expects Einsums, got ") << op.getName();
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// The other operations
-//===----------------------------------------------------------------------===//
-
-LogicalResult RebaseOp::verify() {
-  if (!isa<FloatType>(getElementTypeOrSelf(getReference().getType())))
-    return emitOpError("expects floating-point references, got ")
-           << getReference().getType();
-  PolicyKind policy = getPolicyKind();
-  bool isExponential = getFamily() != Family::Ratio;
-  if ((policy == PolicyKind::Lazy || policy == PolicyKind::Fixed) &&
-      !isExponential)
-    return emitOpError("expects an exponential family under the policy '")
-           << stringifyPolicyKind(policy) << "'";
-  if (isExponential && getMonoid() != Monoid::Max)
-    return emitOpError("expects the reference of an exponential family to be "
-                       "a maximum, got '")
-           << stringifyMonoid(getMonoid()) << "'";
-  return success();
-}
-
-LogicalResult MergeOp::verify() {
-  unsigned hasReference = getReference() ? 1 : 0;
-  if (getNumResults() != getSums().size() + hasReference)
-    return emitOpError("expects ") << getSums().size() + hasReference
-                                   << " results, got " << getNumResults();
-  for (auto [operand, result] : llvm::zip_equal(getOperands(), getResults())) {
-    auto type = dyn_cast<RankedTensorType>(operand.getType());
-    if (!type || type.getRank() == 0 ||
-        result.getType() != RankedTensorType::get(type.getShape().drop_front(),
-                                                  type.getElementType()))
-      return emitOpError("expects results like the operands without their "
-                         "first dimension, got ")
-             << result.getType();
-  }
-  return success();
-}
-
-LogicalResult IndexOp::verify() {
-  auto einsum = (*this)->getParentOfType<EinsumOp>();
-  if (!einsum || !llvm::is_contained(einsum.getIter(), getRankAttr()))
-    return emitOpError("expects a rank of the Einsum around it, got '")
-           << getRank() << "'";
   return success();
 }

@@ -40,6 +40,7 @@ def Cascade_CascadeOp : Cascade_Op<"cascade", [RecursiveMemoryEffects, SingleBlo
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::Block *getBlock() { return &getBody().front(); }
@@ -151,14 +152,14 @@ def Cascade_RebaseOp : Cascade_Op<"rebase", [Pure, HasParent<"CascadeOp, Iterate
     are equal; a reference of -inf counts as the lowest finite number.
 
     ```mlir
-    %d1, %c = cascade.rebase %d, %local exp max : tensor<?xf32>
+    %d1, %c = cascade.rebase %d, %local exp max policy<lazy, 8.0 : f32> : tensor<?xf32>
     ```
   }];
   let arguments = (ins AnyRankedTensor:$reference, AnyRankedTensor:$local,
                        Cascade_Family:$family, Cascade_Monoid:$monoid,
                        OptionalAttr<Cascade_PolicyAttr>:$policy);
   let results = (outs AnyRankedTensor:$updated, AnyRankedTensor:$correction);
-  let assemblyFormat = "$reference `,` $local $family $monoid ($policy^)? attr-dict `:` type($reference)";
+  let assemblyFormat = "$reference `,` $local $family $monoid (`policy` `` $policy^)? attr-dict `:` type($reference)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// When the state moves; whenever the reference does, unless it is said.

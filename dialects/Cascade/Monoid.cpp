@@ -14,26 +14,46 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
+bool lutra::cascade::isMonoidOver(Monoid monoid, Type type) {
+  if (type.isSignlessIntOrIndex())
+    return !type.isInteger(0);
+  return isa<FloatType>(type) && monoid != Monoid::And && monoid != Monoid::Or;
+}
+
+static TypedAttr identityOf(Monoid monoid, FloatType type) {
+  const llvm::fltSemantics &semantics = type.getFloatSemantics();
+  // Without a 0 and a sign there is no sum, and little else that is computed.
+  if (!APFloat::semanticsHasZero(semantics) ||
+      !APFloat::semanticsHasSignedRepr(semantics))
+    return nullptr;
+  auto extreme = [&](bool isNegative) {
+    return FloatAttr::get(type,
+                          APFloat::semanticsHasInf(semantics)
+                              ? APFloat::getInf(semantics, isNegative)
+                              : APFloat::getLargest(semantics, isNegative));
+  };
+  switch (monoid) {
+  case Monoid::Add:
+    return FloatAttr::get(type, 0.0);
+  case Monoid::Mul:
+    return FloatAttr::get(type, 1.0);
+  case Monoid::Max:
+    return extreme(true);
+  case Monoid::Min:
+    return extreme(false);
+  case Monoid::And:
+  case Monoid::Or:
+    return nullptr;
+  }
+  llvm_unreachable("unknown monoid");
+}
+
 TypedAttr lutra::cascade::identityOf(Monoid monoid, Type type) {
   Builder b(type.getContext());
-  if (auto real = dyn_cast<FloatType>(type)) {
-    const llvm::fltSemantics &semantics = real.getFloatSemantics();
-    switch (monoid) {
-    case Monoid::Add:
-      return b.getFloatAttr(type, 0.0);
-    case Monoid::Mul:
-      return b.getFloatAttr(type, 1.0);
-    case Monoid::Max:
-      return b.getFloatAttr(type, APFloat::getInf(semantics, true));
-    case Monoid::Min:
-      return b.getFloatAttr(type, APFloat::getInf(semantics));
-    case Monoid::And:
-    case Monoid::Or:
-      return nullptr;
-    }
-  }
+  if (auto real = dyn_cast<FloatType>(type))
+    return ::identityOf(monoid, real);
   auto integer = dyn_cast<IntegerType>(type);
-  if (!integer)
+  if (!integer || !isMonoidOver(monoid, type))
     return nullptr;
   unsigned width = integer.getWidth();
   switch (monoid) {

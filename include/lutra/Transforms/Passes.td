@@ -49,6 +49,16 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def CountPasses : Pass<"count-passes", "::mlir::ModuleOp"> {
+  let summary = "says how often each cascade goes over its ranks";
+  let description = [{
+    Leaves everything as it is, and prints a remark for each cascade: passes over
+    each rank, reads of each tensor, and the memory that a tile of it takes.
+  }];
+  let options = [Option<"rows", "rows", "int64_t", "64", "points of a tile along the innermost rank of rows">,
+                 Option<"stream", "stream", "int64_t", "128", "points of a tile along the rank that is gone over">];
+}
+
 def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
   let summary = "makes reductions that depend on each other, and what is between them, cascades";
   let description = [{

@@ -109,3 +109,20 @@ func.func @iterated(%x: tensor<?x128xf32>, %n: index) -> tensor<?xf32> {
   } : tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// When a state moves, and states that were summed apart.
+// CHECK-LABEL: func.func @states
+func.func @states(%d: tensor<3x4xf32>, %s: tensor<3x4x8xf32>, %r: tensor<4xf32>, %l: tensor<4xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>) {
+  %y:3 = cascade.cascade reassoc ranks(m = 4, f = 8) {
+    // CHECK: cascade.rebase %{{.*}}, %{{.*}} exp2 max policy<lazy, 8.000000e+00 : f32> : tensor<4xf32>
+    %a, %c = cascade.rebase %r, %l exp2 max policy<lazy, 8.0 : f32> : tensor<4xf32>
+    // CHECK: cascade.rebase %{{.*}}, %{{.*}} ratio add policy<final> : tensor<4xf32>
+    %b, %e = cascade.rebase %r, %l ratio add policy<final> : tensor<4xf32>
+    // CHECK: cascade.merge %{{.*}} : tensor<3x4xf32> sums(%{{.*}}) exp max : (tensor<3x4x8xf32>) -> (tensor<4xf32>, tensor<4x8xf32>)
+    %m:2 = cascade.merge %d : tensor<3x4xf32> sums(%s) exp max : (tensor<3x4x8xf32>) -> (tensor<4xf32>, tensor<4x8xf32>)
+    // CHECK: cascade.merge sums(%{{.*}}) exp max : (tensor<3x4x8xf32>) -> tensor<4x8xf32>
+    %n = cascade.merge sums(%s) exp max : (tensor<3x4x8xf32>) -> tensor<4x8xf32>
+    cascade.yield %m#1, %n, %a : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
+  } : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
+  return %y#0, %y#1, %y#2 : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
+}
