@@ -49,6 +49,16 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
+  let summary = "makes reductions that depend on each other, and what is between them, cascades";
+  let description = [{
+    A group has at least two reductions along one rank, of which one needs what the
+    other found; all of it has the same rows. Elementwise operations and single
+    contractions stay where they are.
+  }];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{
