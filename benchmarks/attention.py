@@ -5,7 +5,7 @@
 
     .venv/bin/python benchmarks/attention.py [--all] [--type f32 bf16] [--depth 64]
         [--queries 1 8] [--keys 2048] [--group 4] [--mask causal] [--threads 1 2]
-        [--form decomposed|attention] [--dynamic]
+        [--clock wall|cpu] [--form decomposed|attention] [--dynamic]
 
 Without a choice of cases, a few of all. Each peer counts with the fastest of its
 ways: ONNX Runtime with MultiHeadAttention and with GroupQueryAttention on a shared
@@ -18,13 +18,14 @@ goes round many copies. Times are the best of all rounds, per attention.
 """
 
 import argparse
+import functools
 import itertools
 import math
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import lutra
 import ml_dtypes
@@ -32,13 +33,17 @@ import numpy as np
 from attention_models import FORMS
 from attention_peers import as_array, peers, torch
 from harness import (
+    CLOCKS,
     SUMMARY,
     DotLimit,
     FmaLimit,
     MemoryLimit,
+    add_turn_options,
     aligned,
+    check_turn_options,
     summary,
     take_turns,
+    typical,
 )
 
 # With no more queries, K and V are read from DRAM.
@@ -46,6 +51,8 @@ FEW_QUERIES = 8
 COPIES_BYTES = 128 << 20
 # Heads are left out of what would take longer.
 MOST_FLOP = 7e10
+SHORT_STEPS = 500_000
+WARM_TURNS = 100
 TOLERANCE = {"f32": 1e-4, "bf16": 2e-2}
 DTYPES = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
@@ -173,15 +180,40 @@ def compile_case(case, folder, options):
     try:
         lutra.compile(model, folder / "attention.so", mcpu="native", **dims)
     except lutra.CompileError as error:
-        print(f"{case}  refused: {error}".splitlines()[0], flush=True)
+        print(f"{case} refused: {str(error).splitlines()[0]}", flush=True)
         return None
     return folder / "attention.so"
+
+
+class Arithmetic:
+    """The limit of multiply-adds. It does not depend on the case: `rate` is the best
+    of the whole run, lest somebody else's work on this machine lowers it."""
+
+    def __init__(self, kind, threads, clock):
+        self.now = CLOCKS[clock]
+        self.name, self.limit = "FMA", FmaLimit(threads, SHORT_STEPS)
+        if kind == "bf16" and (dot := DotLimit(threads, SHORT_STEPS)).flop:
+            self.name, self.limit = "dot", dot
+        self.rate = 0
+
+    @staticmethod
+    @functools.cache
+    def of(kind, threads, clock):
+        arithmetic = Arithmetic(kind, threads, clock)
+        for _ in range(WARM_TURNS):
+            arithmetic()
+        return arithmetic
+
+    def __call__(self):
+        start = self.now()
+        self.limit()
+        self.rate = max(self.rate, self.limit.flop / (self.now() - start))
 
 
 class Outcome(NamedTuple):
     case: Case
     threads: int
-    ours: float
+    ours: Optional[float]
     theirs: dict
     limit: float
     kind: str
@@ -202,30 +234,21 @@ def measure(case, threads, data, artifact, folder, options):
         if not error < tolerance[name]
     ]
 
-    limits = {"FMA": FmaLimit(threads)}
-    if case.type == "bf16":
-        dot = DotLimit(threads)
-        limits = {"dot": dot} if dot.flop else limits
+    arithmetic = Arithmetic.of(case.type, threads, options.clock)
+    turns = {name: typical(runs, options.clock) for name, runs in ways.items()}
+    turns[arithmetic.name] = arithmetic
     if case.queries <= FEW_QUERIES:
-        limits["read"] = MemoryLimit(threads, data.caches[case.type])
-
-    def rounds_of(runs):
-        return lambda: [run() for run in runs] and None
-
-    turns = {name: rounds_of(runs) for name, runs in ways.items()} | limits
-    seconds = take_turns(turns, options.rounds, 1, options.budget)
+        read = turns["read"] = MemoryLimit(threads, data.caches[case.type])
+    seconds = take_turns(turns, options.rounds, 1, options.budget, options.clock)
     best = {name: min(times) for name, times in seconds.items()}
-    bounds = {
-        name: best[name] / limit.bytes * case.cache_bytes
-        if name == "read"
-        else best[name] / limit.flop * case.flop
-        for name, limit in limits.items()
-    }
+    bounds = {arithmetic.name: case.flop / arithmetic.rate}
+    if "read" in best:
+        bounds["read"] = best["read"] / read.bytes * case.cache_bytes
     kind = max(bounds, key=bounds.get)
     theirs = {}
     for name in ways.keys() - {("Lutra", case.type)}:
-        theirs[name[0]] = min(theirs.get(name[0], math.inf), best[name] / data.copies)
-    ours = best.get(("Lutra", case.type), math.nan) / data.copies
+        theirs[name[0]] = min(theirs.get(name[0], math.inf), best[name])
+    ours = best.get(("Lutra", case.type))
     return Outcome(case, threads, ours, theirs, bounds[kind], kind, wrong)
 
 
@@ -237,16 +260,19 @@ HEADER = (
 
 def show(outcome):
     def ms(seconds):
-        return f"{seconds * 1e3:10.3f}" if seconds < math.inf else f"{'-':>10}"
+        return f"{seconds * 1e3:10.3f}"
 
-    best = min(outcome.theirs.values())
-    print(
-        f"{outcome.case} {outcome.threads:7} {outcome.kind:>4} {outcome.limit * 1e3:7.3f} "
-        f"{ms(outcome.ours)} {outcome.limit / outcome.ours:9.0%} "
-        f"{ms(outcome.theirs['ONNX Runtime'])} {ms(outcome.theirs.get('PyTorch', math.inf))} "
-        f"{best / outcome.ours:8.2f}  {'; '.join(outcome.wrong)}".rstrip(),
-        flush=True,
-    )
+    ours, best = outcome.ours, min(outcome.theirs.values())
+    mine = f"{ms(ours)} {outcome.limit / ours:9.0%}" if ours else f"{'-':>10} {'-':>9}"
+    theirs = [outcome.theirs.get(name) for name in ("ONNX Runtime", "PyTorch")]
+    columns = [
+        f"{outcome.case} {outcome.threads:7} {outcome.kind:>4} {ms(outcome.limit)[3:]}",
+        mine,
+        *(ms(time) if time else f"{'-':>10}" for time in theirs),
+        f"{best / ours:8.2f}" if ours else f"{'-':>8}",
+        *outcome.wrong,
+    ]
+    print(*columns, flush=True)
 
 
 def summarize(outcomes):
@@ -265,7 +291,7 @@ def summarize(outcomes):
         ]
         label = f"{kind}, {groups[queries]}, {threads} thr."
         best = [min(outcome.theirs.values()) for outcome in chosen]
-        if ours := [outcome for outcome in chosen if outcome.ours < math.inf]:
+        if ours := [outcome for outcome in chosen if outcome.ours]:
             speedups = [min(outcome.theirs.values()) / outcome.ours for outcome in ours]
             shares = [outcome.limit / outcome.ours for outcome in ours]
             print(summary(label, speedups, shares))
@@ -300,12 +326,10 @@ def main():
     parser.add_argument("--mask", nargs="+", choices=("full", "causal"))
     parser.add_argument("--form", choices=FORMS, default="decomposed")
     parser.add_argument("--dynamic", action="store_true")
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=sorted({1, os.cpu_count()})
-    )
-    parser.add_argument("--rounds", type=int, default=15)
+    add_turn_options(parser, rounds=15)
     parser.add_argument("--budget", type=float, default=5, help="seconds of a case")
     options = parser.parse_args()
+    check_turn_options(parser, options)
 
     if not torch:
         print("PyTorch is not installed: benchmarks/requirements.txt")

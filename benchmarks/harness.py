@@ -9,6 +9,7 @@ round after round, and the limit they are held against is one of them.
 import ctypes
 import functools
 import math
+import os
 import statistics
 import subprocess
 import tempfile
@@ -57,21 +58,20 @@ def run_on_threads(function, *arguments):
 class FmaLimit:
     """Fused multiply-adds from registers, on a number of threads at once."""
 
-    STEPS = 4_000_000
     NAME = "fma"
 
-    def __init__(self, threads):
-        self.threads = threads
+    def __init__(self, threads, steps=4_000_000):
+        self.threads, self.steps = threads, steps
         library = build(self.NAME)
         self.function = library[f"{self.NAME}_run"]
         self.function.argtypes = [ctypes.c_long, ctypes.c_float, ctypes.c_float]
         self.function.restype = ctypes.c_float
         per_step = library[f"{self.NAME}_per_step"]()
-        self.flop = 2 * per_step * self.STEPS * threads
+        self.flop = 2 * per_step * steps * threads
 
     def __call__(self):
         count = self.threads
-        run_on_threads(self.function, [self.STEPS] * count, [0.5] * count, [1.0] * count)
+        run_on_threads(self.function, [self.steps] * count, [0.5] * count, [1.0] * count)
 
 
 class DotLimit(FmaLimit):
@@ -126,10 +126,16 @@ def onnx_runtime(path, threads):
     )
 
 
-def take_turns(contestants, rounds, warmup=2, budget=math.inf):
-    """The seconds of each round of each named contestant, run in turns; no round
-    after the third begins when `budget` seconds are over."""
-    begin = time.perf_counter()
+# What else runs on a busy machine does not count as time of the processor, but then
+# nor does waiting: it says nothing of several threads.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def take_turns(contestants, rounds, warmup=2, budget=math.inf, clock="wall"):
+    """The seconds of each round of each named contestant, run in turns: what it
+    returns, if that is a float, or else what it took. No round after the third
+    begins when `budget` seconds are over."""
+    now, begin = CLOCKS[clock], time.perf_counter()
     for _ in range(warmup):
         for run in contestants.values():
             run()
@@ -143,10 +149,28 @@ def take_turns(contestants, rounds, warmup=2, budget=math.inf):
             time.sleep(SETTLE)
             if min(seconds[name], default=0) < LONG:
                 run()
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
+            start = now()
+            result = run()
+            elapsed = now() - start
+            seconds[name].append(result if isinstance(result, float) else elapsed)
     return seconds
+
+
+def typical(runs, clock="wall"):
+    """A contestant for take_turns that makes all runs and counts as their median:
+    a single short one would pay for threads that wake up."""
+
+    now = CLOCKS[clock]
+
+    def run_all():
+        seconds = []
+        for run in runs:
+            start = now()
+            run()
+            seconds.append(now() - start)
+        return median(seconds)
+
+    return run_all
 
 
 def median(values):
@@ -167,3 +191,20 @@ def summary(label, speedups, shares):
     else:
         line += f"  {'-':>7}  {'-':>5}  {'-':>6}"
     return line + f"  {mean(shares):8.0%}  {min(shares):5.0%}"
+
+
+def add_turn_options(parser, rounds):
+    """--threads, --rounds and --clock."""
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=sorted({1, os.cpu_count()})
+    )
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall",
+        help="cpu: on a busy machine, for one thread",
+    )  # fmt: skip
+
+
+def check_turn_options(parser, options):
+    if options.clock == "cpu" and options.threads != [1]:
+        parser.error("--clock cpu measures --threads 1 only")
