@@ -53,7 +53,7 @@ COPIES_BYTES = 128 << 20
 MOST_FLOP = 7e10
 SHORT_STEPS = 500_000
 WARM_TURNS = 100
-TOLERANCE = {"f32": 1e-4, "bf16": 2e-2}
+TOLERANCE = {"f32": 1e-4, "bf16": 3e-2}
 DTYPES = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
 
@@ -162,8 +162,10 @@ class Data:
         return rows, np.stack(outputs)
 
     def error(self, output):
+        """The greatest, for a greatest result of 1."""
         rows, expected = self.expected
-        return np.abs(output[0][:, rows].astype(np.float64) - expected).max()
+        difference = output[0][:, rows].astype(np.float64) - expected
+        return np.abs(difference).max() / np.abs(expected).max()
 
 
 def lutra_runs(case, data, model):
