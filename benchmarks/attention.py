@@ -33,7 +33,6 @@ import numpy as np
 from attention_models import FORMS
 from attention_peers import as_array, peers, torch
 from harness import (
-    CLOCKS,
     SUMMARY,
     DotLimit,
     FmaLimit,
@@ -52,7 +51,7 @@ COPIES_BYTES = 128 << 20
 # Heads are left out of what would take longer.
 MOST_FLOP = 7e10
 SHORT_STEPS = 500_000
-WARM_TURNS = 100
+SHORT_TURNS = 7
 TOLERANCE = {"f32": 1e-4, "bf16": 3e-2}
 DTYPES = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
@@ -192,24 +191,19 @@ class Arithmetic:
     of the whole run, lest somebody else's work on this machine lowers it."""
 
     def __init__(self, kind, threads, clock):
-        self.now = CLOCKS[clock]
         self.name, self.limit = "FMA", FmaLimit(threads, SHORT_STEPS)
         if kind == "bf16" and (dot := DotLimit(threads, SHORT_STEPS)).flop:
             self.name, self.limit = "dot", dot
+        self.run = typical([self.limit] * SHORT_TURNS, clock)
         self.rate = 0
 
     @staticmethod
     @functools.cache
     def of(kind, threads, clock):
-        arithmetic = Arithmetic(kind, threads, clock)
-        for _ in range(WARM_TURNS):
-            arithmetic()
-        return arithmetic
+        return Arithmetic(kind, threads, clock)
 
     def __call__(self):
-        start = self.now()
-        self.limit()
-        self.rate = max(self.rate, self.limit.flop / (self.now() - start))
+        self.rate = max(self.rate, self.limit.flop / self.run())
 
 
 class Outcome(NamedTuple):
@@ -222,20 +216,20 @@ class Outcome(NamedTuple):
     wrong: list
 
 
+def errors(ways, data):
+    for (who, way), runs in ways.items():
+        error = data.error(as_array(runs[-1]()))
+        if not error < TOLERANCE["bf16" if way == "bf16" else "f32"]:
+            yield f"{who} {way}: error {error:.1e}"
+
+
 def measure(case, threads, data, artifact, folder, options):
     ways = {}
     if artifact:
         model = lutra.load(artifact, threads=threads)
         ways["Lutra", case.type] = lutra_runs(case, data, model)
     ways |= peers(case, data, folder, threads, FEW_QUERIES)
-    tolerance = {name: TOLERANCE["bf16" if "bf16" in name else "f32"] for name in ways}
-    wrong = [
-        f"{' '.join(name)}: error {error:.1e}"
-        for name, runs in ways.items()
-        for error in [data.error(as_array(runs[-1]()))]
-        if not error < tolerance[name]
-    ]
-
+    wrong = list(errors(ways, data))
     arithmetic = Arithmetic.of(case.type, threads, options.clock)
     turns = {name: typical(runs, options.clock) for name, runs in ways.items()}
     turns[arithmetic.name] = arithmetic

@@ -50,6 +50,9 @@ def run_on_threads(function, *arguments):
     """Calls a C function on threads at once, each with its own of the arguments,
     which are lists."""
     calls = list(zip(*arguments))
+    if len(calls) == 1:
+        function(*calls[0])
+        return
     # ctypes lets go of the interpreter, so the threads run side by side.
     for call in [pool(len(calls)).submit(function, *each) for each in calls]:
         call.result()
