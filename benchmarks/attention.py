@@ -327,11 +327,14 @@ def main():
     options = parser.parse_args()
     check_turn_options(parser, options)
 
+    cases = chosen_cases(options)
+    if not cases:
+        parser.error("expected a choice among the sizes of --all, with no more queries than keys")
     if not torch:
         print("PyTorch is not installed: benchmarks/requirements.txt")
     print(f"load {os.getloadavg()[0]:.2f} before\n{HEADER}", flush=True)
     outcomes = []
-    for case in chosen_cases(options):
+    for case in cases:
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
             data = Data(case)
