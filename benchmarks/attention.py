@@ -291,6 +291,8 @@ def summarize(outcomes):
             speedups = [min(outcome.theirs.values()) / outcome.ours for outcome in ours]
             shares = [outcome.limit / outcome.ours for outcome in ours]
             print(summary(label, speedups, shares))
+        elif chosen:
+            print(f"{label}: all refused")
         if chosen:
             shares = [outcome.limit / time for outcome, time in zip(chosen, best)]
             print(summary("    the best peer", [], shares))

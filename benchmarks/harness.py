@@ -180,14 +180,14 @@ def median(values):
     return statistics.median(values)
 
 
-SUMMARY = f"{'':30} cases  speedup  worst  slower  of limit  worst"
+SUMMARY = f"{'':33} cases  speedup  worst  slower  of limit  worst"
 
 
 def summary(label, speedups, shares):
     """A line under SUMMARY: how many times as fast as the best peer, in how many
     cases slower, and which part of the limit; means are geometric."""
     mean = statistics.geometric_mean
-    line = f"{label:30} {len(shares):5}"
+    line = f"{label:33} {len(shares):5}"
     if speedups:
         slower = sum(speedup < 1 for speedup in speedups)
         line += f"  {mean(speedups):7.2f}  {min(speedups):5.2f}  {slower:6}"
