@@ -13,16 +13,15 @@
 // Two products and a softmax between them are one cascade. The keys are read
 // as they lie, neither transposed nor scaled: the queries are instead.
 // CHECK-LABEL: func.func @products
-// CHECK-SAME: %[[Q:[a-z0-9]*]]: tensor<2x?x64xf32>, %[[K:[a-z0-9]*]]: tensor<2x?x64xf32>, %[[V:[a-z0-9]*]]: tensor<2x?x32xf32>
 // CHECK: cascade.cascade reassoc ranks(b = 2, p = %{{.*}}, m = %{{.*}}, e = 64, f = 32) {
-// CHECK: %[[HELD:.*]] = cascade.einsum [b, p, e] (%[[Q]][b, p, e]) -> [b, p, e]
+// CHECK: %[[HELD:.*]] = cascade.einsum [b, p, e] (%arg0[b, p, e]) -> [b, p, e]
 // CHECK: arith.mulf %{{.*}}, %cst
-// CHECK: cascade.einsum [b, p, m, e] (%[[HELD]][b, p, e], %[[K]][b, m, e]) reduce(add) -> [b, p, m]
+// CHECK: cascade.einsum [b, p, m, e] (%[[HELD]][b, p, e], %arg1[b, m, e]) reduce(add) -> [b, p, m]
 // CHECK: reduce(max) -> [b, p]
 // CHECK: math.exp
 // CHECK: reduce(add) -> [b, p]
 // CHECK: arith.divf
-// CHECK: cascade.einsum [b, p, f, m] (%{{.*}}[b, p, m], %[[V]][b, m, f]) reduce(add) -> [b, p, f]
+// CHECK: cascade.einsum [b, p, f, m] (%{{.*}}[b, p, m], %arg2[b, m, f]) reduce(add) -> [b, p, f]
 // CHECK-NOT: linalg.generic
 func.func @products(%q: tensor<2x?x64xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s0, 64)>}, %k: tensor<2x?x64xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s1, 64)>}, %v: tensor<2x?x32xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s1, 32)>}) -> tensor<2x?x32xf32>
     attributes {lutra.dims = [{name = "p", min = 1 : i64, max = 64 : i64, multiple = 1 : i64}, {name = "m", min = 1 : i64, max = 64 : i64, multiple = 1 : i64}]} {
