@@ -90,6 +90,7 @@ private:
                          terms.toCascade(op, op.getResultMap()));
   }
   const Term *product(const Product &product, Type type);
+  const Term *cleared(const Term *condition, const Term *term);
   Product keepMaps(OpBuilder &b, const Product &stays);
   const Term *quotient(const Term *term, const Factor &factor, EinsumOp op);
   const Term *convert(const Term *term, Type type);
@@ -159,10 +160,17 @@ const Term *Hoister::convert(const Term *term, Type type) {
   return terms.operation<arith::TruncFOp>(term, type);
 }
 
+/// 0 under the condition, else `term`.
+const Term *Hoister::cleared(const Term *condition, const Term *term) {
+  const Term *zero =
+      terms.constant(cast<TypedAttr>(FloatAttr::get(term->type, 0.0)));
+  return terms.operation<arith::SelectOp>({condition, zero, term}, term->type);
+}
+
 const Term *Hoister::product(const Product &product, Type type) {
   const Term *result = nullptr;
   for (const Factor &factor : product.factors)
-    if (!factor.divides) {
+    if (!factor.divides && !factor.clears) {
       const Term *next = convert(factor.term, type);
       result =
           result ? terms.operation<arith::MulFOp>({result, next}, type) : next;
@@ -175,6 +183,9 @@ const Term *Hoister::product(const Product &product, Type type) {
           {result, convert(factor.term, type)}, type);
   if (product.isNegative)
     result = terms.operation<arith::NegFOp>(result, type);
+  for (const Factor &factor : product.factors)
+    if (factor.clears)
+      result = cleared(factor.term, result);
   return result;
 }
 
@@ -237,16 +248,25 @@ Value Hoister::hoistFactors(EinsumOp op) {
     journal.obstacles.insert(describe(op) + " has too large a body");
     return nullptr;
   }
-  Product stays, leaves;
+  // A condition of a whole row leaves with the rest, for nothing.
+  auto isHoisted = [&](const Factor &factor) {
+    return !levels.carries(factor.term) &&
+           (levels.waits(factor.term) || factor.clears) &&
+           mayHoist(op, factor.term);
+  };
+  Product stays, leaves, shown;
   stays.isNegative = whole->isNegative;
   for (const Factor &factor : whole->factors) {
-    bool isHoisted = !levels.carries(factor.term) &&
-                     levels.waits(factor.term) && mayHoist(op, factor.term);
-    (isHoisted ? leaves : stays).factors.push_back(factor);
+    bool leavesSum = isHoisted(factor);
+    (leavesSum ? leaves : stays).factors.push_back(factor);
+    if (leavesSum && !factor.clears)
+      shown.factors.push_back(factor);
   }
-  if (leaves.factors.empty())
+  if (llvm::none_of(leaves.factors, [&](const Factor &factor) {
+        return levels.waits(factor.term);
+      }))
     return nullptr;
-  const Term *all = product(leaves, point->type);
+  const Term *all = product(shown, point->type);
   if (!isWide(op, all))
     return nullptr;
 
@@ -256,12 +276,15 @@ Value Hoister::hoistFactors(EinsumOp op) {
                              product(keepMaps(b, stays), point->type));
   const Term *value = resultOf(sum);
   for (const Factor &factor : leaves.factors)
-    if (!factor.divides)
+    if (!factor.divides && !factor.clears)
       value = terms.operation<arith::MulFOp>(
           {value, convert(factor.term, value->type)}, value->type);
   for (const Factor &factor : leaves.factors)
     if (factor.divides)
       value = quotient(value, factor, op);
+  for (const Factor &factor : leaves.factors)
+    if (factor.clears)
+      value = cleared(factor.term, value);
   journal.rewrites.insert("A hoist " + describe(terms, all) + where(op));
   return buildEinsum(b, op.getLoc(), terms.getCascade(), shape.asMap(), value);
 }
