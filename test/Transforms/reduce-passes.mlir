@@ -1,4 +1,5 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(reduce-passes))' | FileCheck %s
+// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(reduce-passes{iterate-rows lazy=8}))' | FileCheck %s --check-prefix=LAZY
 
 // Three passes over m become one.
 // CHECK-LABEL: func.func @three_passes(
@@ -33,6 +34,9 @@
 // CHECK: %[[AV:.*]] = cascade.einsum [p, f] (%[[R]]#2[p, f], %[[R]]#1[p]) -> [p, f]
 // CHECK: cascade.divide %{{.*}}, %{{.*}} empty(0.000000e+00)
 // CHECK: cascade.yield %[[AV]]
+// LAZY-LABEL: func.func @three_passes(
+// LAZY: policy=lazy
+// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max <lazy, 8.000000e+00 : f64>
 func.func @three_passes(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %v: tensor<?x32xf32>, %p: index, %m: index) -> tensor<?x32xf32> {
   %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64, f = 32) {
     %qk = cascade.einsum [p, m, e] (%q[p, e], %k[m, e]) reduce(add) -> [p, m] {
@@ -184,6 +188,8 @@ func.func @quantized(%x: tensor<?x256xf32>, %w: tensor<256x128xf32>, %t: index) 
 }
 
 // The reference is read behind the iteration too.
+// LAZY-LABEL: func.func @log_sum(
+// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max : tensor<?xf32>
 // CHECK-LABEL: func.func @log_sum(
 // CHECK: cascade.cascade
 // CHECK-SAME: passes = {m = 2 : i64}, refusals = ["A hoist exp(-max[m]) out of sum[m]: exp(x0) is unbounded"], rewrites = ["B rebase {{[{]}}max[m]; sum[m]} family=exp policy=online, corr in [0, 1]"]
@@ -356,7 +362,16 @@ func.func @columns(%s: tensor<16x128xf32>) -> tensor<128xf32> {
   return %y : tensor<128xf32>
 }
 
-// So do the rows of a normalization.
+// So do the rows of a normalization. If it is asked for, what is known of whole
+// rows takes one pass before that; their points read the maximum, not what
+// lies below it.
+// LAZY-LABEL: func.func @rows(
+// LAZY: cascade.cascade
+// LAZY-SAME: passes = {m = 3 : i64}
+// LAZY: %[[R:.*]]:2 = cascade.iterate "m"
+// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max : tensor<?xf32>
+// LAZY: %[[E:.*]] = cascade.einsum [p, m] (%arg0[p, m], %[[R]]#0[p]) -> [p, m]
+// LAZY: cascade.einsum [p, m] (%[[E]][p, m], %[[R]]#1[p]) -> [p, m]
 // CHECK-LABEL: func.func @rows(
 // CHECK: cascade.cascade
 // CHECK-SAME: passes = {m = 3 : i64}, rewrites = ["rows of m stay in cache: final"]
@@ -749,4 +764,62 @@ func.func @sum_of_maximum(%x: tensor<8x128xf32>, %z: tensor<8x128xf32>) -> tenso
     cascade.yield %max : tensor<8xf32>
   } : tensor<8xf32>
   return %y : tensor<8xf32>
+}
+
+// A condition of whole rows leaves the sum with the divisor; what guards a quotient
+// against NaN guards its divisor.
+// CHECK-LABEL: func.func @cleared(
+// CHECK: cascade.cascade
+// CHECK-SAME: rewrites = ["A hoist 1 / sum[m] out of sum[m]", "B rebase {{[{]}}max[m]; sum[m], sum[m]} family=exp policy=online, corr in [0, 1]"]
+// CHECK: cascade.iterate
+// CHECK-NOT: arith.select
+// CHECK: cascade.yield
+// CHECK: arith.cmpf uno, %[[D:.*]], %[[D]]
+// CHECK: cascade.divide %{{.*}}, %[[D]] empty(0.000000e+00)
+// CHECK: arith.select
+// CHECK: arith.select
+func.func @cleared(%s: tensor<4x128xf32>, %v: tensor<128x32xf32>, %none: tensor<4xi1>) -> tensor<4x32xf32> {
+  %y = cascade.cascade reassoc ranks(p = 4, m = 128, f = 32) {
+    %gm = cascade.einsum [p, m] (%s[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x128xf32>) -> tensor<4xf32>
+    %sn = cascade.einsum [p, m] (%s[p, m], %gm[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.subf %a, %b : f32
+      %e = math.exp %r : f32
+      cascade.yield %e : f32
+    } : (tensor<4x128xf32>, tensor<4xf32>) -> tensor<4x128xf32>
+    %sd = cascade.einsum [p, m] (%sn[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x128xf32>) -> tensor<4xf32>
+    %quotient = cascade.einsum [p, m] (%sn[p, m], %sd[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.divf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<4x128xf32>, tensor<4xf32>) -> tensor<4x128xf32>
+    %isnan = cascade.einsum [p, m] (%quotient[p, m]) -> [p, m] {
+    ^bb0(%a: f32):
+      %c = arith.cmpf uno, %a, %a : f32
+      %i = arith.extui %c : i1 to i8
+      cascade.yield %i : i8
+    } : (tensor<4x128xf32>) -> tensor<4x128xi8>
+    %w = cascade.einsum [p, m] (%isnan[p, m], %quotient[p, m], %none[p]) -> [p, m] {
+    ^bb0(%i: i8, %b: f32, %n: i1):
+      %zero = arith.constant 0 : i8
+      %z = arith.constant 0.0 : f32
+      %c = arith.cmpi ne, %i, %zero : i8
+      %r = arith.select %c, %z, %b : f32
+      %t = arith.select %n, %z, %r : f32
+      cascade.yield %t : f32
+    } : (tensor<4x128xi8>, tensor<4x128xf32>, tensor<4xi1>) -> tensor<4x128xf32>
+    %av = cascade.einsum [p, f, m] (%w[p, m], %v[m, f]) reduce(add) -> [p, f] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<4x128xf32>, tensor<128x32xf32>) -> tensor<4x32xf32>
+    cascade.yield %av : tensor<4x32xf32>
+  } : tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
 }

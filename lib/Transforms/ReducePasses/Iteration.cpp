@@ -27,11 +27,32 @@ void lutra::cascade::eraseUnread(CascadeOp cascade) {
       op.erase();
 }
 
+double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
+                                   double lazy) {
+  llvm::DenseSet<Operation *> sums;
+  for (const RunningSum &sum : loop.sums)
+    sums.insert(sum.sum);
+  llvm::SetVector<Operation *> readers;
+  readers.insert(reference);
+  for (unsigned i = 0; i < readers.size(); ++i)
+    for (Operation *user : readers[i]->getUsers()) {
+      if (sums.contains(user))
+        continue;
+      bool isGuard =
+          user->getNumResults() == 1 && loop.guards.count(user->getResult(0));
+      if (!isGuard && !loop.inside.contains(user))
+        return 0;
+      readers.insert(user);
+    }
+  return lazy;
+}
+
 namespace {
 class IterationBuilder {
 public:
-  IterationBuilder(CascadeOp cascade, StringRef rank, const Loop &loop)
-      : cascade(cascade), rank(rank), loop(loop),
+  IterationBuilder(CascadeOp cascade, StringRef rank, const Loop &loop,
+                   double lazy)
+      : cascade(cascade), rank(rank), loop(loop), lazy(lazy),
         b(cascade.getBlock()->getTerminator()) {}
 
   void build();
@@ -48,6 +69,7 @@ private:
   void buildReference(EinsumOp op);
   void cutOperands(EinsumOp clone);
   bool isGuardedAbove(EinsumOp reference);
+  PolicyAttr policyOf(EinsumOp reference);
   void keepFinite(EinsumOp maximum);
   void buildBody();
   void finish(IterateOp iterate);
@@ -55,6 +77,7 @@ private:
   CascadeOp cascade;
   StringRef rank;
   const Loop &loop;
+  double lazy;
   OpBuilder b;
   IRMapping inside;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> parts;
@@ -179,6 +202,14 @@ EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
   return clone;
 }
 
+PolicyAttr IterationBuilder::policyOf(EinsumOp reference) {
+  double tolerance = toleranceOf(reference, loop, lazy);
+  if (tolerance <= 0)
+    return nullptr;
+  return PolicyAttr::get(b.getContext(), PolicyKind::Lazy,
+                         b.getF64FloatAttr(tolerance));
+}
+
 /// Whether a sum counts the reference as 0 where it is infinite.
 bool IterationBuilder::isGuardedAbove(EinsumOp reference) {
   return llvm::any_of(loop.sums, [&](const RunningSum &sum) {
@@ -210,7 +241,7 @@ void IterationBuilder::buildReference(EinsumOp op) {
     if (sum.reference != op || correction)
       continue;
     auto rebase = RebaseOp::create(b, op.getLoc(), carried[op], local,
-                                   sum.family, Monoid::Max, PolicyAttr());
+                                   sum.family, Monoid::Max, policyOf(op));
     correction = rebase.getCorrection();
     if (!next.count(op))
       next[op] = rebase.getUpdated();
@@ -330,6 +361,6 @@ void IterationBuilder::build() {
 }
 
 void lutra::cascade::buildIteration(CascadeOp cascade, StringRef rank,
-                                    const Loop &loop) {
-  IterationBuilder(cascade, rank, loop).build();
+                                    const Loop &loop, double lazy) {
+  IterationBuilder(cascade, rank, loop, lazy).build();
 }

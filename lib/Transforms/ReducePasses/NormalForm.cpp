@@ -137,7 +137,7 @@ private:
     return addFactor(Factor{term, divides}, product);
   }
   bool addFactor(Factor factor, Product &product) {
-    factor.origin = origin;
+    factor.origin = factor.origin ? factor.origin : origin;
     product.factors.push_back(factor);
     return product.factors.size() <= kMaxParts;
   }

@@ -128,7 +128,7 @@ static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
 }
 
 bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
-                                     Journal &journal) {
+                                     double lazy, Journal &journal) {
   Terms terms(cascade);
   Levels levels(cascade, rank);
   Loop loop;
@@ -176,11 +176,14 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
       }
     if (!family)
       continue;
-    text += "} family=" + stringifyFamily(*family).str() +
-            " policy=online, corr in [0, 1]";
+    double tolerance = toleranceOf(reference, loop, lazy);
+    llvm::raw_string_ostream(text)
+        << "} family=" << stringifyFamily(*family)
+        << " policy=" << (tolerance > 0 ? "lazy" : "online")
+        << ", corr in [0, 1]";
     journal.rewrites.insert(text);
   }
-  buildIteration(cascade, rank, loop);
+  buildIteration(cascade, rank, loop, lazy);
   eraseUnread(cascade);
   return true;
 }

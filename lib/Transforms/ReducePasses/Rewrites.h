@@ -73,12 +73,18 @@ struct Loop {
   llvm::SetVector<std::pair<Value, int64_t>> streams;
 };
 
+/// By how much a reference may lie below the maximum before its sums are moved;
+/// 0 where anything but the sums reads it.
+double toleranceOf(EinsumOp reference, const Loop &loop, double lazy);
+
 /// Writes `loop` as a cascade.iterate.
-void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop);
+void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop,
+                    double lazy);
 
 /// Goes over the rank once, part by part, in a cascade.iterate, for as many
 /// reductions as can be. Returns whether there were such.
-bool iterateOverRank(CascadeOp cascade, StringRef rank, Journal &journal);
+bool iterateOverRank(CascadeOp cascade, StringRef rank, double lazy,
+                     Journal &journal);
 
 /// Erases Einsums that nothing reads.
 void eraseUnread(CascadeOp cascade);
