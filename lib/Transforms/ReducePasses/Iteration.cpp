@@ -48,12 +48,16 @@ double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
 }
 
 namespace {
+/// What is carried for squares about a mean.
+struct Moments {
+  Value count, sum, squares;
+};
+
 class IterationBuilder {
 public:
-  IterationBuilder(CascadeOp cascade, StringRef rank, const Loop &loop,
-                   double lazy)
-      : cascade(cascade), rank(rank), loop(loop), lazy(lazy),
-        b(cascade.getBlock()->getTerminator()) {}
+  IterationBuilder(Terms &terms, StringRef rank, const Loop &loop, double lazy)
+      : terms(terms), cascade(terms.getCascade()), rank(rank), loop(loop),
+        lazy(lazy), b(cascade.getBlock()->getTerminator()) {}
 
   void build();
 
@@ -71,9 +75,14 @@ private:
   bool isGuardedAbove(EinsumOp reference);
   PolicyAttr policyOf(EinsumOp reference);
   void keepFinite(EinsumOp maximum);
+  EinsumOp buildInside(EinsumOp like, Value init, const Term *point);
+  Value buildMean(EinsumOp like, Value sum, Value count);
+  void buildSquares(const SquareSum &squares);
+  void finishSquares(const SquareSum &squares, const Moments &result);
   void buildBody();
   void finish(IterateOp iterate);
 
+  Terms &terms;
   CascadeOp cascade;
   StringRef rank;
   const Loop &loop;
@@ -85,6 +94,7 @@ private:
   /// by itself, too.
   llvm::DenseMap<Operation *, Value> carried, next, plainCarried, plainNext;
   llvm::DenseMap<std::pair<Operation *, unsigned>, Value> corrections;
+  llvm::DenseMap<Operation *, Moments> moments;
 };
 } // namespace
 
@@ -252,7 +262,74 @@ void IterationBuilder::buildReference(EinsumOp op) {
       inside.map(guard, next[op]);
 }
 
+/// A reduction like `like` of other points.
+EinsumOp IterationBuilder::buildInside(EinsumOp like, Value init,
+                                       const Term *point) {
+  EinsumShape shape = EinsumShape::of(like);
+  shape.init = init;
+  EinsumOp op = buildEinsum(b, like.getLoc(), cascade, shape, point);
+  cutOperands(op);
+  for (OpOperand &operand : op.getInputsMutable())
+    operand.set(inside.lookupOrDefault(operand.get()));
+  return op;
+}
+
+Value IterationBuilder::buildMean(EinsumOp like, Value sum, Value count) {
+  return buildMap(like, {sum, count},
+                  [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                    return DivideOp::create(b, loc, args[0].getType(), args[0],
+                                            args[1], b.getF64FloatAttr(0.0));
+                  });
+}
+
+/// squares + count * (from - to)^2, in this order.
+static Value moveSquares(OpBuilder &b, Location loc, ValueRange args) {
+  Value by = arith::SubFOp::create(b, loc, args[2], args[3]);
+  Value square = arith::MulFOp::create(b, loc, by, by);
+  Value moved = arith::MulFOp::create(b, loc, args[1], square);
+  return arith::AddFOp::create(b, loc, args[0], moved);
+}
+
+void IterationBuilder::buildSquares(const SquareSum &squares) {
+  EinsumOp op = squares.sum;
+  Moments &state = moments[op];
+  Value before = buildMean(op, state.sum, state.count);
+  EinsumOp count = buildInside(op, state.count, squares.value);
+  Operation *yield = count.getBlock()->getTerminator();
+  OpBuilder inner(yield);
+  auto type = cast<FloatType>(yield->getOperand(0).getType());
+  yield->setOperand(0, arith::ConstantOp::create(inner, op.getLoc(),
+                                                 b.getFloatAttr(type, 1.0)));
+  Value sum = buildInside(op, state.sum, squares.value);
+  Value after = buildMean(op, sum, count);
+  Value moved =
+      buildMap(op, {state.squares, state.count, before, after}, moveSquares);
+  const Term *mean =
+      terms.element(after, terms.toCascade(op, op.getResultMap()));
+  const Term *distance =
+      terms.operation<arith::SubFOp>({squares.value, mean}, type);
+  Value next = buildInside(
+      op, moved, terms.operation<arith::MulFOp>({distance, distance}, type));
+  state = {count, sum, next};
+}
+
+/// From the mean to the center.
+void IterationBuilder::finishSquares(const SquareSum &squares,
+                                     const Moments &result) {
+  EinsumOp op = squares.sum;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(op);
+  Value mean = buildMean(op, result.sum, result.count);
+  EinsumOp center = buildEinsum(b, op.getLoc(), cascade,
+                                EinsumShape::of(op).asMap(), squares.center);
+  op.getResult().replaceAllUsesWith(
+      buildMap(op, {result.squares, result.count, mean, center}, moveSquares));
+}
+
 void IterationBuilder::buildBody() {
+  llvm::DenseMap<Operation *, const SquareSum *> squares;
+  for (const SquareSum &central : loop.squares)
+    squares[central.sum] = &central;
   llvm::DenseMap<Operation *, const RunningSum *> sums;
   for (const RunningSum &sum : loop.sums)
     sums[sum.sum] = &sum;
@@ -264,6 +341,8 @@ void IterationBuilder::buildBody() {
       plainNext[op] = cloneInside(op, plainCarried[op]);
     if (llvm::is_contained(loop.references, op))
       buildReference(op);
+    if (const SquareSum *central = squares.lookup(op))
+      buildSquares(*central);
     auto it = sums.find(op);
     if (it == sums.end())
       continue;
@@ -295,6 +374,12 @@ void IterationBuilder::finish(IterateOp iterate) {
         iterate.getResult(number++));
   for (EinsumOp op : loop.plain)
     op.getResult().replaceAllUsesWith(iterate.getResult(number++));
+  for (const SquareSum &squares : loop.squares) {
+    finishSquares(squares,
+                  {iterate.getResult(number), iterate.getResult(number + 1),
+                   iterate.getResult(number + 2)});
+    number += 3;
+  }
 
   llvm::DenseSet<Operation *> late = {iterate};
   Operation *last = iterate;
@@ -322,6 +407,13 @@ void IterationBuilder::build() {
     inits.push_back(firstSum(sum, references[sum.reference]));
   for (EinsumOp op : loop.plain)
     inits.push_back(firstPlain(op));
+  for (const SquareSum &squares : loop.squares) {
+    EinsumOp op = squares.sum;
+    // Each its own, to be updated where it is.
+    for (unsigned i = 0; i < 3; ++i)
+      inits.push_back(buildConstant(
+          op, identityOf(Monoid::Add, getElementTypeOrSelf(op.getType()))));
+  }
   SmallVector<Value> streams;
   SmallVector<int64_t> dims;
   for (auto [tensor, dim] : loop.streams) {
@@ -345,6 +437,12 @@ void IterationBuilder::build() {
     carried[sum.sum] = iterate.getCarried()[number++];
   for (EinsumOp op : loop.plain)
     plainCarried[op] = iterate.getCarried()[number++];
+  for (const SquareSum &squares : loop.squares) {
+    moments[squares.sum] = {iterate.getCarried()[number],
+                            iterate.getCarried()[number + 1],
+                            iterate.getCarried()[number + 2]};
+    number += 3;
+  }
 
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(body);
@@ -356,11 +454,15 @@ void IterationBuilder::build() {
     values.push_back(next[sum.sum]);
   for (EinsumOp op : loop.plain)
     values.push_back(plainNext[op]);
+  for (const SquareSum &squares : loop.squares) {
+    const Moments &state = moments[squares.sum];
+    values.append({state.count, state.sum, state.squares});
+  }
   YieldOp::create(b, loc, values);
   finish(iterate);
 }
 
-void lutra::cascade::buildIteration(CascadeOp cascade, StringRef rank,
+void lutra::cascade::buildIteration(Terms &terms, StringRef rank,
                                     const Loop &loop, double lazy) {
-  IterationBuilder(cascade, rank, loop, lazy).build();
+  IterationBuilder(terms, rank, loop, lazy).build();
 }

@@ -62,10 +62,23 @@ EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
 std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
                                           EinsumOp sum, Journal &journal);
 
+/// A sum of squares (value - center)^2, the center known only behind the pass.
+/// It can be taken about the mean so far, with the number of points and their
+/// sum.
+struct SquareSum {
+  EinsumOp sum;
+  const Term *value;
+  const Term *center;
+};
+
+std::optional<SquareSum> matchSquareSum(Terms &terms, Levels &levels,
+                                        EinsumOp op);
+
 /// What one iteration over a rank computes.
 struct Loop {
   SmallVector<EinsumOp> references, plain;
   SmallVector<RunningSum> sums;
+  SmallVector<SquareSum> squares;
   /// What the reductions read along the rank, and a guarded reference.
   llvm::SetVector<Operation *> inside;
   /// Guarded references, and what they guard.
@@ -78,7 +91,7 @@ struct Loop {
 double toleranceOf(EinsumOp reference, const Loop &loop, double lazy);
 
 /// Writes `loop` as a cascade.iterate.
-void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop,
+void buildIteration(Terms &terms, StringRef rank, const Loop &loop,
                     double lazy);
 
 /// Goes over the rank once, part by part, in a cascade.iterate, for as many
