@@ -41,18 +41,20 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
 
 /// Replaces `cascade` by one that iterates over the rank, where one pass is all
 /// that is left then: a pass behind the iteration would have all of the rank to
-/// hold or to compute again. Returns the passes that are left.
+/// hold or to compute again, unless that is asked for. Returns the passes that
+/// are left.
 static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
-                                            unsigned passes, double lazy,
+                                            unsigned passes,
+                                            const ReducePassesOptions &options,
                                             Journal &journal) {
   OpBuilder b(cascade);
   auto trial = cast<CascadeOp>(b.clone(*cascade));
   Journal words;
   joinStarts(trial, rank);
-  unsigned left = iterateOverRank(trial, rank, lazy, words)
+  unsigned left = iterateOverRank(trial, rank, options.lazy, words)
                       ? PassCount(trial).count(rank).passes
                       : passes;
-  bool isBetter = left == 1;
+  bool isBetter = options.partial ? left < passes : left == 1;
   for (const std::string &obstacle : words.obstacles.get())
     journal.obstacles.insert(obstacle);
   for (const std::string &refusal : words.refusals.get())
@@ -81,12 +83,12 @@ static bool reduceRank(CascadeOp &cascade, StringRef rank,
   unsigned passes = PassCount(cascade).count(rank).passes;
   if (passes < 2)
     return false;
-  if (!options.iterateRows && isInResults(cascade, rank)) {
+  if (!options.partial && isInResults(cascade, rank)) {
     journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
     return false;
   }
   std::optional<unsigned> left =
-      tryIteration(cascade, rank, passes, options.lazy, journal);
+      tryIteration(cascade, rank, passes, options, journal);
   for (const std::string &obstacle : journal.obstacles.get())
     journal.refusals.insert(
         obstacle + ": " + std::to_string(left.value_or(passes)) +
@@ -138,7 +140,7 @@ struct ReducePassesPass : lutra::impl::ReducePassesBase<ReducePassesPass> {
 
   void runOnOperation() override {
     ReducePassesOptions options;
-    options.iterateRows = iterateRows;
+    options.partial = partial;
     options.lazy = lazy;
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });

@@ -149,8 +149,8 @@ def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
     was not; `passes` holds the counts before, of ranks with more than one.
   }];
   let options = [
-    Option<"iterateRows", "iterate-rows", "bool", "false",
-           "iterate also over ranks of results, which saves the passes before the last">,
+    Option<"partial", "partial", "bool", "false",
+           "iterate also where passes are left behind that, such as over a rank of a result">,
     Option<"lazy", "lazy", "double", "0",
            "move sums only to a reference that is above the old one by more than this; 0: always">];
   let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::arith::ArithDialect",
