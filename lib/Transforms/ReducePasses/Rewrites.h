@@ -36,6 +36,9 @@ struct Journal {
   Sentences obstacles;
 };
 
+/// Whether an extent is at least 1, for all that is known.
+bool isPositive(OpFoldResult extent);
+
 /// Moves what is the same along the rank out of the reductions over it. Returns
 /// whether anything changed.
 bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);

@@ -36,7 +36,7 @@
 // CHECK: cascade.yield %[[AV]]
 // LAZY-LABEL: func.func @three_passes(
 // LAZY: policy=lazy
-// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max <lazy, 8.000000e+00 : f64>
+// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max {{.*}}<lazy, 8.000000e+00 : f64>
 func.func @three_passes(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %v: tensor<?x32xf32>, %p: index, %m: index) -> tensor<?x32xf32> {
   %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64, f = 32) {
     %qk = cascade.einsum [p, m, e] (%q[p, e], %k[m, e]) reduce(add) -> [p, m] {
