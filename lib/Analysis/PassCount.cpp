@@ -49,7 +49,7 @@ private:
   void collectTensors();
 
   static Passes bit(unsigned level) {
-    return Passes(1) << std::min(level - 1, 63u);
+    return Passes(1) << (std::min(level, kMaxCountedPasses) - 1);
   }
 
   const CascadeProgram &program;
@@ -176,14 +176,4 @@ PassCount::~PassCount() = default;
 RankPasses PassCount::count(StringRef rank) const {
   std::optional<unsigned> number = program->findRank(rank);
   return number ? Sweep(*program, *number).run() : RankPasses();
-}
-
-DictionaryAttr lutra::passCounts(CascadeOp cascade) {
-  PassCount counts(cascade);
-  Builder b(cascade.getContext());
-  SmallVector<NamedAttribute> passes;
-  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
-    passes.push_back(
-        b.getNamedAttr(rank, b.getI64IntegerAttr(counts.count(rank).passes)));
-  return b.getDictionaryAttr(passes);
 }
