@@ -24,7 +24,7 @@ bool lutra::cascade::isBefore(Value value, Operation *op) {
 
 /// How many references a reference is followed back through. Nobody writes more
 /// by hand or by a rewrite, and every verifier asks.
-static constexpr unsigned kMaxSteps = 256;
+static constexpr unsigned kMaxSteps = 64;
 
 /// The ranks of an Einsum's result.
 static SmallVector<StringRef> resultRanks(EinsumOp op) {
