@@ -471,8 +471,11 @@ void Lowering::lower(RebaseOp op) {
   loc = op.getLoc();
   Value old = lookup(op.getReference()), local = lookup(op.getLocal());
   auto type = cast<RankedTensorType>(old.getType());
-  Value empty = emptyTensor(b, loc, tensor::getMixedSizes(b, loc, old),
-                            type.getElementType());
+  SmallVector<OpFoldResult> sizes;
+  auto ranks = ranksOf(op.getReference());
+  for (StringRef rank : *ranks)
+    sizes.push_back(extents[rank]);
+  Value empty = emptyTensor(b, loc, sizes, type.getElementType());
   AffineMap same = b.getMultiDimIdentityMap(type.getRank());
   SmallVector<utils::IteratorType> loops(type.getRank(),
                                          utils::IteratorType::parallel);

@@ -44,6 +44,8 @@ static void buildCascade(OpPassManager &pm) {
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createRaiseCascades());
   simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createReducePasses());
+  simplify(pm);
 }
 
 static void buildEncode(OpPassManager &pm) {

@@ -20,6 +20,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -173,6 +175,57 @@ static LogicalResult distribute(RewriterBase &b, CascadeOp op,
   return success();
 }
 
+/// Whether an element of `op` is better computed again by each that reads it
+/// than stored in a pass of its own over the tile. Movement is not: it puts a
+/// tile where it is read in order.
+static bool isWorthRepeating(linalg::GenericOp op) {
+  auto isCheap = [](Operation &inner) {
+    return isa<linalg::IndexOp, linalg::YieldOp>(inner) ||
+           (isa<arith::ArithDialect>(inner.getDialect()) &&
+            !isa<arith::DivFOp>(inner));
+  };
+  return op.getBlock()->getOperations().size() > 1 &&
+         (op->hasOneUse() || llvm::all_of(*op.getBlock(), isCheap));
+}
+
+/// Computes maps where they are read, in place: upstream's patterns would take
+/// away destinations that are not read.
+static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<linalg::GenericOp> ops;
+  func.walk([&](linalg::GenericOp op) { ops.push_back(op); });
+  for (linalg::GenericOp op : ops)
+    for (bool hasFused = true; hasFused;) {
+      hasFused = false;
+      for (OpOperand *operand : op.getDpsInputOperands()) {
+        auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+        if (!producer || producer->getBlock() != op->getBlock() ||
+            !isWorthRepeating(producer) ||
+            !linalg::areElementwiseOpsFusable(operand))
+          continue;
+        rewriter.setInsertionPoint(op);
+        // A producer of one reader leaves nothing behind.
+        Operation *own = rewriter.clone(*producer);
+        operand->set(own->getResult(0));
+        auto fused = linalg::fuseElementwiseOps(rewriter, operand);
+        if (failed(fused)) {
+          operand->set(producer.getResult(0));
+          rewriter.eraseOp(own);
+          continue;
+        }
+        Operation *before = op;
+        op = cast<linalg::GenericOp>(fused->fusedOp);
+        for (auto [from, to] : fused->replacements)
+          from.replaceUsesWithIf(
+              to, [&](OpOperand &use) { return use.getOwner() != producer; });
+        rewriter.eraseOp(before);
+        if (isOpTriviallyDead(producer))
+          rewriter.eraseOp(producer);
+        hasFused = true;
+        break;
+      }
+    }
+}
+
 LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,
                                           ScheduleAttr schedule) {
   OpBuilder::InsertionGuard guard(rewriter);
@@ -185,9 +238,13 @@ LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,
   SmallVector<Value> outputs(
       func.getArguments().take_back(func.getNumResults()));
   if (llvm::any_of(schedule.getDistribute(),
-                   [](int64_t size) { return size != 0; }))
-    return distribute(rewriter, op, schedule, outputs);
-  rewriter.replaceOp(op,
-                     lowerCascade(rewriter, op, partOf(op, schedule), outputs));
+                   [](int64_t size) { return size != 0; })) {
+    if (failed(distribute(rewriter, op, schedule, outputs)))
+      return failure();
+  } else {
+    rewriter.replaceOp(
+        op, lowerCascade(rewriter, op, partOf(op, schedule), outputs));
+  }
+  fuseMaps(rewriter, func);
   return success();
 }

@@ -23,6 +23,9 @@ using namespace mlir::lutra;
 
 /// More operations than a cascade of any known model has.
 static constexpr unsigned kMaxMembers = 64;
+/// What a row has of the ranks that producers reduce is held over all parts of
+/// the iterated rank; of more than that no tile of rows stays in a cache.
+static constexpr int64_t kMaxDepth = 512;
 
 static bool isReduction(linalg::GenericOp op) {
   return op.getNumReductionLoops() != 0;
@@ -205,6 +208,19 @@ bool GroupFinder::addReader(OpOperand &use) {
   return true;
 }
 
+static bool isShallow(linalg::GenericOp op) {
+  int64_t depth = 1;
+  for (auto [range, kind] : llvm::zip_equal(op.getStaticLoopRanges(),
+                                            op.getIteratorTypesArray())) {
+    if (kind != utils::IteratorType::reduction)
+      continue;
+    if (ShapedType::isDynamic(range) || range > kMaxDepth)
+      return false;
+    depth *= range;
+  }
+  return depth <= kMaxDepth;
+}
+
 /// Adds what only members read, where it has all rows.
 bool GroupFinder::addProducer(linalg::GenericOp op) {
   if (!isCandidate(op) || !llvm::all_of(op->getUsers(), [&](Operation *user) {
@@ -214,7 +230,7 @@ bool GroupFinder::addProducer(linalg::GenericOp op) {
   unsigned before = numRanks;
   Labels labels;
   if (!label(op, labels) || !hasRows(op, labels) ||
-      (isReduction(op) && !has(labels, reduced))) {
+      (isReduction(op) && !(has(labels, reduced) && isShallow(op)))) {
     numRanks = before;
     return false;
   }

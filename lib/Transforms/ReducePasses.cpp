@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ReducePasses/Rewrites.h"
+#include "lutra/Analysis/PassCount.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,15 +30,6 @@ using namespace mlir::lutra::cascade;
 /// Sums from which factors leave may be factors of others.
 static constexpr unsigned kMaxRounds = 4;
 
-/// Whether an Einsum reduces the rank.
-static bool isReduced(CascadeOp cascade, StringRef rank) {
-  for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>())
-    for (unsigned i = 0; i < op.getNumRanks(); ++i)
-      if (op.getRankName(i) == rank && op.isReduced(i))
-        return true;
-  return false;
-}
-
 /// Whether a result of the cascade goes along the rank.
 static bool isInResults(CascadeOp cascade, StringRef rank) {
   return llvm::any_of(cascade.getBlock()->getTerminator()->getOperands(),
@@ -47,26 +39,55 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
                       });
 }
 
+/// Replaces `cascade` by one that iterates over the rank, where one pass is all
+/// that is left then: a pass behind the iteration would have all of the rank to
+/// hold or to compute again. Returns the passes that are left.
+static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
+                                            unsigned passes, Journal &journal) {
+  OpBuilder b(cascade);
+  auto trial = cast<CascadeOp>(b.clone(*cascade));
+  Journal words;
+  joinStarts(trial, rank);
+  unsigned left = iterateOverRank(trial, rank, words)
+                      ? PassCount(trial).count(rank).passes
+                      : passes;
+  bool isBetter = left == 1;
+  for (const std::string &obstacle : words.obstacles.get())
+    journal.obstacles.insert(obstacle);
+  for (const std::string &refusal : words.refusals.get())
+    journal.refusals.insert(refusal);
+  if (!isBetter) {
+    trial.erase();
+    return std::nullopt;
+  }
+  for (const std::string &rewrite : words.rewrites.get())
+    journal.rewrites.insert(rewrite);
+  cascade.replaceAllUsesWith(trial.getResults());
+  cascade.erase();
+  cascade = trial;
+  return left;
+}
+
 /// Lowers the passes over one rank. Returns whether it is gone over in a
 /// cascade.iterate now.
-static bool reduceRank(CascadeOp cascade, StringRef rank, Journal &journal) {
-  unsigned round = 0;
-  while (round++ < kMaxRounds && hoistOutOfReductions(cascade, rank, journal))
-    ;
-  unsigned passes = Levels(cascade, rank).getPasses();
-  journal.obstacles = {};
+static bool reduceRank(CascadeOp &cascade, StringRef rank, Journal &journal) {
+  for (unsigned round = 0; round < kMaxRounds; ++round) {
+    journal.obstacles = {};
+    if (!hoistOutOfReductions(cascade, rank, journal))
+      break;
+  }
+  unsigned passes = PassCount(cascade).count(rank).passes;
   if (passes < 2)
     return false;
   if (isInResults(cascade, rank)) {
     journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
     return false;
   }
-  std::optional<unsigned> left = iterateOverRank(cascade, rank, journal);
-  passes = left.value_or(passes);
+  std::optional<unsigned> left = tryIteration(cascade, rank, passes, journal);
   for (const std::string &obstacle : journal.obstacles.get())
-    journal.refusals.insert(obstacle + ": " + std::to_string(passes) +
-                            (passes == 1 ? " pass over " : " passes over ") +
-                            rank.str());
+    journal.refusals.insert(
+        obstacle + ": " + std::to_string(left.value_or(passes)) +
+        (left == 1u ? " pass over " : " passes over ") + rank.str());
   return left.has_value();
 }
 
@@ -87,17 +108,17 @@ static void reduceCascade(CascadeOp cascade) {
   Journal journal;
   SmallVector<NamedAttribute> before;
   SmallVector<std::pair<unsigned, StringRef>> ranks;
-  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
-    if (isReduced(cascade, rank)) {
-      unsigned passes = Levels(cascade, rank).getPasses();
-      if (passes < 2)
-        continue;
-      before.push_back(b.getNamedAttr(rank, b.getI64IntegerAttr(passes)));
-      ranks.push_back({passes, rank});
-    }
+  for (NamedAttribute count : passCounts(cascade)) {
+    unsigned passes = cast<IntegerAttr>(count.getValue()).getInt();
+    if (passes < 2)
+      continue;
+    before.push_back(count);
+    ranks.push_back({passes, count.getName().getValue()});
+  }
   // The rank with most passes gains most, and only one is iterated over.
-  llvm::stable_sort(
-      ranks, [](const auto &x, const auto &y) { return x.first > y.first; });
+  llvm::sort(ranks, [](const auto &x, const auto &y) {
+    return x.first != y.first ? x.first > y.first : x.second < y.second;
+  });
   for (auto [passes, rank] : ranks)
     if (reduceRank(cascade, rank, journal))
       break;
@@ -109,6 +130,11 @@ static void reduceCascade(CascadeOp cascade) {
 
 namespace {
 struct ReducePassesPass : lutra::impl::ReducePassesBase<ReducePassesPass> {
-  void runOnOperation() override { getOperation().walk(reduceCascade); }
+  void runOnOperation() override {
+    SmallVector<CascadeOp> cascades;
+    getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
+    for (CascadeOp op : cascades)
+      reduceCascade(op);
+  }
 };
 } // namespace

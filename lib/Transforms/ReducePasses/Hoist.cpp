@@ -14,10 +14,62 @@
 
 #include "Rewrites.h"
 
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
+
+/// More of an extent's formula is not read.
+static constexpr unsigned kMaxSteps = 64;
+
+static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps);
+
+/// A lower bound of an expression of what is not negative, where one is known.
+static std::optional<uint64_t> atLeast(AffineExpr expr, ValueRange operands,
+                                       unsigned numDims, unsigned &steps) {
+  if (++steps > kMaxSteps)
+    return std::nullopt;
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return atLeast(
+        getAsIndexOpFoldResult(expr.getContext(), constant.getValue()), steps);
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return atLeast(operands[dim.getPosition()], steps);
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return atLeast(operands[numDims + symbol.getPosition()], steps);
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  auto left = atLeast(binary.getLHS(), operands, numDims, steps);
+  auto right = atLeast(binary.getRHS(), operands, numDims, steps);
+  if (left && right && expr.getKind() == AffineExprKind::Add)
+    return llvm::SaturatingAdd(*left, *right);
+  if (left && right && expr.getKind() == AffineExprKind::Mul)
+    return llvm::SaturatingMultiply(*left, *right);
+  return std::nullopt;
+}
+
+static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps) {
+  if (++steps > kMaxSteps)
+    return std::nullopt;
+  if (std::optional<int64_t> constant = getConstantIntValue(extent))
+    return *constant < 0 ? std::nullopt : std::optional<uint64_t>(*constant);
+  Operation *op = cast<Value>(extent).getDefiningOp();
+  if (auto dim = dyn_cast_if_present<lutra::DimOp>(op))
+    return dim.getMin();
+  auto apply = dyn_cast_if_present<affine::AffineApplyOp>(op);
+  if (!apply)
+    return std::nullopt;
+  return atLeast(apply.getAffineMap().getResult(0), apply.getMapOperands(),
+                 apply.getAffineMap().getNumDims(), steps);
+}
+
+/// Whether there is a point along a rank of this extent, for all that is known.
+static bool isPositive(OpFoldResult extent) {
+  unsigned steps = 0;
+  return atLeast(extent, steps).value_or(0) > 0;
+}
 
 namespace {
 class Hoister {
@@ -38,6 +90,7 @@ private:
                          terms.toCascade(op, op.getResultMap()));
   }
   const Term *product(const Product &product, Type type);
+  Product keepMaps(OpBuilder &b, const Product &stays);
   const Term *quotient(const Term *term, const Factor &factor, EinsumOp op);
   const Term *convert(const Term *term, Type type);
   std::string where(EinsumOp op) { return " out of " + describe(op); }
@@ -125,14 +178,46 @@ const Term *Hoister::product(const Product &product, Type type) {
   return result;
 }
 
+/// What is left of a map of several factors is a map again: inside the sum it
+/// would be computed for each point of other ranks.
+Product Hoister::keepMaps(OpBuilder &b, const Product &stays) {
+  Product result;
+  result.isNegative = stays.isNegative;
+  SmallPtrSet<const Term *, 4> done;
+  for (const Factor &factor : stays.factors) {
+    if (!factor.origin) {
+      result.factors.push_back(factor);
+      continue;
+    }
+    if (!done.insert(factor.origin).second)
+      continue;
+    Product part;
+    for (const Factor &other : stays.factors)
+      if (other.origin == factor.origin)
+        part.factors.push_back(other);
+    if (part.factors.size() == 1 && factor.term->isElement()) {
+      result.factors.push_back(factor);
+      continue;
+    }
+    Type type = factor.term->type;
+    EinsumOp map = terms.producer(factor.origin);
+    EinsumShape shape = EinsumShape::of(map);
+    shape.type = RankedTensorType::get(shape.type.getShape(), type);
+    EinsumOp rest = buildEinsum(b, map.getLoc(), terms.getCascade(), shape,
+                                product(part, type));
+    result.factors.push_back({resultOf(rest)});
+  }
+  return result;
+}
+
 /// A sum over no points is 0, and stays so divided.
 const Term *Hoister::quotient(const Term *term, const Factor &factor,
                               EinsumOp op) {
   MLIRContext *context = op.getContext();
   const Term *divisor = convert(factor.term, term->type);
-  int64_t extent = terms.getCascade().getStaticExtent(levels.getRank());
   bool hasPoints =
-      !op.isFiltered() && !ShapedType::isDynamic(extent) && extent > 0;
+      !op.isFiltered() &&
+      isPositive(terms.getCascade().getMixedExtents()[levels.getPosition()]);
   if (!factor.empty && hasPoints)
     return terms.operation<arith::DivFOp>({term, divisor}, term->type);
   double empty = hasPoints ? *factor.empty : 0.0;
@@ -168,7 +253,7 @@ Value Hoister::hoistFactors(EinsumOp op) {
   OpBuilder b(op);
   EinsumShape shape = EinsumShape::of(op);
   EinsumOp sum = buildEinsum(b, op.getLoc(), terms.getCascade(), shape,
-                             product(stays, point->type));
+                             product(keepMaps(b, stays), point->type));
   const Term *value = resultOf(sum);
   for (const Factor &factor : leaves.factors)
     if (!factor.divides)

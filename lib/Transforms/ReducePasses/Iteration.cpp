@@ -14,6 +14,7 @@
 #include "Rewrites.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -24,32 +25,6 @@ void lutra::cascade::eraseUnread(CascadeOp cascade) {
        llvm::make_early_inc_range(llvm::reverse(*cascade.getBlock())))
     if (isa<EinsumOp>(op) && op.use_empty())
       op.erase();
-}
-
-unsigned lutra::cascade::passesWith(CascadeOp cascade, StringRef rank,
-                                    const Loop &loop) {
-  llvm::DenseSet<Operation *> early;
-  early.insert_range(loop.references);
-  early.insert_range(loop.plain);
-  for (const RunningSum &sum : loop.sums)
-    early.insert(sum.sum);
-  Levels levels(cascade, rank, early);
-  // What is read only inside is gone.
-  llvm::DenseSet<Operation *> live;
-  unsigned passes = 1;
-  auto read = [&](Operation &op) {
-    for (Value operand : op.getOperands())
-      if (Operation *source = operand.getDefiningOp())
-        live.insert(source);
-  };
-  read(*cascade.getBlock()->getTerminator());
-  for (Operation &op : llvm::reverse(cascade.getBlock()->without_terminator()))
-    if (live.contains(&op) && !early.contains(&op)) {
-      read(op);
-      if (auto einsum = dyn_cast<EinsumOp>(op))
-        passes = std::max(passes, levels.of(einsum));
-    }
-  return passes;
 }
 
 namespace {
@@ -66,10 +41,14 @@ private:
   buildMap(EinsumOp like, ArrayRef<Value> inputs,
            function_ref<Value(OpBuilder &, Location, ValueRange)> body);
   EinsumOp buildConstant(EinsumOp like, TypedAttr value);
-  Value lowest(EinsumOp reference);
+  Value firstReference(EinsumOp op);
+  Value firstSum(const RunningSum &sum, Value reference);
+  Value firstPlain(EinsumOp op);
   EinsumOp cloneInside(EinsumOp op, Value init);
   void buildReference(EinsumOp op);
   void cutOperands(EinsumOp clone);
+  bool isGuardedAbove(EinsumOp reference);
+  void keepFinite(EinsumOp maximum);
   void buildBody();
   void finish(IterateOp iterate);
 
@@ -86,7 +65,8 @@ private:
 };
 } // namespace
 
-/// A map over the ranks of the result of `like`, of tensors over ranks of it.
+/// A map over the ranks of the result of `like`, of tensors over ranks of it;
+/// one from outside has them all.
 EinsumOp IterationBuilder::buildMap(
     EinsumOp like, ArrayRef<Value> inputs,
     function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
@@ -101,7 +81,7 @@ EinsumOp IterationBuilder::buildMap(
     maps.push_back(AffineMap::get(ranks.size(), 0, exprs, context));
   };
   for (Value input : inputs)
-    addMap(*ranksOf(input));
+    addMap(ranksOf(input).value_or(ranks));
   addMap(ranks);
   Location loc = like.getLoc();
   auto einsum = EinsumOp::create(
@@ -122,7 +102,7 @@ EinsumOp IterationBuilder::buildConstant(EinsumOp like, TypedAttr value) {
   });
 }
 
-Value IterationBuilder::lowest(EinsumOp op) {
+Value IterationBuilder::firstReference(EinsumOp op) {
   auto type = cast<FloatType>(getElementTypeOrSelf(op.getType()));
   auto value = b.getFloatAttr(
       type, APFloat::getLargest(type.getFloatSemantics(), /*Negative=*/true));
@@ -152,9 +132,41 @@ void IterationBuilder::cutOperands(EinsumOp clone) {
     cut(operand, clone.getMaskMap());
 }
 
+/// Where a sum starts under the first reference: from nothing, or from what the
+/// maximum starts from, under it.
+Value IterationBuilder::firstSum(const RunningSum &sum, Value reference) {
+  EinsumOp op = sum.sum, maximum = sum.reference;
+  Type type = getElementTypeOrSelf(op.getType());
+  if (!op.getInit())
+    return buildConstant(op, identityOf(Monoid::Add, type));
+  return buildMap(
+      op, {maximum.getInit(), reference},
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        Value below = arith::SubFOp::create(b, loc, args[0], args[1]);
+        return sum.family == Family::Exp
+                   ? math::ExpOp::create(b, loc, below).getResult()
+                   : math::Exp2Op::create(b, loc, below).getResult();
+      });
+}
+
+Value IterationBuilder::firstPlain(EinsumOp op) {
+  Type type = getElementTypeOrSelf(op.getType());
+  if (!op.getInit())
+    return buildConstant(op, identityOf(*op.getMonoid(), type));
+  if (ranksOf(op.getInit()))
+    return op.getInit();
+  // An iteration carries what the cascade computes.
+  return buildMap(
+      op, {op.getInit()},
+      [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+}
+
 /// A copy of `op` that reads parts; a reduction starts from `init`.
 EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
-  auto clone = cast<EinsumOp>(b.clone(*op, inside));
+  auto clone = cast<EinsumOp>(b.cloneWithoutRegions(*op, inside));
+  // With a mapping of its own, since a maximum may be copied twice.
+  IRMapping body;
+  op.getBody().cloneInto(&clone.getBody(), body);
   clone.getInitMutable().clear();
   if (init)
     clone.getInitMutable().assign(init);
@@ -167,9 +179,32 @@ EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
   return clone;
 }
 
+/// Whether a sum counts the reference as 0 where it is infinite.
+bool IterationBuilder::isGuardedAbove(EinsumOp reference) {
+  return llvm::any_of(loop.sums, [&](const RunningSum &sum) {
+    return sum.reference == reference && sum.isGuardedAbove;
+  });
+}
+
+/// Under the greatest finite number, as under 0, the exponential of an infinite
+/// point is infinite; less of it would be NaN.
+void IterationBuilder::keepFinite(EinsumOp maximum) {
+  Operation *yield = maximum.getBlock()->getTerminator();
+  OpBuilder inner(yield);
+  auto type = cast<FloatType>(yield->getOperand(0).getType());
+  Value greatest = arith::ConstantOp::create(
+      inner, maximum.getLoc(),
+      b.getFloatAttr(type, APFloat::getLargest(type.getFloatSemantics())));
+  yield->setOperand(0,
+                    arith::MinimumFOp::create(inner, maximum.getLoc(),
+                                              yield->getOperand(0), greatest));
+}
+
 /// The reference with what is in the part, and a correction for each family.
 void IterationBuilder::buildReference(EinsumOp op) {
   EinsumOp local = cloneInside(op, Value());
+  if (isGuardedAbove(op))
+    keepFinite(local);
   for (const RunningSum &sum : loop.sums) {
     Value &correction = corrections[{op, unsigned(sum.family)}];
     if (sum.reference != op || correction)
@@ -249,18 +284,13 @@ void IterationBuilder::finish(IterateOp iterate) {
 
 void IterationBuilder::build() {
   SmallVector<Value> inits;
+  llvm::DenseMap<Operation *, Value> references;
   for (EinsumOp op : loop.references)
-    inits.push_back(lowest(op));
-  for (const RunningSum &sum : loop.sums) {
-    Type type = getElementTypeOrSelf(EinsumOp(sum.sum).getType());
-    inits.push_back(buildConstant(sum.sum, identityOf(Monoid::Add, type)));
-  }
+    inits.push_back(references[op] = firstReference(op));
+  for (const RunningSum &sum : loop.sums)
+    inits.push_back(firstSum(sum, references[sum.reference]));
   for (EinsumOp op : loop.plain)
-    inits.push_back(
-        op.getInit() ? op.getInit()
-                     : buildConstant(
-                           op, identityOf(*op.getMonoid(),
-                                          getElementTypeOrSelf(op.getType()))));
+    inits.push_back(firstPlain(op));
   SmallVector<Value> streams;
   SmallVector<int64_t> dims;
   for (auto [tensor, dim] : loop.streams) {

@@ -13,61 +13,30 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
-Levels::Levels(CascadeOp cascade, StringRef rank,
-               const llvm::DenseSet<Operation *> &early)
-    : cascade(cascade), rank(rank), position(*cascade.findRank(rank)) {
+Levels::Levels(CascadeOp cascade, StringRef rank)
+    : rank(rank), position(*cascade.findRank(rank)),
+      count(PassCount(cascade).count(rank)) {
   for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>()) {
-    std::optional<unsigned> dim = findRank(op);
-    unsigned level = early.contains(op) ? 1 : levelOf(op);
-    if (dim) {
-      levels[op] = level;
-      passes = std::max(passes, level);
-    }
-    if (dim && !op.isReduced(*dim))
+    unsigned level = of(op);
+    if (llvm::is_contained(*ranksOf(op.getResult()), rank)) {
       streamed[op.getResult()] = level;
-    else
-      final[op.getResult()] = level;
+      continue;
+    }
     // What is summed may have to be added to something else in the end.
-    if (Value init = op.getInit())
-      final[op.getResult()] =
-          std::max(final[op.getResult()], final.lookup(init));
+    for (Value operand : op->getOperands())
+      level =
+          std::max({level, final.lookup(operand), streamed.lookup(operand)});
+    final[op.getResult()] = level;
   }
 }
 
-std::optional<unsigned> Levels::findRank(EinsumOp op) const {
-  for (unsigned i = 0; i < op.getNumRanks(); ++i)
-    if (op.getRankName(i) == rank)
-      return i;
-  return std::nullopt;
-}
-
-/// Where a map reads along a rank: not at all, point by point, or otherwise.
+/// Whether a map reads point by point along a rank.
 static bool readsPlainly(AffineMap map, unsigned dim) {
   return llvm::count_if(
              map.getResults(),
              [&](AffineExpr expr) { return expr.isFunctionOfDim(dim); }) == 1 &&
          llvm::is_contained(map.getResults(),
                             getAffineDimExpr(dim, map.getContext()));
-}
-
-unsigned Levels::levelOf(EinsumOp op) const {
-  std::optional<unsigned> dim = findRank(op);
-  unsigned level = dim ? 1 : 0;
-  auto read = [&](Value tensor, AffineMap map) {
-    auto stream = streamed.find(tensor);
-    if (stream != streamed.end() && dim && readsPlainly(map, *dim)) {
-      level = std::max(level, stream->second);
-      return;
-    }
-    unsigned ready =
-        stream != streamed.end() ? stream->second : final.lookup(tensor);
-    level = std::max(level, dim && ready > 0 ? ready + 1 : ready);
-  };
-  for (auto [i, input] : llvm::enumerate(op.getInputs()))
-    read(input, op.getInputMap(i));
-  if (op.getMask())
-    read(op.getMask(), op.getMaskMap());
-  return level;
 }
 
 Levels::Facts Levels::elementFacts(const Term *term) {

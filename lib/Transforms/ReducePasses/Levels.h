@@ -9,23 +9,20 @@
 #define LUTRA_TRANSFORMS_REDUCEPASSES_LEVELS_H
 
 #include "Terms.h"
-
-#include "llvm/ADT/DenseSet.h"
+#include "lutra/Analysis/PassCount.h"
 
 namespace mlir::lutra::cascade {
 
-/// The passes over one rank of a cascade.
+/// What the passes over one rank mean for terms.
 class Levels {
 public:
-  /// Of `early` it is assumed that they are final after the first pass.
-  Levels(CascadeOp cascade, StringRef rank,
-         const llvm::DenseSet<Operation *> &early = {});
+  Levels(CascadeOp cascade, StringRef rank);
 
   StringRef getRank() const { return rank; }
   unsigned getPosition() const { return position; }
-  unsigned getPasses() const { return passes; }
+  unsigned getPasses() const { return count.passes; }
   /// The pass in which an Einsum over the rank is computed; 0 for any other.
-  unsigned of(EinsumOp op) const { return levels.lookup(op); }
+  unsigned of(EinsumOp op) const { return count.levelOf(op); }
 
   /// Whether `term` differs along the rank.
   bool carries(const Term *term);
@@ -41,14 +38,10 @@ private:
   };
   Facts facts(const Term *term);
   Facts elementFacts(const Term *term);
-  unsigned levelOf(EinsumOp op) const;
-  std::optional<unsigned> findRank(EinsumOp op) const;
 
-  CascadeOp cascade;
   StringRef rank;
   unsigned position;
-  unsigned passes = 0;
-  llvm::DenseMap<Operation *, unsigned> levels;
+  RankPasses count;
   /// The pass in which each point of a tensor along the rank is there, or after
   /// which a tensor without the rank is.
   llvm::DenseMap<Value, unsigned> streamed, final;

@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -50,7 +51,25 @@ static const Term *comparedWith(const Term *term, double value) {
   return sides && asConstant(sides->first) == value ? sides->second : nullptr;
 }
 
+bool lutra::cascade::isGuardedAbove(const Term *term) {
+  if (!term->isa<arith::SelectOp>() || asConstant(term->operands[2]) != 0.0)
+    return false;
+  const Term *isFinite = term->operands[0];
+  if (!isFinite->isa<arith::CmpFOp>() ||
+      asConstant(isFinite->operands[1]) != INFINITY)
+    return false;
+  auto predicate = dyn_cast<IntegerAttr>(isFinite->attributes.get("predicate"));
+  const Term *magnitude = isFinite->operands[0];
+  return predicate &&
+         (predicate.getInt() == int64_t(arith::CmpFPredicate::OLT) ||
+          predicate.getInt() == int64_t(arith::CmpFPredicate::ONE)) &&
+         magnitude->isa<math::AbsFOp>() &&
+         magnitude->operands[0] == term->operands[1];
+}
+
 const Term *lutra::cascade::stripGuard(const Term *term) {
+  if (isGuardedAbove(term))
+    return term->operands[1];
   if (!term->isa<arith::SelectOp>() || asConstant(term->operands[1]) != 0.0)
     return term;
   const Term *guarded = comparedWith(term->operands[0], -INFINITY);
@@ -77,12 +96,15 @@ private:
   bool addCast(const Term *term, bool divides, Product &product);
   bool addGuarded(const Term *term, bool divides, Product &product);
   bool addFactor(Factor factor, Product &product) {
+    factor.origin = origin;
     product.factors.push_back(factor);
     return product.factors.size() <= kMaxParts;
   }
 
   Terms &terms;
   Levels &levels;
+  /// The outermost element that is being written out.
+  const Term *origin = nullptr;
   unsigned steps = 0;
 };
 } // namespace
@@ -131,8 +153,10 @@ bool Factorizer::add(const Term *term, bool divides, Product &product) {
     return addFactor({term, divides}, product);
   if (EinsumOp map = terms.producer(term)) {
     const Term *value = terms.point(map);
-    return value && isProduct(value) ? add(value, divides, product)
-                                     : addFactor({term, divides}, product);
+    if (!value || !isProduct(value))
+      return addFactor({term, divides}, product);
+    llvm::SaveAndRestore<const Term *> within(origin, origin ? origin : term);
+    return add(value, divides, product);
   }
   if (term->isa<arith::MulFOp>())
     return add(term->operands[0], divides, product) &&

@@ -17,7 +17,9 @@ struct Factor {
   const Term *term;
   bool divides = false;
   /// Of a divisor: the quotient is this where it is 0.
-  std::optional<double> empty;
+  std::optional<double> empty = std::nullopt;
+  /// The element that was written out for it, if any.
+  const Term *origin = nullptr;
 };
 
 struct Product {
@@ -51,9 +53,13 @@ std::optional<SmallVector<Summand>> linearize(const Term *inlined);
 /// Whether two sums have the same summands.
 bool isSameSum(ArrayRef<Summand> a, ArrayRef<Summand> b);
 
-/// What stands for `term` in a proof: x for `select(x == -inf, 0, x)`, which
-/// differs only where nothing was there to take a maximum of.
+/// What stands for `term` in a proof: x for `select(x == -inf, 0, x)` and for
+/// `select(abs(x) < inf, x, 0)`, which differ only where there was nothing to
+/// take a maximum of, or where it is infinite.
 const Term *stripGuard(const Term *inlined);
+
+/// Whether `term` is of the second form.
+bool isGuardedAbove(const Term *inlined);
 
 /// The floating-point number that `term` is.
 std::optional<double> asConstant(const Term *term);

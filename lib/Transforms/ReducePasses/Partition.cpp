@@ -127,9 +127,8 @@ static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
       terms.element(op.getInit(), terms.toCascade(op, op.getResultMap())));
 }
 
-std::optional<unsigned> lutra::cascade::iterateOverRank(CascadeOp cascade,
-                                                        StringRef rank,
-                                                        Journal &journal) {
+bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
+                                     Journal &journal) {
   Terms terms(cascade);
   Levels levels(cascade, rank);
   Loop loop;
@@ -156,7 +155,7 @@ std::optional<unsigned> lutra::cascade::iterateOverRank(CascadeOp cascade,
         succeeded(partition.addOperands(sum.sum)))
       loop.sums.push_back(sum);
   if (loop.sums.empty())
-    return std::nullopt;
+    return false;
   for (EinsumOp op : plain)
     if (!references.contains(op) && canStart(terms, levels, op) &&
         succeeded(partition.addOperands(op)))
@@ -166,10 +165,6 @@ std::optional<unsigned> lutra::cascade::iterateOverRank(CascadeOp cascade,
     for (EinsumOp op : loop.references)
       if (value == op.getResult() && !llvm::is_contained(loop.plain, op))
         loop.plain.push_back(op);
-  unsigned passes = passesWith(cascade, rank, loop);
-  if (passes >= levels.getPasses())
-    return std::nullopt;
-
   for (EinsumOp reference : loop.references) {
     std::string text = "B rebase {" + describe(reference) + ";";
     std::optional<Family> family;
@@ -187,5 +182,5 @@ std::optional<unsigned> lutra::cascade::iterateOverRank(CascadeOp cascade,
   }
   buildIteration(cascade, rank, loop);
   eraseUnread(cascade);
-  return passes;
+  return true;
 }

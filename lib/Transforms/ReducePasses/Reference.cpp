@@ -102,6 +102,7 @@ namespace {
 struct Exponential {
   EinsumOp reference;
   Family family;
+  bool isGuardedAbove = false;
   SmallVector<Summand> rest;
 };
 } // namespace
@@ -136,8 +137,38 @@ static std::optional<Exponential> matchExponential(Terms &terms, Levels &levels,
       return std::nullopt;
     }
     result.reference = reference;
+    result.isGuardedAbove = isGuardedAbove(terms.inlined(summand.term));
   }
   return result.reference ? std::optional(result) : std::nullopt;
+}
+
+/// Whether `sum` starts from exp(i - d), where the maximum d starts from i:
+/// under the first reference, that is 1.
+static bool startsUnder(Terms &terms, EinsumOp sum, const Exponential &under) {
+  EinsumOp reference = under.reference;
+  if (!reference.getInit() ||
+      *ranksOf(reference.getResult()) != *ranksOf(sum.getResult()) ||
+      sum.getType() != reference.getType())
+    return false;
+  auto inlined = [&](Value value) {
+    return terms.inlined(
+        terms.element(value, terms.toCascade(sum, sum.getResultMap())));
+  };
+  const Term *start = inlined(sum.getInit());
+  bool isFamily = under.family == Family::Exp ? start->isa<math::ExpOp>()
+                                              : start->isa<math::Exp2Op>();
+  auto exponent = isFamily ? linearize(start->operands[0]) : std::nullopt;
+  auto first = linearize(inlined(reference.getInit()));
+  if (!exponent || !first)
+    return false;
+  auto *moved = llvm::find_if(*exponent, [&](const Summand &summand) {
+    return summand.isNegative &&
+           terms.einsum(stripGuard(summand.term)) == reference;
+  });
+  if (moved == exponent->end())
+    return false;
+  exponent->erase(moved);
+  return isSameSum(*exponent, *first);
 }
 
 /// Notes that exp(-d) alone would not do: what stays is not bounded.
@@ -175,6 +206,7 @@ std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
       continue;
     if (!levels.carries(factor.term)) {
       journal.obstacles.insert(describe(sum) + " keeps " +
+                               (factor.divides ? "1 / " : "") +
                                describe(terms, factor.term));
       return std::nullopt;
     }
@@ -193,12 +225,15 @@ std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
   }
   if (!under)
     return std::nullopt;
-  if (sum.getInit() || !isBelow(under->reference, sum)) {
-    journal.obstacles.insert(
-        describe(sum) +
-        (sum.getInit()
-             ? " starts from a value that is under no reference"
-             : " has not all ranks of " + describe(under->reference)));
+  if (!isBelow(under->reference, sum)) {
+    journal.obstacles.insert(describe(sum) + " has not all ranks of " +
+                             describe(under->reference));
+    return std::nullopt;
+  }
+  if (sum.getInit() && !startsUnder(terms, sum, *under)) {
+    journal.obstacles.insert(describe(sum) + " starts from a value that " +
+                             describe(under->reference) +
+                             " does not start from");
     return std::nullopt;
   }
   Type type = getElementTypeOrSelf(under->reference.getType());
@@ -220,5 +255,6 @@ std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
                              describe(sum));
     return std::nullopt;
   }
-  return RunningSum{sum, under->reference, under->family};
+  return RunningSum{sum, under->reference, under->family,
+                    under->isGuardedAbove};
 }

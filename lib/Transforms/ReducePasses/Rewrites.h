@@ -40,12 +40,18 @@ struct Journal {
 /// whether anything changed.
 bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
 
+/// Makes a value that joins a maximum over the rank what the maximum starts
+/// from, where it is known before the pass: max(max[m], s) is one reference.
+void joinStarts(CascadeOp cascade, StringRef rank);
+
 /// A sum that can be taken under a reference that is not final yet.
 struct RunningSum {
   EinsumOp sum;
   /// A maximum over the same rank.
   EinsumOp reference;
   Family family;
+  /// The reference counts as 0 where it is infinite.
+  bool isGuardedAbove = false;
 };
 
 /// The maximum over the rank that `term` is, but for a guard against
@@ -67,16 +73,12 @@ struct Loop {
   llvm::SetVector<std::pair<Value, int64_t>> streams;
 };
 
-/// The passes over the rank that are left when `loop` is one of them.
-unsigned passesWith(CascadeOp cascade, StringRef rank, const Loop &loop);
-
 /// Writes `loop` as a cascade.iterate.
 void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop);
 
-/// Goes over the rank once, part by part, in a cascade.iterate. Returns the
-/// passes that are left; nothing where that would not save one.
-std::optional<unsigned> iterateOverRank(CascadeOp cascade, StringRef rank,
-                                        Journal &journal);
+/// Goes over the rank once, part by part, in a cascade.iterate, for as many
+/// reductions as can be. Returns whether there were such.
+bool iterateOverRank(CascadeOp cascade, StringRef rank, Journal &journal);
 
 /// Erases Einsums that nothing reads.
 void eraseUnread(CascadeOp cascade);
