@@ -177,3 +177,13 @@ RankPasses PassCount::count(StringRef rank) const {
   std::optional<unsigned> number = program->findRank(rank);
   return number ? Sweep(*program, *number).run() : RankPasses();
 }
+
+DictionaryAttr lutra::passCounts(CascadeOp cascade) {
+  PassCount counts(cascade);
+  Builder b(cascade.getContext());
+  SmallVector<NamedAttribute> passes;
+  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
+    passes.push_back(
+        b.getNamedAttr(rank, b.getI64IntegerAttr(counts.count(rank).passes)));
+  return b.getDictionaryAttr(passes);
+}

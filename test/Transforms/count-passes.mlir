@@ -589,7 +589,7 @@ func.func @logsumexp(%X: tensor<?x512xf32> {lutra.name = "X"}, %n: index) -> ten
 // CHECK-LABEL: cascade H2O_iterated in @H2O_iterated
 // CHECK-NEXT:     ranks      p = 128, m = 256, e = 64, f = 64{{$}}
 // CHECK-NEXT:     passes     p 1, m 3 -> 2, e 1, f 0{{$}}
-// CHECK-NEXT:     over p     {{.*}}{{$}}
+// CHECK-NEXT:     over p     Q 1, QK 1, RM 1, RD 1, LM 1, RM.correction 1, SLN 1, SPD 1, A 1{{$}}
 // CHECK-NEXT:     over m     K 1 (2 if recomputed), QK 2 kept, SLN 1, A 1{{$}}
 // CHECK:         merge      max exp lazy: 8 bytes a row
 func.func @H2O_iterated(%Q: tensor<128x64xf32> {lutra.name = "Q"}, %K: tensor<256x64xf32> {lutra.name = "K"}, %V: tensor<256x64xf32> {lutra.name = "V"}) -> tensor<256xf32> {

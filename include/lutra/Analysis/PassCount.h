@@ -63,6 +63,9 @@ private:
   std::unique_ptr<CascadeProgram> program;
 };
 
+/// The number of passes over each rank: `{m = 3, p = 1}`.
+DictionaryAttr passCounts(cascade::CascadeOp cascade);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_ANALYSIS_PASSCOUNT_H
