@@ -224,7 +224,8 @@ void IterationBuilder::build() {
   }
   Location loc = cascade.getLoc();
   auto iterate = IterateOp::create(b, loc, ValueRange(inits).getTypes(), rank,
-                                   streams, inits, dims);
+                                   streams, inits, ValueRange(), dims,
+                                   ArrayAttr());
   Block *body = new Block;
   iterate.getBody().push_back(body);
   for (auto [tensor, dim] : loop.streams)
