@@ -174,13 +174,15 @@ void IterationBuilder::finish(IterateOp iterate) {
   for (const RunningSum &sum : loop.sums)
     EinsumOp(sum.sum).getResult().replaceAllUsesWith(
         iterate.getResult(number++));
-  for (EinsumOp op : loop.plain)
-    op.getResult().replaceAllUsesWith(iterate.getResult(number++));
+  llvm::DenseMap<Operation *, Value> totals;
+  for (EinsumOp op : loop.plain) {
+    totals[op] = iterate.getResult(number++);
+    op.getResult().replaceAllUsesWith(totals[op]);
+  }
   for (const SquareSum &squares : loop.squares) {
-    finishSquares(squares,
-                  {iterate.getResult(number), iterate.getResult(number + 1),
-                   iterate.getResult(number + 2)});
-    number += 3;
+    finishSquares(squares, totals[squares.total],
+                  {iterate.getResult(number), iterate.getResult(number + 1)});
+    number += 2;
   }
 
   llvm::DenseSet<Operation *> late = {iterate};
@@ -212,7 +214,7 @@ void IterationBuilder::build() {
   for (const SquareSum &squares : loop.squares) {
     EinsumOp op = squares.sum;
     // Each its own, to be updated where it is.
-    for (unsigned i = 0; i < 3; ++i)
+    for (unsigned i = 0; i < 2; ++i)
       inits.push_back(buildConstant(
           op, identityOf(Monoid::Add, getElementTypeOrSelf(op.getType()))));
   }
@@ -242,9 +244,8 @@ void IterationBuilder::build() {
     plainCarried[op] = iterate.getCarried()[number++];
   for (const SquareSum &squares : loop.squares) {
     moments[squares.sum] = {iterate.getCarried()[number],
-                            iterate.getCarried()[number + 1],
-                            iterate.getCarried()[number + 2]};
-    number += 3;
+                            iterate.getCarried()[number + 1]};
+    number += 2;
   }
 
   OpBuilder::InsertionGuard guard(b);
@@ -259,7 +260,7 @@ void IterationBuilder::build() {
     values.push_back(plainNext[op]);
   for (const SquareSum &squares : loop.squares) {
     const Moments &state = moments[squares.sum];
-    values.append({state.count, state.sum, state.squares});
+    values.append({state.count, state.squares});
   }
   YieldOp::create(b, loc, values);
   finish(iterate);
