@@ -224,7 +224,8 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
   result.addAttribute("dims", b.getDenseI64ArrayAttr(dims));
   result.addAttribute(
       getOperandSegmentSizeAttr(),
-      b.getDenseI32ArrayAttr({int32_t(streams.size()), int32_t(inits.size())}));
+      b.getDenseI32ArrayAttr({int32_t(streams.size()), int32_t(inits.size()),
+                              int32_t(symbols.size())}));
   return success();
 }
 

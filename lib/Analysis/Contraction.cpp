@@ -125,8 +125,13 @@ RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
   int64_t m = manyRegisters ? (bits >= 256 ? 12 : 8) : (bits >= 256 ? 6 : 4);
   int64_t n = 2 * lanes;
   if (!ShapedType::isDynamic(staticM) && staticM > 0) {
-    // Tiles of about equal size, rather than a small one at the end.
-    m = llvm::divideCeil(staticM, llvm::divideCeil(staticM, m));
+    m = std::min(m, staticM);
+    // Of a few tiles, rather all have some rows less than one has few.
+    for (int64_t rows = m; 3 * rows >= 2 * m && staticM < 8 * m; --rows)
+      if (staticM % rows == 0) {
+        m = rows;
+        break;
+      }
     // Few rows: more vectors, for enough independent sums.
     if (m <= (manyRegisters ? 4 : 2))
       n = 4 * lanes;

@@ -46,8 +46,7 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
   bool shares = false;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
     for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
-      auto part = dyn_cast<BlockArgument>(input);
-      if (!part || part.getArgNumber() >= iterate.getStreams().size())
+      if (!llvm::is_contained(iterate.getParts(), input))
         continue;
       bool hasRank = false;
       for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)

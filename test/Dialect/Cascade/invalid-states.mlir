@@ -274,7 +274,7 @@ func.func @nested(%x: tensor<?x128xf32>, %n: index) -> tensor<?xf32> {
 func.func @streams_without_dims(%x: tensor<4xf32>) {
   "cascade.cascade"() <{ranks = ["m"], staticExtents = array<i64: 4>}> ({
     // expected-error @below {{expects a dimension for each stream}}
-    "cascade.iterate"(%x) <{rank = "m", dims = array<i64>, operandSegmentSizes = array<i32: 1, 0>}> ({
+    "cascade.iterate"(%x) <{rank = "m", dims = array<i64>, operandSegmentSizes = array<i32: 1, 0, 0>}> ({
     ^bb0(%part: tensor<?xf32>):
       cascade.yield
     }) : (tensor<4xf32>) -> ()
@@ -288,7 +288,7 @@ func.func @streams_without_dims(%x: tensor<4xf32>) {
 func.func @iterate_arguments(%x: tensor<4xf32>) {
   "cascade.cascade"() <{ranks = ["m"], staticExtents = array<i64: 4>}> ({
     // expected-error @below {{expects 1 arguments of the body, got 2}}
-    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 0>}> ({
+    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> ({
     ^bb0(%part: tensor<?xf32>, %s: tensor<?xf32>):
       cascade.yield
     }) : (tensor<4xf32>) -> ()
@@ -302,7 +302,7 @@ func.func @iterate_arguments(%x: tensor<4xf32>) {
 func.func @iterate_dim_raw(%x: tensor<4xf32>) {
   "cascade.cascade"() <{ranks = ["m"], staticExtents = array<i64: 4>}> ({
     // expected-error @below {{expects a dimension of 'tensor<4xf32>', got -1}}
-    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: -1>, operandSegmentSizes = array<i32: 1, 0>}> ({
+    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: -1>, operandSegmentSizes = array<i32: 1, 0, 0>}> ({
     ^bb0(%part: tensor<?xf32>):
       cascade.yield
     }) : (tensor<4xf32>) -> ()
@@ -316,7 +316,7 @@ func.func @iterate_dim_raw(%x: tensor<4xf32>) {
 func.func @part_type(%x: tensor<4xf32>) {
   "cascade.cascade"() <{ranks = ["m"], staticExtents = array<i64: 4>}> ({
     // expected-error @below {{expects a part of type 'tensor<?xf32>', got 'f32'}}
-    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 0>}> ({
+    "cascade.iterate"(%x) <{rank = "m", dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 0, 0>}> ({
     ^bb0(%part: f32):
       cascade.yield
     }) : (tensor<4xf32>) -> ()
