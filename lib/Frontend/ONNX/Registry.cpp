@@ -89,7 +89,7 @@ static Registry build() {
                    addSamplingHandlers,     addSequenceHandlers,
                    addCol2ImHandlers,       addFeatureHandlers,
                    addLinearHandlers,       addSupportVectorHandlers,
-                   addTreeHandlers})
+                   addTreeHandlers,         addAttentionHandlers})
     add(registry);
   registry.sort();
   return registry;

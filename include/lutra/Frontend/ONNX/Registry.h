@@ -155,6 +155,7 @@ void addLinearHandlers(Registry &);        // LinearClassifier, LinearRegressor
 void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
 void addTreeHandlers(Registry &);          // TreeEnsemble*
 void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
+void addAttentionHandlers(Registry &); // Attention
 
 } // namespace mlir::lutra
 
