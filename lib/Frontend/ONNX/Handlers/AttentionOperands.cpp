@@ -33,7 +33,7 @@ bool SizeCheck::isAtLeast(AffineExpr a, AffineExpr b) {
   AffineExpr difference = canonicalSize(a - b);
   if (auto known = dyn_cast<AffineConstantExpr>(difference))
     return known.getValue() >= 0;
-  return !lowering || lowering->isNonNegative(difference);
+  return !lowering || lowering->requireNonNegative(difference);
 }
 
 bool SizeCheck::isKnown(unsigned i) const {
@@ -130,11 +130,12 @@ void lutra::divideHeads(SizeCheck &check, AttentionSizes &sizes) {
       check.fail("expected the number of heads to be a multiple of that of key "
                  "heads, got " +
                  check.text({sizes.heads, sizes.keyHeads}));
-  } else if (check.equal(sizes.heads, sizes.keyHeads)) {
-    sizes.group = check.number(1);
   } else {
-    check.fail("expected a known number of key heads, got " +
-               check.text(sizes.keyHeads));
+    // Nothing says that they are equal: group stays 1 where nobody asks.
+    sizes.group = check.number(1);
+    if (check.isDemanding() || known)
+      check.fail("expected a known number of key heads, got " +
+                 check.text(sizes.keyHeads));
   }
 }
 
@@ -237,7 +238,10 @@ void lutra::checkMask(SizeCheck &check, const Node &node, unsigned i,
     bool mayBeShorter = isPadded && d + 1 == mask.size();
     if (mayBeShorter && check.isAtLeast(aligned[d], mask[d]))
       continue;
-    if (mayBeShorter || !isConstant(mask[d], 1))
+    // Two dimensions of other names may be of other sizes; a sum has no name.
+    if (mayBeShorter && isa<AffineSymbolExpr>(aligned[d]))
+      fits = false;
+    else if (mayBeShorter || !isConstant(mask[d], 1))
       fits = check.equal(mask[d], aligned[d]);
   }
   if (!fits)

@@ -25,9 +25,13 @@ public:
       : node(node), lowering(lowering) {}
 
   bool failed() const { return !answer; }
+  /// Whether what is not known to hold fails.
+  bool isDemanding() const { return lowering; }
   Support result() const { return answer; }
 
   bool equal(AffineExpr a, AffineExpr b);
+  /// Whether a is never below b, for which the range of a dimension may become
+  /// narrower.
   bool isAtLeast(AffineExpr a, AffineExpr b);
   /// Whether input i is there and its rank is known.
   bool isKnown(unsigned i) const;
