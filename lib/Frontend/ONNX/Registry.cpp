@@ -89,7 +89,8 @@ static Registry build() {
                    addSamplingHandlers,     addSequenceHandlers,
                    addCol2ImHandlers,       addFeatureHandlers,
                    addLinearHandlers,       addSupportVectorHandlers,
-                   addTreeHandlers,         addAttentionHandlers})
+                   addTreeHandlers,         addAttentionHandlers,
+                   addMultiHeadAttentionHandlers, addGroupQueryAttentionHandlers})
     add(registry);
   registry.sort();
   return registry;

@@ -156,6 +156,8 @@ void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
 void addTreeHandlers(Registry &);          // TreeEnsemble*
 void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
 void addAttentionHandlers(Registry &); // Attention
+void addMultiHeadAttentionHandlers(Registry &);  // com.microsoft's
+void addGroupQueryAttentionHandlers(Registry &); // com.microsoft's
 
 } // namespace mlir::lutra
 

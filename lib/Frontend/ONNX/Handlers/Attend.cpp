@@ -195,6 +195,26 @@ Ranked Emitter::biased(const Ranked &x, const Ranked &bias) {
               });
 }
 
+/// index + by.
+static Value shifted(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
+                     AffineExpr by) {
+  if (by == lowering.constant(0))
+    return index;
+  return arith::AddIOp::create(b, index, indexIn(b, lowering, by));
+}
+
+Value lutra::batchNumber(Lowering &lowering, ImplicitLocOpBuilder &b,
+                         const BatchNumber &number, Value read) {
+  if (!read)
+    return indexIn(b, lowering, number.plus);
+  Value index = arith::IndexCastOp::create(b, b.getIndexType(), read);
+  Value value = shifted(lowering, b, index, number.plus);
+  if (!number.atLeastZero)
+    return value;
+  return arith::MaxSIOp::create(b, value,
+                                arith::ConstantIndexOp::create(b, 0));
+}
+
 namespace {
 
 /// Emits the condition of a KeyFilter in the body of an elementwise step.
@@ -206,10 +226,12 @@ public:
   Value index(Rank rank) {
     return linalg::IndexOp::create(b, llvm::find(loops, rank) - loops.begin());
   }
-  /// The number of a batch, given the element that was read for it.
-  Value number(const BatchNumber &of, Value read);
-  Value plus(Value index, int64_t distance);
-  Value shifted(Value index, AffineExpr by);
+  Value number(const BatchNumber &of, Value read) {
+    return batchNumber(lowering, b, of, read);
+  }
+  Value plus(Value index, int64_t distance) {
+    return shifted(lowering, b, index, lowering.constant(distance));
+  }
   void require(arith::CmpIPredicate predicate, Value lhs, Value rhs) {
     require(arith::CmpIOp::create(b, predicate, lhs, rhs));
   }
@@ -226,28 +248,6 @@ private:
 };
 
 } // namespace
-
-Value Condition::shifted(Value index, AffineExpr by) {
-  if (by == lowering.constant(0))
-    return index;
-  Value offset = indexIn(b, lowering, by);
-  return index ? arith::AddIOp::create(b, index, offset) : offset;
-}
-
-Value Condition::plus(Value index, int64_t distance) {
-  return shifted(index, lowering.constant(distance));
-}
-
-Value Condition::number(const BatchNumber &of, Value read) {
-  if (!read)
-    return indexIn(b, lowering, of.plus);
-  Value value =
-      shifted(arith::IndexCastOp::create(b, b.getIndexType(), read), of.plus);
-  if (!of.atLeastZero)
-    return value;
-  return arith::MaxSIOp::create(b, value,
-                                arith::ConstantIndexOp::create(b, 0));
-}
 
 /// The operand from which the numbers of batches are read.
 static std::optional<Ranked> numbersOf(const BatchNumber &of) {

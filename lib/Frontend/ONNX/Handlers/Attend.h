@@ -41,6 +41,11 @@ struct BatchNumber {
   bool atLeastZero = false;
 };
 
+/// The number as an index, inside of a body; `read` is the element of `numbers`
+/// where there are some.
+Value batchNumber(Lowering &lowering, ImplicitLocOpBuilder &b,
+                  const BatchNumber &number, Value read);
+
 /// Which keys a query sees: those for which all that is given here holds.
 struct KeyFilter {
   /// The key that stands where query 0 does; query p then is at first + p.

@@ -218,18 +218,10 @@ static FailureOr<SmallVector<Tensor>> lowerAttention(const Node &node,
   if (failed(query) || failed(key) || failed(value))
     return failure();
   SmallVector<Tensor> results(4);
-  if (node.input(PastKey) || node.usesOutput(PresentKey))
-    results[PresentKey] = asCache(lowering, *key);
-  if (node.input(PastKey) || node.usesOutput(PresentValue))
-    results[PresentValue] = asCache(lowering, *value);
-  if (node.input(PastKey)) {
-    results[PresentKey] =
-        lowering.concat({node.input(PastKey), results[PresentKey]}, 2);
-    results[PresentValue] =
-        lowering.concat({node.input(PastValue), results[PresentValue]}, 2);
-    key = fromCache(results[PresentKey], Rank::Depth);
-    value = fromCache(results[PresentValue], Rank::Width);
-  }
+  results[PresentKey] = growCache(lowering, *key, node.input(PastKey),
+                                  node.usesOutput(PresentKey));
+  results[PresentValue] = growCache(lowering, *value, node.input(PastValue),
+                                    node.usesOutput(PresentValue));
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
   form.type = node.input(Q).dtype;

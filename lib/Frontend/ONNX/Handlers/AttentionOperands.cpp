@@ -209,6 +209,15 @@ Ranked lutra::fromCache(const Tensor &cache, Rank size) {
   return {cache, {Rank::Batch, Rank::Head, Rank::Key, size}};
 }
 
+Tensor lutra::growCache(Lowering &lowering, Ranked &x, const Tensor &past,
+                        bool wanted) {
+  if (!past)
+    return wanted ? asCache(lowering, x) : Tensor();
+  Tensor cache = lowering.concat({past, asCache(lowering, x)}, 2);
+  x = fromCache(cache, x.ranks.back());
+  return cache;
+}
+
 SmallVector<Rank> lutra::splitLayout(const AttentionSizes &sizes) {
   return withoutGroup(
       {Rank::Batch, Rank::Query, Rank::Head, Rank::Group, Rank::Width},
