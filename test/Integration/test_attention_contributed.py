@@ -57,7 +57,7 @@ MULTI = {
     "padding of pairs": (
         multi(padding=draw.bools(2, 3, 5).astype(np.int32)), {}, ["y"]
     ),
-    "bias of scores": (multi(score_bias=draw(1, 2, 3, 5)), {"unidirectional": 1}, ["y"]),
+    "bias of scores": (multi(3, 3, score_bias=draw(1, 2, 3, 3)), {"unidirectional": 1}, ["y"]),
     "bias of all heads": (multi(score_bias=draw(2, 1, 3, 5)), {}, ["y"]),
     "cache": (
         multi(3, 3, width=8, past_key=draw(2, 2, 4, 8), past_value=draw(2, 2, 4, 8),
