@@ -15,8 +15,6 @@
 
 #include "Contraction.h"
 #include "Reduction.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include <cmath>
 
 using namespace mlir;
@@ -46,9 +44,8 @@ class Emitter {
 public:
   Emitter(Lowering &lowering, const Attend &form)
       : lowering(lowering), form(form),
-        rows(withoutGroup(
-            {Rank::Batch, Rank::Head, Rank::Group, Rank::Query},
-            form.grouped())),
+        rows(withoutGroup({Rank::Batch, Rank::Head, Rank::Group, Rank::Query},
+                          form.grouped())),
         masked(!form.biases.empty() || form.filter.any()) {
     all = rows;
     all.push_back(Rank::Key);
@@ -104,8 +101,8 @@ Shape Emitter::shapeOf(ArrayRef<Rank> ranks) const {
 }
 
 Ranked Emitter::product(const Ranked &lhs, const Ranked &rhs,
-                        ArrayRef<Rank> kept, Rank summed,
-                        ArrayRef<Rank> layout, DType type) {
+                        ArrayRef<Rank> kept, Rank summed, ArrayRef<Rank> layout,
+                        DType type) {
   SmallVector<Rank> loops(kept);
   loops.push_back(summed);
   Ranked result{Tensor(), SmallVector<Rank>(layout)};
@@ -166,14 +163,13 @@ static Value inverseRoot(Lowering &lowering, Scalars &s, AffineExpr size) {
 Ranked Emitter::scaled(const Ranked &x) {
   if (form.scale == 1.0)
     return x;
-  return each(x, all, x.tensor.dtype,
-              [&](Scalars &s, ValueRange in, ArrayRef<Rank>) {
-                Value scale =
-                    form.scale
-                        ? s.constant(*form.scale)
-                        : inverseRoot(lowering, s, form.sizeOf(Rank::Depth));
-                return s.mul(in[0], scale);
-              });
+  return each(
+      x, all, x.tensor.dtype, [&](Scalars &s, ValueRange in, ArrayRef<Rank>) {
+        Value scale = form.scale
+                          ? s.constant(*form.scale)
+                          : inverseRoot(lowering, s, form.sizeOf(Rank::Depth));
+        return s.mul(in[0], scale);
+      });
 }
 
 Ranked Emitter::capped(const Ranked &x) {
@@ -195,113 +191,17 @@ Ranked Emitter::biased(const Ranked &x, const Ranked &bias) {
               });
 }
 
-/// index + by.
-static Value shifted(Lowering &lowering, ImplicitLocOpBuilder &b, Value index,
-                     AffineExpr by) {
-  if (by == lowering.constant(0))
-    return index;
-  return arith::AddIOp::create(b, index, indexIn(b, lowering, by));
-}
-
-Value lutra::batchNumber(Lowering &lowering, ImplicitLocOpBuilder &b,
-                         const BatchNumber &number, Value read) {
-  if (!read)
-    return indexIn(b, lowering, number.plus);
-  Value index = arith::IndexCastOp::create(b, b.getIndexType(), read);
-  Value value = shifted(lowering, b, index, number.plus);
-  if (!number.atLeastZero)
-    return value;
-  return arith::MaxSIOp::create(b, value,
-                                arith::ConstantIndexOp::create(b, 0));
-}
-
-namespace {
-
-/// Emits the condition of a KeyFilter in the body of an elementwise step.
-class Condition {
-public:
-  Condition(Lowering &lowering, Scalars &s, ArrayRef<Rank> loops)
-      : lowering(lowering), b(s.b), loops(loops) {}
-
-  Value index(Rank rank) {
-    return linalg::IndexOp::create(b, llvm::find(loops, rank) - loops.begin());
-  }
-  Value number(const BatchNumber &of, Value read) {
-    return batchNumber(lowering, b, of, read);
-  }
-  Value plus(Value index, int64_t distance) {
-    return shifted(lowering, b, index, lowering.constant(distance));
-  }
-  void require(arith::CmpIPredicate predicate, Value lhs, Value rhs) {
-    require(arith::CmpIOp::create(b, predicate, lhs, rhs));
-  }
-  void require(Value next) {
-    condition = condition ? arith::AndIOp::create(b, condition, next) : next;
-  }
-  Value get() const { return condition; }
-
-private:
-  Lowering &lowering;
-  ImplicitLocOpBuilder &b;
-  ArrayRef<Rank> loops;
-  Value condition;
-};
-
-} // namespace
-
-/// The operand from which the numbers of batches are read.
-static std::optional<Ranked> numbersOf(const BatchNumber &of) {
-  if (!of.numbers)
-    return std::nullopt;
-  return Ranked{of.numbers, {Rank::Batch}};
-}
-
 Ranked Emitter::filtered(const Ranked &x) {
-  const KeyFilter &filter = form.filter;
-  if (!filter.any())
+  if (!form.filter.any())
     return x;
-  bool placed = filter.causal || filter.left || filter.right;
   SmallVector<Ranked> operands = {x};
-  auto read = [&](std::optional<Ranked> operand) -> std::optional<size_t> {
-    if (!operand || !*operand)
-      return std::nullopt;
-    operands.push_back(*operand);
-    return operands.size() - 1;
-  };
-  auto mask = read(filter.mask);
-  auto first = placed ? read(numbersOf(filter.first)) : std::nullopt;
-  auto length = filter.length ? read(numbersOf(*filter.length)) : std::nullopt;
-  return each(
-      operands, all, x.tensor.dtype,
-      [&](Scalars &s, ValueRange in, ArrayRef<Rank> loops) {
-        using Predicate = arith::CmpIPredicate;
-        Condition condition(lowering, s, loops);
-        auto element = [&](std::optional<size_t> i) {
-          return i ? in[*i] : Value();
-        };
-        Value key = placed || filter.length ? condition.index(Rank::Key)
-                                            : Value();
-        if (placed) {
-          Value place = condition.index(Rank::Query);
-          if (first || filter.first.plus != lowering.constant(0))
-            place = arith::AddIOp::create(
-                s.b, place, condition.number(filter.first, element(first)));
-          if (filter.causal)
-            condition.require(Predicate::sle, key, place);
-          if (filter.left)
-            condition.require(Predicate::sge,
-                              condition.plus(key, *filter.left), place);
-          if (filter.right)
-            condition.require(Predicate::sle, key,
-                              condition.plus(place, *filter.right));
-        }
-        if (filter.length)
-          condition.require(Predicate::slt, key,
-                            condition.number(*filter.length, element(length)));
-        if (mask)
-          condition.require(Lowering::toI1(s.b, in[*mask]));
-        return s.select(condition.get(), in[0], s.constant(-INFINITY));
-      });
+  llvm::append_range(operands, operandsOf(form.filter));
+  return each(operands, all, x.tensor.dtype,
+              [&](Scalars &s, ValueRange in, ArrayRef<Rank> loops) {
+                Value seen =
+                    sees(lowering, s.b, form.filter, loops, in.drop_front());
+                return s.select(seen, in[0], s.constant(-INFINITY));
+              });
 }
 
 /// The scores as they are in softmaxType, in a type to compute in.
@@ -328,10 +228,11 @@ Ranked Emitter::withSink(const Ranked &x, const Ranked &y, StepBody body) {
   return each(operands, rows, x.tensor.dtype,
               [&](Scalars &s, ValueRange in, ArrayRef<Rank> loops) {
                 Value sink =
-                    form.sink ? Lowering::castScalar(
-                                    s.b, in[2],
-                                    computeType(form.sink.tensor.dtype), s.dtype)
-                              : s.constant(0);
+                    form.sink
+                        ? Lowering::castScalar(
+                              s.b, in[2], computeType(form.sink.tensor.dtype),
+                              s.dtype)
+                        : s.constant(0);
                 return body(s, {in[0], in[1], sink}, loops);
               });
 }
@@ -365,14 +266,13 @@ Ranked Emitter::softmax(const Ranked &x) {
       return s.add(in[0], s.exp(s.sub(in[2], in[1])));
     });
   DType type = computeType(form.type);
-  return each({power, sum}, all, type,
-              [&](Scalars &s, ValueRange in, ArrayRef<Rank>) {
-                Value share = s.div(in[0], in[1]);
-                if (masked)
-                  share = s.select(s.eq(in[1], s.constant(0)), s.constant(0),
-                                   share);
-                return Lowering::castScalar(s.b, share, s.dtype, type);
-              });
+  return each(
+      {power, sum}, all, type, [&](Scalars &s, ValueRange in, ArrayRef<Rank>) {
+        Value share = s.div(in[0], in[1]);
+        if (masked)
+          share = s.select(s.eq(in[1], s.constant(0)), s.constant(0), share);
+        return Lowering::castScalar(s.b, share, s.dtype, type);
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -407,8 +307,8 @@ Attended Emitter::emit(std::optional<Scores> wanted) {
   x = reached(Scores::Softmax, softmax(rounded(x)));
   SmallVector<Rank> kept = rows;
   kept.push_back(Rank::Width);
-  attended.result = inType(
-      product(x, form.value, kept, Rank::Key, form.layout, type));
+  attended.result =
+      inType(product(x, form.value, kept, Rank::Key, form.layout, type));
   return attended;
 }
 

@@ -15,52 +15,9 @@
 #ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ATTEND_H
 #define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ATTEND_H
 
-#include "lutra/Frontend/ONNX/Registry.h"
+#include "KeyFilter.h"
 
 namespace mlir::lutra {
-
-/// The loops. Query heads are heads of keys times the group that shares each;
-/// there is no loop Group where no head is shared.
-enum class Rank { Batch, Head, Group, Query, Key, Depth, Width, None };
-
-/// A tensor, and for each of its dimensions the loop that walks along it: None
-/// for one of size 1 that is repeated.
-struct Ranked {
-  Tensor tensor;
-  SmallVector<Rank> ranks;
-
-  explicit operator bool() const { return bool(tensor); }
-  bool has(Rank rank) const { return llvm::is_contained(ranks, rank); }
-};
-
-/// A number for each batch: numbers[batch] + plus, where `numbers` is an
-/// integer tensor of rank 1 or absent.
-struct BatchNumber {
-  Tensor numbers;
-  AffineExpr plus;
-  bool atLeastZero = false;
-};
-
-/// The number as an index, inside of a body; `read` is the element of `numbers`
-/// where there are some.
-Value batchNumber(Lowering &lowering, ImplicitLocOpBuilder &b,
-                  const BatchNumber &number, Value read);
-
-/// Which keys a query sees: those for which all that is given here holds.
-struct KeyFilter {
-  /// The key that stands where query 0 does; query p then is at first + p.
-  BatchNumber first;
-  /// No key behind the query's own place.
-  bool causal = false;
-  /// At most so many keys before, or behind, the query's own place.
-  std::optional<int64_t> left, right;
-  /// The number of keys that are there.
-  std::optional<BatchNumber> length;
-  /// A bool for each key.
-  Ranked mask;
-
-  bool any() const { return causal || left || right || length || mask; }
-};
 
 /// What can be asked for of the scores.
 enum class Scores { Scaled, Capped, Masked, Softmax };

@@ -105,9 +105,9 @@ static AttentionSizes sizesOfRows(SizeCheck &check, const Node &node) {
   sizes.depth = headSize(check, "Q", q[2], sizes.heads);
   sizes.width = headSize(check, "V", v[2], sizes.keyHeads);
   divideHeads(check, sizes);
-  check.expect(K, "K",
-               {sizes.batch, sizes.keys,
-                canonicalSize(sizes.keyHeads * sizes.depth)});
+  check.expect(
+      K, "K",
+      {sizes.batch, sizes.keys, canonicalSize(sizes.keyHeads * sizes.depth)});
   check.expect(V, "V", {sizes.batch, sizes.keys, v[2]});
   return sizes;
 }
@@ -127,8 +127,8 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
   check.expectRank(PastKey, "past_key", {4});
   if (check.failed() || !check.isKnown(K) || !check.isKnown(V))
     return std::nullopt;
-  AttentionSizes sizes = *rank == 4 ? sizesOfHeads(check, node)
-                                    : sizesOfRows(check, node);
+  AttentionSizes sizes =
+      *rank == 4 ? sizesOfHeads(check, node) : sizesOfRows(check, node);
   sizes.past = check.number(0);
   if (node.input(PastKey) && !check.isKnown(PastKey))
     return std::nullopt;
@@ -179,9 +179,11 @@ static KeyFilter filterOf(const Node &node, Lowering &lowering,
   return filter;
 }
 
-/// A mask excludes keys where it is bool, and is added where it is not.
+/// Which keys queries see, and what is added to the scores: a mask that is not
+/// bool.
 static LogicalResult addMask(const Node &node, Lowering &lowering,
                              const AttentionSizes &sizes, Attend &form) {
+  form.filter = filterOf(node, lowering, sizes);
   if (!node.input(Mask))
     return success();
   FailureOr<Ranked> mask = alignMask(lowering, node.input(Mask), sizes);
@@ -200,57 +202,63 @@ static std::optional<Scores> wantedScores(const Node &node) {
   return Scores(node.intAttr("qk_matmul_output_mode", 0));
 }
 
-static FailureOr<SmallVector<Tensor>> lowerAttention(const Node &node,
-                                                     Lowering &lowering) {
-  SizeCheck check(node, &lowering);
-  std::optional<AttentionSizes> found = checkNode(check, node);
-  if (check.failed())
-    return node.error() << check.result().reason();
-  AttentionSizes &sizes = *found;
+/// The inputs as heads, behind what caches have, and the caches.
+static FailureOr<Attend> operandsOf(const Node &node, Lowering &lowering,
+                                    const AttentionSizes &sizes,
+                                    MutableArrayRef<Tensor> results) {
   bool apart = node.input(Q).rank() == 4;
-  auto view = apart ? groupHeads : splitHeads;
-  FailureOr<Ranked> query = view(lowering, node.input(Q), sizes, Rank::Query,
-                                 Rank::Depth),
-                    key = view(lowering, node.input(K), sizes, Rank::Key,
-                               Rank::Depth),
-                    value = view(lowering, node.input(V), sizes, Rank::Key,
-                                 Rank::Width);
+  auto view = [&](unsigned i, Rank of, Rank size) {
+    return (apart ? groupHeads : splitHeads)(lowering, node.input(i), sizes, of,
+                                             size);
+  };
+  FailureOr<Ranked> query = view(Q, Rank::Query, Rank::Depth),
+                    key = view(K, Rank::Key, Rank::Depth),
+                    value = view(V, Rank::Key, Rank::Width);
   if (failed(query) || failed(key) || failed(value))
     return failure();
-  SmallVector<Tensor> results(4);
   results[PresentKey] = growCache(lowering, *key, node.input(PastKey),
                                   node.usesOutput(PresentKey));
   results[PresentValue] = growCache(lowering, *value, node.input(PastValue),
                                     node.usesOutput(PresentValue));
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
-  form.type = node.input(Q).dtype;
-  if (node.hasAttr("scale"))
-    form.scale = node.floatAttr("scale", 1);
-  form.softcap = node.floatAttr("softcap", 0);
-  form.softmaxType = DType(node.intAttr("softmax_precision", 0));
-  form.filter = filterOf(node, lowering, sizes);
   form.layout = apart ? groupLayout(sizes) : splitLayout(sizes);
-  if (failed(addMask(node, lowering, sizes, form)))
+  return form;
+}
+
+static FailureOr<SmallVector<Tensor>> lowerAttention(const Node &node,
+                                                     Lowering &lowering) {
+  SizeCheck check(node, &lowering);
+  std::optional<AttentionSizes> sizes = checkNode(check, node);
+  if (check.failed())
+    return node.error() << check.result().reason();
+  SmallVector<Tensor> results(4);
+  FailureOr<Attend> form = operandsOf(node, lowering, *sizes, results);
+  if (failed(form) || failed(addMask(node, lowering, *sizes, *form)))
     return failure();
+  form->type = node.input(Q).dtype;
+  if (node.hasAttr("scale"))
+    form->scale = node.floatAttr("scale", 1);
+  form->softcap = node.floatAttr("softcap", 0);
+  form->softmaxType = DType(node.intAttr("softmax_precision", 0));
   std::optional<Scores> wanted = wantedScores(node);
-  Attended attended = attend(lowering, form, wanted);
+  Attended attended = attend(lowering, *form, wanted);
 
   ArrayRef<AffineExpr> q = node.inputs()[Q].shape;
-  Shape shape = apart ? Shape{q[0], q[1], q[2], sizes.width}
-                      : Shape{q[0], q[1],
-                              canonicalSize(sizes.heads * sizes.width)};
+  Shape shape(q.begin(), q.end());
+  shape.back() = q.size() == 4 ? sizes->width
+                               : canonicalSize(sizes->heads * sizes->width);
   FailureOr<Tensor> y = lowering.reshape(attended.result, shape);
   if (failed(y))
     return failure();
   results[Y] = *y;
-  if (wanted) {
-    FailureOr<Tensor> scores =
-        lowering.reshape(attended.scores, sizes.scores());
-    if (failed(scores))
-      return failure();
-    results[QKOutput] = *scores;
-  }
+  if (!wanted)
+    return results;
+  FailureOr<Tensor> scores =
+      lowering.reshape(attended.scores, sizes->scores());
+  if (failed(scores))
+    return failure();
+  results[QKOutput] = *scores;
   return results;
 }
 

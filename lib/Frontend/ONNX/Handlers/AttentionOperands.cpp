@@ -124,8 +124,7 @@ void lutra::divideHeads(SizeCheck &check, AttentionSizes &sizes) {
   if (sizes.heads == sizes.keyHeads) {
     sizes.group = check.number(1);
   } else if (known && known.getValue() > 0) {
-    sizes.group =
-        canonicalSize(sizes.heads.floorDiv(sizes.keyHeads));
+    sizes.group = canonicalSize(sizes.heads.floorDiv(sizes.keyHeads));
     if (!check.equal(canonicalSize(sizes.group * sizes.keyHeads), sizes.heads))
       check.fail("expected the number of heads to be a multiple of that of key "
                  "heads, got " +
@@ -144,8 +143,8 @@ AffineExpr lutra::headSize(SizeCheck &check, StringRef name, AffineExpr width,
   AffineExpr size = canonicalSize(width.floorDiv(heads));
   if (!check.equal(canonicalSize(size * heads), width))
     check.fail("expected the last dimension of " + name +
-               " to be a multiple of " + Twine(cast<AffineConstantExpr>(heads)
-                                                   .getValue()) +
+               " to be a multiple of " +
+               Twine(cast<AffineConstantExpr>(heads).getValue()) +
                " heads, got " + check.text(width));
   return size;
 }
@@ -200,9 +199,8 @@ FailureOr<Ranked> lutra::groupHeads(Lowering &lowering, const Tensor &x,
 }
 
 Tensor lutra::asCache(Lowering &lowering, const Ranked &x) {
-  return x.ranks[1] == Rank::Head
-             ? x.tensor
-             : lowering.transpose(x.tensor, {0, 2, 1, 3});
+  return x.ranks[1] == Rank::Head ? x.tensor
+                                  : lowering.transpose(x.tensor, {0, 2, 1, 3});
 }
 
 Ranked lutra::fromCache(const Tensor &cache, Rank size) {
@@ -280,8 +278,8 @@ FailureOr<Ranked> lutra::alignMask(Lowering &lowering, Tensor mask,
   Ranked aligned;
   for (int64_t d = 0, skipped = 4 - mask.rank(); d < mask.rank(); ++d) {
     Rank rank = loops[skipped + d];
-    bool isRepeated = isConstant(mask.shape[d], 1) &&
-                      !isConstant(scores[skipped + d], 1);
+    bool isRepeated =
+        isConstant(mask.shape[d], 1) && !isConstant(scores[skipped + d], 1);
     bool isSplit = rank == Rank::Head && sizes.grouped() && !isRepeated;
     aligned.ranks.push_back(isRepeated ? Rank::None : rank);
     shape.push_back(isSplit ? sizes.keyHeads : mask.shape[d]);

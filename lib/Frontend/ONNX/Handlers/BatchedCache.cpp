@@ -23,6 +23,40 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// The size of the result's dimension of keys, where the model declares it.
+static AffineExpr declaredKeys(const Node &node, unsigned result) {
+  if (node.numOutputs() <= result)
+    return {};
+  std::optional<Shape> shape = declaredShape(node, result);
+  return shape && shape->size() == 4 ? (*shape)[2] : AffineExpr();
+}
+
+FailureOr<CacheForm> lutra::cacheForm(const Node &node, Lowering &lowering,
+                                      const Tensor &past, AffineExpr keys,
+                                      std::optional<AffineExpr> total,
+                                      unsigned present) {
+  AffineExpr room = past ? past.shape[2] : lowering.constant(0);
+  AffineExpr grown = canonicalSize(room + keys);
+  AffineExpr declared = total ? AffineExpr() : declaredKeys(node, present);
+  if (total == grown || declared == grown || (!total && !past))
+    return CacheForm{grown, grown};
+  if (!total && declared == room)
+    return CacheForm{room, room};
+  if (!total)
+    return node.error() << "expected total_sequence_length to be constant or "
+                           "computed from shapes, got a value known only at "
+                           "run time";
+  if (past && lowering.isNonNegative(canonicalSize(room - *total)) &&
+      lowering.requireNonNegative(canonicalSize(*total - keys)))
+    return CacheForm{room, *total};
+  if (lowering.requireEqual(*total, grown))
+    return CacheForm{grown, grown};
+  return node.error() << "expected a total_sequence_length of "
+                      << sizeText(lowering, grown) << ", or of at most "
+                      << sizeText(lowering, room) << ", got "
+                      << sizeText(lowering, *total);
+}
+
 Tensor lutra::firstKeys(Lowering &lowering, const Tensor &cache,
                         AffineExpr count) {
   Shape shape = cache.shape, zeros(4, lowering.constant(0));

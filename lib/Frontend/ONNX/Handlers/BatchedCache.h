@@ -12,6 +12,20 @@
 
 namespace mlir::lutra {
 
+/// How many keys a node's caches have, and how many of them its queries may
+/// see.
+struct CacheForm {
+  AffineExpr present, total;
+};
+
+/// A cache grows by `keys`, or has room for them: `total`, the number of keys
+/// with those that are new, says which, or else the declared size of the result
+/// `present`. `past` is null where there was no cache.
+FailureOr<CacheForm> cacheForm(const Node &node, Lowering &lowering,
+                               const Tensor &past, AffineExpr keys,
+                               std::optional<AffineExpr> total,
+                               unsigned present);
+
 /// A cache of `present` keys or values: those of `past`, `first` of each batch,
 /// then those of `x`. Where there is no `past` it has only the latter, and is
 /// null where it is not `wanted`. What is behind them nobody may read.

@@ -50,10 +50,14 @@ static void checkTypes(SizeCheck &check, const Node &node) {
   check.expectType(Query, "query",
                    {DType::Float, DType::Float16, DType::BFloat16});
   if (DType type = node.input(Query).dtype; type != DType::Undefined)
-    for (auto [i, name] :
-         {std::pair(Key, "key"), {Values, "value"}, {PastKey, "past_key"},
-          {PastValue, "past_value"}, {Cos, "cos_cache"}, {Sin, "sin_cache"},
-          {ScoreBias, "attention_bias"}, {Sink, "head_sink"}})
+    for (auto [i, name] : {std::pair(Key, "key"),
+                           {Values, "value"},
+                           {PastKey, "past_key"},
+                           {PastValue, "past_value"},
+                           {Cos, "cos_cache"},
+                           {Sin, "sin_cache"},
+                           {ScoreBias, "attention_bias"},
+                           {Sink, "head_sink"}})
       check.expectType(i, name, type);
   check.expectType(Lengths, "seqlens_k", DType::Int32);
   check.expectType(Total, "total_sequence_length", DType::Int32);
@@ -138,8 +142,8 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
     return std::nullopt;
   ArrayRef<AffineExpr> q = node.inputs()[Query].shape;
   bool packed = !node.input(Key);
-  AffineExpr heads = packed ? canonicalSize(sizes.heads + sizes.keyHeads * 2)
-                            : sizes.heads;
+  AffineExpr heads =
+      packed ? canonicalSize(sizes.heads + sizes.keyHeads * 2) : sizes.heads;
   sizes.batch = q[0], sizes.queries = sizes.keys = q[1];
   sizes.depth = sizes.width = headSize(check, "query", q[2], heads);
   sizes.past = check.number(0);
@@ -147,8 +151,8 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
   check.expect(Key, "key", {sizes.batch, sizes.keys, row});
   check.expect(Values, "value", {sizes.batch, sizes.keys, row});
   if (check.isKnown(PastKey)) {
-    Shape cache = {sizes.batch, sizes.keyHeads,
-                   node.inputs()[PastKey].shape[2], sizes.depth};
+    Shape cache = {sizes.batch, sizes.keyHeads, node.inputs()[PastKey].shape[2],
+                   sizes.depth};
     check.expect(PastKey, "past_key", cache);
     check.expect(PastValue, "past_value", cache);
   }
@@ -172,16 +176,6 @@ static Support supportsGroupQuery(const Node &node) {
 // Lengths
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// How long sequences and caches are.
-struct CacheForm {
-  /// The number of keys in the caches that the node returns.
-  AffineExpr present;
-  /// The number of those that queries may see, at most.
-  AffineExpr total;
-};
-} // namespace
-
 /// total_sequence_length, where it is known when the model is compiled.
 static std::optional<AffineExpr> knownTotal(const Node &node,
                                             Lowering &lowering) {
@@ -193,60 +187,26 @@ static std::optional<AffineExpr> knownTotal(const Node &node,
   return std::nullopt;
 }
 
-/// A cache grows by the new keys, or is as long as before.
-static FailureOr<CacheForm> cacheForm(const Node &node, Lowering &lowering,
-                                      const AttentionSizes &sizes) {
-  std::optional<AffineExpr> total = knownTotal(node, lowering);
-  AffineExpr past = lowering.constant(0);
-  if (node.input(PastKey))
-    past = node.inputs()[PastKey].shape[2];
-  AffineExpr grown = canonicalSize(past + sizes.keys);
-  if (!total && !node.input(PastKey))
-    return CacheForm{grown, grown};
-  if (!total) {
-    auto declared = node.numOutputs() > PresentKey
-                        ? declaredShape(node, PresentKey)
-                        : std::nullopt;
-    if (declared && declared->size() == 4 && (*declared)[2] == grown)
-      return CacheForm{grown, grown};
-    if (declared && declared->size() == 4 && (*declared)[2] == past)
-      return CacheForm{past, past};
-    return node.error() << "expected total_sequence_length to be constant or "
-                           "computed from shapes, got a value known only at "
-                           "run time";
-  }
-  if (*total == grown)
-    return CacheForm{grown, grown};
-  if (node.input(PastKey) && lowering.isNonNegative(past - *total) &&
-      lowering.requireNonNegative(*total - sizes.keys))
-    return CacheForm{past, *total};
-  if (lowering.requireEqual(*total, grown))
-    return CacheForm{grown, grown};
-  return node.error() << "expected a total_sequence_length of "
-                      << sizeText(lowering, grown) << ", or of at most "
-                      << sizeText(lowering, past) << ", got "
-                      << sizeText(lowering, *total);
-}
-
-/// The number of keys that each batch has before the new ones. A batch of one
-/// sequence is as long as the longest.
+/// The number of keys that each batch has before the new ones. Where a cache
+/// grows, a batch of one sequence has as many as the cache.
 static BatchNumber pastOf(const Node &node, Lowering &lowering,
                           const AttentionSizes &sizes, const CacheForm &cache) {
-  AffineExpr before = canonicalSize(cache.total - sizes.keys);
+  bool isFull = sizes.batch == lowering.constant(1) &&
+                cache.present == cache.total && knownTotal(node, lowering) &&
+                node.input(PastKey) &&
+                cache.present != node.inputs()[PastKey].shape[2];
   auto lengths = knownInts(lowering, node.input(Lengths));
   bool areKnown = lengths && llvm::all_of(*lengths, [&](AffineExpr length) {
-    return canonicalSize(length + 1) == cache.total;
-  });
-  bool isOne = sizes.batch == lowering.constant(1) &&
-               knownTotal(node, lowering).has_value();
-  if (!node.input(PastKey) || areKnown || isOne)
-    return {Tensor(), before};
+                    return canonicalSize(length + 1) == cache.total;
+                  });
+  if (!node.input(PastKey) || isFull || areKnown)
+    return {Tensor(), canonicalSize(cache.total - sizes.keys)};
   return {node.input(Lengths), canonicalSize(1 - sizes.keys),
           /*atLeastZero=*/true};
 }
 
 //===----------------------------------------------------------------------===//
-// Lowering
+// Operands
 //===----------------------------------------------------------------------===//
 
 namespace {
@@ -255,54 +215,86 @@ struct QueryKeyValue {
 };
 } // namespace
 
+/// Queries, keys and values of a packed query.
+static SmallVector<Tensor> unpacked(const Node &node, Lowering &lowering,
+                                    const AttentionSizes &sizes) {
+  SmallVector<Tensor> parts;
+  AffineExpr zero = lowering.constant(0), begin = zero;
+  for (AffineExpr heads : {sizes.heads, sizes.keyHeads, sizes.keyHeads}) {
+    AffineExpr width = canonicalSize(heads * sizes.depth);
+    parts.push_back(lowering.slice(node.input(Query), {zero, zero, begin},
+                                   {sizes.batch, sizes.queries, width},
+                                   {1, 1, 1}));
+    begin = canonicalSize(begin + width);
+  }
+  return parts;
+}
+
+/// `x` turned by the positions of its rows.
+static FailureOr<Tensor> turned(const Node &node, Lowering &lowering,
+                                const AttentionSizes &sizes, const Tensor &x,
+                                AffineExpr heads, const BatchNumber &past) {
+  Rotation rotation{node.input(Cos), node.input(Sin), node.input(Positions),
+                    past, node.intAttr("rotary_interleaved", 0) != 0};
+  FailureOr<Tensor> apart =
+      lowering.reshape(x, {sizes.batch, sizes.queries, heads, sizes.depth});
+  if (failed(apart))
+    return failure();
+  return rotate(lowering, *apart, /*heads=*/2, rotation);
+}
+
 /// The heads of the inputs, turned where the node says so.
-static FailureOr<QueryKeyValue> operandsOf(const Node &node, Lowering &lowering,
-                                           const AttentionSizes &sizes,
-                                           const BatchNumber &past) {
-  Tensor q = node.input(Query), k = node.input(Key), v = node.input(Values);
-  if (!k) {
-    AffineExpr begin = lowering.constant(0);
-    auto next = [&](AffineExpr heads) {
-      Shape shape = {sizes.batch, sizes.queries,
-                     canonicalSize(heads * sizes.depth)};
-      Tensor slice = lowering.slice(
-          node.input(Query),
-          {lowering.constant(0), lowering.constant(0), begin}, shape,
-          {1, 1, 1});
-      begin = canonicalSize(begin + shape[2]);
-      return slice;
-    };
-    q = next(sizes.heads);
-    k = next(sizes.keyHeads);
-    v = next(sizes.keyHeads);
-  }
-  if (node.intAttr("do_rotary", 0)) {
-    Rotation rotation{node.input(Cos), node.input(Sin), node.input(Positions),
-                      past, node.intAttr("rotary_interleaved", 0) != 0};
-    auto turn = [&](Tensor &x, AffineExpr heads) -> LogicalResult {
-      FailureOr<Tensor> apart = lowering.reshape(
-          x, {sizes.batch, sizes.queries, heads, sizes.depth});
-      if (failed(apart))
+static FailureOr<QueryKeyValue> headsOf(const Node &node, Lowering &lowering,
+                                        const AttentionSizes &sizes,
+                                        const BatchNumber &past) {
+  SmallVector<Tensor> parts = {node.input(Query), node.input(Key),
+                               node.input(Values)};
+  if (!node.input(Key))
+    parts = unpacked(node, lowering, sizes);
+  if (node.intAttr("do_rotary", 0))
+    for (auto [i, heads] : {std::pair(0, sizes.heads), {1, sizes.keyHeads}}) {
+      FailureOr<Tensor> x =
+          turned(node, lowering, sizes, parts[i], heads, past);
+      if (failed(x))
         return failure();
-      apart = rotate(lowering, *apart, /*heads=*/2, rotation);
-      if (failed(apart))
-        return failure();
-      x = *apart;
-      return success();
-    };
-    if (failed(turn(q, sizes.heads)) || failed(turn(k, sizes.keyHeads)))
-      return failure();
-  }
-  FailureOr<Ranked> query = splitHeads(lowering, q, sizes, Rank::Query,
-                                       Rank::Depth),
-                    key = splitHeads(lowering, k, sizes, Rank::Key,
-                                     Rank::Depth),
-                    value = splitHeads(lowering, v, sizes, Rank::Key,
-                                       Rank::Width);
+      parts[i] = *x;
+    }
+  auto split = [&](const Tensor &x, Rank of, Rank size) {
+    return splitHeads(lowering, x, sizes, of, size);
+  };
+  FailureOr<Ranked> query = split(parts[0], Rank::Query, Rank::Depth),
+                    key = split(parts[1], Rank::Key, Rank::Depth),
+                    value = split(parts[2], Rank::Key, Rank::Width);
   if (failed(query) || failed(key) || failed(value))
     return failure();
   return QueryKeyValue{*query, *key, *value};
 }
+
+/// Adds new keys and values to the caches, and has queries see those.
+static LogicalResult extendCaches(const Node &node, Lowering &lowering,
+                                  const CacheForm &cache,
+                                  const BatchNumber &past,
+                                  QueryKeyValue &operands,
+                                  MutableArrayRef<Tensor> results) {
+  auto extend = [&](Ranked &x, unsigned before, unsigned present) {
+    FailureOr<Tensor> extended =
+        extendCache(lowering, x, node.input(before), past, cache.present,
+                    node.usesOutput(present));
+    if (failed(extended))
+      return failure();
+    results[present] = *extended;
+    if (node.input(before))
+      x = fromCache(firstKeys(lowering, *extended, cache.total),
+                    x.ranks.back());
+    return success();
+  };
+  return success(succeeded(extend(operands.key, PastKey, PresentKey)) &&
+                 succeeded(extend(operands.value, PastValue, PresentValue)));
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
 
 static KeyFilter filterOf(const Node &node, const AttentionSizes &sizes,
                           const BatchNumber &past, MLIRContext *context) {
@@ -334,13 +326,39 @@ static LogicalResult addSink(const Node &node, Lowering &lowering,
   return success();
 }
 
+static FailureOr<Attend> formOf(const Node &node, Lowering &lowering,
+                                const AttentionSizes &sizes,
+                                const BatchNumber &past,
+                                const QueryKeyValue &operands) {
+  Attend form;
+  form.query = operands.query, form.key = operands.key,
+  form.value = operands.value;
+  form.type = node.input(Query).dtype;
+  if (double scale = node.floatAttr("scale", 0); scale != 0)
+    form.scale = scale;
+  form.softcap = node.floatAttr("softcap", 0);
+  form.filter = filterOf(node, sizes, past, lowering.context());
+  form.layout = splitLayout(sizes);
+  if (failed(addSink(node, lowering, sizes, form)))
+    return failure();
+  if (node.input(ScoreBias)) {
+    FailureOr<Ranked> bias = alignMask(lowering, node.input(ScoreBias), sizes);
+    if (failed(bias))
+      return failure();
+    form.biases.push_back(*bias);
+  }
+  return form;
+}
+
 static FailureOr<SmallVector<Tensor>> lowerGroupQuery(const Node &node,
                                                       Lowering &lowering) {
   SizeCheck check(node, &lowering);
   std::optional<AttentionSizes> sizes = checkNode(check, node);
   if (check.failed())
     return node.error() << check.result().reason();
-  FailureOr<CacheForm> cache = cacheForm(node, lowering, *sizes);
+  FailureOr<CacheForm> cache =
+      cacheForm(node, lowering, node.input(PastKey), sizes->keys,
+                knownTotal(node, lowering), PresentKey);
   if (failed(cache))
     return failure();
   sizes->past = canonicalSize(cache->total - sizes->keys);
@@ -349,49 +367,18 @@ static FailureOr<SmallVector<Tensor>> lowerGroupQuery(const Node &node,
   if (check.failed())
     return node.error() << check.result().reason();
   BatchNumber past = pastOf(node, lowering, *sizes, *cache);
-  FailureOr<QueryKeyValue> operands =
-      operandsOf(node, lowering, *sizes, past);
-  if (failed(operands))
-    return failure();
+  FailureOr<QueryKeyValue> operands = headsOf(node, lowering, *sizes, past);
   SmallVector<Tensor> results(4);
-  auto extend = [&](Ranked &x, unsigned before, unsigned present) {
-    FailureOr<Tensor> extended =
-        extendCache(lowering, x, node.input(before), past, cache->present,
-                    node.usesOutput(present));
-    if (failed(extended))
-      return failure();
-    results[present] = *extended;
-    if (node.input(before))
-      x = fromCache(firstKeys(lowering, *extended, cache->total),
-                    x.ranks.back());
-    return success();
-  };
-  if (failed(extend(operands->key, PastKey, PresentKey)) ||
-      failed(extend(operands->value, PastValue, PresentValue)))
+  if (failed(operands) ||
+      failed(extendCaches(node, lowering, *cache, past, *operands, results)))
     return failure();
-
-  Attend form;
-  form.query = operands->query, form.key = operands->key,
-  form.value = operands->value;
-  form.type = node.input(Query).dtype;
-  if (double scale = node.floatAttr("scale", 0); scale != 0)
-    form.scale = scale;
-  form.softcap = node.floatAttr("softcap", 0);
-  form.filter = filterOf(node, *sizes, past, lowering.context());
-  form.layout = splitLayout(*sizes);
-  if (failed(addSink(node, lowering, *sizes, form)))
+  FailureOr<Attend> form = formOf(node, lowering, *sizes, past, *operands);
+  if (failed(form))
     return failure();
-  if (node.input(ScoreBias)) {
-    FailureOr<Ranked> bias =
-        alignMask(lowering, node.input(ScoreBias), *sizes);
-    if (failed(bias))
-      return failure();
-    form.biases.push_back(*bias);
-  }
-  FailureOr<Tensor> y = lowering.reshape(
-      attend(lowering, form).result,
-      {sizes->batch, sizes->queries,
-       canonicalSize(sizes->heads * sizes->depth)});
+  FailureOr<Tensor> y =
+      lowering.reshape(attend(lowering, *form).result,
+                       {sizes->batch, sizes->queries,
+                        canonicalSize(sizes->heads * sizes->depth)});
   if (failed(y))
     return failure();
   results[Y] = *y;

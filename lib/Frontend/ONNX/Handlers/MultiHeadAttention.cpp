@@ -58,10 +58,12 @@ static void checkTypes(SizeCheck &check, const Node &node) {
   check.expectType(Query, "query",
                    {DType::Float, DType::Float16, DType::BFloat16});
   if (DType type = node.input(Query).dtype; type != DType::Undefined)
-    for (auto [i, name] :
-         {std::pair(Key, "key"), {Values, "value"}, {Bias, "bias"},
-          {ScoreBias, "attention_bias"}, {PastKey, "past_key"},
-          {PastValue, "past_value"}})
+    for (auto [i, name] : {std::pair(Key, "key"),
+                           {Values, "value"},
+                           {Bias, "bias"},
+                           {ScoreBias, "attention_bias"},
+                           {PastKey, "past_key"},
+                           {PastValue, "past_value"}})
       check.expectType(i, name, type);
   check.expectType(Padding, "key_padding_mask", DType::Int32);
 }
@@ -121,8 +123,9 @@ static AttentionSizes sizesOf(SizeCheck &check, const Node &node,
   sizes.keys = k[packing == Packing::Heads ? 2 : 1];
   if (packing == Packing::KeyValue) {
     sizes.width = sizes.depth;
-    check.expect(Key, "key", {sizes.batch, sizes.keys, sizes.heads,
-                              check.number(2), sizes.depth});
+    check.expect(
+        Key, "key",
+        {sizes.batch, sizes.keys, sizes.heads, check.number(2), sizes.depth});
     return sizes;
   }
   ArrayRef<AffineExpr> v = node.inputs()[Values].shape;
@@ -277,9 +280,9 @@ FailureOr<Ranked> Operands::heads(FailureOr<Tensor> x, Rank of, int64_t which) {
   FailureOr<Tensor> bias = lowering.reshape(slice, {sizes.heads, size});
   if (failed(bias))
     return failure();
-  FailureOr<Tensor> sum = compute(
-      lowering, {split->tensor, *bias}, split->tensor.dtype,
-      [](Scalars &s, ValueRange in) { return s.add(in[0], in[1]); });
+  FailureOr<Tensor> sum =
+      compute(lowering, {split->tensor, *bias}, split->tensor.dtype,
+              [](Scalars &s, ValueRange in) { return s.add(in[0], in[1]); });
   if (failed(sum))
     return failure();
   return Ranked{*sum, split->ranks};
@@ -298,16 +301,15 @@ static Ranked paddingBias(const Node &node, Lowering &lowering,
     shape.insert(shape.begin() + 1, sizes.queries);
   }
   bool isLengths = form == PaddingForm::Lengths;
-  AffineMap map =
-      isLengths ? AffineMap::get(2, 0, lowering.b.getAffineDimExpr(0))
-                : lowering.b.getMultiDimIdentityMap(shape.size());
+  AffineMap map = isLengths
+                      ? AffineMap::get(2, 0, lowering.b.getAffineDimExpr(0))
+                      : lowering.b.getMultiDimIdentityMap(shape.size());
   double filter = node.floatAttr("mask_filter_value", -10000);
   Tensor mask = node.input(Padding);
   if (isLengths)
     mask = lowering.slice(mask, lowering.constant(0), sizes.batch, 1);
   bias.tensor = computeMapped(
-      lowering, mask, map, shape, DType::Float,
-      [&](Scalars &s, ValueRange in) {
+      lowering, mask, map, shape, DType::Float, [&](Scalars &s, ValueRange in) {
         Value reference = s.constantInt(0);
         if (isLengths)
           reference = arith::IndexCastOp::create(
@@ -351,8 +353,7 @@ static FailureOr<SmallVector<Tensor>> lowerMultiHead(const Node &node,
   if (node.input(Padding))
     form.biases.push_back(paddingBias(node, lowering, sizes));
   if (node.input(ScoreBias)) {
-    FailureOr<Ranked> bias =
-        alignMask(lowering, node.input(ScoreBias), sizes);
+    FailureOr<Ranked> bias = alignMask(lowering, node.input(ScoreBias), sizes);
     if (failed(bias))
       return failure();
     form.biases.push_back(*bias);

@@ -49,11 +49,11 @@ public:
   Tensor emit() {
     SmallVector<utils::IteratorType> iterators(5,
                                                utils::IteratorType::parallel);
-    return lowering.generic(
-        operands, maps, iterators, lowering.empty(x.shape, x.dtype), x.shape,
-        x.dtype, [&](ImplicitLocOpBuilder &b, ValueRange in) {
-          return body(b, in.drop_back());
-        });
+    return lowering.generic(operands, maps, iterators,
+                            lowering.empty(x.shape, x.dtype), x.shape, x.dtype,
+                            [&](ImplicitLocOpBuilder &b, ValueRange in) {
+                              return body(b, in.drop_back());
+                            });
   }
 
 private:
@@ -92,10 +92,10 @@ std::pair<Value, Value> Turn::angles(ImplicitLocOpBuilder &b, ValueRange in) {
     id = in[0];
     type = rotation.ids.dtype;
   } else {
-    Value first = batchNumber(lowering, b, *rotation.first,
-                              in.empty() ? Value() : in[0]);
-    Value place = arith::AddIOp::create(b, first,
-                                        linalg::IndexOp::create(b, sequence));
+    Value first =
+        batchNumber(lowering, b, *rotation.first, in.empty() ? Value() : in[0]);
+    Value place =
+        arith::AddIOp::create(b, first, linalg::IndexOp::create(b, sequence));
     id = arith::IndexCastOp::create(b, b.getI64Type(), place);
   }
   SmallVector<Value> at = {
@@ -115,9 +115,9 @@ Value Turn::body(ImplicitLocOpBuilder &b, ValueRange in) {
   Value x0 = wide(in[0], x), x1 = wide(in[1], x);
   Value real = s.sub(s.mul(c, x0), s.mul(d, x1));
   Value imaginary = s.add(s.mul(d, x0), s.mul(c, x1));
-  Value isReal = arith::CmpIOp::create(
-      b, arith::CmpIPredicate::eq, linalg::IndexOp::create(b, part),
-      arith::ConstantIndexOp::create(b, 0));
+  Value isReal = arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
+                                       linalg::IndexOp::create(b, part),
+                                       arith::ConstantIndexOp::create(b, 0));
   return Lowering::castScalar(b, s.select(isReal, real, imaginary), s.dtype,
                               x.dtype);
 }
@@ -136,8 +136,8 @@ FailureOr<Tensor> lutra::rotate(Lowering &lowering, const Tensor &x,
   Tensor first = part(0, 2 * pairs);
   Shape shape(first.shape.begin(), first.shape.end() - 1);
   AffineExpr two = lowering.constant(2), half = lowering.constant(pairs);
-  shape.append({rotation.interleaved ? half : two,
-                rotation.interleaved ? two : half});
+  shape.append(
+      {rotation.interleaved ? half : two, rotation.interleaved ? two : half});
   FailureOr<Tensor> split = lowering.reshape(first, shape);
   if (failed(split))
     return failure();

@@ -24,8 +24,7 @@ namespace {
 
 class Signature {
 public:
-  explicit Signature(const char *name)
-      : schema(name, __FILE__, __LINE__) {
+  explicit Signature(const char *name) : schema(name, __FILE__, __LINE__) {
     schema.SetDomain("com.microsoft").SinceVersion(1);
     schema.TypeConstraint("T", OpSchema::all_tensor_types_ir4(), "");
   }
