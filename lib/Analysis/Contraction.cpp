@@ -125,7 +125,8 @@ RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
   int64_t m = manyRegisters ? (bits >= 256 ? 12 : 8) : (bits >= 256 ? 6 : 4);
   int64_t n = 2 * lanes;
   if (!ShapedType::isDynamic(staticM) && staticM > 0) {
-    m = std::min(m, staticM);
+    // Tiles of about equal size, rather than a small one at the end.
+    m = llvm::divideCeil(staticM, llvm::divideCeil(staticM, m));
     // Few rows: more vectors, for enough independent sums.
     if (m <= (manyRegisters ? 4 : 2))
       n = 4 * lanes;

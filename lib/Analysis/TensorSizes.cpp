@@ -11,6 +11,7 @@
 
 #include "lutra/Analysis/TensorSizes.h"
 
+#include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -106,6 +107,18 @@ static Sizes sliceSizes(tensor::ExtractSliceOp op) {
   return sizes;
 }
 
+static Sizes cascadeSizes(OpResult result) {
+  auto op = cast<cascade::CascadeOp>(result.getOwner());
+  auto ranks = cascade::ranksOf(
+      op.getBlock()->getTerminator()->getOperand(result.getResultNumber()));
+  if (!ranks)
+    return failure();
+  SmallVector<OpFoldResult> extents = op.getMixedExtents(), sizes;
+  for (StringRef rank : *ranks)
+    sizes.push_back(extents[*op.findRank(rank)]);
+  return sizes;
+}
+
 static Sizes stateSizes(StateOp op) {
   auto type = cast<RankedTensorType>(op.getResult().getType());
   return getMixedValues(type.getShape(), op.getSizes(), op.getContext());
@@ -127,6 +140,7 @@ Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
       .Case([&](tensor::ExtractSliceOp op) { return sliceSizes(op); })
       .Case([&](tensor::PadOp op) { return paddedSizes(b, op); })
       .Case([&](StateOp op) { return stateSizes(op); })
+      .Case([&](cascade::CascadeOp) { return cascadeSizes(result); })
       .Case([&](tensor::CastOp op) { return tensorSizes(b, op.getSource()); })
       .Case([&](tensor::InsertSliceOp op) {
         return tensorSizes(b, op.getDest());

@@ -11,6 +11,7 @@
 #include "Diagnostics.h"
 #include "ModelReports.h"
 #include "Trace.h"
+#include "lutra/Analysis/CascadeReport.h"
 #include "lutra/Driver/Compiler.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Support/Timing.h"
@@ -74,6 +75,7 @@ private:
   std::string openPart;
   PhaseTimes times;
   ReportCollector collector;
+  std::vector<CascadeReport> cascades;
   /// Of each dispatch, where the options name a profile.
   std::vector<double> seconds;
 };

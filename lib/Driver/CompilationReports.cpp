@@ -27,10 +27,20 @@ bool Compilation::checkReports() {
       (options.compileFrom.value_or(Phase::Import) > Phase::Form ||
        options.compileTo < Phase::Plan))
     return refuse("a report needs the phases from 'form' to 'plan'");
-  if (report.kernels == "-" && options.output == "-")
+  if (!report.passes.empty() &&
+      (options.compileFrom.value_or(Phase::Import) > Phase::Cascade ||
+       options.compileTo < Phase::Cascade))
+    return refuse("--report=passes needs the phase 'cascade'");
+  bool printsKernels = report.kernels == "-",
+       printsPasses = report.passes == "-";
+  if ((printsKernels || printsPasses) && options.output == "-")
     return refuse("expected -o FILE where a report goes to standard output");
-  for (StringRef path : {StringRef(report.kernels), StringRef(report.page),
-                         StringRef(options.trace)})
+  if (printsKernels && printsPasses)
+    return refuse(
+        "expected --report=passes:FILE or --report=kernels:FILE where "
+        "the other goes to standard output");
+  for (StringRef path : {StringRef(report.kernels), StringRef(report.passes),
+                         StringRef(report.page), StringRef(options.trace)})
     if (!path.empty() && !succeeded(checkWritable(path)))
       return false;
   return true;
@@ -38,6 +48,8 @@ bool Compilation::checkReports() {
 
 bool Compilation::collectReports(Phase phase) {
   const ReportOptions &report = options.report;
+  if (!report.passes.empty() && phase == Phase::Cascade)
+    cascades = reportCascades(*module);
   if (!report.isWanted())
     return true;
   if (phase == Phase::Form)
@@ -73,6 +85,13 @@ bool Compilation::writeReports() {
                    printReportAsJSON(model, os);
                  else
                    printKernels(model, os);
+               }) &&
+         write(report.passes,
+               [&](llvm::raw_ostream &os) {
+                 if (StringRef(report.passes).ends_with(".json"))
+                   printCascadesAsJSON(name, cascades, os);
+                 else
+                   printCascades(cascades, os);
                }) &&
          write(report.page,
                [&](llvm::raw_ostream &os) {

@@ -145,20 +145,24 @@ static llvm::Error parseWeights(StringRef text, CompilerOptions &options) {
   return llvm::Error::success();
 }
 
-/// kernels, kernels:FILE or html:FILE
+/// kernels, kernels:FILE, passes, passes:FILE or html:FILE
 static llvm::Error parseReport(StringRef text, ReportOptions &report) {
   auto [kind, file] = text.split(':');
   bool isPage = kind == "html", hasFile = text.contains(':');
-  std::string &path = isPage ? report.page : report.kernels;
-  if ((kind != "kernels" && !isPage) || hasFile == file.empty() ||
-      (isPage && !hasFile))
+  auto *path = llvm::StringSwitch<std::string *>(kind)
+                   .Case("kernels", &report.kernels)
+                   .Case("passes", &report.passes)
+                   .Case("html", &report.page)
+                   .Default(nullptr);
+  if (!path || hasFile == file.empty() || (isPage && !hasFile))
     return llvm::createStringError("expected --report=kernels, "
-                                   "--report=kernels:FILE or "
+                                   "--report=kernels:FILE, --report=passes, "
+                                   "--report=passes:FILE or "
                                    "--report=html:FILE, got '--report=" +
                                    text + "'");
-  if (!path.empty())
+  if (!path->empty())
     return llvm::createStringError("--report=" + kind + " is given twice");
-  path = hasFile ? file.str() : "-";
+  *path = hasFile ? file.str() : "-";
   return llvm::Error::success();
 }
 

@@ -39,14 +39,19 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
 // Nothing folds quantization yet; what may be folded is first made alike.
 static void buildQuantize(OpPassManager &pm) { simplify(pm); }
 
-// No group of reductions is raised yet, each is its own pass over memory.
 static void buildCascade(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createFoldMovement());
+  simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createRaiseCascades());
+  simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createReducePasses());
   simplify(pm);
 }
 
 static void buildEncode(OpPassManager &pm) {
-  // First, since only a weight is packed for nothing.
+  // What becomes structured operations again is encoded as such.
+  pm.addNestedPass<func::FuncOp>(createEncodeCascades());
+  // Before contractions, since only a weight is packed for nothing.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.
   pm.addNestedPass<func::FuncOp>(createEncodeStates());

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/ONNX/ONNX.h"
 #include "lutra/Driver/Registration.h"
@@ -18,7 +19,8 @@
 using namespace mlir;
 
 void lutra::registerDialects(DialectRegistry &registry) {
-  registry.insert<onnx::ONNXDialect, LutraDialect>();
+  registry.insert<onnx::ONNXDialect, LutraDialect, cascade::CascadeDialect>();
+  cascade::registerEinsumModels(registry);
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registerAllToLLVMIRTranslations(registry);

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Schedule/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -180,12 +181,17 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     auto schedule = func->getAttrOfType<ScheduleAttr>(attr::kSchedule);
     if (!schedule)
       return;
+    IRRewriter rewriter(&getContext());
+    if (auto cascades = func.getOps<cascade::CascadeOp>(); !cascades.empty()) {
+      if (failed(applyCascadeSchedule(rewriter, *cascades.begin(), schedule)))
+        signalPassFailure();
+      return;
+    }
     linalg::GenericOp root;
     for (auto op : func.getOps<linalg::GenericOp>())
       root = op;
     if (!root)
       return;
-    IRRewriter rewriter(&getContext());
     using LoopType = scf::SCFTilingOptions::LoopType;
     if (isTiled(schedule.getDistribute()) &&
         failed(tile(rewriter, root, schedule.getDistribute(), {},

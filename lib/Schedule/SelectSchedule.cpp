@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Schedule/Passes.h"
@@ -283,6 +284,12 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!func->hasAttr(attr::kKernel))
         continue;
+      if (auto cascades = func.getOps<cascade::CascadeOp>();
+          !cascades.empty()) {
+        func->setAttr(attr::kSchedule,
+                      selectCascadeSchedule(*cascades.begin(), target));
+        continue;
+      }
       std::optional<Kernel> kernel = readKernel(func);
       if (!kernel)
         continue;

@@ -16,6 +16,7 @@
 #include "HostProgram.h"
 #include "KernelBuilder.h"
 #include "RowGroups.h"
+#include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -40,8 +41,8 @@ static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface>(
-      op);
+             tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface,
+             cascade::CascadeOp>(op);
 }
 
 static bool isReduction(Operation *op) {
@@ -235,7 +236,8 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
                               [](AffineMap map) { return map.isIdentity(); });
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
-  return isa<LoopLikeOpInterface>(first)     ? "loop"
+  return isa<cascade::CascadeOp>(first)      ? "cascade"
+         : isa<LoopLikeOpInterface>(first)   ? "loop"
          : isa<tensor::PadOp>(first)         ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"
                                              : "make";

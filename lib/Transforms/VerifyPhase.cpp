@@ -43,6 +43,10 @@ constexpr StringLiteral kFunctions = "func.func";
 constexpr StringLiteral kTensorHost =
     "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
     "affine.min affine.max lutra.dim lutra.weight lutra.state func.return";
+constexpr StringLiteral kCascadeHost =
+    "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
+    "affine.min affine.max lutra.dim lutra.weight lutra.state cascade.* "
+    "func.return";
 constexpr StringLiteral kDispatchHost =
     "lutra.dispatch lutra.dim lutra.weight lutra.state arith.* affine.apply "
     "affine.min "
@@ -54,6 +58,9 @@ constexpr StringLiteral kDispatchHost =
 constexpr StringLiteral kTensorKernel =
     "linalg.* tensor.* arith.* math.* scf.* affine.apply "
     "affine.min affine.max func.return";
+constexpr StringLiteral kCascadeKernel =
+    "linalg.* tensor.* arith.* math.* scf.* affine.apply "
+    "affine.min affine.max cascade.* func.return";
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =
@@ -75,12 +82,13 @@ Contract contractAfter(Phase phase) {
             true,       true};
   case Phase::Tensor:
   case Phase::Quantize:
-  case Phase::Cascade:
     return {kFunctions, kTensorHost, "", true, true, true};
+  case Phase::Cascade:
+    return {kFunctions, kCascadeHost, "", true, true, true};
   case Phase::Encode:
-    return {kFunctions, kTensorHost, "", true, true, false};
+    return {kFunctions, kCascadeHost, "", true, true, false};
   case Phase::Form:
-    return {kFunctions, kDispatchHost, kTensorKernel, true, true, false};
+    return {kFunctions, kDispatchHost, kCascadeKernel, true, true, false};
   case Phase::Tile:
     return {kFunctions, kDispatchHost, kTensorKernel, true, true, false};
   case Phase::Kernel:

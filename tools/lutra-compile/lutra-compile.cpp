@@ -80,8 +80,8 @@ static cl::opt<std::string>
             cl::desc("Write the IR of every phase to a numbered file"));
 static cl::list<std::string> reports(
     "report", cl::value_desc("kind"), cl::cat(category),
-    cl::desc("Tell what was compiled: kernels, kernels:FILE (JSON where it "
-             "ends in .json) or html:FILE"));
+    cl::desc("Tell what was compiled: kernels, or passes of cascades, each "
+             "also as kernels:FILE (JSON where it ends in .json); html:FILE"));
 static cl::list<std::string>
     reportDims("report-dim", cl::value_desc("name:size"), cl::cat(category),
                cl::desc("The size of a dimension that a report's numbers are "

@@ -55,4 +55,13 @@ def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def ConvertCascadeToLinalg : Pass<"convert-cascade-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "writes cascades out as linalg.generic, and their iterations as loops";
+  let options = [Option<"part", "part", "int64_t", "0",
+                        "coordinates of an iterated rank in each turn of its loop; 0: all">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // LUTRA_CONVERSION_PASSES_TD

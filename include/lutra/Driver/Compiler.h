@@ -25,6 +25,8 @@ struct ReportOptions {
   /// Where to list the kernels: "-" for standard output, JSON where the name
   /// ends in .json; nowhere if empty.
   std::string kernels;
+  /// Where to list the cascades and their passes over ranks, in the same way.
+  std::string passes;
   /// Where to write a page of HTML; nowhere if empty.
   std::string page;
   /// Sizes of dimensions for the memory plan and other numbers.
@@ -32,6 +34,7 @@ struct ReportOptions {
   /// A trace of lutra-run whose times go into the page, or empty.
   std::string profile;
 
+  /// Whether a report is wanted that needs kernels and a plan.
   bool isWanted() const { return !kernels.empty() || !page.empty(); }
 };
 

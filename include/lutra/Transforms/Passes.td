@@ -49,6 +49,39 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def CountPasses : Pass<"count-passes", "::mlir::ModuleOp"> {
+  let summary = "says how often each cascade goes over its ranks";
+  let description = [{
+    Leaves everything as it is, and prints a remark for each cascade: passes over
+    each rank, reads of each tensor, and the memory that a tile of it takes.
+  }];
+  let options = [Option<"rows", "rows", "int64_t", "64", "points of a tile along the innermost rank of rows">,
+                 Option<"stream", "stream", "int64_t", "128", "points of a tile along the rank that is gone over">];
+}
+
+def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
+  let summary = "makes reductions that depend on each other, and what is between them, cascades";
+  let description = [{
+    A group has at least two reductions along one rank, of which one needs what the
+    other found; all of it has the same rows. Elementwise operations and single
+    contractions stay where they are.
+  }];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
+}
+
+def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
+  let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
+  let description = [{
+    The innermost rank of the rows becomes the innermost dimension of intermediate
+    results, states, and copies of what all parts of the iterated rank read. A
+    cascade whose rows stay in a cache between its passes gains nothing from being
+    one kernel of its own kind, and becomes structured operations again.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{
@@ -100,6 +133,23 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+}
+
+def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
+  let summary = "lowers the number of passes that cascades make over their ranks, by algebra";
+  let description = [{
+    In a `cascade.cascade` with `reassoc`, for each rank that is reduced in more
+    than one pass: factors that are the same along the rank leave the sums over it, and
+    sums of exp(x - d), where d is the maximum of x, are taken under the maximum so
+    far and corrected when it grows, in a `cascade.iterate`. A rewrite after which a
+    number could leave the range of its type is not done. Where a result goes along the rank,
+    its points wait for the last pass anyway, and no iteration is made.
+
+    `rewrites` and `refusals` on the cascade say in words what was done and what
+    was not; `passes` holds the counts before, of ranks with more than one.
+  }];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
 }
 
 #endif // LUTRA_TRANSFORMS_PASSES_TD

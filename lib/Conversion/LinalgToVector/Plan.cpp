@@ -259,11 +259,12 @@ std::optional<Plan> lutra::planNest(linalg::GenericOp op, TargetAttr target,
       !llvm::all_of(op->getOperandTypes(), isStrided) ||
       llvm::is_contained(staticExtents(op), 0))
     return std::nullopt;
-  // Parallel loops that an output lacks would store one element more than once.
+  // Parallel loops that an output lacks would store one element more than once;
+  // of reductions that it has, only the last element would be stored.
   for (OpOperand &output : op.getDpsInitsMutable())
     for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
-      if (kind == utils::IteratorType::parallel &&
-          !op.getMatchingIndexingMap(&output).isFunctionOfDim(loop))
+      if ((kind == utils::IteratorType::parallel) !=
+          op.getMatchingIndexingMap(&output).isFunctionOfDim(loop))
         return std::nullopt;
   return Planner(op, target, schedule).run();
 }

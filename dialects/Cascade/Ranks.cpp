@@ -1,0 +1,80 @@
+//===- Ranks.cpp - The ranks of a tensor ----------------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Follows a tensor inside a cascade back to the Einsum whose result names its
+// ranks. Verifiers ask before they know that values are defined before they are
+// used, so each step must lead backwards.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Cascade/Cascade.h"
+
+using namespace mlir;
+using namespace mlir::lutra::cascade;
+
+bool lutra::cascade::isBefore(Value value, Operation *op) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return argument.getOwner()->findAncestorOpInBlock(*op) != nullptr;
+  Operation *definition = value.getDefiningOp();
+  Operation *ancestor = definition->getBlock()->findAncestorOpInBlock(*op);
+  return ancestor && definition->isBeforeInBlock(ancestor);
+}
+
+/// The ranks of an Einsum's result.
+static SmallVector<StringRef> resultRanks(EinsumOp op) {
+  SmallVector<StringRef> ranks;
+  for (AffineExpr expr : op.getResultMap().getResults())
+    ranks.push_back(op.getRankName(cast<AffineDimExpr>(expr).getPosition()));
+  return ranks;
+}
+
+/// What an operation gives the ranks of `result` from, if not itself.
+static Value rankSource(OpResult result) {
+  unsigned number = result.getResultNumber();
+  Operation *op = result.getOwner();
+  if (auto rebase = dyn_cast<RebaseOp>(op))
+    return rebase.getReference();
+  if (auto iterate = dyn_cast<IterateOp>(op))
+    return number < iterate.getInits().size() ? iterate.getInits()[number]
+                                              : Value();
+  return isa<MergeOp>(op) ? op->getOperand(number) : Value();
+}
+
+std::optional<SmallVector<StringRef>> lutra::cascade::ranksOf(Value tensor) {
+  // Merging takes the first rank away, each time that it is met.
+  unsigned merged = 0;
+  while (true) {
+    Value source;
+    Operation *op;
+    if (auto argument = dyn_cast<BlockArgument>(tensor)) {
+      op = argument.getOwner()->getParentOp();
+      auto iterate = dyn_cast_or_null<IterateOp>(op);
+      unsigned streams = iterate ? iterate.getStreams().size() : 0;
+      unsigned number = argument.getArgNumber();
+      if (iterate && number >= streams &&
+          number - streams < iterate.getInits().size())
+        source = iterate.getInits()[number - streams];
+    } else {
+      op = tensor.getDefiningOp();
+      if (auto einsum = dyn_cast<EinsumOp>(op)) {
+        SmallVector<StringRef> ranks = resultRanks(einsum);
+        if (merged > ranks.size())
+          return std::nullopt;
+        ranks.erase(ranks.begin(), ranks.begin() + merged);
+        return ranks;
+      }
+      merged += isa<MergeOp>(op);
+      source = rankSource(cast<OpResult>(tensor));
+    }
+    if (!source || !isBefore(source, op))
+      return std::nullopt;
+    tensor = source;
+  }
+}
+
+std::optional<SmallVector<StringRef>>
+lutra::cascade::ranksBefore(Value tensor, Operation *op) {
+  return isBefore(tensor, op) ? ranksOf(tensor) : std::nullopt;
+}

@@ -1,0 +1,250 @@
+//===- CascadeSchedule.cpp - Tiles of a cascade ---------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A task is a tile of rows: of the ranks that all states have. The innermost of
+// them is the one that vectors lie along, and its tile is one register tile of
+// the contractions wide, or as many as leave what the tile keeps at hand (its
+// rows of each contraction, over which all parts go) in the first-level cache.
+// A part of the iterated rank is as long as its intermediate results stay there
+// too.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CascadeSchedule.h"
+
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Conversion/CascadeToLinalg.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+/// Coordinates of an iterated rank in a part, if the cache has room for them.
+static constexpr int64_t kMaxPart = 128;
+
+/// The ranks of the rows: those that every state has; without states, those of
+/// all results.
+static SmallVector<StringRef> rowRanks(CascadeOp op) {
+  SmallVector<StringRef> rows;
+  auto intersect = [&](Value value, bool isFirst) {
+    SmallVector<StringRef> ranks = *ranksOf(value);
+    if (isFirst)
+      rows = ranks;
+    else
+      llvm::erase_if(rows, [&](StringRef rank) {
+        return !llvm::is_contained(ranks, rank);
+      });
+  };
+  bool isFirst = true;
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    for (Value init : iterate.getInits()) {
+      intersect(init, isFirst);
+      isFirst = false;
+    }
+  for (Value value : op.getBlock()->getTerminator()->getOperands()) {
+    intersect(value, isFirst);
+    isFirst = false;
+  }
+  return rows;
+}
+
+/// The longest static extent of the ranks that a contraction reduces beside the
+/// iterated one: the depth of what stays at hand.
+static int64_t depthOf(CascadeOp op) {
+  int64_t depth = 1;
+  op.walk([&](EinsumOp einsum) {
+    auto iterate = einsum->getParentOfType<IterateOp>();
+    if (!iterate || !einsum.hasReduction())
+      return;
+    for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank) {
+      int64_t extent = op.getStaticExtent(einsum.getRankName(rank));
+      if (einsum.isReduced(rank) &&
+          einsum.getRankName(rank) != iterate.getRank() &&
+          !ShapedType::isDynamic(extent))
+        depth = std::max(depth, extent);
+    }
+  });
+  return depth;
+}
+
+ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
+  SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
+  int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
+  SmallVector<StringRef> rows = rowRanks(op);
+  for (StringRef rank : rows)
+    distribute[*op.findRank(rank)] = 1;
+  // As many columns as a register tile has, and more where they are short.
+  int64_t columns = 1;
+  if (!rows.empty()) {
+    int64_t unit = 2 * lanes, bytes = 4 * depthOf(op);
+    columns =
+        unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
+    int64_t extent = op.getStaticExtent(rows.back());
+    if (!ShapedType::isDynamic(extent))
+      columns = std::min(columns, std::max<int64_t>(1, extent));
+    distribute[*op.findRank(rows.back())] = columns;
+  }
+  for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
+    int64_t part =
+        std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), 16, kMaxPart);
+    tile[*op.findRank(iterate.getRank())] = part;
+  }
+  return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);
+}
+
+/// The length of the part that a schedule gives to the iterated rank.
+static int64_t partOf(CascadeOp op, ScheduleAttr schedule) {
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    return schedule.getTile()[*op.findRank(iterate.getRank())];
+  return 0;
+}
+
+/// Replaces `op` by a parallel loop over its tiles, each lowered.
+static LogicalResult distribute(RewriterBase &b, CascadeOp op,
+                                ScheduleAttr schedule, ValueRange outputs) {
+  Location loc = op.getLoc();
+  SmallVector<OpFoldResult> extents = op.getMixedExtents(), lower, upper, steps;
+  SmallVector<unsigned> loops;
+  for (auto [loop, size] : llvm::enumerate(schedule.getDistribute())) {
+    if (size == 0)
+      continue;
+    loops.push_back(loop);
+    lower.push_back(b.getIndexAttr(0));
+    upper.push_back(extents[loop]);
+    steps.push_back(b.getIndexAttr(size));
+  }
+  b.setInsertionPoint(op);
+  auto forall = scf::ForallOp::create(b, loc, lower, upper, steps, outputs,
+                                      /*mapping=*/std::nullopt);
+  b.setInsertionPoint(forall.getTerminator());
+  SmallVector<OpFoldResult> offsets(extents.size(), b.getIndexAttr(0)),
+      sizes(extents);
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  for (auto [loop, at] : llvm::zip_equal(loops, forall.getInductionVars())) {
+    offsets[loop] = at;
+    int64_t size = schedule.getDistribute()[loop];
+    std::optional<int64_t> extent = getConstantIntValue(extents[loop]);
+    sizes[loop] =
+        size == 1 || (extent && *extent % size == 0)
+            ? OpFoldResult(b.getIndexAttr(size))
+            : affine::makeComposedFoldedAffineMin(
+                  b, loc,
+                  AffineMap::get(0, 2, {s1 - s0, b.getAffineConstantExpr(size)},
+                                 b.getContext()),
+                  {at, extents[loop]});
+  }
+  FailureOr<TilingResult> tiled = op.getTiledImplementation(b, offsets, sizes);
+  if (failed(tiled))
+    return op.emitError("expected a cascade that can be tiled along its rows");
+  auto tile = cast<CascadeOp>(tiled->tiledOps.front());
+  SmallVector<Value> places;
+  struct Place {
+    SmallVector<OpFoldResult> offsets, sizes, strides;
+  };
+  SmallVector<Place> slices;
+  b.setInsertionPoint(tile);
+  for (auto [i, shared] : llvm::enumerate(forall.getRegionIterArgs())) {
+    Place place;
+    if (failed(op.getResultTilePosition(b, i, offsets, sizes, place.offsets,
+                                        place.sizes)))
+      return failure();
+    place.strides.assign(place.sizes.size(), b.getIndexAttr(1));
+    places.push_back(tensor::ExtractSliceOp::create(
+        b, loc, shared, place.offsets, place.sizes, place.strides));
+    slices.push_back(std::move(place));
+  }
+  SmallVector<Value> results =
+      lowerCascade(b, tile, partOf(op, schedule), places);
+  b.eraseOp(tile);
+  b.setInsertionPointToEnd(forall.getTerminator().getBody());
+  for (auto [result, shared, place] :
+       llvm::zip_equal(results, forall.getRegionIterArgs(), slices))
+    tensor::ParallelInsertSliceOp::create(b, loc, result, shared, place.offsets,
+                                          place.sizes, place.strides);
+  b.replaceOp(op, forall.getResults());
+  return success();
+}
+
+/// Whether an element of `op` is better computed again by each that reads it
+/// than stored in a pass of its own over the tile. Movement is not: it puts a
+/// tile where it is read in order.
+static bool isWorthRepeating(linalg::GenericOp op) {
+  auto isCheap = [](Operation &inner) {
+    return isa<linalg::IndexOp, linalg::YieldOp>(inner) ||
+           (isa<arith::ArithDialect>(inner.getDialect()) &&
+            !isa<arith::DivFOp>(inner));
+  };
+  return op.getBlock()->getOperations().size() > 1 &&
+         (op->hasOneUse() || llvm::all_of(*op.getBlock(), isCheap));
+}
+
+/// Computes maps where they are read, in place: upstream's patterns would take
+/// away destinations that are not read.
+static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<linalg::GenericOp> ops;
+  func.walk([&](linalg::GenericOp op) { ops.push_back(op); });
+  for (linalg::GenericOp op : ops)
+    for (bool hasFused = true; hasFused;) {
+      hasFused = false;
+      for (OpOperand *operand : op.getDpsInputOperands()) {
+        auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+        if (!producer || producer->getBlock() != op->getBlock() ||
+            !isWorthRepeating(producer) ||
+            !linalg::areElementwiseOpsFusable(operand))
+          continue;
+        rewriter.setInsertionPoint(op);
+        // A producer of one reader leaves nothing behind.
+        Operation *own = rewriter.clone(*producer);
+        operand->set(own->getResult(0));
+        auto fused = linalg::fuseElementwiseOps(rewriter, operand);
+        if (failed(fused)) {
+          operand->set(producer.getResult(0));
+          rewriter.eraseOp(own);
+          continue;
+        }
+        Operation *before = op;
+        op = cast<linalg::GenericOp>(fused->fusedOp);
+        for (auto [from, to] : fused->replacements)
+          from.replaceUsesWithIf(
+              to, [&](OpOperand &use) { return use.getOwner() != producer; });
+        rewriter.eraseOp(before);
+        if (isOpTriviallyDead(producer))
+          rewriter.eraseOp(producer);
+        hasFused = true;
+        break;
+      }
+    }
+}
+
+LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,
+                                          ScheduleAttr schedule) {
+  OpBuilder::InsertionGuard guard(rewriter);
+  auto func = op->getParentOfType<func::FuncOp>();
+  size_t ranks = op.getRanks().size();
+  if (schedule.getDistribute().size() != ranks ||
+      schedule.getTile().size() != ranks)
+    return op.emitError("expected a schedule of ")
+           << ranks << " loops, got " << schedule.getDistribute().size();
+  SmallVector<Value> outputs(
+      func.getArguments().take_back(func.getNumResults()));
+  if (llvm::any_of(schedule.getDistribute(),
+                   [](int64_t size) { return size != 0; })) {
+    if (failed(distribute(rewriter, op, schedule, outputs)))
+      return failure();
+  } else {
+    rewriter.replaceOp(
+        op, lowerCascade(rewriter, op, partOf(op, schedule), outputs));
+  }
+  fuseMaps(rewriter, func);
+  return success();
+}

@@ -1,0 +1,338 @@
+//===- CascadeGroup.cpp - Operations that are one cascade -----------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From a reduction the group grows both ways: to what computes with its result
+// along the reduced rank, and to what leads to the tensors that are gone over
+// more than once, as long as all rows are there, so that nothing is computed
+// again for each of them. Which loops are one rank is found by union: a
+// dimension that is written by one loop and read by another makes them one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CascadeGroup.h"
+
+#include "dialects/Cascade/Cascade.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallSet.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// More operations than a cascade of any known model has.
+static constexpr unsigned kMaxMembers = 64;
+/// What a row has of the ranks that producers reduce is held over all parts of
+/// the iterated rank; of more than that no tile of rows stays in a cache.
+static constexpr int64_t kMaxDepth = 512;
+
+static bool isReduction(linalg::GenericOp op) {
+  return op.getNumReductionLoops() != 0;
+}
+
+bool lutra::isCascadeMember(linalg::GenericOp op) {
+  if (!op.hasPureTensorSemantics() || op.getNumResults() != 1 ||
+      !cast<cascade::EinsumOpInterface>(op.getOperation()).getEinsumPoint())
+    return false;
+  AffineMap written = op.getIndexingMapsArray().back();
+  bool isMap = !isReduction(op);
+  if (!written.isProjectedPermutation() || (isMap && !written.isPermutation()))
+    return false;
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
+    if ((kind == utils::IteratorType::parallel) !=
+        written.isFunctionOfDim(loop))
+      return false;
+  Operation *init = op.getDpsInits()[0].getDefiningOp();
+  if (isMap ? !isa_and_nonnull<tensor::EmptyOp>(init)
+            : !isa_and_nonnull<linalg::FillOp>(init))
+    return false;
+  return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &op) {
+    return op.getNumRegions() == 0 && isMemoryEffectFree(&op);
+  });
+}
+
+namespace {
+class GroupFinder {
+public:
+  GroupFinder(linalg::GenericOp seed, function_ref<bool(Operation *)> isTaken)
+      : seed(seed), isTaken(isTaken) {}
+
+  std::optional<CascadeGroup> find();
+
+private:
+  using Labels = SmallVector<unsigned>;
+
+  bool isCandidate(linalg::GenericOp op);
+  bool addReader(OpOperand &use);
+  bool addProducer(linalg::GenericOp op);
+  bool label(linalg::GenericOp op, Labels &labels);
+  void labelReduced(linalg::GenericOp op, Labels &labels);
+  bool labelAsReader(OpOperand &use, Labels &labels);
+  bool has(const Labels &labels, unsigned rank) {
+    return llvm::is_contained(labels, rank);
+  }
+  bool hasRows(linalg::GenericOp op, const Labels &labels);
+  bool isAboutRows(const Labels &labels) {
+    return labels.size() == rows.size();
+  }
+  bool isWorthIt();
+  bool isConvex();
+
+  linalg::GenericOp seed;
+  function_ref<bool(Operation *)> isTaken;
+  llvm::MapVector<Operation *, Labels> members;
+  SmallVector<unsigned> rows;
+  unsigned reduced = 0, numRanks = 0;
+};
+} // namespace
+
+static constexpr unsigned kUnknown = -1;
+
+bool GroupFinder::isCandidate(linalg::GenericOp op) {
+  return op && op->getBlock() == seed->getBlock() && !isTaken(op) &&
+         !members.count(op) && isCascadeMember(op) &&
+         members.size() < kMaxMembers;
+}
+
+/// Whether what `op` computes has all rows.
+bool GroupFinder::hasRows(linalg::GenericOp op, const Labels &labels) {
+  AffineMap written = op.getIndexingMapsArray().back();
+  return llvm::all_of(rows, [&](unsigned row) {
+    const unsigned *loop = llvm::find(labels, row);
+    return loop != labels.end() &&
+           written.isFunctionOfDim(loop - labels.begin());
+  });
+}
+
+/// Puts the ranks of what `use` reads, a member's result, into `labels`.
+bool GroupFinder::labelAsReader(OpOperand &use, Labels &labels) {
+  auto reader = cast<linalg::GenericOp>(use.getOwner());
+  auto writer = use.get().getDefiningOp<linalg::GenericOp>();
+  AffineMap read = reader.getMatchingIndexingMap(&use);
+  AffineMap written = writer.getIndexingMapsArray().back();
+  const Labels &known = members[writer];
+  for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
+    auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
+    // A unit dimension may be read at its only index.
+    if (!loop && isa<AffineConstantExpr>(read.getResult(dim)))
+      continue;
+    if (!loop)
+      return false;
+    unsigned rank = known[written.getDimPosition(dim)];
+    unsigned &label = labels[loop.getPosition()];
+    if (label != kUnknown && label != rank)
+      return false;
+    label = rank;
+  }
+  return true;
+}
+
+/// The reduced rank is also known by what members read along it: a row that is
+/// gone over again.
+void GroupFinder::labelReduced(linalg::GenericOp op, Labels &labels) {
+  if (has(labels, reduced))
+    return;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap read = op.getMatchingIndexingMap(operand);
+    for (OpOperand &use : operand->get().getUses()) {
+      auto member = dyn_cast<linalg::GenericOp>(use.getOwner());
+      if (!member || !members.count(member) || !member.isDpsInput(&use))
+        continue;
+      AffineMap known = member.getMatchingIndexingMap(&use);
+      for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
+        auto mine = dyn_cast<AffineDimExpr>(read.getResult(dim));
+        auto theirs = dyn_cast<AffineDimExpr>(known.getResult(dim));
+        if (!mine || !theirs || labels[mine.getPosition()] != kUnknown ||
+            members[member][theirs.getPosition()] != reduced)
+          continue;
+        labels[mine.getPosition()] = reduced;
+        return;
+      }
+    }
+  }
+}
+
+/// Finds the ranks of the loops of `op` from what it reads of members and what
+/// members read of it, and gives new ranks to the others.
+bool GroupFinder::label(linalg::GenericOp op, Labels &labels) {
+  labels.assign(op.getNumLoops(), kUnknown);
+  for (OpOperand *operand : op.getDpsInputOperands())
+    if (members.count(operand->get().getDefiningOp()) &&
+        !labelAsReader(*operand, labels))
+      return false;
+  AffineMap written = op.getIndexingMapsArray().back();
+  for (OpOperand &use : op->getUses()) {
+    auto reader = dyn_cast<linalg::GenericOp>(use.getOwner());
+    if (!reader || !members.count(reader) || !reader.isDpsInput(&use))
+      continue;
+    AffineMap read = reader.getMatchingIndexingMap(&use);
+    for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
+      auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
+      if (!loop && isa<AffineConstantExpr>(read.getResult(dim)))
+        continue;
+      if (!loop)
+        return false;
+      unsigned rank = members[reader][loop.getPosition()];
+      unsigned &mine = labels[written.getDimPosition(dim)];
+      if (mine != kUnknown && mine != rank)
+        return false;
+      mine = rank;
+    }
+  }
+  labelReduced(op, labels);
+  llvm::SmallSet<unsigned, 8> seen;
+  for (unsigned label : labels)
+    if (label != kUnknown && !seen.insert(label).second)
+      return false;
+  for (unsigned &label : labels)
+    if (label == kUnknown)
+      label = numRanks++;
+  return true;
+}
+
+/// Adds what reads a member's result, where it goes along the reduced rank
+/// again, or computes with what each row has one of.
+bool GroupFinder::addReader(OpOperand &use) {
+  auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
+  if (!isCandidate(op) || !op.isDpsInput(&use))
+    return false;
+  unsigned before = numRanks;
+  Labels labels;
+  if (!label(op, labels) || !hasRows(op, labels) ||
+      !(has(labels, reduced) || (isAboutRows(labels) && !isReduction(op)))) {
+    numRanks = before;
+    return false;
+  }
+  members[op] = labels;
+  return true;
+}
+
+static bool isShallow(linalg::GenericOp op) {
+  int64_t depth = 1;
+  for (auto [range, kind] : llvm::zip_equal(op.getStaticLoopRanges(),
+                                            op.getIteratorTypesArray())) {
+    if (kind != utils::IteratorType::reduction)
+      continue;
+    if (ShapedType::isDynamic(range) || range > kMaxDepth)
+      return false;
+    depth *= range;
+  }
+  return depth <= kMaxDepth;
+}
+
+/// Adds what only members read, where it has all rows.
+bool GroupFinder::addProducer(linalg::GenericOp op) {
+  if (!isCandidate(op) || !llvm::all_of(op->getUsers(), [&](Operation *user) {
+        return members.count(user);
+      }))
+    return false;
+  unsigned before = numRanks;
+  Labels labels;
+  if (!label(op, labels) || !hasRows(op, labels) ||
+      (isReduction(op) && !(has(labels, reduced) && isShallow(op)))) {
+    numRanks = before;
+    return false;
+  }
+  members[op] = labels;
+  return true;
+}
+
+/// Whether a second reduction goes along the rank, after what the first one
+/// found.
+bool GroupFinder::isWorthIt() {
+  llvm::DenseSet<Operation *> depends = {seed};
+  SmallVector<Operation *> ordered =
+      llvm::map_to_vector(members, [](auto &entry) { return entry.first; });
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  bool isWorth = false;
+  for (Operation *op : ordered) {
+    if (op != seed && llvm::any_of(op->getOperands(), [&](Value operand) {
+          return depends.contains(operand.getDefiningOp());
+        }))
+      depends.insert(op);
+    auto generic = cast<linalg::GenericOp>(op);
+    AffineMap written = generic.getIndexingMapsArray().back();
+    bool reduces = false;
+    for (auto [loop, rank] : llvm::enumerate(members[op]))
+      reduces |= rank == reduced && !written.isFunctionOfDim(loop);
+    isWorth |= reduces && op != seed && depends.contains(op);
+  }
+  return isWorth;
+}
+
+/// Whether nothing that the group reads from outside depends on the group.
+bool GroupFinder::isConvex() {
+  Operation *first = seed, *last = seed;
+  for (auto &[op, labels] : members) {
+    if (op->isBeforeInBlock(first))
+      first = op;
+    if (last->isBeforeInBlock(op))
+      last = op;
+  }
+  llvm::DenseSet<Operation *> tainted;
+  for (Operation *op = first; op != last->getNextNode();
+       op = op->getNextNode()) {
+    bool isMember = members.count(op), depends = false;
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands()) {
+        Operation *source = operand.getDefiningOp();
+        depends |= tainted.contains(source) ||
+                   (!isMember && source && members.count(source));
+      }
+    });
+    if (depends && isMember)
+      return false;
+    if (depends)
+      tainted.insert(op);
+  }
+  return true;
+}
+
+std::optional<CascadeGroup> GroupFinder::find() {
+  if (!isCandidate(seed) || seed.getNumReductionLoops() != 1)
+    return std::nullopt;
+  AffineMap written = seed.getIndexingMapsArray().back();
+  Labels labels;
+  for (unsigned loop = 0; loop < seed.getNumLoops(); ++loop) {
+    labels.push_back(numRanks++);
+    if (written.isFunctionOfDim(loop))
+      rows.push_back(loop);
+    else
+      reduced = loop;
+  }
+  if (rows.empty())
+    return std::nullopt;
+  members[seed] = labels;
+  for (bool hasChanged = true; hasChanged;) {
+    hasChanged = false;
+    for (unsigned i = 0; i < members.size(); ++i) {
+      auto op = cast<linalg::GenericOp>(members.begin()[i].first);
+      for (OpOperand &use : op->getUses())
+        hasChanged |= addReader(use);
+      for (OpOperand *operand : op.getDpsInputOperands())
+        hasChanged |=
+            addProducer(operand->get().getDefiningOp<linalg::GenericOp>());
+    }
+  }
+  if (!isWorthIt() || !isConvex())
+    return std::nullopt;
+  CascadeGroup group;
+  for (auto &[op, ranks] : members) {
+    group.members.push_back(cast<linalg::GenericOp>(op));
+    group.ranksOf[op] = ranks;
+  }
+  llvm::sort(group.members,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  group.numRanks = numRanks;
+  group.rows = rows;
+  group.reduced = reduced;
+  return group;
+}
+
+std::optional<CascadeGroup>
+lutra::findCascadeGroup(linalg::GenericOp seed,
+                        function_ref<bool(Operation *)> isTaken) {
+  return GroupFinder(seed, isTaken).find();
+}

@@ -1,0 +1,228 @@
+//===- EncodeCascades.cpp - Layouts inside of cascades --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Vectors lie along the innermost rank of the rows: then a maximum or a sum of
+// each row is a maximum or a sum of vectors, and tensors that are streamed are
+// read an element at a time, broadcast, from where they lie. So what a cascade
+// computes for itself has that rank innermost, and what it holds of a tensor
+// from outside over all parts is copied so. The results keep their layout.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Cascade/Cascade.h"
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Conversion/CascadeToLinalg.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_ENCODECASCADES
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+/// Fewer rows than that do not fill a vector that is worth it: vectors then lie
+/// along what each row has many of.
+static constexpr int64_t kMinRows = 4;
+
+/// Whether a kernel goes over the parts of a rank only once.
+static bool isIterated(CascadeOp op) {
+  return !op.getBlock()->getOps<IterateOp>().empty();
+}
+
+/// The rank that vectors are to lie along, if one has enough coordinates.
+static std::optional<StringRef> laneRank(CascadeOp op) {
+  IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
+  if (iterate.getInits().empty())
+    return std::nullopt;
+  SmallVector<StringRef> rows = *ranksOf(iterate.getInits().front());
+  for (StringRef rank : llvm::reverse(rows)) {
+    int64_t extent = op.getStaticExtent(rank);
+    if (ShapedType::isDynamic(extent) || extent >= kMinRows)
+      return rank;
+  }
+  return std::nullopt;
+}
+
+namespace {
+class Encoding {
+public:
+  Encoding(CascadeOp op, StringRef lane) : op(op), lane(lane) {}
+  void run();
+
+private:
+  std::optional<unsigned> laneDim(Value value);
+  void separateResults();
+  void copyHeldInputs(IterateOp iterate);
+  Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
+  void setType(Value value);
+
+  CascadeOp op;
+  StringRef lane;
+  DenseMap<Value, unsigned> moved;
+};
+} // namespace
+
+/// Moves position `dim` behind the others.
+template <typename T>
+static SmallVector<T> moveLast(ArrayRef<T> list, unsigned dim) {
+  SmallVector<T> result(list);
+  std::rotate(result.begin() + dim, result.begin() + dim + 1, result.end());
+  return result;
+}
+
+static AffineMap moveLast(AffineMap map, unsigned dim) {
+  return AffineMap::get(map.getNumDims(), map.getNumSymbols(),
+                        moveLast<AffineExpr>(map.getResults(), dim),
+                        map.getContext());
+}
+
+/// The dimension of a tensor of the cascade that has to become innermost.
+std::optional<unsigned> Encoding::laneDim(Value value) {
+  auto ranks = ranksOf(value);
+  if (!ranks)
+    return std::nullopt;
+  for (auto [i, rank] : llvm::enumerate(*ranks))
+    if (rank == lane && i + 1 != ranks->size())
+      return i;
+  return std::nullopt;
+}
+
+static EinsumOp copy(OpBuilder &b, Location loc, Value tensor,
+                     ArrayRef<Attribute> iter, AffineMap read,
+                     AffineMap written, RankedTensorType type) {
+  auto einsum = EinsumOp::create(b, loc, type, tensor, Value(), ValueRange(),
+                                 Value(), b.getArrayAttr(iter),
+                                 b.getAffineMapArrayAttr({read, written}),
+                                 MonoidAttr(), ArrayAttr());
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = b.createBlock(&einsum.getBody());
+  Value element = body->addArgument(type.getElementType(), loc);
+  YieldOp::create(b, loc, element);
+  return einsum;
+}
+
+/// Makes each result an Einsum that nothing else reads.
+void Encoding::separateResults() {
+  Operation *yield = op.getBlock()->getTerminator();
+  OpBuilder b(yield);
+  for (OpOperand &operand : yield->getOpOperands()) {
+    Value value = operand.get();
+    if (value.getDefiningOp<EinsumOp>() && value.hasOneUse())
+      continue;
+    SmallVector<Attribute> iter;
+    auto ranks = ranksOf(value);
+    for (StringRef rank : *ranks)
+      iter.push_back(b.getStringAttr(rank));
+    AffineMap same = b.getMultiDimIdentityMap(iter.size());
+    operand.set(copy(b, value.getLoc(), value, iter, same, same,
+                     cast<RankedTensorType>(value.getType())));
+  }
+}
+
+/// A copy, before the iteration, of an input with the lane rank at `dim`.
+Value Encoding::copyOf(EinsumOp reader, unsigned input, unsigned dim) {
+  OpBuilder b(reader->getParentOp());
+  Value tensor = reader.getInputs()[input];
+  auto type = cast<RankedTensorType>(tensor.getType());
+  AffineMap map = reader.getInputMap(input);
+  SmallVector<Attribute> iter;
+  for (AffineExpr expr : map.getResults())
+    iter.push_back(reader.getIter()[cast<AffineDimExpr>(expr).getPosition()]);
+  AffineMap read = b.getMultiDimIdentityMap(iter.size());
+  auto moved = RankedTensorType::get(moveLast(type.getShape(), dim),
+                                     type.getElementType());
+  return copy(b, reader.getLoc(), tensor, iter, read, moveLast(read, dim),
+              moved);
+}
+
+/// Copies what all parts read, so that the lane rank is innermost.
+void Encoding::copyHeldInputs(IterateOp iterate) {
+  for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
+    for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
+      AffineMap map = reader.getInputMap(i);
+      if (op.getBody().isAncestor(input.getParentRegion()) ||
+          !isa<RankedTensorType>(input.getType()) ||
+          !map.isProjectedPermutation())
+        continue;
+      for (unsigned dim = 0; dim + 1 < map.getNumResults(); ++dim)
+        if (reader.getRankName(map.getDimPosition(dim)) == lane) {
+          SmallVector<AffineMap> maps(
+              reader.getMaps().getAsValueRange<AffineMapAttr>());
+          maps[i] = moveLast(map, dim);
+          reader->setOperand(i, copyOf(reader, i, dim));
+          reader.setMapsAttr(OpBuilder(reader).getAffineMapArrayAttr(maps));
+          break;
+        }
+    }
+}
+
+void Encoding::setType(Value value) {
+  auto it = moved.find(value);
+  if (it == moved.end())
+    return;
+  auto type = cast<RankedTensorType>(value.getType());
+  value.setType(RankedTensorType::get(moveLast(type.getShape(), it->second),
+                                      type.getElementType()));
+}
+
+void Encoding::run() {
+  separateResults();
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    copyHeldInputs(iterate);
+  // What moves is found before anything does, since ranks are told by maps.
+  SmallVector<Value> values;
+  op.getBody().walk([&](Operation *inner) {
+    if (isa<EinsumOp, RebaseOp, IterateOp, MergeOp>(inner))
+      llvm::append_range(values, inner->getResults());
+    if (auto iterate = dyn_cast<IterateOp>(inner))
+      llvm::append_range(values, iterate.getCarried());
+  });
+  Operation *yield = op.getBlock()->getTerminator();
+  for (Value value : values)
+    if (!llvm::is_contained(yield->getOperands(), value))
+      if (std::optional<unsigned> dim = laneDim(value))
+        moved[value] = *dim;
+  op.walk([&](EinsumOp einsum) {
+    SmallVector<AffineMap> maps(
+        einsum.getMaps().getAsValueRange<AffineMapAttr>());
+    for (auto [i, input] : llvm::enumerate(einsum.getInputs()))
+      if (auto it = moved.find(input); it != moved.end())
+        maps[i] = moveLast(maps[i], it->second);
+    if (auto it = moved.find(einsum.getResult()); it != moved.end())
+      maps.back() = moveLast(maps.back(), it->second);
+    einsum.setMapsAttr(OpBuilder(einsum).getAffineMapArrayAttr(maps));
+  });
+  for (Value value : values)
+    setType(value);
+}
+
+namespace {
+struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
+  using EncodeCascadesBase::EncodeCascadesBase;
+
+  void runOnOperation() override {
+    SmallVector<CascadeOp> cascades;
+    getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (CascadeOp op : cascades) {
+      if (!isIterated(op)) {
+        rewriter.replaceOp(op, lowerCascade(rewriter, op, /*part=*/0));
+        continue;
+      }
+      if (std::optional<StringRef> lane = laneRank(op))
+        Encoding(op, *lane).run();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,271 @@
+//===- RaiseCascades.cpp - Groups of reductions become cascades -----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reductions along one rank that depend on each other, and what is computed
+// between them, become one cascade.cascade. What only moves elements on the way
+// to it, a transposition or a repetition, is read through.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CascadeGroup.h"
+#include "UnitDims.h"
+#include "dialects/Cascade/Cascade.h"
+#include "lutra/Analysis/TensorSizes.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_RAISECASCADES
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+/// An operation that only reads elements elsewhere, each where a loop or the
+/// only index of a dimension says.
+static linalg::GenericOp movementOf(Value tensor) {
+  auto op = tensor.getDefiningOp<linalg::GenericOp>();
+  if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
+      op.getNumReductionLoops() != 0 ||
+      op.getBlock()->getOperations().size() != 1 ||
+      op.getBlock()->getTerminator()->getOperand(0) !=
+          op.getBlock()->getArgument(0))
+    return nullptr;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  bool isMovement = maps[1].isPermutation() &&
+                    maps[0].isProjectedPermutation(/*allowZeroInResults=*/true);
+  return isMovement ? op : linalg::GenericOp();
+}
+
+/// Reads `tensor` where its elements lie: `map` changes with it.
+static Value readThrough(Value tensor, AffineMap &map) {
+  while (linalg::GenericOp movement = movementOf(tensor)) {
+    SmallVector<AffineMap> maps = movement.getIndexingMapsArray();
+    map = maps[0].compose(inversePermutation(maps[1])).compose(map);
+    tensor = movement.getDpsInputs()[0];
+  }
+  return tensor;
+}
+
+namespace {
+class Raiser {
+public:
+  Raiser(CascadeGroup group) : group(std::move(group)) {}
+  LogicalResult run();
+
+private:
+  void nameRanks();
+  FailureOr<SmallVector<OpFoldResult>> extents(OpBuilder &b);
+  void moveUsersBehind(Operation *cascade);
+  Value raise(OpBuilder &b, linalg::GenericOp op);
+  StringRef nameOf(linalg::GenericOp op, unsigned loop) {
+    return names[group.ranksOf[op][loop]];
+  }
+
+  CascadeGroup group;
+  SmallVector<std::string> names;
+  IRMapping map;
+};
+} // namespace
+
+/// The reduced rank is m, the last of the rows p, as those who write about
+/// attention call keys and queries; the others take the letters that are left.
+void Raiser::nameRanks() {
+  names.resize(group.numRanks);
+  names[group.reduced] = "m";
+  names[group.rows.back()] = "p";
+  static constexpr StringLiteral kRows[] = {"b", "h", "g", "i", "j"},
+                                 kOthers[] = {"e", "f", "c", "d", "k", "n"};
+  unsigned numRows = 0, numOthers = 0;
+  for (unsigned rank = 0; rank < group.numRanks; ++rank) {
+    if (!names[rank].empty())
+      continue;
+    bool isRow = llvm::is_contained(group.rows, rank);
+    unsigned &number = isRow ? numRows : numOthers;
+    ArrayRef<StringLiteral> letters = isRow ? ArrayRef<StringLiteral>(kRows)
+                                            : ArrayRef<StringLiteral>(kOthers);
+    names[rank] = number < letters.size()
+                      ? letters[number].str()
+                      : (letters.front() + llvm::Twine(number)).str();
+    ++number;
+  }
+}
+
+/// The extents of all ranks, from the tensors that members read and write.
+FailureOr<SmallVector<OpFoldResult>> Raiser::extents(OpBuilder &b) {
+  SmallVector<OpFoldResult> extents(group.numRanks);
+  auto isKnown = [](OpFoldResult size) {
+    return isa_and_nonnull<Attribute>(dyn_cast_if_present<Attribute>(size));
+  };
+  for (linalg::GenericOp op : group.members)
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
+      if (!type)
+        continue;
+      AffineMap read = op.getMatchingIndexingMap(&operand);
+      for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
+        auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
+        if (!loop)
+          continue;
+        OpFoldResult &extent = extents[group.ranksOf[op][loop.getPosition()]];
+        if (!type.isDynamicDim(dim)) {
+          extent = b.getIndexAttr(type.getDimSize(dim));
+        } else if (extent.isNull() && !isKnown(extent)) {
+          FailureOr<SmallVector<OpFoldResult>> sizes =
+              tensorSizes(b, operand.get());
+          if (failed(sizes))
+            return failure();
+          extent = (*sizes)[dim];
+        }
+      }
+    }
+  if (llvm::any_of(extents, [](OpFoldResult e) { return e.isNull(); }))
+    return failure();
+  return extents;
+}
+
+Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
+  Location loc = op.getLoc();
+  auto einsum = cast<EinsumOpInterface>(op.getOperation());
+  SmallVector<Attribute> iter;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    iter.push_back(b.getStringAttr(nameOf(op, loop)));
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> maps;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    AffineMap read = op.getMatchingIndexingMap(operand);
+    Value tensor = operand->get();
+    if (!map.contains(tensor))
+      tensor = readThrough(tensor, read);
+    inputs.push_back(map.lookupOrDefault(tensor));
+    maps.push_back(read);
+  }
+  maps.push_back(op.getIndexingMapsArray().back());
+  auto type = cast<RankedTensorType>(op.getResult(0).getType());
+  MonoidAttr monoid;
+  Value init;
+  if (op.getNumReductionLoops() != 0) {
+    monoid = MonoidAttr::get(b.getContext(), *einsum.getEinsumMonoid());
+    auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+    TypedAttr identity = identityOf(monoid.getValue(), type.getElementType());
+    Attribute start;
+    if (!matchPattern(fill.value(), m_Constant(&start)) || start != identity)
+      init = fill.getResult(0);
+  }
+  auto raised = EinsumOp::create(
+      b, loc, type, inputs, /*mask=*/Value(), /*symbols=*/ValueRange(), init,
+      b.getArrayAttr(iter), b.getAffineMapArrayAttr(maps), monoid,
+      /*filters=*/ArrayAttr());
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = b.createBlock(&raised.getBody());
+  IRMapping inner;
+  for (BlockArgument argument :
+       op.getBlock()->getArguments().take_front(op.getNumDpsInputs()))
+    inner.map(argument, body->addArgument(argument.getType(), loc));
+  Value point = einsum.getEinsumPoint();
+  for (Operation &each : op.getBlock()->without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(each))
+      inner.map(index.getResult(), IndexOp::create(b, loc, b.getIndexType(),
+                                                   nameOf(op, index.getDim()))
+                                       .getResult());
+    // What combines with what there is comes last, and is the monoid.
+    else if (!monoid ||
+             each.getResult(0) != op.getBlock()->getTerminator()->getOperand(0))
+      b.clone(each, inner);
+  }
+  YieldOp::create(b, loc, inner.lookupOrDefault(point));
+  return raised.getResult();
+}
+
+/// Moves what lies between the members and depends on them behind the cascade.
+void Raiser::moveUsersBehind(Operation *cascade) {
+  llvm::DenseSet<Operation *> tainted(group.members.begin(),
+                                      group.members.end());
+  Operation *behind = cascade;
+  for (Operation *op = group.members.front(), *next; op != cascade; op = next) {
+    next = op->getNextNode();
+    if (tainted.contains(op))
+      continue;
+    bool depends = false;
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        depends |= tainted.contains(operand.getDefiningOp());
+    });
+    if (!depends)
+      continue;
+    tainted.insert(op);
+    op->moveAfter(behind);
+    behind = op;
+  }
+}
+
+LogicalResult Raiser::run() {
+  nameRanks();
+  linalg::GenericOp last = group.members.back();
+  OpBuilder b(last);
+  b.setInsertionPointAfter(last);
+  FailureOr<SmallVector<OpFoldResult>> sizes = extents(b);
+  if (failed(sizes))
+    return failure();
+  SmallVector<Value> results;
+  llvm::DenseSet<Operation *> members(group.members.begin(),
+                                      group.members.end());
+  SmallVector<Location> locations;
+  for (linalg::GenericOp op : group.members) {
+    locations.push_back(op.getLoc());
+    if (llvm::any_of(op->getUsers(),
+                     [&](Operation *user) { return !members.contains(user); }))
+      results.push_back(op.getResult(0));
+  }
+  auto cascade = CascadeOp::create(
+      b, b.getFusedLoc(locations), ValueRange(results).getTypes(),
+      llvm::map_to_vector(names, [](std::string &n) { return StringRef(n); }),
+      *sizes, /*reassoc=*/true);
+  b.setInsertionPointToStart(cascade.getBlock());
+  for (linalg::GenericOp op : group.members)
+    map.map(op.getResult(0), raise(b, op));
+  YieldOp::create(
+      b, cascade.getLoc(),
+      llvm::map_to_vector(results, [&](Value v) { return map.lookup(v); }));
+  moveUsersBehind(cascade);
+  for (auto [before, after] : llvm::zip_equal(results, cascade.getResults()))
+    before.replaceUsesWithIf(after, [&](OpOperand &use) {
+      return !members.contains(use.getOwner());
+    });
+  for (linalg::GenericOp op : llvm::reverse(group.members))
+    op->erase();
+  return success();
+}
+
+namespace {
+struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
+  using RaiseCascadesBase::RaiseCascadesBase;
+
+  void runOnOperation() override {
+    llvm::DenseSet<Operation *> taken;
+    SmallVector<CascadeGroup> groups;
+    for (auto op : getOperation().getOps<linalg::GenericOp>()) {
+      if (op.getNumReductionLoops() == 0 || taken.contains(op))
+        continue;
+      auto group = findCascadeGroup(
+          op, [&](Operation *other) { return taken.contains(other); });
+      if (!group)
+        continue;
+      for (linalg::GenericOp member : group->members)
+        taken.insert(member);
+      groups.push_back(std::move(*group));
+    }
+    for (CascadeGroup &group : groups)
+      (void)Raiser(std::move(group)).run();
+  }
+};
+} // namespace

@@ -1,0 +1,139 @@
+//===- ReducePasses.cpp - Fewer passes over the ranks of a cascade --------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A cascade reads a rank again where it needs, for each point of it, a value
+// that is known only when all points have been seen. Two ways around that are
+// tried for each such rank: moving the value out of the reduction that waits
+// for it, and summing under what is known of it so far. What neither can do is
+// refused, in words that a report shows.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReducePasses/Rewrites.h"
+#include "lutra/Analysis/PassCount.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_REDUCEPASSES
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+/// Sums from which factors leave may be factors of others.
+static constexpr unsigned kMaxRounds = 4;
+
+/// Whether a result of the cascade goes along the rank.
+static bool isInResults(CascadeOp cascade, StringRef rank) {
+  return llvm::any_of(cascade.getBlock()->getTerminator()->getOperands(),
+                      [&](Value value) {
+                        auto ranks = ranksOf(value);
+                        return ranks && llvm::is_contained(*ranks, rank);
+                      });
+}
+
+/// Replaces `cascade` by one that iterates over the rank, where that saves a
+/// pass. Returns the passes that are left.
+static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
+                                            unsigned passes, Journal &journal) {
+  OpBuilder b(cascade);
+  auto trial = cast<CascadeOp>(b.clone(*cascade));
+  Journal words;
+  joinStarts(trial, rank);
+  unsigned left = iterateOverRank(trial, rank, words)
+                      ? PassCount(trial).count(rank).passes
+                      : passes;
+  bool isBetter = left < passes;
+  for (const std::string &obstacle : words.obstacles.get())
+    journal.obstacles.insert(obstacle);
+  for (const std::string &refusal : words.refusals.get())
+    journal.refusals.insert(refusal);
+  if (!isBetter) {
+    trial.erase();
+    return std::nullopt;
+  }
+  for (const std::string &rewrite : words.rewrites.get())
+    journal.rewrites.insert(rewrite);
+  cascade.replaceAllUsesWith(trial.getResults());
+  cascade.erase();
+  cascade = trial;
+  return left;
+}
+
+/// Lowers the passes over one rank. Returns whether it is gone over in a
+/// cascade.iterate now.
+static bool reduceRank(CascadeOp &cascade, StringRef rank, Journal &journal) {
+  for (unsigned round = 0; round < kMaxRounds; ++round) {
+    journal.obstacles = {};
+    if (!hoistOutOfReductions(cascade, rank, journal))
+      break;
+  }
+  unsigned passes = PassCount(cascade).count(rank).passes;
+  if (passes < 2)
+    return false;
+  if (isInResults(cascade, rank)) {
+    journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
+    return false;
+  }
+  std::optional<unsigned> left = tryIteration(cascade, rank, passes, journal);
+  for (const std::string &obstacle : journal.obstacles.get())
+    journal.refusals.insert(
+        obstacle + ": " + std::to_string(left.value_or(passes)) +
+        (left == 1u ? " pass over " : " passes over ") + rank.str());
+  return left.has_value();
+}
+
+static void setWords(CascadeOp cascade, StringRef name,
+                     ArrayRef<std::string> words) {
+  SmallVector<StringRef> refs(words.begin(), words.end());
+  if (!refs.empty())
+    cascade->setAttr(name, Builder(cascade).getStrArrayAttr(refs));
+}
+
+static void reduceCascade(CascadeOp cascade) {
+  // One that iterates already is as it is meant to be.
+  if (!cascade.getReassoc() ||
+      !llvm::all_of(cascade.getBlock()->without_terminator(),
+                    llvm::IsaPred<EinsumOp>))
+    return;
+  Builder b(cascade);
+  Journal journal;
+  SmallVector<NamedAttribute> before;
+  SmallVector<std::pair<unsigned, StringRef>> ranks;
+  for (NamedAttribute count : passCounts(cascade)) {
+    unsigned passes = cast<IntegerAttr>(count.getValue()).getInt();
+    if (passes < 2)
+      continue;
+    before.push_back(count);
+    ranks.push_back({passes, count.getName().getValue()});
+  }
+  // The rank with most passes gains most, and only one is iterated over.
+  llvm::sort(ranks, [](const auto &x, const auto &y) {
+    return x.first != y.first ? x.first > y.first : x.second < y.second;
+  });
+  for (auto [passes, rank] : ranks)
+    if (reduceRank(cascade, rank, journal))
+      break;
+  if (!before.empty())
+    cascade->setAttr("passes", b.getDictionaryAttr(before));
+  setWords(cascade, "rewrites", journal.rewrites.get());
+  setWords(cascade, "refusals", journal.refusals.get());
+}
+
+namespace {
+struct ReducePassesPass : lutra::impl::ReducePassesBase<ReducePassesPass> {
+  void runOnOperation() override {
+    SmallVector<CascadeOp> cascades;
+    getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
+    for (CascadeOp op : cascades)
+      reduceCascade(op);
+  }
+};
+} // namespace

@@ -1,0 +1,343 @@
+//===- Hoist.cpp - Factors leave reductions -------------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A factor that is the same along a rank is a factor of the whole sum over it,
+// and a summand of a maximum one of the whole maximum. Where it is only known
+// after a pass over the rank, the sum without it need not wait: that is how a
+// division by a sum is deferred to the end. An exponential is split only where
+// what stays in the sum is bounded, which the running maximum of Reference.cpp
+// is there for.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Rewrites.h"
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::lutra::cascade;
+
+/// More of an extent's formula is not read.
+static constexpr unsigned kMaxSteps = 64;
+
+static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps);
+
+/// A lower bound of an expression of what is not negative, where one is known.
+static std::optional<uint64_t> atLeast(AffineExpr expr, ValueRange operands,
+                                       unsigned numDims, unsigned &steps) {
+  if (++steps > kMaxSteps)
+    return std::nullopt;
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return atLeast(
+        getAsIndexOpFoldResult(expr.getContext(), constant.getValue()), steps);
+  if (auto dim = dyn_cast<AffineDimExpr>(expr))
+    return atLeast(operands[dim.getPosition()], steps);
+  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+    return atLeast(operands[numDims + symbol.getPosition()], steps);
+  auto binary = cast<AffineBinaryOpExpr>(expr);
+  auto left = atLeast(binary.getLHS(), operands, numDims, steps);
+  auto right = atLeast(binary.getRHS(), operands, numDims, steps);
+  if (left && right && expr.getKind() == AffineExprKind::Add)
+    return llvm::SaturatingAdd(*left, *right);
+  if (left && right && expr.getKind() == AffineExprKind::Mul)
+    return llvm::SaturatingMultiply(*left, *right);
+  return std::nullopt;
+}
+
+static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps) {
+  if (++steps > kMaxSteps)
+    return std::nullopt;
+  if (std::optional<int64_t> constant = getConstantIntValue(extent))
+    return *constant < 0 ? std::nullopt : std::optional<uint64_t>(*constant);
+  Operation *op = cast<Value>(extent).getDefiningOp();
+  if (auto dim = dyn_cast_if_present<lutra::DimOp>(op))
+    return dim.getMin();
+  auto apply = dyn_cast_if_present<affine::AffineApplyOp>(op);
+  if (!apply)
+    return std::nullopt;
+  return atLeast(apply.getAffineMap().getResult(0), apply.getMapOperands(),
+                 apply.getAffineMap().getNumDims(), steps);
+}
+
+/// Whether there is a point along a rank of this extent, for all that is known.
+static bool isPositive(OpFoldResult extent) {
+  unsigned steps = 0;
+  return atLeast(extent, steps).value_or(0) > 0;
+}
+
+namespace {
+class Hoister {
+public:
+  Hoister(Terms &terms, Levels &levels, Journal &journal)
+      : terms(terms), levels(levels), journal(journal) {}
+
+  /// The value that takes the place of a reduction, if any.
+  Value hoist(EinsumOp op);
+
+private:
+  Value hoistFactors(EinsumOp op);
+  Value hoistSummands(EinsumOp op);
+  bool mayHoist(EinsumOp op, const Term *term);
+  bool isWide(EinsumOp op, const Term *term);
+  const Term *resultOf(EinsumOp op) {
+    return terms.element(op.getResult(),
+                         terms.toCascade(op, op.getResultMap()));
+  }
+  const Term *product(const Product &product, Type type);
+  Product keepMaps(OpBuilder &b, const Product &stays);
+  const Term *quotient(const Term *term, const Factor &factor, EinsumOp op);
+  const Term *convert(const Term *term, Type type);
+  std::string where(EinsumOp op) { return " out of " + describe(op); }
+
+  Terms &terms;
+  Levels &levels;
+  Journal &journal;
+};
+} // namespace
+
+/// Whether `term` differs along the rank at `position`.
+static bool dependsOn(const Term *term, StringRef rank, unsigned position,
+                      SmallPtrSetImpl<const Term *> &seen) {
+  if (!seen.insert(term).second)
+    return false;
+  if (term->isElement())
+    return term->map.isFunctionOfDim(position);
+  if (term->isa<IndexOp>())
+    return cast<StringAttr>(term->attributes.get("rank")).getValue() == rank;
+  return llvm::any_of(term->operands, [&](const Term *operand) {
+    return dependsOn(operand, rank, position, seen);
+  });
+}
+
+/// Whether every rank of `term` is one of the result of `op`.
+bool Hoister::mayHoist(EinsumOp op, const Term *term) {
+  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank) {
+    if (!op.isReduced(rank))
+      continue;
+    StringRef name = op.getRankName(rank);
+    SmallPtrSet<const Term *, 16> seen;
+    if (!dependsOn(term, name, *terms.getCascade().findRank(name), seen))
+      continue;
+    journal.obstacles.insert(describe(terms, term) + " depends on " +
+                             name.str() + ", which " + describe(op) +
+                             " reduces too");
+    return false;
+  }
+  return true;
+}
+
+/// Whether the sum may be without the factor for as long as it is taken.
+bool Hoister::isWide(EinsumOp op, const Term *term) {
+  auto type = dyn_cast<FloatType>(getElementTypeOrSelf(op.getType()));
+  if (type && APFloat::semanticsMaxExponent(type.getFloatSemantics()) >= 127)
+    return true;
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << "A hoist " << describe(terms, term) << where(op)
+      << ": the sum may leave the range of "
+      << getElementTypeOrSelf(op.getType());
+  journal.refusals.insert(text);
+  journal.obstacles.insert(describe(op) + " keeps " + describe(terms, term));
+  return false;
+}
+
+const Term *Hoister::convert(const Term *term, Type type) {
+  if (term->type == type)
+    return term;
+  unsigned from = term->type.getIntOrFloatBitWidth();
+  unsigned to = type.getIntOrFloatBitWidth();
+  if (from == to)
+    return convert(convert(term, Float32Type::get(type.getContext())), type);
+  if (from < to)
+    return terms.operation<arith::ExtFOp>(term, type);
+  return terms.operation<arith::TruncFOp>(term, type);
+}
+
+const Term *Hoister::product(const Product &product, Type type) {
+  const Term *result = nullptr;
+  for (const Factor &factor : product.factors)
+    if (!factor.divides) {
+      const Term *next = convert(factor.term, type);
+      result =
+          result ? terms.operation<arith::MulFOp>({result, next}, type) : next;
+    }
+  if (!result)
+    result = terms.constant(cast<TypedAttr>(FloatAttr::get(type, 1.0)));
+  for (const Factor &factor : product.factors)
+    if (factor.divides)
+      result = terms.operation<arith::DivFOp>(
+          {result, convert(factor.term, type)}, type);
+  if (product.isNegative)
+    result = terms.operation<arith::NegFOp>(result, type);
+  return result;
+}
+
+/// What is left of a map of several factors is a map again: inside the sum it
+/// would be computed for each point of other ranks.
+Product Hoister::keepMaps(OpBuilder &b, const Product &stays) {
+  Product result;
+  result.isNegative = stays.isNegative;
+  SmallPtrSet<const Term *, 4> done;
+  for (const Factor &factor : stays.factors) {
+    if (!factor.origin) {
+      result.factors.push_back(factor);
+      continue;
+    }
+    if (!done.insert(factor.origin).second)
+      continue;
+    Product part;
+    for (const Factor &other : stays.factors)
+      if (other.origin == factor.origin)
+        part.factors.push_back(other);
+    if (part.factors.size() == 1 && factor.term->isElement()) {
+      result.factors.push_back(factor);
+      continue;
+    }
+    Type type = factor.term->type;
+    EinsumOp map = terms.producer(factor.origin);
+    EinsumShape shape = EinsumShape::of(map);
+    shape.type = RankedTensorType::get(shape.type.getShape(), type);
+    EinsumOp rest = buildEinsum(b, map.getLoc(), terms.getCascade(), shape,
+                                product(part, type));
+    result.factors.push_back({resultOf(rest)});
+  }
+  return result;
+}
+
+/// A sum over no points is 0, and stays so divided.
+const Term *Hoister::quotient(const Term *term, const Factor &factor,
+                              EinsumOp op) {
+  MLIRContext *context = op.getContext();
+  const Term *divisor = convert(factor.term, term->type);
+  bool hasPoints =
+      !op.isFiltered() &&
+      isPositive(terms.getCascade().getMixedExtents()[levels.getPosition()]);
+  if (!factor.empty && hasPoints)
+    return terms.operation<arith::DivFOp>({term, divisor}, term->type);
+  double empty = hasPoints ? *factor.empty : 0.0;
+  auto attributes = DictionaryAttr::get(
+      context,
+      NamedAttribute(StringAttr::get(context, "empty"),
+                     FloatAttr::get(Float64Type::get(context), empty)));
+  return terms.operation(OperationName(DivideOp::getOperationName(), context),
+                         attributes, {term, divisor}, term->type);
+}
+
+Value Hoister::hoistFactors(EinsumOp op) {
+  const Term *point = terms.point(op);
+  std::optional<Product> whole =
+      point ? factorize(terms, levels, point) : std::nullopt;
+  if (!whole) {
+    journal.obstacles.insert(describe(op) + " has too large a body");
+    return nullptr;
+  }
+  Product stays, leaves;
+  stays.isNegative = whole->isNegative;
+  for (const Factor &factor : whole->factors) {
+    bool isHoisted = !levels.carries(factor.term) &&
+                     levels.waits(factor.term) && mayHoist(op, factor.term);
+    (isHoisted ? leaves : stays).factors.push_back(factor);
+  }
+  if (leaves.factors.empty())
+    return nullptr;
+  const Term *all = product(leaves, point->type);
+  if (!isWide(op, all))
+    return nullptr;
+
+  OpBuilder b(op);
+  EinsumShape shape = EinsumShape::of(op);
+  EinsumOp sum = buildEinsum(b, op.getLoc(), terms.getCascade(), shape,
+                             product(keepMaps(b, stays), point->type));
+  const Term *value = resultOf(sum);
+  for (const Factor &factor : leaves.factors)
+    if (!factor.divides)
+      value = terms.operation<arith::MulFOp>(
+          {value, convert(factor.term, value->type)}, value->type);
+  for (const Factor &factor : leaves.factors)
+    if (factor.divides)
+      value = quotient(value, factor, op);
+  journal.rewrites.insert("A hoist " + describe(terms, all) + where(op));
+  return buildEinsum(b, op.getLoc(), terms.getCascade(), shape.asMap(), value);
+}
+
+Value Hoister::hoistSummands(EinsumOp op) {
+  const Term *point = terms.point(op);
+  std::optional<SmallVector<Summand>> whole =
+      point ? linearize(terms, levels, point) : std::nullopt;
+  if (!whole) {
+    journal.obstacles.insert(describe(op) + " has too large a body");
+    return nullptr;
+  }
+  SmallVector<Summand> stays, leaves;
+  for (const Summand &summand : *whole) {
+    bool isHoisted = !levels.carries(summand.term) &&
+                     levels.waits(summand.term) && mayHoist(op, summand.term);
+    (isHoisted ? leaves : stays).push_back(summand);
+  }
+  if (leaves.empty() || stays.empty())
+    return nullptr;
+  auto add = [&](const Term *value, const Summand &summand) {
+    const Term *next = convert(summand.term, point->type);
+    if (!value)
+      return summand.isNegative
+                 ? terms.operation<arith::NegFOp>(next, point->type)
+                 : next;
+    return summand.isNegative
+               ? terms.operation<arith::SubFOp>({value, next}, point->type)
+               : terms.operation<arith::AddFOp>({value, next}, point->type);
+  };
+  const Term *inside = nullptr;
+  for (const Summand &summand : stays)
+    inside = add(inside, summand);
+  OpBuilder b(op);
+  EinsumShape shape = EinsumShape::of(op);
+  EinsumOp extremum =
+      buildEinsum(b, op.getLoc(), terms.getCascade(), shape, inside);
+  const Term *value = resultOf(extremum);
+  for (const Summand &summand : leaves) {
+    value = add(value, summand);
+    journal.rewrites.insert("A hoist " + describe(terms, summand.term) +
+                            where(op));
+  }
+  return buildEinsum(b, op.getLoc(), terms.getCascade(), shape.asMap(), value);
+}
+
+Value Hoister::hoist(EinsumOp op) {
+  if (levels.of(op) < 2 || !op.hasReduction() || op.getInit() ||
+      !isa<FloatType>(getElementTypeOrSelf(op.getType())))
+    return nullptr;
+  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
+    if (op.getRankName(rank) == levels.getRank() && !op.isReduced(rank))
+      return nullptr;
+  switch (*op.getMonoid()) {
+  case Monoid::Add:
+    return hoistFactors(op);
+  case Monoid::Max:
+  case Monoid::Min:
+    return hoistSummands(op);
+  default:
+    return nullptr;
+  }
+}
+
+bool lutra::cascade::hoistOutOfReductions(CascadeOp cascade, StringRef rank,
+                                          Journal &journal) {
+  Terms terms(cascade);
+  Levels levels(cascade, rank);
+  Hoister hoister(terms, levels, journal);
+  SmallVector<std::pair<EinsumOp, Value>> replaced;
+  for (EinsumOp op : llvm::to_vector(cascade.getBlock()->getOps<EinsumOp>()))
+    if (Value value = hoister.hoist(op))
+      replaced.push_back({op, value});
+  // Only now, since terms speak of what was there.
+  for (auto [op, value] : replaced)
+    op.getResult().replaceAllUsesWith(value);
+  eraseUnread(cascade);
+  return !replaced.empty();
+}

@@ -1,0 +1,186 @@
+//===- Partition.cpp - What one pass over a rank computes -----------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Collects the reductions over a rank that one pass can compute: those that
+// need nothing in advance, and sums under a running reference; with them all
+// that they read along the rank, back to the tensors from outside, which are
+// cut.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Rewrites.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace mlir::lutra::cascade;
+
+namespace {
+class Partition {
+public:
+  Partition(Terms &terms, Levels &levels, Loop &loop, Journal &journal)
+      : terms(terms), levels(levels), loop(loop), journal(journal) {}
+
+  /// Adds what `op` reads; fails where that cannot be cut into parts.
+  LogicalResult addOperands(EinsumOp op);
+
+private:
+  LogicalResult addInput(Value tensor, AffineMap map,
+                         SmallVectorImpl<EinsumOp> &pending,
+                         llvm::SetVector<std::pair<Value, int64_t>> &streams);
+
+  Terms &terms;
+  Levels &levels;
+  Loop &loop;
+  Journal &journal;
+};
+} // namespace
+
+LogicalResult
+Partition::addInput(Value tensor, AffineMap map,
+                    SmallVectorImpl<EinsumOp> &pending,
+                    llvm::SetVector<std::pair<Value, int64_t>> &streams) {
+  const Term *element = terms.element(tensor, map);
+  bool carries = levels.carries(element);
+  if (!isa<ShapedType>(tensor.getType()) ||
+      (!carries && !levels.waits(element)))
+    return success();
+  auto op = tensor.getDefiningOp<EinsumOp>();
+  bool isComputed = op && op->getParentOp() == terms.getCascade();
+  if (isComputed && !carries) {
+    EinsumOp reference = matchReference(terms, levels, element);
+    if (!reference || !llvm::is_contained(loop.references, reference))
+      return failure();
+    if (reference != op)
+      loop.guards[tensor] = reference;
+    return success();
+  }
+  // Element i of a part is to be element i of the rank.
+  std::optional<int64_t> dim;
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    if (!expr.isFunctionOfDim(levels.getPosition()))
+      continue;
+    if (dim || !isa<AffineDimExpr>(expr)) {
+      journal.obstacles.insert(describe(terms, element) +
+                               " cannot be cut along " +
+                               levels.getRank().str());
+      return failure();
+    }
+    dim = i;
+  }
+  if (isComputed)
+    pending.push_back(op);
+  else
+    streams.insert({tensor, *dim});
+  return success();
+}
+
+LogicalResult Partition::addOperands(EinsumOp root) {
+  llvm::SetVector<std::pair<Value, int64_t>> streams;
+  llvm::SetVector<Operation *> inside;
+  SmallVector<EinsumOp> pending = {root};
+  bool isCut = false;
+  while (!pending.empty()) {
+    EinsumOp op = pending.pop_back_val();
+    if (op != root && (loop.inside.contains(op) || !inside.insert(op))) {
+      isCut = true;
+      continue;
+    }
+    SmallVector<EinsumOp> next;
+    for (auto [i, input] : llvm::enumerate(op.getInputs()))
+      if (failed(addInput(input, terms.toCascade(op, op.getInputMap(i)), next,
+                          streams)))
+        return failure();
+    if (op.getMask() &&
+        failed(addInput(op.getMask(), terms.toCascade(op, op.getMaskMap()),
+                        next, streams)))
+      return failure();
+    // Inside, what goes over the rank has to read something along it.
+    if (next.empty() && streams.empty() && !isCut) {
+      journal.obstacles.insert(describe(root) + " reads nothing along " +
+                               levels.getRank().str());
+      return failure();
+    }
+    pending.append(next);
+  }
+  loop.inside.insert_range(inside);
+  loop.streams.insert_range(streams);
+  return success();
+}
+
+/// Whether the rank is one that `op` reduces.
+static bool reduces(EinsumOp op, StringRef name) {
+  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
+    if (op.getRankName(rank) == name)
+      return op.isReduced(rank);
+  return false;
+}
+
+/// Whether what `op` starts from is known before the pass.
+static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
+  if (!op.getInit())
+    return bool(
+        identityOf(*op.getMonoid(), getElementTypeOrSelf(op.getType())));
+  return !levels.waits(
+      terms.element(op.getInit(), terms.toCascade(op, op.getResultMap())));
+}
+
+bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
+                                     Journal &journal) {
+  Terms terms(cascade);
+  Levels levels(cascade, rank);
+  Loop loop;
+  Partition partition(terms, levels, loop, journal);
+  SmallVector<EinsumOp> plain;
+  SmallVector<RunningSum> sums;
+  llvm::SetVector<Operation *> references;
+  for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>()) {
+    if (!reduces(op, rank))
+      continue;
+    if (levels.of(op) == 1) {
+      plain.push_back(op);
+    } else if (auto sum = matchRunningSum(terms, levels, op, journal)) {
+      sums.push_back(*sum);
+      references.insert(sum->reference);
+    }
+  }
+  for (EinsumOp op : plain)
+    if (references.contains(op) && canStart(terms, levels, op) &&
+        succeeded(partition.addOperands(op)))
+      loop.references.push_back(op);
+  for (const RunningSum &sum : sums)
+    if (llvm::is_contained(loop.references, sum.reference) &&
+        succeeded(partition.addOperands(sum.sum)))
+      loop.sums.push_back(sum);
+  if (loop.sums.empty())
+    return false;
+  for (EinsumOp op : plain)
+    if (!references.contains(op) && canStart(terms, levels, op) &&
+        succeeded(partition.addOperands(op)))
+      loop.plain.push_back(op);
+  // A maximum that is a result is not to start from the lowest finite number.
+  for (Value value : cascade.getBlock()->getTerminator()->getOperands())
+    for (EinsumOp op : loop.references)
+      if (value == op.getResult() && !llvm::is_contained(loop.plain, op))
+        loop.plain.push_back(op);
+  for (EinsumOp reference : loop.references) {
+    std::string text = "B rebase {" + describe(reference) + ";";
+    std::optional<Family> family;
+    llvm::ListSeparator separator(",");
+    for (const RunningSum &sum : loop.sums)
+      if (sum.reference == reference) {
+        text += StringRef(separator).str() + " " + describe(sum.sum);
+        family = sum.family;
+      }
+    if (!family)
+      continue;
+    text += "} family=" + stringifyFamily(*family).str() +
+            " policy=online, corr in [0, 1]";
+    journal.rewrites.insert(text);
+  }
+  buildIteration(cascade, rank, loop);
+  eraseUnread(cascade);
+  return true;
+}

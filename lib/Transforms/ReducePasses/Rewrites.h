@@ -1,0 +1,88 @@
+//===- Rewrites.h - What lowers the passes over a rank ----------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_TRANSFORMS_REDUCEPASSES_REWRITES_H
+#define LUTRA_TRANSFORMS_REDUCEPASSES_REWRITES_H
+
+#include "NormalForm.h"
+
+#include "llvm/ADT/SetVector.h"
+#include <set>
+
+namespace mlir::lutra::cascade {
+
+/// Sentences in the order in which they were said first.
+class Sentences {
+public:
+  void insert(std::string sentence) {
+    if (said.insert(sentence).second)
+      list.push_back(std::move(sentence));
+  }
+  ArrayRef<std::string> get() const { return list; }
+
+private:
+  std::vector<std::string> list;
+  std::set<std::string> said;
+};
+
+/// What was done and what was not, in words.
+struct Journal {
+  Sentences rewrites, refusals;
+  /// Why more than one pass over the rank at hand is left.
+  Sentences obstacles;
+};
+
+/// Moves what is the same along the rank out of the reductions over it. Returns
+/// whether anything changed.
+bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
+
+/// Makes a value that joins a maximum over the rank what the maximum starts
+/// from, where it is known before the pass: max(max[m], s) is one reference.
+void joinStarts(CascadeOp cascade, StringRef rank);
+
+/// A sum that can be taken under a reference that is not final yet.
+struct RunningSum {
+  EinsumOp sum;
+  /// A maximum over the same rank.
+  EinsumOp reference;
+  Family family;
+  /// The reference counts as 0 where it is infinite.
+  bool isGuardedAbove = false;
+};
+
+/// The maximum over the rank that `term` is, but for a guard against
+/// infinities.
+EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
+
+/// Why `sum` needs its reference in advance, or how it does not.
+std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
+                                          EinsumOp sum, Journal &journal);
+
+/// What one iteration over a rank computes.
+struct Loop {
+  SmallVector<EinsumOp> references, plain;
+  SmallVector<RunningSum> sums;
+  /// What the reductions read along the rank, and a guarded reference.
+  llvm::SetVector<Operation *> inside;
+  /// Guarded references, and what they guard.
+  llvm::DenseMap<Value, EinsumOp> guards;
+  llvm::SetVector<std::pair<Value, int64_t>> streams;
+};
+
+/// Writes `loop` as a cascade.iterate.
+void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop);
+
+/// Goes over the rank once, part by part, in a cascade.iterate, for as many
+/// reductions as can be. Returns whether there were such.
+bool iterateOverRank(CascadeOp cascade, StringRef rank, Journal &journal);
+
+/// Erases Einsums that nothing reads.
+void eraseUnread(CascadeOp cascade);
+
+} // namespace mlir::lutra::cascade
+
+#endif // LUTRA_TRANSFORMS_REDUCEPASSES_REWRITES_H
