@@ -246,16 +246,15 @@ static FailureOr<SmallVector<Tensor>> lowerAttention(const Node &node,
 
   ArrayRef<AffineExpr> q = node.inputs()[Q].shape;
   Shape shape(q.begin(), q.end());
-  shape.back() = q.size() == 4 ? sizes->width
-                               : canonicalSize(sizes->heads * sizes->width);
+  shape.back() =
+      q.size() == 4 ? sizes->width : canonicalSize(sizes->heads * sizes->width);
   FailureOr<Tensor> y = lowering.reshape(attended.result, shape);
   if (failed(y))
     return failure();
   results[Y] = *y;
   if (!wanted)
     return results;
-  FailureOr<Tensor> scores =
-      lowering.reshape(attended.scores, sizes->scores());
+  FailureOr<Tensor> scores = lowering.reshape(attended.scores, sizes->scores());
   if (failed(scores))
     return failure();
   results[QKOutput] = *scores;
