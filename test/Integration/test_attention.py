@@ -121,6 +121,44 @@ def test_other_floats(dtype):
     close(actual, dict(zip(outputs, expected, strict=True)), tolerance)
 
 
+@pytest.mark.parametrize("mask", [None, np.zeros((5, 0), bool)])
+def test_no_keys(mask):
+    arrays = inputs(keys=0) | {"mask": mask}
+    model = attends("Attention", arrays, ["Y"], opset=23)
+    y = lutra.compile(model)(given(arrays))["Y"]
+    assert y.shape == (2, 4, 5, 40) and not y.any()
+
+
+def test_no_queries():
+    arrays = inputs(queries=0, keys=3)
+    model = attends("Attention", arrays, ["Y"], opset=23, is_causal=1)
+    assert lutra.compile(model)(given(arrays))["Y"].shape == (2, 4, 0, 40)
+
+
+def test_nothing_is_seen_past_a_length():
+    """Lengths are data, and may be wrong."""
+    arrays = inputs() | {"nonpad": np.array([7, 2])}
+    model = attends("Attention", arrays, ["Y"], is_causal=1)
+    compiled = lutra.compile(model)
+    for wrong in (-(2**63), -1, 2**40, 2**63 - 1):
+        y = compiled(given(arrays | {"nonpad": np.array([wrong, 7])}))["Y"]
+        assert np.isfinite(y).all()
+
+
+def test_infinities_and_nan():
+    """What no query sees changes nothing; what one sees does."""
+    arrays = inputs(keys=5) | {"mask": np.tril(np.ones((5, 5), bool))}
+    model = attends("Attention", arrays, ["Y"], opset=23)
+    compiled = lutra.compile(model)
+    expected = compiled(given(arrays))["Y"]
+    arrays["K"][:, :, 3] = np.nan
+    y = compiled(given(arrays))["Y"]
+    np.testing.assert_array_equal(y[:, :, :3], expected[:, :, :3])
+    assert np.isnan(y[:, :, 3:]).all()
+    arrays["K"][:, :, 3] = 1e4 * arrays["Q"][:, ::2, 3]
+    close({"Y": compiled(given(arrays))["Y"]}, onnx_runtime(model, arrays))
+
+
 def test_sizes_that_are_not_known():
     shapes = {
         "Q": ["b", 4, "s", 24], "K": ["b", 2, "s", 24], "V": ["b", 2, "s", 40],

@@ -92,6 +92,26 @@ def test_packed(parts):
     close(lutra.compile(proto)(given(arrays)), expected)
 
 
+def test_multi_head_of_sizes_that_are_not_known():
+    def at(batch, queries, past):
+        size = (batch, 2, past, 8)
+        more = {"past_key": draw(*size), "past_value": draw(*size)}
+        mask = draw.bools(batch, past + queries).astype(np.int32)
+        return multi(queries, queries, width=8, batch=batch, padding=mask, **more)
+
+    shapes = {name: ["b", "s", 16] for name in ("query", "key", "value")}
+    shapes |= {name: ["b", 2, "p", 8] for name in ("past_key", "past_value")}
+    shapes["padding"] = ["b", "total"]
+
+    def proto(arrays, shapes=None):
+        return model("MultiHeadAttention", arrays, PRESENT, shapes, num_heads=2)
+
+    compiled = lutra.compile(proto(at(2, 3, 4), shapes), dim={"p": (0, None)})
+    for sizes in [(1, 1, 0), (2, 3, 4), (3, 1, 40), (1, 35, 2)]:
+        arrays = at(*sizes)
+        close(compiled(given(arrays)), onnx_runtime(proto(arrays), arrays))
+
+
 def group(
     batch=1, queries=3, past=4, total=None, lengths=None, heads=4, groups=2, depth=16,
     packed=False, **changes,
@@ -131,6 +151,7 @@ GROUP = {
     "prompt into a buffer": (group(2, 4, 9, 4), {"local_window_size": 2}),
     "not causal": (group(2, 1, 5, lengths=[5, 3]), {"causal": 0}),
     "8 heads share": (group(heads=8, groups=1, packed=True), {}),
+    "4 heads share": (group(queries=1, past=37, groups=1), {}),
     "nothing shared": (group(heads=3, groups=3), {"smooth_softmax": 1}),
     "rotary": (group(queries=1), ROTARY, angles()),
     "rotary, interleaved": (
@@ -145,13 +166,15 @@ GROUP = {
 }  # fmt: skip
 
 
+HEADS = {"8 heads share": (8, 1), "4 heads share": (4, 1), "nothing shared": (3, 3)}
+
+
 @pytest.mark.parametrize("name", GROUP)
 def test_group_query(name):
     arrays, attributes, *more = GROUP[name]
     for changes in more:
         arrays = arrays | changes
-    groups = 1 if name.startswith("8") else 3 if name.startswith("nothing") else 2
-    heads = 8 if name.startswith("8") else 3 if name.startswith("nothing") else 4
+    heads, groups = HEADS.get(name, (4, 2))
     size = max((arrays["past_key"].shape[2] if arrays["past_key"] is not None else 0),
                int(arrays["total"][0]))  # fmt: skip
     depth = arrays["query"].shape[2] // (heads + 2 * groups * (arrays["key"] is None))

@@ -52,6 +52,9 @@ public:
   }
 
   Attended emit(std::optional<Scores> wanted);
+  /// Whether there are no scores.
+  bool isEmpty() const;
+  Attended emitNothing();
 
 private:
   AffineMap mapOf(const Ranked &operand, ArrayRef<Rank> loops) const;
@@ -312,7 +315,26 @@ Attended Emitter::emit(std::optional<Scores> wanted) {
   return attended;
 }
 
+bool Emitter::isEmpty() const {
+  return llvm::any_of(shapeOf(all), [](AffineExpr size) {
+    auto known = dyn_cast<AffineConstantExpr>(size);
+    return known && known.getValue() == 0;
+  });
+}
+
+/// Where there is no score at all, results are zero, if there are some.
+Attended Emitter::emitNothing() {
+  auto zeros = [&](ArrayRef<Rank> ranks) {
+    Shape shape = shapeOf(ranks);
+    Value zero = lowering.scalar(form.type, 0);
+    return lowering.tensor(lowering.filled(shape, form.type, zero), shape,
+                           form.type);
+  };
+  return {zeros(form.layout), zeros(all)};
+}
+
 Attended lutra::attend(Lowering &lowering, const Attend &form,
                        std::optional<Scores> wanted) {
-  return Emitter(lowering, form).emit(wanted);
+  Emitter emitter(lowering, form);
+  return emitter.isEmpty() ? emitter.emitNothing() : emitter.emit(wanted);
 }
