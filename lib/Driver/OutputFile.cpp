@@ -21,6 +21,13 @@ static std::error_code finish(raw_fd_ostream &os) {
   return error;
 }
 
+/// Whether `path` is written as it is: what is no file, such as a device, must
+/// not be replaced by one.
+static bool isWrittenInPlace(StringRef path) {
+  return sys::fs::exists(path) && !sys::fs::is_directory(path) &&
+         !sys::fs::is_regular_file(path);
+}
+
 /// The file that takes the place of `path`.
 static Expected<sys::fs::TempFile> createBeside(StringRef path) {
   if (sys::fs::is_directory(path))
@@ -35,7 +42,7 @@ static Expected<sys::fs::TempFile> createBeside(StringRef path) {
 }
 
 Error mlir::lutra::checkWritable(StringRef path) {
-  if (path == "-")
+  if (path == "-" || isWrittenInPlace(path))
     return Error::success();
   Expected<sys::fs::TempFile> file = createBeside(path);
   return file ? file->discard() : file.takeError();
@@ -47,6 +54,16 @@ Error mlir::lutra::writeFile(StringRef path,
     write(outs());
     if (std::error_code error = finish(outs()))
       return createFileError("standard output", error);
+    return Error::success();
+  }
+  if (isWrittenInPlace(path)) {
+    std::error_code error;
+    raw_fd_ostream os(path, error);
+    if (error)
+      return createFileError(path, error);
+    write(os);
+    if ((error = finish(os)))
+      return createFileError(path, error);
     return Error::success();
   }
   Expected<sys::fs::TempFile> file = createBeside(path);

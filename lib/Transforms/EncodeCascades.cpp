@@ -40,6 +40,26 @@ static bool isIterated(CascadeOp op) {
   return !op.getBlock()->getOps<IterateOp>().empty();
 }
 
+/// Whether vectors that lie along `rank` read an element of what is streamed
+/// for all lanes: the operands of products lack the rank, and are streamed.
+static bool sharesStreams(IterateOp iterate, StringRef rank) {
+  bool shares = false;
+  for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
+    for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
+      auto part = dyn_cast<BlockArgument>(input);
+      if (!part || part.getArgNumber() >= iterate.getStreams().size())
+        continue;
+      bool hasRank = false;
+      for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
+        hasRank |= reader.getRankName(loop) == rank &&
+                   reader.getInputMap(i).isFunctionOfDim(loop);
+      if (hasRank && reader.hasReduction())
+        return false;
+      shares |= !hasRank;
+    }
+  return shares;
+}
+
 /// The rank that vectors are to lie along, if one has enough coordinates.
 static std::optional<StringRef> laneRank(CascadeOp op) {
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
@@ -48,7 +68,8 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   SmallVector<StringRef> rows = *ranksOf(iterate.getInits().front());
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
-    if (ShapedType::isDynamic(extent) || extent >= kMinRows)
+    if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
+        sharesStreams(iterate, rank))
       return rank;
   }
   return std::nullopt;

@@ -57,6 +57,58 @@ static Value readThrough(Value tensor, AffineMap &map) {
 }
 
 namespace {
+/// A tensor whose elements are those of `source`, times or divided by a number.
+struct Scaled {
+  Value source;
+  /// A scalar, or a tensor of one element.
+  Value factor;
+  bool isQuotient;
+};
+} // namespace
+
+/// `tensor` as another one scaled, where an operation scales all of it alike;
+/// `map` changes with it.
+static std::optional<Scaled> scaledSource(Value tensor, AffineMap &map) {
+  auto op = tensor.getDefiningOp<linalg::GenericOp>();
+  if (!op || op.getNumDpsInits() != 1 || op.getNumReductionLoops() != 0 ||
+      op.getBlock()->getOperations().size() != 2)
+    return std::nullopt;
+  Operation &scale = op.getBlock()->front();
+  if (!isa<arith::MulFOp, arith::DivFOp>(scale) ||
+      op.getBlock()->getTerminator()->getOperand(0) != scale.getResult(0))
+    return std::nullopt;
+  auto operandOf = [&](Value value) -> OpOperand * {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == op.getBlock() &&
+                   argument.getArgNumber() < op.getNumDpsInputs()
+               ? op.getDpsInputOperand(argument.getArgNumber())
+               : nullptr;
+  };
+  auto isNumber = [&](Value value) {
+    OpOperand *operand = operandOf(value);
+    return operand ? op.getMatchingIndexingMap(operand).isConstant() ||
+                         op.getMatchingIndexingMap(operand).isEmpty()
+                   : value.getParentBlock() != op.getBlock();
+  };
+  for (unsigned side : {0, 1}) {
+    OpOperand *element = operandOf(scale.getOperand(side));
+    Value number = scale.getOperand(1 - side);
+    if (!element || !isNumber(number) ||
+        (side == 1 && isa<arith::DivFOp>(scale)) ||
+        !op.getMatchingIndexingMap(element).isPermutation() ||
+        !op.getIndexingMapsArray().back().isPermutation())
+      continue;
+    map = op.getMatchingIndexingMap(element)
+              .compose(inversePermutation(op.getIndexingMapsArray().back()))
+              .compose(map);
+    OpOperand *factor = operandOf(number);
+    return Scaled{element->get(), factor ? factor->get() : number,
+                  isa<arith::DivFOp>(scale)};
+  }
+  return std::nullopt;
+}
+
+namespace {
 class Raiser {
 public:
   Raiser(CascadeGroup group) : group(std::move(group)) {}
@@ -67,6 +119,12 @@ private:
   FailureOr<SmallVector<OpFoldResult>> extents(OpBuilder &b);
   void moveUsersBehind(Operation *cascade);
   Value raise(OpBuilder &b, linalg::GenericOp op);
+  void moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
+                   MutableArrayRef<Value> inputs,
+                   MutableArrayRef<AffineMap> maps);
+  Value scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
+              AffineMap map, const Scaled &by);
+  bool hasRows(linalg::GenericOp op, AffineMap map);
   StringRef nameOf(linalg::GenericOp op, unsigned loop) {
     return names[group.ranksOf[op][loop]];
   }
@@ -133,6 +191,79 @@ FailureOr<SmallVector<OpFoldResult>> Raiser::extents(OpBuilder &b) {
   return extents;
 }
 
+/// Whether an operand of a member has all rows.
+bool Raiser::hasRows(linalg::GenericOp op, AffineMap map) {
+  return llvm::all_of(group.rows, [&](unsigned row) {
+    const unsigned *loop = llvm::find(group.ranksOf[op], row);
+    return map.isFunctionOfDim(loop - group.ranksOf[op].begin());
+  });
+}
+
+/// `tensor`, which is read by `map`, times or divided by a number.
+Value Raiser::scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
+                    AffineMap map, const Scaled &by) {
+  SmallVector<Attribute> ranks;
+  for (AffineExpr expr : map.getResults())
+    ranks.push_back(iter[cast<AffineDimExpr>(expr).getPosition()]);
+  AffineMap same = b.getMultiDimIdentityMap(ranks.size());
+  auto factor = dyn_cast<RankedTensorType>(by.factor.getType());
+  SmallVector<Value> inputs = {tensor};
+  SmallVector<AffineMap> maps = {same};
+  if (factor) {
+    inputs.push_back(by.factor);
+    maps.push_back(AffineMap::get(
+        ranks.size(), 0,
+        SmallVector<AffineExpr>(factor.getRank(), b.getAffineConstantExpr(0)),
+        b.getContext()));
+  }
+  maps.push_back(same);
+  auto type = cast<RankedTensorType>(tensor.getType());
+  auto scaled =
+      EinsumOp::create(b, loc, type, inputs, Value(), ValueRange(), Value(),
+                       b.getArrayAttr(ranks), b.getAffineMapArrayAttr(maps),
+                       MonoidAttr(), ArrayAttr());
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = b.createBlock(&scaled.getBody());
+  Value x = body->addArgument(type.getElementType(), loc);
+  Value s =
+      factor ? body->addArgument(factor.getElementType(), loc) : by.factor;
+  Value y = by.isQuotient ? arith::DivFOp::create(b, loc, x, s).getResult()
+                          : arith::MulFOp::create(b, loc, x, s).getResult();
+  YieldOp::create(b, loc, y);
+  return scaled.getResult();
+}
+
+/// A product is linear: what scales an operand that is streamed scales the one
+/// that a tile of rows holds instead, and the stream is read as it lies.
+/// Exports divide the scale of attention so between queries and keys.
+void Raiser::moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
+                         MutableArrayRef<Value> inputs,
+                         MutableArrayRef<AffineMap> maps) {
+  auto einsum = cast<EinsumOpInterface>(op.getOperation());
+  Operation *product = einsum.getEinsumPoint().getDefiningOp();
+  Block *body = op.getBlock();
+  if (op.getNumDpsInputs() != 2 || body->getOperations().size() != 3 ||
+      !isa_and_nonnull<arith::MulFOp>(product) ||
+      !isa<BlockArgument>(product->getOperand(0)) ||
+      !isa<BlockArgument>(product->getOperand(1)))
+    return;
+  for (unsigned side : {0, 1}) {
+    unsigned other = 1 - side;
+    if (hasRows(op, maps[side]) || !hasRows(op, maps[other]) ||
+        !maps[other].isProjectedPermutation())
+      continue;
+    while (true) {
+      std::optional<Scaled> scaled = scaledSource(inputs[side], maps[side]);
+      if (!scaled)
+        break;
+      inputs[side] = readThrough(scaled->source, maps[side]);
+      AffineMap before = maps[other];
+      inputs[other] =
+          scale(b, op.getLoc(), iter, inputs[other], before, *scaled);
+    }
+  }
+}
+
 Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
   Location loc = op.getLoc();
   auto einsum = cast<EinsumOpInterface>(op.getOperation());
@@ -149,6 +280,8 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
     inputs.push_back(map.lookupOrDefault(tensor));
     maps.push_back(read);
   }
+  if (op.getNumReductionLoops() != 0)
+    moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
   maps.push_back(op.getIndexingMapsArray().back());
   auto type = cast<RankedTensorType>(op.getResult(0).getType());
   MonoidAttr monoid;

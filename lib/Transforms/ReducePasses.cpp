@@ -39,8 +39,9 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
                       });
 }
 
-/// Replaces `cascade` by one that iterates over the rank, where that saves a
-/// pass. Returns the passes that are left.
+/// Replaces `cascade` by one that iterates over the rank, where one pass is all
+/// that is left then: a pass behind the iteration would have all of the rank to
+/// hold or to compute again. Returns the passes that are left.
 static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
                                             unsigned passes, Journal &journal) {
   OpBuilder b(cascade);
@@ -50,7 +51,7 @@ static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
   unsigned left = iterateOverRank(trial, rank, words)
                       ? PassCount(trial).count(rank).passes
                       : passes;
-  bool isBetter = left < passes;
+  bool isBetter = left == 1;
   for (const std::string &obstacle : words.obstacles.get())
     journal.obstacles.insert(obstacle);
   for (const std::string &refusal : words.refusals.get())

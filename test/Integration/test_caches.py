@@ -67,7 +67,7 @@ def test_continuations_of_one_prefix(writer):
 
 
 def test_nothing_copies_the_cache(numerals):
-    """Of all dispatches only those that insert and the products see a state."""
+    """Of all dispatches only those that insert and the two attentions see a state."""
     ir = lutra.ir(numerals, "form", state=STATE)
     states = set(re.findall(r"(%\w+) = lutra.state", ir))
     assert len(states) == 4
@@ -84,7 +84,7 @@ def test_nothing_copies_the_cache(numerals):
             kernels.append(kind)
         elif states & set(re.findall(r"%\w+", inputs)):
             kernels.append(kind)
-    assert sorted(kernels) == ["concat"] * 4 + ["contract"] * 4
+    assert sorted(kernels) == ["cascade"] * 2 + ["concat"] * 4
 
 
 def attention(heads, groups, grown="total"):

@@ -121,10 +121,14 @@ private:
 } // namespace
 
 llvm::Expected<File *> Outputs::create(StringRef path, StringRef near) {
-  // Renaming would find this out when all the work is done.
+  // Renaming would find this out when all the work is done, or put a file in
+  // the place of a device.
   if (llvm::sys::fs::is_directory(near))
     return llvm::createFileError(
         near, std::make_error_code(std::errc::is_a_directory));
+  if (llvm::sys::fs::exists(near) && !llvm::sys::fs::is_regular_file(near))
+    return llvm::createFileError(
+        near, llvm::createStringError("expected a regular file as output"));
   auto file = llvm::sys::fs::TempFile::create(near + ".%%%%%%%%.tmp");
   if (!file)
     return llvm::createFileError(near, file.takeError());
