@@ -216,10 +216,14 @@ static FailureOr<Attend> operandsOf(const Node &node, Lowering &lowering,
                     value = view(V, Rank::Key, Rank::Width);
   if (failed(query) || failed(key) || failed(value))
     return failure();
-  results[PresentKey] = growCache(lowering, *key, node.input(PastKey),
-                                  node.usesOutput(PresentKey));
-  results[PresentValue] = growCache(lowering, *value, node.input(PastValue),
-                                    node.usesOutput(PresentValue));
+  FailureOr<Tensor> keys = growCache(lowering, *key, node.input(PastKey),
+                                     node.usesOutput(PresentKey)),
+                    values = growCache(lowering, *value, node.input(PastValue),
+                                       node.usesOutput(PresentValue));
+  if (failed(keys) || failed(values))
+    return failure();
+  results[PresentKey] = *keys;
+  results[PresentValue] = *values;
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
   form.layout = apart ? groupLayout(sizes) : splitLayout(sizes);

@@ -198,20 +198,33 @@ FailureOr<Ranked> lutra::groupHeads(Lowering &lowering, const Tensor &x,
                 {Rank::Batch, Rank::Head, Rank::Group, of, size});
 }
 
-Tensor lutra::asCache(Lowering &lowering, const Ranked &x) {
-  return x.ranks[1] == Rank::Head ? x.tensor
-                                  : lowering.transpose(x.tensor, {0, 2, 1, 3});
+FailureOr<Tensor> lutra::asCache(Lowering &lowering, const Ranked &x) {
+  Tensor tensor = x.tensor;
+  if (x.has(Rank::None)) {
+    Shape shape = tensor.shape;
+    shape.erase(shape.begin() +
+                (llvm::find(x.ranks, Rank::None) - x.ranks.begin()));
+    FailureOr<Tensor> view = lowering.reshape(tensor, shape);
+    if (failed(view))
+      return failure();
+    tensor = *view;
+  }
+  return x.ranks[1] == Rank::Head ? tensor
+                                  : lowering.transpose(tensor, {0, 2, 1, 3});
 }
 
 Ranked lutra::fromCache(const Tensor &cache, Rank size) {
   return {cache, {Rank::Batch, Rank::Head, Rank::Key, size}};
 }
 
-Tensor lutra::growCache(Lowering &lowering, Ranked &x, const Tensor &past,
-                        bool wanted) {
-  if (!past)
-    return wanted ? asCache(lowering, x) : Tensor();
-  Tensor cache = lowering.concat({past, asCache(lowering, x)}, 2);
+FailureOr<Tensor> lutra::growCache(Lowering &lowering, Ranked &x,
+                                   const Tensor &past, bool wanted) {
+  if (!past && !wanted)
+    return Tensor();
+  FailureOr<Tensor> added = asCache(lowering, x);
+  if (failed(added) || !past)
+    return added;
+  Tensor cache = lowering.concat({past, *added}, 2);
   x = fromCache(cache, x.ranks.back());
   return cache;
 }

@@ -83,13 +83,13 @@ FailureOr<Ranked> splitHeads(Lowering &lowering, const Tensor &x,
 FailureOr<Ranked> groupHeads(Lowering &lowering, const Tensor &x,
                              const AttentionSizes &sizes, Rank of, Rank size);
 /// Keys or values as a cache has them: [batch, heads, sequence, size].
-Tensor asCache(Lowering &lowering, const Ranked &x);
+FailureOr<Tensor> asCache(Lowering &lowering, const Ranked &x);
 /// A cache as operand of an attention.
 Ranked fromCache(const Tensor &cache, Rank size);
 /// Puts `past`, where there is one, in front of the keys or values `x`. Returns
 /// the cache that this makes; null where there is none and none is `wanted`.
-Tensor growCache(Lowering &lowering, Ranked &x, const Tensor &past,
-                 bool wanted);
+FailureOr<Tensor> growCache(Lowering &lowering, Ranked &x, const Tensor &past,
+                            bool wanted);
 
 /// Fails unless input i broadcasts to `shape`, which is that of the scores.
 /// Where `isPadded`, its last dimension may be shorter.

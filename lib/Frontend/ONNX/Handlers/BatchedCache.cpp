@@ -108,9 +108,12 @@ FailureOr<Tensor> lutra::extendCache(Lowering &lowering, const Ranked &x,
                                      const Tensor &past,
                                      const BatchNumber &first,
                                      AffineExpr present, bool wanted) {
-  if (!past)
-    return wanted ? asCache(lowering, x) : Tensor();
-  Tensor added = asCache(lowering, x);
+  if (!past && !wanted)
+    return Tensor();
+  FailureOr<Tensor> newest = asCache(lowering, x);
+  if (failed(newest) || !past)
+    return newest;
+  Tensor added = *newest;
   AffineExpr count = added.shape[2];
   Tensor joined = lowering.concat({past, added}, 2);
   if (!first.numbers && joined.shape[2] == present)

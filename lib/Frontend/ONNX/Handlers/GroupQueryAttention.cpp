@@ -215,17 +215,22 @@ struct QueryKeyValue {
 };
 } // namespace
 
-/// Queries, keys and values of a packed query.
-static SmallVector<Tensor> unpacked(const Node &node, Lowering &lowering,
-                                    const AttentionSizes &sizes) {
+/// Queries, keys and values of a packed query, with their heads apart so that
+/// they are read where they are.
+static FailureOr<SmallVector<Tensor>>
+unpacked(const Node &node, Lowering &lowering, const AttentionSizes &sizes) {
+  AffineExpr all = canonicalSize(sizes.heads + sizes.keyHeads * 2);
+  FailureOr<Tensor> packed = lowering.reshape(
+      node.input(Query), {sizes.batch, sizes.queries, all, sizes.depth});
+  if (failed(packed))
+    return failure();
   SmallVector<Tensor> parts;
   AffineExpr zero = lowering.constant(0), begin = zero;
   for (AffineExpr heads : {sizes.heads, sizes.keyHeads, sizes.keyHeads}) {
-    AffineExpr width = canonicalSize(heads * sizes.depth);
-    parts.push_back(lowering.slice(node.input(Query), {zero, zero, begin},
-                                   {sizes.batch, sizes.queries, width},
-                                   {1, 1, 1}));
-    begin = canonicalSize(begin + width);
+    parts.push_back(lowering.slice(
+        *packed, {zero, zero, begin, zero},
+        {sizes.batch, sizes.queries, heads, sizes.depth}, {1, 1, 1, 1}));
+    begin = canonicalSize(begin + heads);
   }
   return parts;
 }
@@ -247,10 +252,13 @@ static FailureOr<Tensor> turned(const Node &node, Lowering &lowering,
 static FailureOr<QueryKeyValue> headsOf(const Node &node, Lowering &lowering,
                                         const AttentionSizes &sizes,
                                         const BatchNumber &past) {
-  SmallVector<Tensor> parts = {node.input(Query), node.input(Key),
-                               node.input(Values)};
+  FailureOr<SmallVector<Tensor>> inputs = SmallVector<Tensor>{
+      node.input(Query), node.input(Key), node.input(Values)};
   if (!node.input(Key))
-    parts = unpacked(node, lowering, sizes);
+    inputs = unpacked(node, lowering, sizes);
+  if (failed(inputs))
+    return failure();
+  MutableArrayRef<Tensor> parts = *inputs;
   if (node.intAttr("do_rotary", 0))
     for (auto [i, heads] : {std::pair(0, sizes.heads), {1, sizes.keyHeads}}) {
       FailureOr<Tensor> x =

@@ -208,18 +208,6 @@ static Support supportsMultiHead(const Node &node) {
 // Operands
 //===----------------------------------------------------------------------===//
 
-/// Part `i` of [batch, sequence, heads, parts, size], without that dimension.
-static FailureOr<Tensor> part(Lowering &lowering, const Tensor &packed,
-                              int64_t i) {
-  SmallVector<AffineExpr> offsets(5, lowering.constant(0));
-  offsets[3] = lowering.constant(i);
-  Shape shape = packed.shape;
-  shape[3] = lowering.constant(1);
-  Tensor slice = lowering.slice(packed, offsets, shape, {1, 1, 1, 1, 1});
-  shape.erase(shape.begin() + 3);
-  return lowering.reshape(slice, shape);
-}
-
 namespace {
 /// Finds the three operands of a node as heads, with their bias.
 class Operands {
@@ -229,19 +217,23 @@ public:
         packing(form.packing) {}
 
   FailureOr<Ranked> query() {
-    return packing == Packing::All ? heads(partOf(Query, 0), Rank::Query, 0)
-                                   : heads(node.input(Query), Rank::Query, 0);
+    return packing == Packing::All ? part(Query, Rank::Query, 0, 0)
+                                   : apart(Query, Rank::Query, 0);
   }
   FailureOr<Ranked> key() { return keyOrValue(Key, 1); }
   FailureOr<Ranked> value() { return keyOrValue(Values, 2); }
 
 private:
-  FailureOr<Tensor> partOf(unsigned input, int64_t i) {
-    return part(lowering, node.input(input), i);
-  }
   FailureOr<Ranked> keyOrValue(unsigned input, int64_t which);
-  /// A tensor with its heads behind the sequence, plus its part of the bias.
-  FailureOr<Ranked> heads(FailureOr<Tensor> x, Rank of, int64_t which);
+  /// Part `at` of [batch, sequence, heads, parts, size].
+  FailureOr<Ranked> part(unsigned input, Rank of, int64_t at, int64_t which);
+  /// [batch, sequence, heads * size].
+  FailureOr<Ranked> apart(unsigned input, Rank of, int64_t which);
+  /// Adds the part of the bias that belongs to queries, keys or values.
+  FailureOr<Ranked> biased(FailureOr<Ranked> x, int64_t which);
+  static Rank sizeRank(int64_t which) {
+    return which == 2 ? Rank::Width : Rank::Depth;
+  }
 
   const Node &node;
   Lowering &lowering;
@@ -253,39 +245,57 @@ private:
 FailureOr<Ranked> Operands::keyOrValue(unsigned input, int64_t which) {
   switch (packing) {
   case Packing::All:
-    return heads(partOf(Query, which), Rank::Key, which);
+    return part(Query, Rank::Key, which, which);
   case Packing::KeyValue:
-    return heads(partOf(Key, which - 1), Rank::Key, which);
+    return part(Key, Rank::Key, which - 1, which);
   case Packing::None:
-    return heads(node.input(input), Rank::Key, which);
+    return apart(input, Rank::Key, which);
   case Packing::Heads:
     // These were projected, and got their bias, long ago.
     return groupHeads(lowering, node.input(input), sizes, Rank::Key,
-                      which == 2 ? Rank::Width : Rank::Depth);
+                      sizeRank(which));
   }
   return failure();
 }
 
-FailureOr<Ranked> Operands::heads(FailureOr<Tensor> x, Rank of, int64_t which) {
-  if (failed(x))
-    return failure();
-  FailureOr<Ranked> split = splitHeads(lowering, *x, sizes, of,
-                                       which == 2 ? Rank::Width : Rank::Depth);
-  if (failed(split) || !node.input(Bias))
-    return split;
+FailureOr<Ranked> Operands::part(unsigned input, Rank of, int64_t at,
+                                 int64_t which) {
+  Tensor packed = node.input(input);
+  SmallVector<AffineExpr> offsets(5, lowering.constant(0));
+  offsets[3] = lowering.constant(at);
+  Shape shape = packed.shape;
+  shape[3] = lowering.constant(1);
+  Tensor slice = lowering.slice(packed, offsets, shape, {1, 1, 1, 1, 1});
+  return biased(
+      Ranked{slice, {Rank::Batch, of, Rank::Head, Rank::None, sizeRank(which)}},
+      which);
+}
+
+FailureOr<Ranked> Operands::apart(unsigned input, Rank of, int64_t which) {
+  return biased(
+      splitHeads(lowering, node.input(input), sizes, of, sizeRank(which)),
+      which);
+}
+
+FailureOr<Ranked> Operands::biased(FailureOr<Ranked> x, int64_t which) {
+  if (failed(x) || !node.input(Bias))
+    return x;
   AffineExpr size = which == 2 ? sizes.width : sizes.depth;
   AffineExpr begin = canonicalSize(sizes.heads * sizes.depth * which);
   Tensor slice = lowering.slice(node.input(Bias), begin,
                                 canonicalSize(sizes.heads * size), 1);
-  FailureOr<Tensor> bias = lowering.reshape(slice, {sizes.heads, size});
+  Shape shape = {sizes.heads, size};
+  if (x->has(Rank::None))
+    shape.insert(shape.begin() + 1, lowering.constant(1));
+  FailureOr<Tensor> bias = lowering.reshape(slice, shape);
   if (failed(bias))
     return failure();
   FailureOr<Tensor> sum =
-      compute(lowering, {split->tensor, *bias}, split->tensor.dtype,
+      compute(lowering, {x->tensor, *bias}, x->tensor.dtype,
               [](Scalars &s, ValueRange in) { return s.add(in[0], in[1]); });
   if (failed(sum))
     return failure();
-  return Ranked{*sum, split->ranks};
+  return Ranked{*sum, x->ranks};
 }
 
 /// What padding adds to the scores: zero for keys that are there.
@@ -338,10 +348,14 @@ static FailureOr<SmallVector<Tensor>> lowerMultiHead(const Node &node,
   if (failed(query) || failed(key) || failed(value))
     return failure();
   SmallVector<Tensor> results(4);
-  results[PresentKey] = growCache(lowering, *key, node.input(PastKey),
-                                  node.usesOutput(PresentKey));
-  results[PresentValue] = growCache(lowering, *value, node.input(PastValue),
-                                    node.usesOutput(PresentValue));
+  FailureOr<Tensor> keys = growCache(lowering, *key, node.input(PastKey),
+                                     node.usesOutput(PresentKey)),
+                    values = growCache(lowering, *value, node.input(PastValue),
+                                       node.usesOutput(PresentValue));
+  if (failed(keys) || failed(values))
+    return failure();
+  results[PresentKey] = *keys;
+  results[PresentValue] = *values;
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
   form.type = node.input(Query).dtype;
