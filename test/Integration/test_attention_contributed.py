@@ -77,13 +77,13 @@ def test_multi_head(name):
     close(lutra.compile(proto)(given(arrays)), onnx_runtime(proto, arrays))
 
 
-@pytest.mark.parametrize("parts", [2, 3])
-def test_packed(parts):
+@pytest.mark.parametrize(("parts", "bias"), [(2, None), (3, None), (3, draw(48))])
+def test_packed(parts, bias):
     """Two or three tensors in one, beside the same apart."""
     packed = Numbers(parts)(2, 5, 2, parts, 8)
     apart = [np.ascontiguousarray(packed[:, :, :, i]).reshape(2, 5, 16) for i in range(parts)]
     names = ["query", "key", "value"][3 - parts :]
-    arrays = multi(5, width=8, **dict(zip(names, apart, strict=True)))
+    arrays = multi(5, width=8, bias=bias, **dict(zip(names, apart, strict=True)))
     expected = onnx_runtime(
         model("MultiHeadAttention", arrays, PRESENT, num_heads=2), arrays
     )

@@ -159,6 +159,12 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
   check.expect(Lengths, "seqlens_k", sizes.batch);
   check.expect(Sink, "head_sink", sizes.heads);
   check.expectRank(ScoreBias, "attention_bias", 4);
+  // How many keys there are is not known yet.
+  if (!check.failed() && check.isKnown(ScoreBias))
+    checkMask(check, node, ScoreBias, "attention_bias",
+              {sizes.batch, sizes.heads, sizes.queries,
+               node.inputs()[ScoreBias].shape[3]},
+              /*isPadded=*/false);
   checkRotation(check, node, sizes);
   return sizes;
 }
