@@ -91,14 +91,13 @@ void CascadeMemory::findRows() {
   if (rows.none())
     rows = commonRanks(/*onlyReductions=*/true);
   // Along the innermost row that a stream lacks, what was read is used again.
-  for (unsigned rank : rows.set_bits()) {
-    bool isReused = false;
+  for (unsigned rank : rows.set_bits())
     for (auto [i, tensor] : llvm::enumerate(program.tensors))
-      isReused |= !tensor.isComputed && llvm::is_contained(ranks[i], stream) &&
-                  !llvm::is_contained(ranks[i], rank);
-    if (isReused || !innermostRow)
-      innermostRow = rank;
-  }
+      if (!tensor.isComputed && llvm::is_contained(ranks[i], stream) &&
+          !llvm::is_contained(ranks[i], rank))
+        innermostRow = rank;
+  if (!innermostRow && rows.any())
+    innermostRow = rows.find_last();
 }
 
 void CascadeMemory::setTiles() {

@@ -16,6 +16,7 @@
 #include "lutra/Analysis/SizeExpressions.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -106,9 +107,14 @@ CascadeReport lutra::reportCascade(CascadeOp cascade, unsigned number,
     report.ranks.push_back({readable(rank), extentOf(extent), reduced.test(i),
                             passesBefore(cascade, rank), passes.back().passes,
                             AffineExpr()});
-    for (const TensorPasses &tensor : passes.back().tensors)
-      report.reads.push_back({unsigned(i), names[numbers.lookup(tensor.tensor)],
-                              tensor.direct, tensor.recomputed, tensor.isLive});
+    // What is carried has one name, before and after.
+    llvm::StringSet<> seen;
+    for (const TensorPasses &tensor : passes.back().tensors) {
+      const std::string &name = names[numbers.lookup(tensor.tensor)];
+      if (seen.insert(name).second)
+        report.reads.push_back({unsigned(i), name, tensor.direct,
+                                tensor.recomputed, tensor.isLive});
+    }
   }
   CascadeMemory(cascade, program, names, tile).fill(report, passes);
   return report;

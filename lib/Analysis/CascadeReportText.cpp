@@ -9,6 +9,7 @@
 
 #include "lutra/Analysis/CascadeReport.h"
 
+#include "lutra/Analysis/PassCount.h"
 #include "lutra/Analysis/SizeExpressions.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
@@ -18,6 +19,12 @@ using namespace mlir::lutra;
 
 static constexpr StringLiteral kRoles[] = {"kept", "state", "scratch", "stream",
                                            "resident"};
+
+/// The number of passes that read a tensor, as far as they are counted.
+static std::string count(unsigned passes) {
+  return std::to_string(passes) +
+         (passes < kMaxCountedPasses ? "" : " or more");
+}
 
 static std::vector<std::string> rankNames(const CascadeReport &report) {
   std::vector<std::string> names;
@@ -71,9 +78,9 @@ std::string TextPrinter::reads(unsigned rank) const {
   for (const CascadeReport::Read &read : report.reads) {
     if (read.rank != rank)
       continue;
-    std::string text = read.tensor + " " + std::to_string(read.direct);
+    std::string text = read.tensor + " " + count(read.direct);
     if (read.recomputed != read.direct)
-      text += " (" + std::to_string(read.recomputed) + " if recomputed)";
+      text += " (" + count(read.recomputed) + " if recomputed)";
     texts.push_back(text + (read.isLive ? " kept" : ""));
   }
   return llvm::join(texts, ", ");

@@ -49,7 +49,7 @@ private:
   void collectTensors();
 
   static Passes bit(unsigned level) {
-    return Passes(1) << std::min(level - 1, 63u);
+    return Passes(1) << (std::min(level, kMaxCountedPasses) - 1);
   }
 
   const CascadeProgram &program;

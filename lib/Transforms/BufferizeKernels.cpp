@@ -15,8 +15,10 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/ValueBoundsOpInterface.h"
@@ -113,7 +115,24 @@ static void convertSignature(func::FuncOp kernel) {
       b.getFunctionType(entry.getArgumentTypes(), TypeRange()));
 }
 
+/// Gives each operation that writes to what a `Producer` made one of its own.
+/// Shared by CSE, it would be copied for all but one of them; and for the size
+/// of a copy, asked of a buffer that is not allocated yet, upstream finds no
+/// bound.
+template <typename Producer>
+static void separateDestinations(func::FuncOp kernel) {
+  kernel.walk([](linalg::LinalgOp op) {
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      auto producer = init.get().getDefiningOp<Producer>();
+      if (producer && !producer->hasOneUse())
+        init.set(OpBuilder(op).clone(*producer)->getResult(0));
+    }
+  });
+}
+
 static LogicalResult bufferize(func::FuncOp kernel) {
+  separateDestinations<linalg::FillOp>(kernel);
+  separateDestinations<tensor::EmptyOp>(kernel);
   convertSignature(kernel);
   bufferization::OneShotBufferizationOptions options;
   options.allocationFn = allocateTile;

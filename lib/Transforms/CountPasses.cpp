@@ -28,7 +28,7 @@ struct CountPasses : lutra::impl::CountPassesBase<CountPasses> {
     if (rows < 1 || stream < 1) {
       emitError(getOperation().getLoc(),
                 "expected a tile of at least one point, got ")
-          << rows << " by " << stream;
+          << int64_t(rows) << " by " << int64_t(stream);
       return signalPassFailure();
     }
     unsigned number = 0;

@@ -41,17 +41,20 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
 
 /// Replaces `cascade` by one that iterates over the rank, where one pass is all
 /// that is left then: a pass behind the iteration would have all of the rank to
-/// hold or to compute again. Returns the passes that are left.
+/// hold or to compute again, unless that is asked for. Returns the passes that
+/// are left.
 static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
-                                            unsigned passes, Journal &journal) {
+                                            unsigned passes,
+                                            const ReducePassesOptions &options,
+                                            Journal &journal) {
   OpBuilder b(cascade);
   auto trial = cast<CascadeOp>(b.clone(*cascade));
   Journal words;
   joinStarts(trial, rank);
-  unsigned left = iterateOverRank(trial, rank, words)
+  unsigned left = iterateOverRank(trial, rank, options.lazy, words)
                       ? PassCount(trial).count(rank).passes
                       : passes;
-  bool isBetter = left == 1;
+  bool isBetter = options.partial ? left < passes : left == 1;
   for (const std::string &obstacle : words.obstacles.get())
     journal.obstacles.insert(obstacle);
   for (const std::string &refusal : words.refusals.get())
@@ -70,7 +73,8 @@ static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
 
 /// Lowers the passes over one rank. Returns whether it is gone over in a
 /// cascade.iterate now.
-static bool reduceRank(CascadeOp &cascade, StringRef rank, Journal &journal) {
+static bool reduceRank(CascadeOp &cascade, StringRef rank,
+                       const ReducePassesOptions &options, Journal &journal) {
   for (unsigned round = 0; round < kMaxRounds; ++round) {
     journal.obstacles = {};
     if (!hoistOutOfReductions(cascade, rank, journal))
@@ -79,11 +83,12 @@ static bool reduceRank(CascadeOp &cascade, StringRef rank, Journal &journal) {
   unsigned passes = PassCount(cascade).count(rank).passes;
   if (passes < 2)
     return false;
-  if (isInResults(cascade, rank)) {
+  if (!options.partial && isInResults(cascade, rank)) {
     journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
     return false;
   }
-  std::optional<unsigned> left = tryIteration(cascade, rank, passes, journal);
+  std::optional<unsigned> left =
+      tryIteration(cascade, rank, passes, options, journal);
   for (const std::string &obstacle : journal.obstacles.get())
     journal.refusals.insert(
         obstacle + ": " + std::to_string(left.value_or(passes)) +
@@ -98,7 +103,8 @@ static void setWords(CascadeOp cascade, StringRef name,
     cascade->setAttr(name, Builder(cascade).getStrArrayAttr(refs));
 }
 
-static void reduceCascade(CascadeOp cascade) {
+static void reduceCascade(CascadeOp cascade,
+                          const ReducePassesOptions &options) {
   // One that iterates already is as it is meant to be.
   if (!cascade.getReassoc() ||
       !llvm::all_of(cascade.getBlock()->without_terminator(),
@@ -120,7 +126,7 @@ static void reduceCascade(CascadeOp cascade) {
     return x.first != y.first ? x.first > y.first : x.second < y.second;
   });
   for (auto [passes, rank] : ranks)
-    if (reduceRank(cascade, rank, journal))
+    if (reduceRank(cascade, rank, options, journal))
       break;
   if (!before.empty())
     cascade->setAttr("passes", b.getDictionaryAttr(before));
@@ -130,11 +136,16 @@ static void reduceCascade(CascadeOp cascade) {
 
 namespace {
 struct ReducePassesPass : lutra::impl::ReducePassesBase<ReducePassesPass> {
+  using ReducePassesBase::ReducePassesBase;
+
   void runOnOperation() override {
+    ReducePassesOptions options;
+    options.partial = partial;
+    options.lazy = lazy;
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
     for (CascadeOp op : cascades)
-      reduceCascade(op);
+      reduceCascade(op, options);
   }
 };
 } // namespace

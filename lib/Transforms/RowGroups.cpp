@@ -176,28 +176,20 @@ bool RowGroupFinder::sharesOnePlace() {
   return true;
 }
 
+/// Unknown sizes are taken for many rows, and for short ones.
 bool RowGroupFinder::paysOff() {
-  SmallVector<int64_t> ranges = root.getStaticLoopRanges();
-  int64_t numRows = 1, length = 1, numUnknown = 0;
-  for (auto [loop, range] : llvm::enumerate(ranges)) {
+  int64_t numRows = 1, length = 1;
+  bool hasManyRows = false;
+  for (auto [loop, range] : llvm::enumerate(root.getStaticLoopRanges())) {
     if (range == 0)
       return false;
-    if (!rows->count(loop)) {
-      length *= ShapedType::isDynamic(range) ? 1 : range;
-      numUnknown += ShapedType::isDynamic(range);
-    } else if (ShapedType::isDynamic(range))
-      numRows = kFewRows;
+    bool isRow = rows->count(loop);
+    if (ShapedType::isDynamic(range))
+      hasManyRows |= isRow;
     else
-      numRows *= range;
+      (isRow ? numRows : length) *= range;
   }
-  // Where rows are of unknown length, upstream finds no bound for what is
-  // computed of a row's sum.
-  bool hasStatistics = llvm::any_of(members, [&](auto &entry) {
-    auto op = cast<linalg::GenericOp>(entry.first);
-    return !isReduction(op) && !isWhole(op);
-  });
-  return (numUnknown == 0 || (numUnknown == 1 && !hasStatistics)) &&
-         (numRows >= kFewRows || length < kLongRow);
+  return hasManyRows || numRows >= kFewRows || length < kLongRow;
 }
 
 std::optional<RowGroup> RowGroupFinder::find() {

@@ -8,7 +8,8 @@ are in expected_failures.txt, which may only shrink: a listed test that passes
 fails the run until scripts/update-conformance strikes it out. Wrong outputs and
 crashes are always failures, listed or not.
 
-With --dynamic every size above one is symbolic, and any test may be refused.
+With --dynamic every size above one is symbolic, and the list of what is refused
+is expected_failures_dynamic.txt.
 """
 
 import argparse
@@ -21,23 +22,27 @@ from pathlib import Path
 from cases import CRASH, PASS, REFUSED, WRONG, collect
 from pool import judge_all
 
-LIST = Path(__file__).resolve().parent / "expected_failures.txt"
+HERE = Path(__file__).resolve().parent
+LISTS = {
+    False: HERE / "expected_failures.txt",
+    True: HERE / "expected_failures_dynamic.txt",
+}
 HEADER = """\
 # ONNX node tests that the compiler refuses, each with the reason that it gives.
 # Written by scripts/update-conformance; may only shrink.
 """
 
 
-def read_list():
-    if not LIST.exists():
+def read_list(path):
+    if not path.exists():
         return {}
-    lines = LIST.read_text().splitlines()
+    lines = path.read_text().splitlines()
     return dict(line.split(": ", 1) for line in lines if line and line[0] != "#")
 
 
-def write_list(refused):
+def write_list(path, refused):
     lines = [f"{name}: {refused[name]}\n" for name in sorted(refused)]
-    LIST.write_text(HEADER + "".join(lines))
+    path.write_text(HEADER + "".join(lines))
 
 
 def show_progress(done, total):
@@ -46,16 +51,14 @@ def show_progress(done, total):
         print(f"\r{done} of {total}", end=end, file=sys.stderr, flush=True)
 
 
-def failure(name, outcome, listed, dynamic):
+def failure(outcome, is_listed, path):
     """Why this outcome fails the run, or an empty string."""
     if outcome.kind in (WRONG, CRASH):
         return f"{outcome.kind}: {outcome.reason}"
-    if dynamic:
-        return ""
-    if outcome.kind == REFUSED and name not in listed:
-        return f"refused and not in {LIST.name}: {outcome.reason}"
-    if outcome.kind == PASS and name in listed:
-        return f"passes but is in {LIST.name}; run scripts/update-conformance"
+    if outcome.kind == REFUSED and not is_listed:
+        return f"refused and not in {path.name}: {outcome.reason}"
+    if outcome.kind == PASS and is_listed:
+        return f"passes but is in {path.name}; run scripts/update-conformance"
     return ""
 
 
@@ -64,10 +67,10 @@ def printable(text):
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def write_junit(path, outcomes, failures):
-    suite = xml.Element("testsuite", name="conformance")
+def write_junit(path, suite_name, outcomes, failures):
+    suite = xml.Element("testsuite", name=suite_name)
     for name, outcome in sorted(outcomes.items()):
-        case = xml.SubElement(suite, "testcase", classname="conformance", name=name)
+        case = xml.SubElement(suite, "testcase", classname=suite_name, name=name)
         if name in failures:
             xml.SubElement(case, "failure", message=printable(failures[name]))
         elif outcome.kind == REFUSED:
@@ -75,17 +78,17 @@ def write_junit(path, outcomes, failures):
     xml.ElementTree(suite).write(path)
 
 
-def update(outcomes, listed, allow_growth):
+def update(path, outcomes, listed, allow_growth):
     """Writes the list anew; returns the exit status."""
     refused = {name: o.reason for name, o in outcomes.items() if o.kind == REFUSED}
     grown = sorted(refused.keys() - listed.keys())
-    if grown and LIST.exists() and not allow_growth:
-        print(f"{LIST.name} may only shrink; newly refused:")
+    if grown and path.exists() and not allow_growth:
+        print(f"{path.name} may only shrink; newly refused:")
         for name in grown:
             print(f"    {name}: {refused[name]}")
         return 1
-    write_list(refused)
-    print(f"{LIST.name}: {len(listed)} before, {len(refused)} now")
+    write_list(path, refused)
+    print(f"{path.name}: {len(listed)} before, {len(refused)} now")
     return 0
 
 
@@ -100,8 +103,8 @@ def main():
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--junit", type=Path)
     options = parser.parse_args()
-    if options.update and (options.names or options.dynamic):
-        parser.error("--update needs all tests as they are")
+    if options.update and options.names:
+        parser.error("--update needs all tests")
 
     cases = collect()
     if unknown := sorted(set(options.names) - cases.keys()):
@@ -111,20 +114,22 @@ def main():
         cases, names, options.dynamic, options.workers, progress=show_progress
     )
 
-    listed = read_list()
+    path = LISTS[options.dynamic]
+    listed = read_list(path)
     failures = {
         name: message
         for name, outcome in outcomes.items()
-        if (message := failure(name, outcome, listed, options.dynamic))
+        if (message := failure(outcome, name in listed, path))
     }
     if options.junit:
-        write_junit(options.junit, outcomes, failures)
+        suite = "dynamic" if options.dynamic else "conformance"
+        write_junit(options.junit, suite, outcomes, failures)
     counts = Counter(outcome.kind for outcome in outcomes.values())
     summary = ", ".join(f"{counts[kind]} {kind}" for kind in (PASS, REFUSED, WRONG, CRASH))
     status = 0
     if options.update:
         failures = {n: m for n, m in failures.items() if outcomes[n].kind in (WRONG, CRASH)}
-        status = update(outcomes, listed, options.allow_growth)
+        status = update(path, outcomes, listed, options.allow_growth)
     for name in sorted(failures):
         print(f"{name}: {failures[name]}")
     print(f"{len(outcomes)} node tests: {summary}; {len(failures)} failures")

@@ -51,24 +51,25 @@ def test_sum_of_reports(report, status, line, tmp_path):
     ],
 )
 def test_expected_failures(kind, listed, fails):
-    from cases import Outcome
-    from run import failure
-
-    expected = {"test": "why"} if listed else {}
-    assert bool(failure("test", Outcome(kind, "why"), expected, False)) == fails
-
-
-def test_expected_failures_only_shrink(tmp_path, monkeypatch):
     import run
     from cases import Outcome
 
-    monkeypatch.setattr(run, "LIST", tmp_path / "expected_failures.txt")
-    run.write_list({"old": "why"})
+    for path in run.LISTS.values():
+        assert bool(run.failure(Outcome(kind, "why"), listed, path)) == fails
+
+
+def test_expected_failures_only_shrink(tmp_path):
+    import run
+    from cases import Outcome
+
+    path = tmp_path / "expected_failures.txt"
+    old = {"old": "why"}
+    run.write_list(path, old)
     both = {name: Outcome("refused", "why") for name in ("old", "new")}
-    assert run.update(both, run.read_list(), allow_growth=False) == 1
-    assert run.read_list() == {"old": "why"}
-    assert run.update({"old": Outcome("pass")}, run.read_list(), allow_growth=False) == 0
-    assert run.read_list() == {}
+    assert run.update(path, both, old, allow_growth=False) == 1
+    assert run.read_list(path) == old
+    assert run.update(path, {"old": Outcome("pass")}, old, allow_growth=False) == 0
+    assert run.read_list(path) == {}
 
 
 def test_crash_costs_one_test():

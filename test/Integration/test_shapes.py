@@ -14,8 +14,8 @@ import graphs
 import lutra
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 from differential import F32, I64, Graph, check
+from onnx import TensorProto, helper
 
 LEVELS = ["native", "x86-64", "x86-64-v2", "x86-64-v3"]
 if "avx512vl" in open("/proc/cpuinfo").read():
@@ -183,19 +183,6 @@ def test_more_indices_than_data(op):
         lutra.compile(graph.model())
 
 
-def sweep(first, last):
-    for seed in range(first, last):
-        for kind in KINDS:
-            try:
-                check(drawn(kind, seed), **settings(seed))
-            except Exception as error:
-                print(kind, seed, type(error).__name__, str(error)[:400], flush=True)
-
-
-if __name__ == "__main__":
-    sweep(*map(int, sys.argv[1:]))
-
-
 def test_normalization_of_unknown_sizes():
     """Statistics of rows whose length is known at run time only."""
     node = helper.make_node("InstanceNormalization", ["x", "s", "b"], ["y"])
@@ -217,3 +204,16 @@ def test_normalization_of_unknown_sizes():
     mean = x.mean((2, 3), keepdims=True)
     expected = (x - mean) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def sweep(first, last):
+    for seed in range(first, last):
+        for kind in KINDS:
+            try:
+                check(drawn(kind, seed), **settings(seed))
+            except Exception as error:
+                print(kind, seed, type(error).__name__, str(error)[:400], flush=True)
+
+
+if __name__ == "__main__":
+    sweep(*map(int, sys.argv[1:]))

@@ -213,3 +213,11 @@ class Adam:
             size = np.sqrt(square / unbias[1]) + 1e-8
             parameter.data -= (rate / unbias[0]) * mean / size
             parameter.grad = None
+
+
+def store(path, parameters):
+    """Saves {name: Tensor} as float16, and returns them as rounded: it is these
+    that a model must be measured with."""
+    stored = {name: p.data.astype(np.float16) for name, p in parameters.items()}
+    np.savez_compressed(path, **stored)
+    return {name: Tensor(p.astype(np.float32)) for name, p in stored.items()}

@@ -2,6 +2,7 @@
 
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
+#one = affine_map<(d0) -> (d0)>
 #min = affine_map<(d0)[s0] -> (-d0 + s0, 16)>
 
 // The result is written in place, the intermediate tile lies on the stack.
@@ -40,6 +41,64 @@ func.func private @k(%x: tensor<?x8xf32>, %o: tensor<?x8xf32>) -> tensor<?x8xf32
     }
   }
   return %r : tensor<?x8xf32>
+}
+
+// Two sums that begin with the same zeros, and what is computed of them, have a
+// tile each: none is copied, and all are of bounded size.
+// CHECK-LABEL: func private @statistics
+// CHECK-SAME: (%[[X:.*]]: memref<?x?xf32>, %[[OUT:.*]]: memref<?xf32>)
+// CHECK: scf.forall
+// CHECK-COUNT-4: memref.alloca() {alignment = 64 : i64} : memref<16xf32>
+// CHECK-NOT: memref.alloc
+// CHECK-NOT: memref.copy
+// CHECK: linalg.fill
+// CHECK-NOT: memref.copy
+// CHECK: linalg.fill
+// CHECK-NOT: memref.copy
+// CHECK: return
+func.func private @statistics(%x: tensor<?x?xf32>, %o: tensor<?xf32>) -> tensor<?xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n = tensor.dim %x, %c0 : tensor<?x?xf32>
+  %m = tensor.dim %x, %c1 : tensor<?x?xf32>
+  %r = scf.forall (%i) = (0) to (%n) step (16) shared_outs(%out = %o) -> (tensor<?xf32>) {
+    %s = affine.min #min(%i)[%n]
+    %in = tensor.extract_slice %x[%i, 0] [%s, %m] [1, 1] : tensor<?x?xf32> to tensor<?x?xf32>
+    %e = tensor.empty(%s) : tensor<?xf32>
+    %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
+    %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%in : tensor<?x?xf32>) outs(%f : tensor<?xf32>) {
+    ^bb0(%a: f32, %acc: f32):
+      %t = arith.addf %a, %acc : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    %square = linalg.generic {indexing_maps = [#one, #one], iterator_types = ["parallel"]} ins(%sum : tensor<?xf32>) outs(%e : tensor<?xf32>) {
+    ^bb0(%a: f32, %acc: f32):
+      %t = arith.mulf %a, %a : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    %apart = linalg.generic {indexing_maps = [#id, #row, #row], iterator_types = ["parallel", "reduction"]} ins(%in, %square : tensor<?x?xf32>, tensor<?xf32>) outs(%f : tensor<?xf32>) {
+    ^bb0(%a: f32, %b: f32, %acc: f32):
+      %d = arith.subf %a, %b : f32
+      %t = arith.addf %d, %acc : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    %root = linalg.generic {indexing_maps = [#one, #one], iterator_types = ["parallel"]} ins(%apart : tensor<?xf32>) outs(%e : tensor<?xf32>) {
+    ^bb0(%a: f32, %acc: f32):
+      %t = math.sqrt %a : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    %dest = tensor.extract_slice %out[%i] [%s] [1] : tensor<?xf32> to tensor<?xf32>
+    %d = linalg.generic {indexing_maps = [#one, #one, #one], iterator_types = ["parallel"]} ins(%root, %square : tensor<?xf32>, tensor<?xf32>) outs(%dest : tensor<?xf32>) {
+    ^bb0(%a: f32, %b: f32, %acc: f32):
+      %t = arith.divf %a, %b : f32
+      linalg.yield %t : f32
+    } -> tensor<?xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %d into %out[%i] [%s] [1] : tensor<?xf32> into tensor<?xf32>
+    }
+  }
+  return %r : tensor<?xf32>
 }
 
 // -----

@@ -1,6 +1,11 @@
 // How often cascades go over their ranks: what the literature says of its own, and
 // what else is computed in several passes.
 // RUN: lutra-opt %s --count-passes -o %t.mlir 2>&1 | FileCheck %s
+// RUN: lutra-opt %s --count-passes="rows=16 stream=32" -o %t.mlir 2>&1 | FileCheck %s --check-prefix=TILE
+// RUN: not lutra-opt %s --count-passes=rows=0 2>&1 | FileCheck %s --check-prefix=SIZE
+
+// TILE: tile       p 16, m 32, e 64, f 64
+// SIZE: error: expected a tile of at least one point, got 0 by 128
 
 // Y = A_k B_k, then Z = Y A_k: A is read again with the whole of Y.
 // CHECK-LABEL: cascade C1 in @C1
@@ -578,4 +583,149 @@ func.func @logsumexp(%X: tensor<?x512xf32> {lutra.name = "X"}, %n: index) -> ten
     cascade.yield %Y : tensor<?xf32>
   } : tensor<?xf32> loc("logsumexp")
   return %y : tensor<?xf32>
+}
+
+// What needs the sums of an iteration, and goes over its rank, is a pass behind it.
+// CHECK-LABEL: cascade H2O_iterated in @H2O_iterated
+// CHECK-NEXT:     ranks      p = 128, m = 256, e = 64, f = 64{{$}}
+// CHECK-NEXT:     passes     p 1, m 3 -> 2, e 1, f 0{{$}}
+// CHECK-NEXT:     over p     Q 1, QK 1, RM 1, RD 1, LM 1, RM.correction 1, SLN 1, SPD 1, A 1{{$}}
+// CHECK-NEXT:     over m     K 1 (2 if recomputed), QK 2 kept, SLN 1, A 1{{$}}
+// CHECK:         merge      max exp lazy: 8 bytes a row
+func.func @H2O_iterated(%Q: tensor<128x64xf32> {lutra.name = "Q"}, %K: tensor<256x64xf32> {lutra.name = "K"}, %V: tensor<256x64xf32> {lutra.name = "V"}) -> tensor<256xf32> {
+  %y = cascade.cascade reassoc ranks(p = 128, m = 256, e = 64, f = 64) attributes {passes = {m = 3 : i64}} {
+    %QK = cascade.einsum [p, m, e] (%Q[p, e], %K[m, e]) reduce(add) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<128x64xf32>, tensor<256x64xf32>) -> tensor<128x256xf32> loc("QK")
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<128xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<128xf32>
+    %it:2 = cascade.iterate "m" (%q = %QK[1]) carry(%d = %d0, %s = %s0) : (tensor<128x256xf32>), (tensor<128xf32>, tensor<128xf32>) {
+      %LM = cascade.einsum [p, m] (%q[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<128x?xf32>) -> tensor<128xf32> loc("LM")
+      %d1, %c = cascade.rebase %d, %LM exp max policy<lazy, 8.0 : f32> : tensor<128xf32> loc("RM")
+      %SLN = cascade.einsum [p, m] (%q[p, m], %d1[p]) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.subf %a, %b : f32
+        %r = math.exp %t : f32
+        cascade.yield %r : f32
+      } : (tensor<128x?xf32>, tensor<128xf32>) -> tensor<128x?xf32> loc("SLN")
+      %SPD = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %r = arith.mulf %a, %b : f32
+        cascade.yield %r : f32
+      } : (tensor<128xf32>, tensor<128xf32>) -> tensor<128xf32> loc("SPD")
+      %RD = cascade.einsum [p, m] (%SLN[p, m]) reduce(add) init(%SPD) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<128x?xf32>) -> tensor<128xf32> loc("RD")
+      cascade.yield %d1, %RD : tensor<128xf32>, tensor<128xf32>
+    }
+    %A = cascade.einsum [p, m] (%QK[p, m], %it#0[p], %it#1[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32, %c: f32):
+      %t = arith.subf %a, %b : f32
+      %u = math.exp %t : f32
+      %r = arith.divf %u, %c : f32
+      cascade.yield %r : f32
+    } : (tensor<128x256xf32>, tensor<128xf32>, tensor<128xf32>) -> tensor<128x256xf32> loc("A")
+    %H = cascade.einsum [m, p] (%A[p, m]) reduce(add) -> [m] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<128x256xf32>) -> tensor<256xf32> loc("H")
+    cascade.yield %H : tensor<256xf32>
+  } : tensor<256xf32> loc("H2O_iterated")
+  return %y : tensor<256xf32>
+}
+
+// A delay or a repetition needs no other pass, what lies behind does.
+// CHECK-LABEL: cascade indices in @indices
+// CHECK-NEXT:     ranks      k = 64{{$}}
+// CHECK-NEXT:     passes     k 3{{$}}
+func.func @indices(%X: tensor<64xf32> {lutra.name = "X"}) -> (tensor<64xf32>, tensor<64xf32>, tensor<64xf32>) {
+  %y:3 = cascade.cascade reassoc ranks(k = 64) {
+    %S = cascade.einsum [k] (%X[k]) reduce(add) -> [] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<64xf32>) -> tensor<f32> loc("S")
+    %E = cascade.einsum [k] (%X[k], %S[]) -> [k] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<64xf32>, tensor<f32>) -> tensor<64xf32> loc("E")
+    %Y = cascade.einsum [k] (%E[k floordiv 2]) -> [k] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<64xf32>) -> tensor<64xf32> loc("Y")
+    %Z = cascade.einsum [k] (%Y[k mod 8]) -> [k] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<64xf32>) -> tensor<64xf32> loc("Z")
+    %W = cascade.einsum [k] (%E[63 - k]) -> [k] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<64xf32>) -> tensor<64xf32> loc("W")
+    cascade.yield %Y, %Z, %W : tensor<64xf32>, tensor<64xf32>, tensor<64xf32>
+  } : tensor<64xf32>, tensor<64xf32>, tensor<64xf32> loc("indices")
+  return %y#0, %y#1, %y#2 : tensor<64xf32>, tensor<64xf32>, tensor<64xf32>
+}
+
+// What a sum starts from may come late.
+// CHECK-LABEL: cascade sink in @sink
+// CHECK-NEXT:     ranks      t = ?, k = 512{{$}}
+// CHECK-NEXT:     passes     t 1, k 1{{$}}
+// CHECK-NEXT:     over k     X 1{{$}}
+func.func @sink(%X: tensor<?x512xf32> {lutra.name = "X"}, %B: tensor<?xf32> {lutra.name = "B"}, %n: index) -> tensor<?xf32> {
+  %y = cascade.cascade reassoc ranks(t = %n, k = 512) {
+    %M = cascade.einsum [t, k] (%X[t, k]) reduce(max) -> [t] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<?x512xf32>) -> tensor<?xf32> loc("M")
+    %I = cascade.einsum [t] (%M[t], %B[t]) -> [t] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> loc("I")
+    %S = cascade.einsum [t, k] (%X[t, k]) reduce(add) init(%I) -> [t] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<?x512xf32>) -> tensor<?xf32> loc("S")
+    cascade.yield %S : tensor<?xf32>
+  } : tensor<?xf32> loc("sink")
+  return %y : tensor<?xf32>
+}
+
+// Merging is one pass over what was computed apart.
+// CHECK-LABEL: cascade merged in @merged
+// CHECK-NEXT:     ranks      s = 3, t = 4, k = 512{{$}}
+// CHECK-NEXT:     passes     s 1, t 1, k 2{{$}}
+func.func @merged(%X: tensor<3x4x512xf32> {lutra.name = "X"}) -> tensor<4xf32> {
+  %y = cascade.cascade reassoc ranks(s = 3, t = 4, k = 512) {
+    %L = cascade.einsum [s, t, k] (%X[s, t, k]) reduce(max) -> [s, t] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<3x4x512xf32>) -> tensor<3x4xf32> loc("L")
+    %P = cascade.einsum [s, t, k] (%X[s, t, k], %L[s, t]) reduce(add) -> [s, t] {
+    ^bb0(%a: f32, %b: f32):
+      %t = arith.subf %a, %b : f32
+      %r = math.exp %t : f32
+      cascade.yield %r : f32
+    } : (tensor<3x4x512xf32>, tensor<3x4xf32>) -> tensor<3x4xf32> loc("P")
+    %M:2 = cascade.merge %L : tensor<3x4xf32> sums(%P) exp max : (tensor<3x4xf32>) -> (tensor<4xf32>, tensor<4xf32>) loc("M")
+    %D = cascade.einsum [t] (%M#0[t], %M#1[t]) -> [t] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> loc("D")
+    cascade.yield %D : tensor<4xf32>
+  } : tensor<4xf32> loc("merged")
+  return %y : tensor<4xf32>
 }

@@ -317,6 +317,47 @@ func.func @softmax(%x: tensor<?x100xf32> {lutra.shape = #shape}) -> tensor<?x100
 
 // -----
 
+// So are they where the length of rows is not known, with what is computed of a
+// row's sum.
+
+#id = affine_map<(a, b) -> (a, b)>
+#row = affine_map<(a, b) -> (a)>
+#one = affine_map<(a) -> (a)>
+#shape = affine_map<()[s0] -> (s0, s0)>
+// CHECK-LABEL: func @long
+// CHECK: lutra.dispatch @rows_0[%{{.*}}] (%arg0)
+// CHECK-NOT: lutra.dispatch
+// CHECK: func private @rows_0
+// CHECK-SAME: lutra.rows = array<i64: 0>
+// CHECK-COUNT-3: linalg.generic
+func.func @long(%x: tensor<?x?xf32> {lutra.shape = #shape}) -> tensor<?x?xf32>
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %r = tensor.empty(%n) : tensor<?xf32>
+  %e = tensor.empty(%n, %n) : tensor<?x?xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x?xf32>) outs(%s0 : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %p = arith.mulf %i, %i : f32
+    %v = arith.addf %p, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %q = linalg.generic {indexing_maps = [#one, #one], iterator_types = ["parallel"]} ins(%s : tensor<?xf32>) outs(%r : tensor<?xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = math.sqrt %i : f32
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %q : tensor<?x?xf32>, tensor<?xf32>) outs(%e : tensor<?x?xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// -----
+
 // What something else reads too is the end of a kernel: the exponentials here,
 // which the sum and the division then read.
 

@@ -19,8 +19,10 @@
 
 namespace mlir::lutra {
 
-/// How often the fibers of a tensor along a rank are gone over. Beyond 64
-/// passes both numbers are lower bounds.
+/// The passes of a tensor's readers are counted up to this number.
+inline constexpr unsigned kMaxCountedPasses = 64;
+
+/// How often the fibers of a tensor along a rank are gone over.
 struct TensorPasses {
   Value tensor;
   /// The passes that read it, and those that would if nothing that is computed

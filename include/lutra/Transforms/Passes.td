@@ -148,6 +148,11 @@ def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
     `rewrites` and `refusals` on the cascade say in words what was done and what
     was not; `passes` holds the counts before, of ranks with more than one.
   }];
+  let options = [
+    Option<"partial", "partial", "bool", "false",
+           "iterate also where passes are left behind that, such as over a rank of a result">,
+    Option<"lazy", "lazy", "double", "0",
+           "move sums only to a reference that is above the old one by more than this; 0: always">];
   let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
 }

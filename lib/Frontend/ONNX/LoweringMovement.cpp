@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ReshapeFactors.h"
 #include "SizeAlgebra.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Frontend/ONNX/Lowering.h"
@@ -106,70 +107,6 @@ static SmallVector<int64_t> stridesOf(const Tensor &tensor) {
 //===----------------------------------------------------------------------===//
 // Reshape
 //===----------------------------------------------------------------------===//
-
-namespace {
-/// A run of source dimensions and a run of target dimensions of equal product.
-struct FactorGroup {
-  SmallVector<int64_t, 2> source, target;
-  AffineExpr size;
-};
-} // namespace
-
-static SmallVector<AffineExpr> prefixProducts(ArrayRef<AffineExpr> shape,
-                                              MLIRContext *context) {
-  SmallVector<AffineExpr> products;
-  AffineExpr product = getAffineConstantExpr(1, context);
-  for (AffineExpr size : shape) {
-    AffineExpr factors[] = {product, size};
-    product = multiplySizes(factors, context);
-    if (!product)
-      return {};
-    products.push_back(product);
-  }
-  return products;
-}
-
-/// Splits two shapes of rank >= 1 at every place where their prefix products
-/// are equal; nothing where the whole products are not.
-static std::optional<SmallVector<FactorGroup>>
-matchFactors(ArrayRef<AffineExpr> source, ArrayRef<AffineExpr> target,
-             MLIRContext *context) {
-  SmallVector<AffineExpr> from = prefixProducts(source, context);
-  SmallVector<AffineExpr> to = prefixProducts(target, context);
-  if (from.empty() || to.empty() || from.back() != to.back())
-    return std::nullopt;
-  SmallVector<FactorGroup> groups;
-  size_t i = 0, j = 0;
-  while (i < source.size() && j < target.size()) {
-    // The next border: the first source prefix that a target prefix equals.
-    size_t nextI = source.size(), nextJ = target.size();
-    for (size_t k = i + 1; k <= source.size(); ++k) {
-      auto it = llvm::find(ArrayRef(to).drop_front(j), from[k - 1]);
-      if (it == to.end())
-        continue;
-      nextI = k;
-      nextJ = it - to.begin() + 1;
-      break;
-    }
-    // What is left of only one side is ones, which the last group takes.
-    if (nextI == source.size() || nextJ == target.size()) {
-      nextI = source.size();
-      nextJ = target.size();
-    }
-    FactorGroup group;
-    for (; i < nextI; ++i)
-      group.source.push_back(i);
-    for (; j < nextJ; ++j)
-      group.target.push_back(j);
-    SmallVector<AffineExpr> factors;
-    for (int64_t dim : group.source)
-      factors.push_back(source[dim]);
-    group.size =
-        factors.size() == 1 ? factors.front() : multiplySizes(factors, context);
-    groups.push_back(std::move(group));
-  }
-  return groups;
-}
 
 /// Collapses the source runs, then expands to the target runs.
 static Value collapseAndExpand(Lowering &lowering, const Tensor &operand,

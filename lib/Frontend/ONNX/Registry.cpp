@@ -105,6 +105,7 @@ static Registry build() {
                    addLinearHandlers,
                    addSupportVectorHandlers,
                    addTreeHandlers,
+                   addMaxPoolHandlers,
                    addAttentionHandlers,
                    addMultiHeadAttentionHandlers,
                    addGroupQueryAttentionHandlers})

@@ -81,16 +81,15 @@ private:
 };
 } // namespace
 
-/// The elements that `term` reads, in the order in which it does.
-static void collectElements(const Term *term,
-                            SmallPtrSetImpl<const Term *> &seen,
-                            SmallVectorImpl<const Term *> &elements) {
+void lutra::cascade::collectElements(const Term *term,
+                                     SmallPtrSetImpl<const Term *> &seen,
+                                     function_ref<void(const Term *)> visit) {
   if (!seen.insert(term).second)
     return;
   if (term->isElement() && isa<ShapedType>(term->source.getType()))
-    elements.push_back(term);
+    visit(term);
   for (const Term *operand : term->operands)
-    collectElements(operand, seen, elements);
+    collectElements(operand, seen, visit);
 }
 
 EinsumOp lutra::cascade::buildEinsum(OpBuilder &b, Location loc,
@@ -106,7 +105,8 @@ EinsumOp lutra::cascade::buildEinsum(OpBuilder &b, Location loc,
 
   SmallPtrSet<const Term *, 16> seen;
   SmallVector<const Term *> elements;
-  collectElements(point, seen, elements);
+  collectElements(point, seen,
+                  [&](const Term *element) { elements.push_back(element); });
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps, elementMaps;
   for (const Term *element : elements) {

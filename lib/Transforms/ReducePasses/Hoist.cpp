@@ -14,62 +14,10 @@
 
 #include "Rewrites.h"
 
-#include "dialects/Lutra/Lutra.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
-
-/// More of an extent's formula is not read.
-static constexpr unsigned kMaxSteps = 64;
-
-static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps);
-
-/// A lower bound of an expression of what is not negative, where one is known.
-static std::optional<uint64_t> atLeast(AffineExpr expr, ValueRange operands,
-                                       unsigned numDims, unsigned &steps) {
-  if (++steps > kMaxSteps)
-    return std::nullopt;
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
-    return atLeast(
-        getAsIndexOpFoldResult(expr.getContext(), constant.getValue()), steps);
-  if (auto dim = dyn_cast<AffineDimExpr>(expr))
-    return atLeast(operands[dim.getPosition()], steps);
-  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
-    return atLeast(operands[numDims + symbol.getPosition()], steps);
-  auto binary = cast<AffineBinaryOpExpr>(expr);
-  auto left = atLeast(binary.getLHS(), operands, numDims, steps);
-  auto right = atLeast(binary.getRHS(), operands, numDims, steps);
-  if (left && right && expr.getKind() == AffineExprKind::Add)
-    return llvm::SaturatingAdd(*left, *right);
-  if (left && right && expr.getKind() == AffineExprKind::Mul)
-    return llvm::SaturatingMultiply(*left, *right);
-  return std::nullopt;
-}
-
-static std::optional<uint64_t> atLeast(OpFoldResult extent, unsigned &steps) {
-  if (++steps > kMaxSteps)
-    return std::nullopt;
-  if (std::optional<int64_t> constant = getConstantIntValue(extent))
-    return *constant < 0 ? std::nullopt : std::optional<uint64_t>(*constant);
-  Operation *op = cast<Value>(extent).getDefiningOp();
-  if (auto dim = dyn_cast_if_present<lutra::DimOp>(op))
-    return dim.getMin();
-  auto apply = dyn_cast_if_present<affine::AffineApplyOp>(op);
-  if (!apply)
-    return std::nullopt;
-  return atLeast(apply.getAffineMap().getResult(0), apply.getMapOperands(),
-                 apply.getAffineMap().getNumDims(), steps);
-}
-
-/// Whether there is a point along a rank of this extent, for all that is known.
-static bool isPositive(OpFoldResult extent) {
-  unsigned steps = 0;
-  return atLeast(extent, steps).value_or(0) > 0;
-}
 
 namespace {
 class Hoister {
@@ -90,6 +38,7 @@ private:
                          terms.toCascade(op, op.getResultMap()));
   }
   const Term *product(const Product &product, Type type);
+  const Term *cleared(const Term *condition, const Term *term);
   Product keepMaps(OpBuilder &b, const Product &stays);
   const Term *quotient(const Term *term, const Factor &factor, EinsumOp op);
   const Term *convert(const Term *term, Type type);
@@ -159,10 +108,17 @@ const Term *Hoister::convert(const Term *term, Type type) {
   return terms.operation<arith::TruncFOp>(term, type);
 }
 
+/// 0 under the condition, else `term`.
+const Term *Hoister::cleared(const Term *condition, const Term *term) {
+  const Term *zero =
+      terms.constant(cast<TypedAttr>(FloatAttr::get(term->type, 0.0)));
+  return terms.operation<arith::SelectOp>({condition, zero, term}, term->type);
+}
+
 const Term *Hoister::product(const Product &product, Type type) {
   const Term *result = nullptr;
   for (const Factor &factor : product.factors)
-    if (!factor.divides) {
+    if (!factor.divides && !factor.clears) {
       const Term *next = convert(factor.term, type);
       result =
           result ? terms.operation<arith::MulFOp>({result, next}, type) : next;
@@ -175,6 +131,9 @@ const Term *Hoister::product(const Product &product, Type type) {
           {result, convert(factor.term, type)}, type);
   if (product.isNegative)
     result = terms.operation<arith::NegFOp>(result, type);
+  for (const Factor &factor : product.factors)
+    if (factor.clears)
+      result = cleared(factor.term, result);
   return result;
 }
 
@@ -237,16 +196,25 @@ Value Hoister::hoistFactors(EinsumOp op) {
     journal.obstacles.insert(describe(op) + " has too large a body");
     return nullptr;
   }
-  Product stays, leaves;
+  // A condition of a whole row leaves with the rest, for nothing.
+  auto isHoisted = [&](const Factor &factor) {
+    return !levels.carries(factor.term) &&
+           (levels.waits(factor.term) || factor.clears) &&
+           mayHoist(op, factor.term);
+  };
+  Product stays, leaves, shown;
   stays.isNegative = whole->isNegative;
   for (const Factor &factor : whole->factors) {
-    bool isHoisted = !levels.carries(factor.term) &&
-                     levels.waits(factor.term) && mayHoist(op, factor.term);
-    (isHoisted ? leaves : stays).factors.push_back(factor);
+    bool leavesSum = isHoisted(factor);
+    (leavesSum ? leaves : stays).factors.push_back(factor);
+    if (leavesSum && !factor.clears)
+      shown.factors.push_back(factor);
   }
-  if (leaves.factors.empty())
+  if (llvm::none_of(leaves.factors, [&](const Factor &factor) {
+        return levels.waits(factor.term);
+      }))
     return nullptr;
-  const Term *all = product(leaves, point->type);
+  const Term *all = product(shown, point->type);
   if (!isWide(op, all))
     return nullptr;
 
@@ -256,12 +224,15 @@ Value Hoister::hoistFactors(EinsumOp op) {
                              product(keepMaps(b, stays), point->type));
   const Term *value = resultOf(sum);
   for (const Factor &factor : leaves.factors)
-    if (!factor.divides)
+    if (!factor.divides && !factor.clears)
       value = terms.operation<arith::MulFOp>(
           {value, convert(factor.term, value->type)}, value->type);
   for (const Factor &factor : leaves.factors)
     if (factor.divides)
       value = quotient(value, factor, op);
+  for (const Factor &factor : leaves.factors)
+    if (factor.clears)
+      value = cleared(factor.term, value);
   journal.rewrites.insert("A hoist " + describe(terms, all) + where(op));
   return buildEinsum(b, op.getLoc(), terms.getCascade(), shape.asMap(), value);
 }

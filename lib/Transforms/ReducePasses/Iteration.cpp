@@ -5,17 +5,13 @@
 //
 // Einsums are copied into the body as they are, since their rank means the part
 // there. A reduction starts from what is carried; a sum under a reference from
-// what is carried times the correction of its reference. Running maxima start
-// from the lowest finite number: the exponential of -inf minus -inf, over parts
-// that are masked as a whole, would be NaN.
+// what is carried times the correction of its reference.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Rewrites.h"
+#include "IterationBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -27,92 +23,24 @@ void lutra::cascade::eraseUnread(CascadeOp cascade) {
       op.erase();
 }
 
-namespace {
-class IterationBuilder {
-public:
-  IterationBuilder(CascadeOp cascade, StringRef rank, const Loop &loop)
-      : cascade(cascade), rank(rank), loop(loop),
-        b(cascade.getBlock()->getTerminator()) {}
-
-  void build();
-
-private:
-  EinsumOp
-  buildMap(EinsumOp like, ArrayRef<Value> inputs,
-           function_ref<Value(OpBuilder &, Location, ValueRange)> body);
-  EinsumOp buildConstant(EinsumOp like, TypedAttr value);
-  Value firstReference(EinsumOp op);
-  Value firstSum(const RunningSum &sum, Value reference);
-  Value firstPlain(EinsumOp op);
-  EinsumOp cloneInside(EinsumOp op, Value init);
-  void buildReference(EinsumOp op);
-  void cutOperands(EinsumOp clone);
-  bool isGuardedAbove(EinsumOp reference);
-  void keepFinite(EinsumOp maximum);
-  void buildBody();
-  void finish(IterateOp iterate);
-
-  CascadeOp cascade;
-  StringRef rank;
-  const Loop &loop;
-  OpBuilder b;
-  IRMapping inside;
-  llvm::DenseMap<std::pair<Value, int64_t>, Value> parts;
-  /// What is carried of a reduction, and what of a maximum that is no reference
-  /// by itself, too.
-  llvm::DenseMap<Operation *, Value> carried, next, plainCarried, plainNext;
-  llvm::DenseMap<std::pair<Operation *, unsigned>, Value> corrections;
-};
-} // namespace
-
-/// A map over the ranks of the result of `like`, of tensors over ranks of it;
-/// one from outside has them all.
-EinsumOp IterationBuilder::buildMap(
-    EinsumOp like, ArrayRef<Value> inputs,
-    function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
-  MLIRContext *context = b.getContext();
-  SmallVector<StringRef> ranks = *ranksOf(like.getResult());
-  SmallVector<AffineMap> maps;
-  auto addMap = [&](ArrayRef<StringRef> names) {
-    SmallVector<AffineExpr> exprs;
-    for (StringRef name : names)
-      exprs.push_back(
-          getAffineDimExpr(llvm::find(ranks, name) - ranks.begin(), context));
-    maps.push_back(AffineMap::get(ranks.size(), 0, exprs, context));
-  };
-  for (Value input : inputs)
-    addMap(ranksOf(input).value_or(ranks));
-  addMap(ranks);
-  Location loc = like.getLoc();
-  auto einsum = EinsumOp::create(
-      b, loc, like.getType(), inputs, Value(), ValueRange(), Value(),
-      b.getStrArrayAttr(ranks), b.getAffineMapArrayAttr(maps), MonoidAttr(),
-      ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *block = b.createBlock(&einsum.getBody());
-  for (Value input : inputs)
-    block->addArgument(getElementTypeOrSelf(input.getType()), loc);
-  YieldOp::create(b, loc, body(b, loc, block->getArguments()));
-  return einsum;
-}
-
-EinsumOp IterationBuilder::buildConstant(EinsumOp like, TypedAttr value) {
-  return buildMap(like, {}, [&](OpBuilder &b, Location loc, ValueRange) {
-    return arith::ConstantOp::create(b, loc, value).getResult();
-  });
-}
-
-Value IterationBuilder::firstReference(EinsumOp op) {
-  auto type = cast<FloatType>(getElementTypeOrSelf(op.getType()));
-  auto value = b.getFloatAttr(
-      type, APFloat::getLargest(type.getFloatSemantics(), /*Negative=*/true));
-  if (!op.getInit())
-    return buildConstant(op, value);
-  return buildMap(op, {op.getInit()},
-                  [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                    Value constant = arith::ConstantOp::create(b, loc, value);
-                    return arith::MaximumFOp::create(b, loc, args[0], constant);
-                  });
+double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
+                                   double lazy) {
+  llvm::DenseSet<Operation *> sums;
+  for (const RunningSum &sum : loop.sums)
+    sums.insert(sum.sum);
+  llvm::SetVector<Operation *> readers;
+  readers.insert(reference);
+  for (unsigned i = 0; i < readers.size(); ++i)
+    for (Operation *user : readers[i]->getUsers()) {
+      if (sums.contains(user))
+        continue;
+      bool isGuard =
+          user->getNumResults() == 1 && loop.guards.count(user->getResult(0));
+      if (!isGuard && !loop.inside.contains(user))
+        return 0;
+      readers.insert(user);
+    }
+  return lazy;
 }
 
 /// Reads parts where a tensor from outside is read along the rank.
@@ -132,35 +60,6 @@ void IterationBuilder::cutOperands(EinsumOp clone) {
     cut(operand, clone.getMaskMap());
 }
 
-/// Where a sum starts under the first reference: from nothing, or from what the
-/// maximum starts from, under it.
-Value IterationBuilder::firstSum(const RunningSum &sum, Value reference) {
-  EinsumOp op = sum.sum, maximum = sum.reference;
-  Type type = getElementTypeOrSelf(op.getType());
-  if (!op.getInit())
-    return buildConstant(op, identityOf(Monoid::Add, type));
-  return buildMap(
-      op, {maximum.getInit(), reference},
-      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value below = arith::SubFOp::create(b, loc, args[0], args[1]);
-        return sum.family == Family::Exp
-                   ? math::ExpOp::create(b, loc, below).getResult()
-                   : math::Exp2Op::create(b, loc, below).getResult();
-      });
-}
-
-Value IterationBuilder::firstPlain(EinsumOp op) {
-  Type type = getElementTypeOrSelf(op.getType());
-  if (!op.getInit())
-    return buildConstant(op, identityOf(*op.getMonoid(), type));
-  if (ranksOf(op.getInit()))
-    return op.getInit();
-  // An iteration carries what the cascade computes.
-  return buildMap(
-      op, {op.getInit()},
-      [](OpBuilder &, Location, ValueRange args) { return args[0]; });
-}
-
 /// A copy of `op` that reads parts; a reduction starts from `init`.
 EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
   auto clone = cast<EinsumOp>(b.cloneWithoutRegions(*op, inside));
@@ -177,6 +76,14 @@ EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
       type = IterateOp::partType(type, i);
   clone.getResult().setType(type);
   return clone;
+}
+
+PolicyAttr IterationBuilder::policyOf(EinsumOp reference) {
+  double tolerance = toleranceOf(reference, loop, lazy);
+  if (tolerance <= 0)
+    return nullptr;
+  return PolicyAttr::get(b.getContext(), PolicyKind::Lazy,
+                         b.getF64FloatAttr(tolerance));
 }
 
 /// Whether a sum counts the reference as 0 where it is infinite.
@@ -210,7 +117,7 @@ void IterationBuilder::buildReference(EinsumOp op) {
     if (sum.reference != op || correction)
       continue;
     auto rebase = RebaseOp::create(b, op.getLoc(), carried[op], local,
-                                   sum.family, Monoid::Max, PolicyAttr());
+                                   sum.family, Monoid::Max, policyOf(op));
     correction = rebase.getCorrection();
     if (!next.count(op))
       next[op] = rebase.getUpdated();
@@ -222,6 +129,9 @@ void IterationBuilder::buildReference(EinsumOp op) {
 }
 
 void IterationBuilder::buildBody() {
+  llvm::DenseMap<Operation *, const SquareSum *> squares;
+  for (const SquareSum &central : loop.squares)
+    squares[central.sum] = &central;
   llvm::DenseMap<Operation *, const RunningSum *> sums;
   for (const RunningSum &sum : loop.sums)
     sums[sum.sum] = &sum;
@@ -233,6 +143,8 @@ void IterationBuilder::buildBody() {
       plainNext[op] = cloneInside(op, plainCarried[op]);
     if (llvm::is_contained(loop.references, op))
       buildReference(op);
+    if (const SquareSum *central = squares.lookup(op))
+      buildSquares(*central);
     auto it = sums.find(op);
     if (it == sums.end())
       continue;
@@ -268,6 +180,12 @@ void IterationBuilder::finish(IterateOp iterate) {
         iterate.getResult(number++));
   for (EinsumOp op : loop.plain)
     op.getResult().replaceAllUsesWith(iterate.getResult(number++));
+  for (const SquareSum &squares : loop.squares) {
+    finishSquares(squares,
+                  {iterate.getResult(number), iterate.getResult(number + 1),
+                   iterate.getResult(number + 2)});
+    number += 3;
+  }
 
   llvm::DenseSet<Operation *> late = {iterate};
   Operation *last = iterate;
@@ -295,6 +213,13 @@ void IterationBuilder::build() {
     inits.push_back(firstSum(sum, references[sum.reference]));
   for (EinsumOp op : loop.plain)
     inits.push_back(firstPlain(op));
+  for (const SquareSum &squares : loop.squares) {
+    EinsumOp op = squares.sum;
+    // Each its own, to be updated where it is.
+    for (unsigned i = 0; i < 3; ++i)
+      inits.push_back(buildConstant(
+          op, identityOf(Monoid::Add, getElementTypeOrSelf(op.getType()))));
+  }
   SmallVector<Value> streams;
   SmallVector<int64_t> dims;
   for (auto [tensor, dim] : loop.streams) {
@@ -318,6 +243,12 @@ void IterationBuilder::build() {
     carried[sum.sum] = iterate.getCarried()[number++];
   for (EinsumOp op : loop.plain)
     plainCarried[op] = iterate.getCarried()[number++];
+  for (const SquareSum &squares : loop.squares) {
+    moments[squares.sum] = {iterate.getCarried()[number],
+                            iterate.getCarried()[number + 1],
+                            iterate.getCarried()[number + 2]};
+    number += 3;
+  }
 
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(body);
@@ -329,11 +260,15 @@ void IterationBuilder::build() {
     values.push_back(next[sum.sum]);
   for (EinsumOp op : loop.plain)
     values.push_back(plainNext[op]);
+  for (const SquareSum &squares : loop.squares) {
+    const Moments &state = moments[squares.sum];
+    values.append({state.count, state.sum, state.squares});
+  }
   YieldOp::create(b, loc, values);
   finish(iterate);
 }
 
-void lutra::cascade::buildIteration(CascadeOp cascade, StringRef rank,
-                                    const Loop &loop) {
-  IterationBuilder(cascade, rank, loop).build();
+void lutra::cascade::buildIteration(Terms &terms, StringRef rank,
+                                    const Loop &loop, double lazy) {
+  IterationBuilder(terms, rank, loop, lazy).build();
 }

@@ -51,6 +51,34 @@ static const Term *comparedWith(const Term *term, double value) {
   return sides && asConstant(sides->first) == value ? sides->second : nullptr;
 }
 
+/// The condition that was stored as an integer and is compared with 0.
+static const Term *asCondition(const Term *term) {
+  while (term->isa<arith::CmpIOp>() &&
+         term->operands[0]->isa<arith::ExtUIOp>() &&
+         term->operands[0]->operands[0]->type.isInteger(1) &&
+         term->operands[1]->isa<arith::ConstantOp>()) {
+    auto predicate = dyn_cast<IntegerAttr>(term->attributes.get("predicate"));
+    auto value =
+        dyn_cast<IntegerAttr>(term->operands[1]->attributes.get("value"));
+    if (!predicate || !value || !value.getValue().isZero() ||
+        predicate.getInt() != int64_t(arith::CmpIPredicate::ne))
+      break;
+    term = term->operands[0]->operands[0];
+  }
+  return term;
+}
+
+/// Whether `term` says that `value` is NaN.
+static bool isUnordered(const Term *term, const Term *value) {
+  if (!term->isa<arith::CmpFOp>() || term->operands[0] != value ||
+      term->operands[1] != value)
+    return false;
+  auto predicate = dyn_cast<IntegerAttr>(term->attributes.get("predicate"));
+  return predicate &&
+         (predicate.getInt() == int64_t(arith::CmpFPredicate::UNO) ||
+          predicate.getInt() == int64_t(arith::CmpFPredicate::UNE));
+}
+
 bool lutra::cascade::isGuardedAbove(const Term *term) {
   if (!term->isa<arith::SelectOp>() || asConstant(term->operands[2]) != 0.0)
     return false;
@@ -94,9 +122,22 @@ private:
                         arith::ExtFOp, arith::TruncFOp, arith::SelectOp>();
   }
   bool addCast(const Term *term, bool divides, Product &product);
-  bool addGuarded(const Term *term, bool divides, Product &product);
+  bool addSelect(const Term *term, bool divides, Product &product);
+  bool isSumOfNumerators(const Factor &divisor, const Product &product);
+  bool addCleared(const Term *condition, const Term *rest, Product &product);
+  bool append(const Product &part, Product &product) {
+    product.isNegative ^= part.isNegative;
+    for (Factor factor : part.factors) {
+      factor.origin = factor.origin ? factor.origin : origin;
+      product.factors.push_back(factor);
+    }
+    return product.factors.size() <= kMaxParts;
+  }
+  bool addFactor(const Term *term, bool divides, Product &product) {
+    return addFactor(Factor{term, divides}, product);
+  }
   bool addFactor(Factor factor, Product &product) {
-    factor.origin = origin;
+    factor.origin = factor.origin ? factor.origin : origin;
     product.factors.push_back(factor);
     return product.factors.size() <= kMaxParts;
   }
@@ -117,7 +158,7 @@ bool Factorizer::addCast(const Term *term, bool divides, Product &product) {
     return false;
   product.isNegative ^= inner.isNegative;
   for (Factor &factor : inner.factors) {
-    if (levels.carries(factor.term))
+    if (levels.carries(factor.term) && !factor.clears)
       factor.term = terms.operation(*term->name, term->attributes, factor.term,
                                     term->type);
     if (!addFactor(factor, product))
@@ -126,23 +167,88 @@ bool Factorizer::addCast(const Term *term, bool divides, Product &product) {
   return true;
 }
 
-/// `select(d == 0, 0, n / d)`.
-bool Factorizer::addGuarded(const Term *term, bool divides, Product &product) {
-  const Term *divisor = nullptr;
-  if (asConstant(terms.inlined(term->operands[1])) == 0.0 && !divides)
-    divisor = comparedWith(terms.inlined(term->operands[0]), 0.0);
+/// The divisor of `product` that is what `term` is, or the only one if it is
+/// null.
+static Factor *findDivisor(Terms &terms, Product &product, const Term *term) {
+  Factor *found = nullptr;
+  for (Factor &factor : product.factors) {
+    if (!factor.divides || (term && terms.inlined(factor.term) != term))
+      continue;
+    if (found)
+      return nullptr;
+    found = &factor;
+  }
+  return found;
+}
+
+/// Whether `product` is an element divided by the sum of all such.
+bool Factorizer::isSumOfNumerators(const Factor &divisor,
+                                   const Product &product) {
+  EinsumOp sum = terms.einsum(terms.inlined(divisor.term));
+  const Term *summand =
+      sum && sum.getMonoid() == Monoid::Add ? terms.point(sum) : nullptr;
+  return summand && product.factors.size() == 2 && !product.isNegative &&
+         llvm::any_of(product.factors, [&](const Factor &factor) {
+           return !factor.divides && !factor.clears &&
+                  terms.inlined(factor.term) == terms.inlined(summand);
+         });
+}
+
+/// `condition ? 0 : rest`: a guard of a divisor in `rest`, against 0 or against
+/// what makes the quotient NaN, or a condition of its own.
+bool Factorizer::addCleared(const Term *condition, const Term *rest,
+                            Product &product) {
   Product inner;
-  if (!divisor || !add(term->operands[2], false, inner))
-    return addFactor({term, divides}, product);
-  auto *guarded = llvm::find_if(inner.factors, [&](const Factor &factor) {
-    return factor.divides && terms.inlined(factor.term) == divisor;
-  });
-  if (guarded == inner.factors.end())
-    return addFactor({term, divides}, product);
-  guarded->empty = 0.0;
-  product.isNegative ^= inner.isNegative;
-  product.factors.append(inner.factors);
-  return product.factors.size() <= kMaxParts;
+  if (!add(rest, /*divides=*/false, inner))
+    return false;
+  const Term *written = asCondition(terms.inlined(condition));
+  if (const Term *zero = comparedWith(written, 0.0)) {
+    Factor *divisor = findDivisor(terms, inner, zero);
+    if (divisor)
+      divisor->empty = 0.0;
+    else
+      condition = nullptr;
+  } else if (isUnordered(written, terms.inlined(rest))) {
+    // A quotient of an element by the sum of all is NaN with the sum, or with
+    // a sum of 0.
+    Factor *divisor = findDivisor(terms, inner, nullptr);
+    if (divisor && isSumOfNumerators(*divisor, inner)) {
+      divisor->empty = 0.0;
+      const Term *isNaN =
+          terms.operation(*written->name, written->attributes,
+                          {divisor->term, divisor->term}, written->type);
+      inner.factors.push_back(Factor{isNaN, false, /*clears=*/true});
+    } else {
+      condition = nullptr;
+    }
+  } else if (!levels.mixes(condition)) {
+    inner.factors.push_back(Factor{condition, false, /*clears=*/true});
+  } else {
+    condition = nullptr;
+  }
+  if (!condition)
+    return false;
+  return append(inner, product);
+}
+
+bool Factorizer::addSelect(const Term *term, bool divides, Product &product) {
+  auto isZero = [&](unsigned i) {
+    return asConstant(terms.inlined(term->operands[i])) == 0.0;
+  };
+  const Term *condition = term->operands[0];
+  Product inner;
+  if (!divides && isZero(1)) {
+    if (addCleared(condition, term->operands[2], inner))
+      return append(inner, product);
+  } else if (!divides && isZero(2)) {
+    MLIRContext *context = terms.getCascade().getContext();
+    const Term *always = terms.constant(BoolAttr::get(context, true));
+    condition =
+        terms.operation<arith::XOrIOp>({condition, always}, condition->type);
+    if (addCleared(condition, term->operands[1], inner))
+      return append(inner, product);
+  }
+  return addFactor(term, divides, product);
 }
 
 bool Factorizer::add(const Term *term, bool divides, Product &product) {
@@ -150,11 +256,11 @@ bool Factorizer::add(const Term *term, bool divides, Product &product) {
     return false;
   // What leaves the sum as a whole, or stays as it is, needs no look inside.
   if (!levels.mixes(term))
-    return addFactor({term, divides}, product);
+    return addFactor(term, divides, product);
   if (EinsumOp map = terms.producer(term)) {
     const Term *value = terms.point(map);
     if (!value || !isProduct(value))
-      return addFactor({term, divides}, product);
+      return addFactor(term, divides, product);
     llvm::SaveAndRestore<const Term *> within(origin, origin ? origin : term);
     return add(value, divides, product);
   }
@@ -167,7 +273,8 @@ bool Factorizer::add(const Term *term, bool divides, Product &product) {
   if (term->isa<DivideOp>() && !divides) {
     auto empty = cast<FloatAttr>(term->attributes.get("empty"));
     return add(term->operands[0], false, product) &&
-           addFactor({term->operands[1], true, empty.getValueAsDouble()},
+           addFactor(Factor{term->operands[1], /*divides=*/true,
+                            /*clears=*/false, empty.getValueAsDouble()},
                      product);
   }
   if (term->isa<arith::NegFOp>()) {
@@ -177,8 +284,8 @@ bool Factorizer::add(const Term *term, bool divides, Product &product) {
   if (term->isa<arith::ExtFOp, arith::TruncFOp>())
     return addCast(term, divides, product);
   if (term->isa<arith::SelectOp>())
-    return addGuarded(term, divides, product);
-  return addFactor({term, divides}, product);
+    return addSelect(term, divides, product);
+  return addFactor(term, divides, product);
 }
 
 std::optional<Product> lutra::cascade::factorize(Terms &terms, Levels &levels,

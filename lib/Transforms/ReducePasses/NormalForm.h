@@ -12,10 +12,11 @@
 
 namespace mlir::lutra::cascade {
 
-/// A factor of a product, or what divides it.
+/// A factor of a product, what divides it, or a condition under which it is 0.
 struct Factor {
   const Term *term;
   bool divides = false;
+  bool clears = false;
   /// Of a divisor: the quotient is this where it is 0.
   std::optional<double> empty = std::nullopt;
   /// The element that was written out for it, if any.

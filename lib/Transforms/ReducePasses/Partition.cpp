@@ -18,15 +18,21 @@ using namespace mlir;
 using namespace mlir::lutra::cascade;
 
 namespace {
+/// A tensor, and where it is read over the ranks of the cascade.
+using Read = std::pair<Value, AffineMap>;
+
 class Partition {
 public:
   Partition(Terms &terms, Levels &levels, Loop &loop, Journal &journal)
       : terms(terms), levels(levels), loop(loop), journal(journal) {}
 
   /// Adds what `op` reads; fails where that cannot be cut into parts.
-  LogicalResult addOperands(EinsumOp op);
+  LogicalResult add(EinsumOp op) { return addReads(op, readsOf(op)); }
+  LogicalResult add(const SquareSum &squares);
 
 private:
+  SmallVector<Read> readsOf(EinsumOp op);
+  LogicalResult addReads(EinsumOp root, SmallVector<Read> reads);
   LogicalResult addInput(Value tensor, AffineMap map,
                          SmallVectorImpl<EinsumOp> &pending,
                          llvm::SetVector<std::pair<Value, int64_t>> &streams);
@@ -77,26 +83,25 @@ Partition::addInput(Value tensor, AffineMap map,
   return success();
 }
 
-LogicalResult Partition::addOperands(EinsumOp root) {
+SmallVector<Read> Partition::readsOf(EinsumOp op) {
+  SmallVector<Read> reads;
+  for (auto [i, input] : llvm::enumerate(op.getInputs()))
+    reads.push_back({input, terms.toCascade(op, op.getInputMap(i))});
+  if (op.getMask())
+    reads.push_back({op.getMask(), terms.toCascade(op, op.getMaskMap())});
+  return reads;
+}
+
+LogicalResult Partition::addReads(EinsumOp root, SmallVector<Read> reads) {
   llvm::SetVector<std::pair<Value, int64_t>> streams;
   llvm::SetVector<Operation *> inside;
-  SmallVector<EinsumOp> pending = {root};
+  SmallVector<EinsumOp> pending;
   bool isCut = false;
-  while (!pending.empty()) {
-    EinsumOp op = pending.pop_back_val();
-    if (op != root && (loop.inside.contains(op) || !inside.insert(op))) {
-      isCut = true;
-      continue;
-    }
+  while (true) {
     SmallVector<EinsumOp> next;
-    for (auto [i, input] : llvm::enumerate(op.getInputs()))
-      if (failed(addInput(input, terms.toCascade(op, op.getInputMap(i)), next,
-                          streams)))
+    for (auto [tensor, map] : reads)
+      if (failed(addInput(tensor, map, next, streams)))
         return failure();
-    if (op.getMask() &&
-        failed(addInput(op.getMask(), terms.toCascade(op, op.getMaskMap()),
-                        next, streams)))
-      return failure();
     // Inside, what goes over the rank has to read something along it.
     if (next.empty() && streams.empty() && !isCut) {
       journal.obstacles.insert(describe(root) + " reads nothing along " +
@@ -104,10 +109,30 @@ LogicalResult Partition::addOperands(EinsumOp root) {
       return failure();
     }
     pending.append(next);
+    while (!pending.empty() && (loop.inside.contains(pending.back()) ||
+                                !inside.insert(pending.back()))) {
+      pending.pop_back();
+      isCut = true;
+    }
+    if (pending.empty())
+      break;
+    reads = readsOf(pending.pop_back_val());
   }
   loop.inside.insert_range(inside);
   loop.streams.insert_range(streams);
   return success();
+}
+
+LogicalResult Partition::add(const SquareSum &squares) {
+  EinsumOp op = squares.sum;
+  SmallVector<Read> reads;
+  SmallPtrSet<const Term *, 16> seen;
+  collectElements(squares.value, seen, [&](const Term *element) {
+    reads.push_back({element->source, element->map});
+  });
+  if (op.getMask())
+    reads.push_back({op.getMask(), terms.toCascade(op, op.getMaskMap())});
+  return addReads(op, reads);
 }
 
 /// Whether the rank is one that `op` reduces.
@@ -128,19 +153,22 @@ static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
 }
 
 bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
-                                     Journal &journal) {
+                                     double lazy, Journal &journal) {
   Terms terms(cascade);
   Levels levels(cascade, rank);
   Loop loop;
   Partition partition(terms, levels, loop, journal);
   SmallVector<EinsumOp> plain;
   SmallVector<RunningSum> sums;
+  SmallVector<SquareSum> squares;
   llvm::SetVector<Operation *> references;
   for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>()) {
     if (!reduces(op, rank))
       continue;
     if (levels.of(op) == 1) {
       plain.push_back(op);
+    } else if (auto central = matchSquareSum(terms, levels, op)) {
+      squares.push_back(*central);
     } else if (auto sum = matchRunningSum(terms, levels, op, journal)) {
       sums.push_back(*sum);
       references.insert(sum->reference);
@@ -148,17 +176,20 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
   }
   for (EinsumOp op : plain)
     if (references.contains(op) && canStart(terms, levels, op) &&
-        succeeded(partition.addOperands(op)))
+        succeeded(partition.add(op)))
       loop.references.push_back(op);
   for (const RunningSum &sum : sums)
     if (llvm::is_contained(loop.references, sum.reference) &&
-        succeeded(partition.addOperands(sum.sum)))
+        succeeded(partition.add(sum.sum)))
       loop.sums.push_back(sum);
-  if (loop.sums.empty())
+  for (const SquareSum &central : squares)
+    if (succeeded(partition.add(central)))
+      loop.squares.push_back(central);
+  if (loop.sums.empty() && loop.squares.empty())
     return false;
   for (EinsumOp op : plain)
     if (!references.contains(op) && canStart(terms, levels, op) &&
-        succeeded(partition.addOperands(op)))
+        succeeded(partition.add(op)))
       loop.plain.push_back(op);
   // A maximum that is a result is not to start from the lowest finite number.
   for (Value value : cascade.getBlock()->getTerminator()->getOperands())
@@ -176,11 +207,18 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
       }
     if (!family)
       continue;
-    text += "} family=" + stringifyFamily(*family).str() +
-            " policy=online, corr in [0, 1]";
+    double tolerance = toleranceOf(reference, loop, lazy);
+    llvm::raw_string_ostream(text)
+        << "} family=" << stringifyFamily(*family)
+        << " policy=" << (tolerance > 0 ? "lazy" : "online")
+        << ", corr in [0, 1]";
     journal.rewrites.insert(text);
   }
-  buildIteration(cascade, rank, loop);
+  for (const SquareSum &central : loop.squares)
+    journal.rewrites.insert("B rebase {count, sum, squares of " +
+                            describe(terms, central.value) +
+                            "} family=powers to the mean so far");
+  buildIteration(terms, rank, loop, lazy);
   eraseUnread(cascade);
   return true;
 }

@@ -36,6 +36,9 @@ struct Journal {
   Sentences obstacles;
 };
 
+/// Whether an extent is at least 1, for all that is known.
+bool isPositive(OpFoldResult extent);
+
 /// Moves what is the same along the rank out of the reductions over it. Returns
 /// whether anything changed.
 bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
@@ -62,10 +65,23 @@ EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
 std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
                                           EinsumOp sum, Journal &journal);
 
+/// A sum of squares (value - center)^2, the center known only behind the pass.
+/// It can be taken about the mean so far, with the number of points and their
+/// sum.
+struct SquareSum {
+  EinsumOp sum;
+  const Term *value;
+  const Term *center;
+};
+
+std::optional<SquareSum> matchSquareSum(Terms &terms, Levels &levels,
+                                        EinsumOp op);
+
 /// What one iteration over a rank computes.
 struct Loop {
   SmallVector<EinsumOp> references, plain;
   SmallVector<RunningSum> sums;
+  SmallVector<SquareSum> squares;
   /// What the reductions read along the rank, and a guarded reference.
   llvm::SetVector<Operation *> inside;
   /// Guarded references, and what they guard.
@@ -73,12 +89,18 @@ struct Loop {
   llvm::SetVector<std::pair<Value, int64_t>> streams;
 };
 
+/// By how much a reference may lie below the maximum before its sums are moved;
+/// 0 where anything but the sums reads it.
+double toleranceOf(EinsumOp reference, const Loop &loop, double lazy);
+
 /// Writes `loop` as a cascade.iterate.
-void buildIteration(CascadeOp cascade, StringRef rank, const Loop &loop);
+void buildIteration(Terms &terms, StringRef rank, const Loop &loop,
+                    double lazy);
 
 /// Goes over the rank once, part by part, in a cascade.iterate, for as many
 /// reductions as can be. Returns whether there were such.
-bool iterateOverRank(CascadeOp cascade, StringRef rank, Journal &journal);
+bool iterateOverRank(CascadeOp cascade, StringRef rank, double lazy,
+                     Journal &journal);
 
 /// Erases Einsums that nothing reads.
 void eraseUnread(CascadeOp cascade);

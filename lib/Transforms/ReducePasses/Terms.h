@@ -85,6 +85,11 @@ private:
   llvm::DenseMap<const Term *, const Term *> inlinings;
 };
 
+/// Calls `visit` with the elements of tensors that `term` reads, in their
+/// order.
+void collectElements(const Term *term, SmallPtrSetImpl<const Term *> &seen,
+                     function_ref<void(const Term *)> visit);
+
 /// The shape of an Einsum that is to be built from a term.
 struct EinsumShape {
   SmallVector<StringRef> iter;

@@ -39,6 +39,16 @@ func.func @extents(%n: index) {
 
 // -----
 
+func.func @nameless() {
+  // expected-error @below {{expects ranks to have names}}
+  "cascade.cascade"() <{ranks = [""], staticExtents = array<i64: 4>}> ({
+    cascade.yield
+  }) : () -> ()
+  return
+}
+
+// -----
+
 func.func @no_terminator() {
   // expected-error @below {{expects a non-empty block}}
   "cascade.cascade"() <{ranks = [], staticExtents = array<i64>}> ({

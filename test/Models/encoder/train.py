@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import roman  # noqa: E402
-from gradients import Adam, Tensor, cross_entropy, gelu, layer_norm, softmax  # noqa: E402
+from gradients import Adam, Tensor, cross_entropy, gelu, layer_norm, softmax, store  # noqa: E402
 
 WEIGHTS = Path(__file__).with_name("weights.npz")
 HIDDEN, LAYERS, HEADS, HEAD_SIZE, INTERMEDIATE, POSITIONS = 64, 2, 4, 16, 128, 32
@@ -196,9 +196,7 @@ def main():
                 f"numerals, {shares[1]:.1%} of others, {time.process_time():.0f} s",
                 flush=True,
             )
-    stored = {name: weight.data.astype(np.float16) for name, weight in weights.items()}
-    np.savez_compressed(WEIGHTS, **stored)
-    weights = {name: Tensor(w.astype(np.float32)) for name, w in stored.items()}
+    weights = store(WEIGHTS, weights)
     everything = [list(NUMERALS), *held_out]
     shares = [f"{right(runner(weights), texts).mean():.2%}" for texts in everything]
     print(f"all numerals {shares[0]}; held out: numerals {shares[1]}, others {shares[2]}")

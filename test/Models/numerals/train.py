@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import roman  # noqa: E402
-from gradients import Adam, Tensor, cross_entropy, rms_norm, silu, softmax  # noqa: E402
+from gradients import Adam, Tensor, cross_entropy, rms_norm, silu, softmax, store  # noqa: E402
 
 WEIGHTS = Path(__file__).with_name("weights.npz")
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, INTERMEDIATE = 64, 2, 4, 2, 16, 192
@@ -171,9 +171,7 @@ def main():
                 f"{time.process_time():.0f} s",
                 flush=True,
             )
-    stored = {name: weight.data.astype(np.float16) for name, weight in weights.items()}
-    np.savez_compressed(WEIGHTS, **stored)
-    rounded = {name: Tensor(w.astype(np.float32)) for name, w in stored.items()}
+    rounded = store(WEIGHTS, weights)
     correct = right(rounded, ids, targets)
     print(f"all: {correct.mean():.2%}, held out: {correct[held_out].mean():.2%}")
     if not correct.all():

@@ -23,6 +23,15 @@ protected:
   Ids encode(const std::string &prompt) { return text.parse().encode(prompt); }
   std::string decode(const Ids &ids) { return text.parse().decode(ids); }
 
+  using Text = TokenizerText;
+  /// What is said of a text whose `member` is `json`.
+  static std::string errorWith(std::string Text::*member,
+                               const std::string &json) {
+    Text wrong;
+    wrong.*member = json;
+    return wrong.error();
+  }
+
   TokenizerText text;
 };
 
@@ -154,13 +163,6 @@ TEST_F(TokenizerTest, OtherFiles) {
 }
 
 TEST_F(TokenizerTest, RefusesByName) {
-  auto errorWith = [&](std::string TokenizerText::*member,
-                       const std::string &json) {
-    TokenizerText wrong;
-    wrong.*member = json;
-    return wrong.error();
-  };
-  using Text = TokenizerText;
   EXPECT_EQ(errorWith(&Text::type, "Unigram"),
             "model.type: expected 'BPE', got 'Unigram'");
   EXPECT_EQ(errorWith(&Text::preTokenizer, R"({"type": "ByteLevel"})"),
@@ -183,13 +185,6 @@ TEST_F(TokenizerTest, RefusesByName) {
 }
 
 TEST_F(TokenizerTest, MalformedParts) {
-  auto errorWith = [&](std::string TokenizerText::*member,
-                       const std::string &json) {
-    TokenizerText wrong;
-    wrong.*member = json;
-    return wrong.error();
-  };
-  using Text = TokenizerText;
   EXPECT_EQ(errorWith(&Text::vocab, "[]"),
             "model.vocab: expected an object, got array");
   EXPECT_EQ(errorWith(&Text::vocab, "{}"),

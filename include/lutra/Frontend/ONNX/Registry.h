@@ -133,7 +133,8 @@ void addSoftmaxHandlers(Registry &);    // Softmax, LogSoftmax, Hardmax
 void addNormalizationHandlers(Registry &); // BatchNorm, LayerNorm, RMSNorm, LRN
 void addContractionHandlers(Registry &);   // MatMul, Gemm
 void addConvolutionHandlers(Registry &);   // Conv
-void addPoolingHandlers(Registry &);  // MaxPool, AveragePool, Global*, LpPool
+void addPoolingHandlers(Registry &);       // AveragePool, LpPool, Global*
+void addMaxPoolHandlers(Registry &);       // MaxPool, GlobalMaxPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range

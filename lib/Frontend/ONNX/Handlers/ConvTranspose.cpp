@@ -73,25 +73,15 @@ static Support checkSizes(const Node &node, StringRef name,
 }
 
 static Support supportsConvTranspose(const Node &node) {
-  if (node.numInputs() < 2 || node.numInputs() > 3)
-    return Support::no("expected 2 or 3 inputs, got " +
-                       Twine(node.numInputs()));
+  if (Support convolution = supportsFloatConvolution(node); !convolution)
+    return convolution;
   std::optional<int64_t> rank = knownRank(node.input(0));
-  if (rank && *rank < 3)
-    return Support::no("expected an input of rank 3 or more, got rank " +
-                       Twine(*rank));
-  if (int64_t group = node.intAttr("group", 1); group < 1)
-    return Support::no("expected a positive group, got " + Twine(group));
-  DType dtype = node.input(0).dtype;
-  if (dtype != DType::Undefined && !isFloat(dtype))
-    return Support::no("expected a float element type, got " +
-                       dtypeName(dtype));
   if (rank)
     rank = *rank - 2;
   for (StringRef name : {"output_padding", "output_shape"})
     if (Support sizes = checkSizes(node, name, rank); !sizes)
       return sizes;
-  return checkWindow(node, rank);
+  return Support::yes();
 }
 
 /// Sets what is cut off and the size of the output, from the attributes.

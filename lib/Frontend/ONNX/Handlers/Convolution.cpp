@@ -33,7 +33,7 @@ Support lutra::supportsConvolution(const Node &node) {
   return checkWindow(node, rank);
 }
 
-static Support supportsConv(const Node &node) {
+Support lutra::supportsFloatConvolution(const Node &node) {
   if (node.numInputs() < 2 || node.numInputs() > 3)
     return Support::no("expected 2 or 3 inputs, got " +
                        Twine(node.numInputs()));
@@ -266,7 +266,7 @@ void lutra::addConvolutionHandlers(Registry &registry) {
   registry.add({"",
                 "Conv",
                 {1, 11, 22},
-                supportsConv,
+                supportsFloatConvolution,
                 lowerConv,
                 "the shape of the weights must be known"});
 }

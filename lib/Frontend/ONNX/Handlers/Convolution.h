@@ -15,6 +15,10 @@ namespace mlir::lutra {
 /// Checks the attributes of a convolution, and the rank of input 0.
 Support supportsConvolution(const Node &node);
 
+/// The same, and that there are an input of floats, weights, and perhaps a
+/// bias.
+Support supportsFloatConvolution(const Node &node);
+
 /// Sums of products [N, features, positions...] in `accumulator`, by the node's
 /// attributes; beyond its ends `x`, of rank 3 or more, is 0. On failure an
 /// error was emitted at the node.

@@ -14,7 +14,7 @@
 
 #include "Contraction.h"
 #include "Convolution.h"
-#include "Quantization.h"
+#include "QuantizedElements.h"
 #include "Reduction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 

@@ -12,15 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lutra/abi.h"
-
-#ifndef FAKE_ABI
-#define FAKE_ABI LUTRA_ABI_VERSION
-#endif
-#ifndef FAKE_FEATURES
-#define FAKE_FEATURES ""
-#endif
-#define EXPORT __attribute__((visibility("default")))
+#include "HandMade.h"
 
 static const int64_t matrix[] = {-1, 4};
 static const int64_t row[] = {4};
@@ -75,29 +67,9 @@ static void run(const lutra_call *call) {
   dispatch(call, 1, addWeights);
 }
 
-EXPORT const lutra_model_desc lutra_model_fake = {
-    .magic = LUTRA_MODEL_MAGIC,
-    .abi_version = FAKE_ABI,
-    .name = "fake",
-    .compiler = "lutra 0.1.0 (by hand)",
-    .triple = "x86_64-unknown-linux-gnu",
-    .cpu = "generic",
-    .features = FAKE_FEATURES,
-    .input_count = 2,
-    .output_count = 1,
-    .dim_count = 1,
-    .dispatch_count = 2,
-    .inputs = inputs,
-    .outputs = outputs,
-    .dims = dims,
-    .dispatches = dispatches,
-    .state_dim = -1,
-    .weights_size = 4,
-    .weights_hash = 0x1fabbdf10314a21du,
-    .weights_file = "fake.weights",
-    .plan = plan,
-    .run = run,
-};
+MODEL(fake, .dispatch_count = COUNT(dispatches), .dispatches = dispatches,
+      .state_dim = -1, .weights_size = 4, .weights_hash = 0x1fabbdf10314a21du,
+      .weights_file = "fake.weights");
 
 #ifdef FAKE_SECOND
 EXPORT const int lutra_model_second = 2;

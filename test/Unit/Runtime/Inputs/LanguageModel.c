@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lutra/abi.h"
+#include "HandMade.h"
 
 #ifndef FAKE_INPUT
 #define FAKE_INPUT "position_ids"
@@ -68,24 +68,5 @@ static void run(const lutra_call *call) {
   }
 }
 
-__attribute__((visibility("default")))
-const lutra_model_desc lutra_model_language = {
-    .magic = LUTRA_MODEL_MAGIC,
-    .abi_version = LUTRA_ABI_VERSION,
-    .name = "language",
-    .compiler = "lutra 0.1.0 (by hand)",
-    .triple = "x86_64-unknown-linux-gnu",
-    .cpu = "generic",
-    .features = "",
-    .input_count = 3,
-    .output_count = 1,
-    .dim_count = 4,
-    .inputs = inputs,
-    .outputs = outputs,
-    .dims = dims,
-    .state_count = 1,
-    .state_dim = Past,
-    .states = states,
-    .plan = plan,
-    .run = run,
-};
+MODEL(language, .state_count = COUNT(states), .state_dim = Past,
+      .states = states);

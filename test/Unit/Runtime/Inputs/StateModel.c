@@ -13,7 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lutra/abi.h"
+#include "HandMade.h"
 
 enum { Batch, New, Length, All };
 enum { Heads = 2, Width = 3, Capacity = 8, Runs = 10 };
@@ -68,26 +68,5 @@ static void run(const lutra_call *call) {
   }
 }
 
-__attribute__((visibility("default")))
-const lutra_model_desc lutra_model_sums = {
-    .magic = LUTRA_MODEL_MAGIC,
-    .abi_version = LUTRA_ABI_VERSION,
-    .name = "sums",
-    .compiler = "lutra 0.1.0 (by hand)",
-    .triple = "x86_64-unknown-linux-gnu",
-    .cpu = "generic",
-    .features = "",
-    .input_count = 2,
-    .output_count = 2,
-    .dim_count = 4,
-    .dispatch_count = 1,
-    .inputs = inputs,
-    .outputs = outputs,
-    .dims = dims,
-    .dispatches = dispatches,
-    .state_count = 2,
-    .state_dim = Length,
-    .states = states,
-    .plan = plan,
-    .run = run,
-};
+MODEL(sums, .dispatch_count = COUNT(dispatches), .dispatches = dispatches,
+      .state_count = COUNT(states), .state_dim = Length, .states = states);

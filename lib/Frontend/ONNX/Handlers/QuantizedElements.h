@@ -1,12 +1,12 @@
-//===- Quantization.h - Pieces of quantized operators -----------*- C++ -*-===//
+//===- QuantizedElements.h - Pieces of quantized operators ------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZATION_H
-#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZATION_H
+#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZEDELEMENTS_H
+#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZEDELEMENTS_H
 
 #include "Elementwise.h"
 
@@ -37,4 +37,4 @@ bool isZero(Lowering &lowering, const Tensor &zero);
 
 } // namespace mlir::lutra
 
-#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZATION_H
+#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_QUANTIZEDELEMENTS_H

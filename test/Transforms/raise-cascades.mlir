@@ -1,0 +1,159 @@
+// RUN: lutra-opt %s --pass-pipeline='builtin.module(func.func(raise-cascades,canonicalize,cse))' | FileCheck %s
+
+#q = affine_map<(b, p, m, e) -> (b, p, e)>
+#k = affine_map<(b, p, m, e) -> (b, e, m)>
+#s = affine_map<(b, p, m, e) -> (b, p, m)>
+#whole = affine_map<(b, p, m) -> (b, p, m)>
+#row = affine_map<(b, p, m) -> (b, p)>
+#swapped = affine_map<(b, p, m) -> (b, m, p)>
+#a = affine_map<(b, p, f, m) -> (b, p, m)>
+#v = affine_map<(b, p, f, m) -> (b, m, f)>
+#o = affine_map<(b, p, f, m) -> (b, p, f)>
+
+// Two products and a softmax between them are one cascade. The keys are read
+// as they lie, neither transposed nor scaled: the queries are instead.
+// CHECK-LABEL: func.func @products
+// CHECK: cascade.cascade reassoc ranks(b = 2, p = %{{.*}}, m = %{{.*}}, e = 64, f = 32) {
+// CHECK: %[[HELD:.*]] = cascade.einsum [b, p, e] (%arg0[b, p, e]) -> [b, p, e]
+// CHECK: arith.mulf %{{.*}}, %cst
+// CHECK: cascade.einsum [b, p, m, e] (%[[HELD]][b, p, e], %arg1[b, m, e]) reduce(add) -> [b, p, m]
+// CHECK: reduce(max) -> [b, p]
+// CHECK: math.exp
+// CHECK: reduce(add) -> [b, p]
+// CHECK: arith.divf
+// CHECK: cascade.einsum [b, p, f, m] (%{{.*}}[b, p, m], %arg2[b, m, f]) reduce(add) -> [b, p, f]
+// CHECK-NOT: linalg.generic
+func.func @products(%q: tensor<2x?x64xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s0, 64)>}, %k: tensor<2x?x64xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s1, 64)>}, %v: tensor<2x?x32xf32> {lutra.shape = affine_map<()[s0, s1] -> (2, s1, 32)>}) -> tensor<2x?x32xf32>
+    attributes {lutra.dims = [{name = "p", min = 1 : i64, max = 64 : i64, multiple = 1 : i64}, {name = "m", min = 1 : i64, max = 64 : i64, multiple = 1 : i64}]} {
+  %np = lutra.dim "p" min 1 max 64 multiple 1
+  %nm = lutra.dim "m" min 1 max 64 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %c = arith.constant 0.125 : f32
+  %ekt = tensor.empty(%nm) : tensor<2x64x?xf32>
+  %kt = linalg.generic {indexing_maps = [#swapped, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%k : tensor<2x?x64xf32>) outs(%ekt : tensor<2x64x?xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    linalg.yield %x : f32
+  } -> tensor<2x64x?xf32>
+  %ks = linalg.generic {indexing_maps = [#whole, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%kt : tensor<2x64x?xf32>) outs(%ekt : tensor<2x64x?xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %z = arith.mulf %x, %c : f32
+    linalg.yield %z : f32
+  } -> tensor<2x64x?xf32>
+  %es = tensor.empty(%np, %nm) : tensor<2x?x?xf32>
+  %fs = linalg.fill ins(%zero : f32) outs(%es : tensor<2x?x?xf32>) -> tensor<2x?x?xf32>
+  %s = linalg.generic {indexing_maps = [#q, #k, #s], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%q, %ks : tensor<2x?x64xf32>, tensor<2x64x?xf32>) outs(%fs : tensor<2x?x?xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %z = arith.mulf %x, %y : f32
+    %w = arith.addf %acc, %z : f32
+    linalg.yield %w : f32
+  } -> tensor<2x?x?xf32>
+  %er = tensor.empty(%np) : tensor<2x?xf32>
+  %fm = linalg.fill ins(%low : f32) outs(%er : tensor<2x?xf32>) -> tensor<2x?xf32>
+  %max = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%s : tensor<2x?x?xf32>) outs(%fm : tensor<2x?xf32>) {
+  ^bb0(%x: f32, %acc: f32):
+    %z = arith.maximumf %x, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x?xf32>
+  %exp = linalg.generic {indexing_maps = [#whole, #row, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%s, %max : tensor<2x?x?xf32>, tensor<2x?xf32>) outs(%es : tensor<2x?x?xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %z = arith.subf %x, %y : f32
+    %w = math.exp %z : f32
+    linalg.yield %w : f32
+  } -> tensor<2x?x?xf32>
+  %fr = linalg.fill ins(%zero : f32) outs(%er : tensor<2x?xf32>) -> tensor<2x?xf32>
+  %sum = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%exp : tensor<2x?x?xf32>) outs(%fr : tensor<2x?xf32>) {
+  ^bb0(%x: f32, %acc: f32):
+    %z = arith.addf %x, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x?xf32>
+  %p = linalg.generic {indexing_maps = [#whole, #row, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%exp, %sum : tensor<2x?x?xf32>, tensor<2x?xf32>) outs(%es : tensor<2x?x?xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %z = arith.divf %x, %y : f32
+    linalg.yield %z : f32
+  } -> tensor<2x?x?xf32>
+  %eo = tensor.empty(%np) : tensor<2x?x32xf32>
+  %fo = linalg.fill ins(%zero : f32) outs(%eo : tensor<2x?x32xf32>) -> tensor<2x?x32xf32>
+  %r = linalg.generic {indexing_maps = [#a, #v, #o], iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+      ins(%p, %v : tensor<2x?x?xf32>, tensor<2x?x32xf32>) outs(%fo : tensor<2x?x32xf32>) {
+  ^bb0(%x: f32, %y: f32, %acc: f32):
+    %z = arith.mulf %x, %y : f32
+    %w = arith.addf %acc, %z : f32
+    linalg.yield %w : f32
+  } -> tensor<2x?x32xf32>
+  return %r : tensor<2x?x32xf32>
+}
+
+#id = affine_map<(p, m) -> (p, m)>
+#first = affine_map<(p, m) -> (p)>
+
+// What lies between the members and needs one of them follows the cascade, and
+// a result that is read outside is one of its results.
+// CHECK-LABEL: func.func @between
+// CHECK: %[[R:.*]]:2 = cascade.cascade reassoc ranks(p = 4, m = 8) {
+// CHECK: cascade.yield %{{.*}}, %{{.*}} : tensor<4xf32>, tensor<4x8xf32>
+// CHECK: tensor.expand_shape %[[R]]#0
+func.func @between(%x: tensor<4x8xf32>) -> (tensor<4x1xf32>, tensor<4x8xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4xf32>
+  %ew = tensor.empty() : tensor<4x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x8xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  %view = tensor.expand_shape %sum [[0, 1]] output_shape [4, 1] : tensor<4xf32> into tensor<4x1xf32>
+  %centred = linalg.generic {indexing_maps = [#id, #first, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %sum : tensor<4x8xf32>, tensor<4xf32>) outs(%ew : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %z = arith.subf %a, %b : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %square = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%centred : tensor<4x8xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %s = arith.mulf %a, %a : f32
+    %z = arith.addf %s, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  %y = linalg.generic {indexing_maps = [#id, #first, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%centred, %square : tensor<4x8xf32>, tensor<4xf32>) outs(%ew : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %z = arith.divf %a, %b : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  return %view, %y : tensor<4x1xf32>, tensor<4x8xf32>
+}
+
+// A single reduction stays what it is, and so do two that do not need each
+// other.
+// CHECK-LABEL: func.func @alone
+// CHECK-NOT: cascade.cascade
+func.func @alone(%x: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4xf32>) -> tensor<4xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x8xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  %square = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<4x8xf32>) outs(%f : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %s = arith.mulf %a, %a : f32
+    %z = arith.addf %s, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  return %sum, %square : tensor<4xf32>, tensor<4xf32>
+}
