@@ -150,18 +150,18 @@ void IterationBuilder::buildBody() {
       continue;
     const RunningSum &sum = *it->second;
     Value correction = corrections[{sum.reference, unsigned(sum.family)}];
-    EinsumOp moved =
-        buildMap(op, {carried[op], correction},
-                 [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                   Value factor = args[1];
-                   Type type = args[0].getType();
-                   unsigned from = factor.getType().getIntOrFloatBitWidth();
-                   if (from < type.getIntOrFloatBitWidth())
-                     factor = arith::ExtFOp::create(b, loc, type, factor);
-                   else if (factor.getType() != type)
-                     factor = arith::TruncFOp::create(b, loc, type, factor);
-                   return arith::MulFOp::create(b, loc, args[0], factor);
-                 });
+    EinsumOp moved = buildMap(
+        op, {carried[op], correction},
+        [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+          Value factor = args[1];
+          Type type = args[0].getType();
+          unsigned from = factor.getType().getIntOrFloatBitWidth();
+          if (from < type.getIntOrFloatBitWidth())
+            factor = arith::ExtFOp::create(b, loc, type, factor);
+          else if (factor.getType() != type)
+            factor = arith::TruncFOp::create(b, loc, type, factor);
+          return arith::MulFOp::create(b, loc, args[0], factor);
+        });
     next[op] = cloneInside(op, moved);
   }
 }
@@ -178,13 +178,15 @@ void IterationBuilder::finish(IterateOp iterate) {
   for (const RunningSum &sum : loop.sums)
     EinsumOp(sum.sum).getResult().replaceAllUsesWith(
         iterate.getResult(number++));
-  for (EinsumOp op : loop.plain)
-    op.getResult().replaceAllUsesWith(iterate.getResult(number++));
+  llvm::DenseMap<Operation *, Value> totals;
+  for (EinsumOp op : loop.plain) {
+    totals[op] = iterate.getResult(number++);
+    op.getResult().replaceAllUsesWith(totals[op]);
+  }
   for (const SquareSum &squares : loop.squares) {
-    finishSquares(squares,
-                  {iterate.getResult(number), iterate.getResult(number + 1),
-                   iterate.getResult(number + 2)});
-    number += 3;
+    finishSquares(squares, totals[squares.total],
+                  {iterate.getResult(number), iterate.getResult(number + 1)});
+    number += 2;
   }
 
   llvm::DenseSet<Operation *> late = {iterate};
@@ -216,7 +218,7 @@ void IterationBuilder::build() {
   for (const SquareSum &squares : loop.squares) {
     EinsumOp op = squares.sum;
     // Each its own, to be updated where it is.
-    for (unsigned i = 0; i < 3; ++i)
+    for (unsigned i = 0; i < 2; ++i)
       inits.push_back(buildConstant(
           op, identityOf(Monoid::Add, getElementTypeOrSelf(op.getType()))));
   }
@@ -228,7 +230,8 @@ void IterationBuilder::build() {
   }
   Location loc = cascade.getLoc();
   auto iterate = IterateOp::create(b, loc, ValueRange(inits).getTypes(), rank,
-                                   streams, inits, dims);
+                                   streams, inits, ValueRange(), dims,
+                                   ArrayAttr());
   Block *body = new Block;
   iterate.getBody().push_back(body);
   for (auto [tensor, dim] : loop.streams)
@@ -245,9 +248,8 @@ void IterationBuilder::build() {
     plainCarried[op] = iterate.getCarried()[number++];
   for (const SquareSum &squares : loop.squares) {
     moments[squares.sum] = {iterate.getCarried()[number],
-                            iterate.getCarried()[number + 1],
-                            iterate.getCarried()[number + 2]};
-    number += 3;
+                            iterate.getCarried()[number + 1]};
+    number += 2;
   }
 
   OpBuilder::InsertionGuard guard(b);
@@ -262,7 +264,7 @@ void IterationBuilder::build() {
     values.push_back(plainNext[op]);
   for (const SquareSum &squares : loop.squares) {
     const Moments &state = moments[squares.sum];
-    values.append({state.count, state.sum, state.squares});
+    values.append({state.count, state.squares});
   }
   YieldOp::create(b, loc, values);
   finish(iterate);
