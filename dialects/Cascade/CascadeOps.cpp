@@ -165,7 +165,7 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
   Builder &b = parser.getBuilder();
   StringAttr rank;
   SmallVector<OpAsmParser::Argument> arguments;
-  SmallVector<OpAsmParser::UnresolvedOperand> streams, inits;
+  SmallVector<OpAsmParser::UnresolvedOperand> streams, inits, symbols;
   SmallVector<int64_t> dims;
   SmallVector<Type> streamTypes, types;
   auto parseStream = [&] {
@@ -184,9 +184,18 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren,
                                      parseStream) ||
       parser.parseKeyword("carry") ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren,
-                                     parseCarried) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseCarried))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("filters"))) {
+    ArrayAttr filters;
+    if (parser.parseLParen() ||
+        parser.parseAttribute(filters, "filters", result.attributes) ||
+        parser.parseOperandList(symbols,
+                                AsmParser::Delimiter::OptionalSquare) ||
+        parser.parseRParen())
+      return failure();
+  }
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
   // The types stand before the region, whose arguments have them.
   auto parseTypes = [&](SmallVectorImpl<Type> &list) {
@@ -197,7 +206,8 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parser.parseColon() || parseTypes(streamTypes) || parser.parseComma() ||
       parseTypes(types) ||
       parser.resolveOperands(streams, streamTypes, at, result.operands) ||
-      parser.resolveOperands(inits, types, at, result.operands))
+      parser.resolveOperands(inits, types, at, result.operands) ||
+      parser.resolveOperands(symbols, b.getIndexType(), result.operands))
     return failure();
   for (auto [i, type] : llvm::enumerate(streamTypes)) {
     auto tensor = dyn_cast<RankedTensorType>(type);
@@ -231,8 +241,15 @@ void IterateOp::print(OpAsmPrinter &p) {
         p << std::get<0>(carried) << " = " << std::get<1>(carried);
       });
   p << ')';
+  if (getFilters()) {
+    p << " filters(" << *getFilters();
+    if (!getSymbols().empty())
+      p << '[' << getSymbols() << ']';
+    p << ')';
+  }
   p.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(), {"rank", "dims", getOperandSegmentSizeAttr()});
+      (*this)->getAttrs(),
+      {"rank", "dims", "filters", getOperandSegmentSizeAttr()});
   p << " : (" << getStreams().getTypes() << "), (" << getInits().getTypes()
     << ") ";
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
@@ -301,6 +318,16 @@ LogicalResult IterateOp::verifyRegions() {
            << " arguments of the body, got " << getBlock()->getNumArguments();
   if (failed(verifyStreams(*this)) || failed(verifyCarried(*this)))
     return failure();
+  size_t numRanks = (*this)->getParentOfType<CascadeOp>().getRanks().size();
+  if (!getFilters() && !getSymbols().empty())
+    return emitOpError("expects no symbols without filters");
+  if (getFilters())
+    for (IntegerSet set : getFilters()->getAsValueRange<IntegerSetAttr>())
+      if (set.getNumDims() != numRanks ||
+          set.getNumSymbols() != getSymbols().size())
+        return emitOpError("expects filters over ")
+               << numRanks << " ranks and " << getSymbols().size()
+               << " symbols, got " << IntegerSetAttr::get(set);
   for (Operation &op : getBlock()->without_terminator())
     if (!isa<EinsumOp, RebaseOp, MergeOp>(op))
       return emitOpError("expects Einsums, got ") << op.getName();

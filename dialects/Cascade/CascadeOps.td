@@ -114,7 +114,9 @@ def Cascade_IterateOp : Cascade_Op<"iterate", [
     dimension that `dims` names. Einsums inside speak of the rank by its name and
     mean the part; the coordinates that filters and `cascade.index` see are those of
     the whole. The results are what is carried behind the last part. How long a part
-    is is a matter of schedule.
+    is is a matter of schedule. `filters`, affine sets over all ranks of the cascade
+    and the symbols, say where anything happens: points in none of them change nothing
+    that is carried, and parts without others may be left out.
 
     ```mlir
     %d, %s = cascade.iterate "m" (%k = %key[0]) carry(%d = %d0, %s = %s0) {
@@ -124,7 +126,9 @@ def Cascade_IterateOp : Cascade_Op<"iterate", [
     ```
   }];
   let arguments = (ins StrAttr:$rank, Variadic<AnyRankedTensor>:$streams,
-                       Variadic<AnyRankedTensor>:$inits, DenseI64ArrayAttr:$dims);
+                       Variadic<AnyRankedTensor>:$inits, Variadic<Index>:$symbols,
+                       DenseI64ArrayAttr:$dims,
+                       OptionalAttr<TypedArrayAttrBase<IntegerSetAttr, "affine sets">>:$filters);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;

@@ -70,6 +70,8 @@ private:
   LogicalResult clone(Operation &each);
   LogicalResult cloneEinsum(EinsumOp einsum);
   LogicalResult cloneIterate(IterateOp iterate);
+  ArrayAttr shifted(ArrayAttr filters, ArrayRef<StringRef> ranks,
+                    SmallVectorImpl<Value> &symbols);
   FailureOr<Value> slice(Value tensor, EinsumOp reader, AffineMap &map,
                          std::optional<int64_t> whole = std::nullopt);
   RankedTensorType tileType(Value tensor);
@@ -207,29 +209,38 @@ LogicalResult Tiler::cloneEinsum(EinsumOp einsum) {
                                        offsetOf(index.getRank()));
     index.getResult().replaceAllUsesExcept(whole, whole);
   });
-  if (!einsum.getFilters())
-    return success();
-  b.setInsertionPoint(copy);
+  SmallVector<StringRef> ranks(einsum.getIter().getAsValueRange<StringAttr>());
   SmallVector<Value> symbols(copy.getSymbols());
+  if (ArrayAttr filters = shifted(einsum.getFiltersAttr(), ranks, symbols)) {
+    copy.setFiltersAttr(filters);
+    copy.getSymbolsMutable().assign(symbols);
+  }
+  return success();
+}
+
+/// Filters over `ranks` where these begin at the tile's offsets, which are
+/// appended to `symbols`; null where there are none.
+ArrayAttr Tiler::shifted(ArrayAttr filters, ArrayRef<StringRef> ranks,
+                         SmallVectorImpl<Value> &symbols) {
+  if (!filters)
+    return nullptr;
+  OpBuilder::InsertionGuard before(b);
+  b.setInsertionPoint(map.lookup(op.getBlock())->getParentOp());
   SmallVector<AffineExpr> dims, ownSymbols;
   for (unsigned i = 0; i < symbols.size(); ++i)
     ownSymbols.push_back(b.getAffineSymbolExpr(i));
-  for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank) {
-    dims.push_back(b.getAffineDimExpr(rank));
-    if (!isTiled(einsum.getRankName(rank)))
+  for (auto [i, rank] : llvm::enumerate(ranks)) {
+    dims.push_back(b.getAffineDimExpr(i));
+    if (!isTiled(rank))
       continue;
     dims.back() = dims.back() + b.getAffineSymbolExpr(symbols.size());
-    OpBuilder::InsertionGuard before(b);
-    b.setInsertionPoint(copy->getParentOfType<CascadeOp>());
-    symbols.push_back(offsetOf(einsum.getRankName(rank)));
+    symbols.push_back(offsetOf(rank));
   }
   SmallVector<Attribute> sets;
-  for (IntegerSet set : einsum.getFilters()->getAsValueRange<IntegerSetAttr>())
+  for (IntegerSet set : filters.getAsValueRange<IntegerSetAttr>())
     sets.push_back(IntegerSetAttr::get(set.replaceDimsAndSymbols(
         dims, ownSymbols, dims.size(), symbols.size())));
-  copy.setFiltersAttr(b.getArrayAttr(sets));
-  copy.getSymbolsMutable().assign(symbols);
-  return success();
+  return b.getArrayAttr(sets);
 }
 
 LogicalResult Tiler::cloneIterate(IterateOp iterate) {
@@ -265,13 +276,13 @@ LogicalResult Tiler::cloneIterate(IterateOp iterate) {
     streams.push_back(tile);
   }
   OpBuilder::InsertionGuard guard(b);
-  OperationState state(iterate.getLoc(), IterateOp::getOperationName());
-  state.addOperands(streams);
-  state.addOperands(inits);
-  state.addTypes(ValueRange(inits).getTypes());
-  state.addAttributes(iterate->getAttrs());
-  state.addRegion()->emplaceBlock();
-  auto copy = cast<IterateOp>(b.create(state));
+  SmallVector<StringRef> ranks(op.getRanks().getAsValueRange<StringAttr>());
+  SmallVector<Value> symbols(iterate.getSymbols());
+  ArrayAttr filters = shifted(iterate.getFiltersAttr(), ranks, symbols);
+  auto copy = IterateOp::create(
+      b, iterate.getLoc(), ValueRange(inits).getTypes(), iterate.getRank(),
+      streams, inits, symbols, iterate.getDims(), filters);
+  b.createBlock(&copy.getBody());
   Block *block = copy.getBlock();
   for (auto [part, stream, dim] :
        llvm::zip_equal(iterate.getParts(), streams, iterate.getDims()))

@@ -13,6 +13,7 @@
 
 #include "lutra/Conversion/CascadeToLinalg.h"
 
+#include "IterationRange.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,7 +23,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/AffineExprVisitor.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -277,94 +277,16 @@ void Lowering::lower(EinsumOp op) {
   map.map(op.getResult(), generic.getResult(0));
 }
 
-/// Whether all points that are gone over in `op` have the coordinate `rank`
-/// filtered: every reduction along it drops the same others.
-static bool sharesFilters(IterateOp op) {
-  ArrayAttr filters;
-  for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
-    bool reduces = false;
-    for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank)
-      reduces |=
-          einsum.getRankName(rank) == op.getRank() && einsum.isReduced(rank);
-    if (!reduces)
-      continue;
-    if (!einsum.getFilters())
-      return false;
-    filters = *einsum.getFilters();
-  }
-  return filters != nullptr;
-}
-
-/// The bound that `constraint` >= 0 puts on dimension `dim`, which it has with
-/// the factor `sign` (1: from below, -1: from above), where the other
-/// dimensions go from 0 to what `ends` says (symbols); nothing where it is not
-/// of that form.
-static std::optional<AffineExpr> boundOf(AffineExpr constraint, unsigned dim,
-                                         int64_t sign, unsigned numDims,
-                                         unsigned numSymbols) {
-  MLIRContext *context = constraint.getContext();
-  SimpleAffineExprFlattener flattener(numDims, numSymbols);
-  if (failed(flattener.walkPostOrder(constraint)))
-    return std::nullopt;
-  auto flat = flattener.operandExprStack.back();
-  if (flattener.numLocals != 0 || flat[dim] != sign)
-    return std::nullopt;
-  // sign * d + rest >= 0: from above d <= rest, from below d >= -rest; the
-  // loosest of both is where rest is greatest.
-  AffineExpr rest = getAffineConstantExpr(flat.back(), context);
-  for (unsigned i = 0; i < numDims; ++i)
-    if (i != dim && flat[i] > 0)
-      rest = rest + flat[i] * getAffineSymbolExpr(numSymbols + i, context);
-  for (unsigned i = 0; i < numSymbols; ++i)
-    rest = rest + flat[numDims + i] * getAffineSymbolExpr(i, context);
-  return sign < 0 ? rest + 1 : -rest;
-}
-
-/// From where to where an iteration has to go, since its filters drop the
-/// rest.
+/// From where to where an iteration has to go.
 std::pair<OpFoldResult, OpFoldResult> Lowering::rangeOf(IterateOp op) {
-  OpFoldResult zero = b.getIndexAttr(0), extent = extents[op.getRank()];
-  if (!sharesFilters(op))
-    return {zero, extent};
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
-  SmallVector<OpFoldResult> begins, ends;
-  for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
-    if (!einsum.getFilters())
-      continue;
-    unsigned dim = 0;
-    while (einsum.getRankName(dim) != op.getRank())
-      ++dim;
-    unsigned numDims = einsum.getNumRanks(),
-             numSymbols = einsum.getSymbols().size();
-    SmallVector<OpFoldResult> operands;
-    for (Value symbol : einsum.getSymbols())
-      operands.push_back(lookup(symbol));
-    for (unsigned rank = 0; rank < numDims; ++rank)
-      operands.push_back(apply(s0 - 1, {extents[einsum.getRankName(rank)]}));
-    for (IntegerSet set :
-         einsum.getFilters()->getAsValueRange<IntegerSetAttr>()) {
-      OpFoldResult begin = zero, end = extent;
-      for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
-        auto bound = [&](int64_t sign) {
-          return boundOf(set.getConstraint(i), dim, sign, numDims, numSymbols);
-        };
-        if (auto above = bound(-1))
-          end = affine::makeComposedFoldedAffineMin(
-              b, loc, AffineMap::get(0, 2, {s0, s1}, b.getContext()),
-              {end, apply(*above, operands)});
-        if (auto below = bound(1))
-          begin = affine::makeComposedFoldedAffineMax(
-              b, loc, AffineMap::get(0, 2, {s0, s1}, b.getContext()),
-              {begin, apply(*below, operands)});
-      }
-      begins.push_back(begin);
-      ends.push_back(end);
-    }
-  }
-  AffineMap all =
-      AffineMap::getMultiDimIdentityMap(begins.size(), b.getContext());
-  return {affine::makeComposedFoldedAffineMin(b, loc, all, begins),
-          affine::makeComposedFoldedAffineMax(b, loc, all, ends)};
+  SmallVector<OpFoldResult> sizes;
+  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
+    sizes.push_back(extents[rank]);
+  SmallVector<Value> symbols;
+  for (Value symbol : op.getSymbols())
+    symbols.push_back(lookup(symbol));
+  return iterationRange(b, loc, op, *cascade.findRank(op.getRank()), sizes,
+                        symbols);
 }
 
 void Lowering::lower(IterateOp op) {

@@ -46,6 +46,7 @@ static void buildCascade(OpPassManager &pm) {
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createReducePasses());
   simplify(pm);
+  pm.addNestedPass<func::FuncOp>(createBoundIterations());
 }
 
 static void buildEncode(OpPassManager &pm) {

@@ -10,7 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CascadeGroup.h"
-#include "UnitDims.h"
+#include "CoordinateTensors.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
@@ -119,6 +119,7 @@ private:
   FailureOr<SmallVector<OpFoldResult>> extents(OpBuilder &b);
   void moveUsersBehind(Operation *cascade);
   Value raise(OpBuilder &b, linalg::GenericOp op);
+  Value compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand);
   void moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
                    MutableArrayRef<Value> inputs,
                    MutableArrayRef<AffineMap> maps);
@@ -264,6 +265,19 @@ void Raiser::moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
   }
 }
 
+/// The element that `operand` reads, computed in the body of the Einsum.
+Value Raiser::compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand) {
+  Location loc = op.getLoc();
+  SmallVector<Value> loops, at;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    loops.push_back(
+        IndexOp::create(b, loc, b.getIndexType(), nameOf(op, loop)));
+  for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults())
+    at.push_back(affine::AffineApplyOp::create(
+        b, loc, AffineMap::get(loops.size(), 0, expr), loops));
+  return elementAt(b, loc, operand.get(), at);
+}
+
 Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
   Location loc = op.getLoc();
   auto einsum = cast<EinsumOpInterface>(op.getOperation());
@@ -272,9 +286,15 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
     iter.push_back(b.getStringAttr(nameOf(op, loop)));
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps;
+  SmallVector<OpOperand *> computed;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     AffineMap read = op.getMatchingIndexingMap(operand);
     Value tensor = operand->get();
+    if (!map.contains(tensor) && op.getNumReductionLoops() == 0 &&
+        isToldByCoordinates(tensor)) {
+      computed.push_back(operand);
+      continue;
+    }
     if (!map.contains(tensor))
       tensor = readThrough(tensor, read);
     inputs.push_back(map.lookupOrDefault(tensor));
@@ -301,9 +321,13 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&raised.getBody());
   IRMapping inner;
-  for (BlockArgument argument :
-       op.getBlock()->getArguments().take_front(op.getNumDpsInputs()))
-    inner.map(argument, body->addArgument(argument.getType(), loc));
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    BlockArgument argument = op.getMatchingBlockArgument(operand);
+    if (!llvm::is_contained(computed, operand))
+      inner.map(argument, body->addArgument(argument.getType(), loc));
+  }
+  for (OpOperand *operand : computed)
+    inner.map(op.getMatchingBlockArgument(operand), compute(b, op, *operand));
   Value point = einsum.getEinsumPoint();
   for (Operation &each : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(each))

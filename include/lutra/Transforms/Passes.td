@@ -69,6 +69,15 @@ def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
 }
 
+def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
+  let summary = "finds the parts of iterated ranks that masks leave nothing of";
+  let description = [{
+    A condition over coordinates that selects -inf becomes the filter of an
+    iteration, where what is carried does not change outside of it. Points inside
+    are masked as before.
+  }];
+}
+
 def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
   let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
   let description = [{

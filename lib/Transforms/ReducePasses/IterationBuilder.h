@@ -14,9 +14,9 @@
 
 namespace mlir::lutra::cascade {
 
-/// What is carried for squares about a mean.
+/// What is carried for squares about a mean, next to the sum.
 struct Moments {
-  Value count, sum, squares;
+  Value count, squares;
 };
 
 class IterationBuilder {
@@ -44,7 +44,8 @@ private:
   EinsumOp buildInside(EinsumOp like, Value init, const Term *point);
   Value buildMean(EinsumOp like, Value sum, Value count);
   void buildSquares(const SquareSum &squares);
-  void finishSquares(const SquareSum &squares, const Moments &result);
+  void finishSquares(const SquareSum &squares, Value total,
+                     const Moments &result);
   void buildBody();
   void finish(IterateOp iterate);
 

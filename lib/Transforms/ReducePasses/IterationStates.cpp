@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Where each state starts, and squares about a mean: three states that move
-// together. Running maxima start from the lowest finite number, since the
+// Where each state starts, and squares about a mean, which move
+// with it. Running maxima start from the lowest finite number, since the
 // exponential of -inf minus -inf, over parts that are masked as a whole, would
 // be NaN.
 //
@@ -128,15 +128,14 @@ static Value moveSquares(OpBuilder &b, Location loc, ValueRange args) {
 void IterationBuilder::buildSquares(const SquareSum &squares) {
   EinsumOp op = squares.sum;
   Moments &state = moments[op];
-  Value before = buildMean(op, state.sum, state.count);
+  Value before = buildMean(op, plainCarried[squares.total], state.count);
   EinsumOp count = buildInside(op, state.count, squares.value);
   Operation *yield = count.getBlock()->getTerminator();
   OpBuilder inner(yield);
   auto type = cast<FloatType>(yield->getOperand(0).getType());
   yield->setOperand(0, arith::ConstantOp::create(inner, op.getLoc(),
                                                  b.getFloatAttr(type, 1.0)));
-  Value sum = buildInside(op, state.sum, squares.value);
-  Value after = buildMean(op, sum, count);
+  Value after = buildMean(op, plainNext[squares.total], count);
   Value moved =
       buildMap(op, {state.squares, state.count, before, after}, moveSquares);
   const Term *mean =
@@ -145,16 +144,16 @@ void IterationBuilder::buildSquares(const SquareSum &squares) {
       terms.operation<arith::SubFOp>({squares.value, mean}, type);
   Value next = buildInside(
       op, moved, terms.operation<arith::MulFOp>({distance, distance}, type));
-  state = {count, sum, next};
+  state = {count, next};
 }
 
 /// From the mean to the center.
-void IterationBuilder::finishSquares(const SquareSum &squares,
+void IterationBuilder::finishSquares(const SquareSum &squares, Value total,
                                      const Moments &result) {
   EinsumOp op = squares.sum;
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(op);
-  Value mean = buildMean(op, result.sum, result.count);
+  Value mean = buildMean(op, total, result.count);
   EinsumOp center = buildEinsum(b, op.getLoc(), cascade,
                                 EinsumShape::of(op).asMap(), squares.center);
   op.getResult().replaceAllUsesWith(

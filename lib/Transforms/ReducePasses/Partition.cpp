@@ -161,7 +161,7 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
   SmallVector<EinsumOp> plain;
   SmallVector<RunningSum> sums;
   SmallVector<SquareSum> squares;
-  llvm::SetVector<Operation *> references;
+  llvm::SetVector<Operation *> references, totals;
   for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>()) {
     if (!reduces(op, rank))
       continue;
@@ -183,13 +183,17 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
         succeeded(partition.add(sum.sum)))
       loop.sums.push_back(sum);
   for (const SquareSum &central : squares)
-    if (succeeded(partition.add(central)))
+    if (succeeded(partition.add(central.total)) &&
+        succeeded(partition.add(central))) {
       loop.squares.push_back(central);
+      totals.insert(central.total);
+    }
   if (loop.sums.empty() && loop.squares.empty())
     return false;
   for (EinsumOp op : plain)
-    if (!references.contains(op) && canStart(terms, levels, op) &&
-        succeeded(partition.add(op)))
+    if (totals.contains(op) ||
+        (!references.contains(op) && canStart(terms, levels, op) &&
+         succeeded(partition.add(op))))
       loop.plain.push_back(op);
   // A maximum that is a result is not to start from the lowest finite number.
   for (Value value : cascade.getBlock()->getTerminator()->getOperands())
@@ -215,9 +219,9 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
     journal.rewrites.insert(text);
   }
   for (const SquareSum &central : loop.squares)
-    journal.rewrites.insert("B rebase {count, sum, squares of " +
-                            describe(terms, central.value) +
-                            "} family=powers to the mean so far");
+    journal.rewrites.insert(
+        "B rebase {" + describe(central.total) + "; count, squares of " +
+        describe(terms, central.value) + "} family=powers to the mean so far");
   buildIteration(terms, rank, loop, lazy);
   eraseUnread(cascade);
   return true;

@@ -65,11 +65,11 @@ EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
 std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
                                           EinsumOp sum, Journal &journal);
 
-/// A sum of squares (value - center)^2, the center known only behind the pass.
-/// It can be taken about the mean so far, with the number of points and their
-/// sum.
+/// A sum of squares (value - center)^2 of the points of `total`, the sum of the
+/// values, of which the center is a multiple. It can be taken about the mean so
+/// far.
 struct SquareSum {
-  EinsumOp sum;
+  EinsumOp sum, total;
   const Term *value;
   const Term *center;
 };

@@ -36,6 +36,28 @@ static const Term *sumOf(Terms &terms, ArrayRef<Summand> summands,
   return sum;
 }
 
+/// The sum over the rank of which `term` is a multiple.
+static EinsumOp findTotal(Terms &terms, Levels &levels, const Term *term) {
+  while (term->isa<arith::MulFOp, arith::DivFOp>()) {
+    bool isLeft = levels.waits(term->operands[0]);
+    const Term *other = term->operands[isLeft ? 1 : 0];
+    if (levels.waits(other) || (!isLeft && term->isa<arith::DivFOp>()))
+      return nullptr;
+    term = term->operands[isLeft ? 0 : 1];
+  }
+  EinsumOp op = terms.einsum(term);
+  return op && op.getMonoid() == Monoid::Add && levels.of(op) == 1 ? op
+                                                                   : EinsumOp();
+}
+
+/// Whether two reductions are over the same points.
+static bool hasSamePoints(EinsumOp a, EinsumOp b) {
+  return a.getIter() == b.getIter() && a.getResultMap() == b.getResultMap() &&
+         a.getFiltersAttr() == b.getFiltersAttr() &&
+         a.getSymbols() == b.getSymbols() && a.getMask() == b.getMask() &&
+         (!a.getMask() || a.getMaskMap() == b.getMaskMap());
+}
+
 std::optional<SquareSum>
 lutra::cascade::matchSquareSum(Terms &terms, Levels &levels, EinsumOp op) {
   auto type = dyn_cast<FloatType>(getElementTypeOrSelf(op.getType()));
@@ -59,9 +81,15 @@ lutra::cascade::matchSquareSum(Terms &terms, Levels &levels, EinsumOp op) {
       return std::nullopt;
     (levels.waits(summand.term) ? center : value).push_back(summand);
   }
-  SquareSum result{op, sumOf(terms, value, false, type),
+  EinsumOp total = center.size() == 1
+                       ? findTotal(terms, levels, terms.inlined(center[0].term))
+                       : EinsumOp();
+  SquareSum result{op, total, sumOf(terms, value, false, type),
                    sumOf(terms, center, true, type)};
-  if (!result.value || !result.center || !levels.carries(result.value))
+  const Term *summand = total ? terms.point(total) : nullptr;
+  if (!summand || !result.value || !result.center || total.getInit() ||
+      !hasSamePoints(total, op) ||
+      terms.inlined(summand) != terms.inlined(result.value))
     return std::nullopt;
   return result;
 }

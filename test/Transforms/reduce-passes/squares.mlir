@@ -5,18 +5,18 @@
 // cascade subtracts.
 // CHECK-LABEL: func.func @variance(
 // CHECK: cascade.cascade
-// CHECK-SAME: passes = {m = 2 : i64}, rewrites = ["B rebase {{[{]}}count, sum, squares of x0} family=powers to the mean so far"]
-// CHECK: %[[R:.*]]:4 = cascade.iterate "m" (%[[X:.*]] = %arg0[1]) carry(%{{.*}} = %{{.*}}, %[[N:.*]] = %{{.*}}, %[[S:.*]] = %{{.*}}, %[[Q:.*]] = %{{.*}})
+// CHECK-SAME: passes = {m = 2 : i64}, rewrites = ["B rebase {{[{]}}sum[m]; count, squares of x0} family=powers to the mean so far"]
+// CHECK: %[[R:.*]]:3 = cascade.iterate "m" (%[[X:.*]] = %arg0[1]) carry(%[[S:.*]] = %{{.*}}, %[[N:.*]] = %{{.*}}, %[[Q:.*]] = %{{.*}})
+// CHECK: %[[S1:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) init(%[[S]]) -> [p]
 // CHECK: %[[BEFORE:.*]] = cascade.einsum [p] (%[[S]][p], %[[N]][p]) -> [p]
 // CHECK: cascade.divide %{{.*}}, %{{.*}} empty(0.000000e+00)
 // CHECK: %[[N1:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) init(%[[N]]) -> [p]
 // CHECK: arith.constant 1.000000e+00
-// CHECK: %[[S1:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) init(%[[S]]) -> [p]
 // CHECK: %[[AFTER:.*]] = cascade.einsum [p] (%[[S1]][p], %[[N1]][p]) -> [p]
 // CHECK: %[[MOVED:.*]] = cascade.einsum [p] (%[[Q]][p], %[[N]][p], %[[BEFORE]][p], %[[AFTER]][p]) -> [p]
 // CHECK: %[[Q1:.*]] = cascade.einsum [p, m] (%[[X]][p, m], %[[AFTER]][p]) reduce(add) init(%[[MOVED]]) -> [p]
-// CHECK: cascade.yield %{{.*}}, %[[N1]], %[[S1]], %[[Q1]]
-// CHECK: cascade.einsum [p] (%[[R]]#3[p], %[[R]]#1[p], %{{.*}}[p], %{{.*}}[p]) -> [p]
+// CHECK: cascade.yield %[[S1]], %[[N1]], %[[Q1]]
+// CHECK: cascade.einsum [p] (%[[R]]#2[p], %[[R]]#1[p], %{{.*}}[p], %{{.*}}[p]) -> [p]
 func.func @variance(%x: tensor<8x128xf32>) -> tensor<8xf32> {
   %y = cascade.cascade reassoc ranks(p = 8, m = 128) {
     %s = cascade.einsum [p, m] (%x[p, m]) reduce(add) -> [p] {
