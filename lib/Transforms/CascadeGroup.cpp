@@ -196,8 +196,7 @@ bool GroupFinder::label(linalg::GenericOp op, Labels &labels) {
 bool GroupFinder::isBounded(linalg::GenericOp op, const Labels &labels) {
   if (!isReduction(op))
     return true;
-  for (auto [label, range] :
-       llvm::zip_equal(labels, op.getStaticLoopRanges()))
+  for (auto [label, range] : llvm::zip_equal(labels, op.getStaticLoopRanges()))
     if (label != reduced && !llvm::is_contained(rows, label) &&
         ShapedType::isDynamic(range))
       return false;
