@@ -280,6 +280,66 @@ void Encoding::run() {
     setType(value);
 }
 
+/// Whether `sum` adds up exponentials, so that its reciprocal does not overflow
+/// where a quotient by it would not.
+static bool isSumOfExponentials(Value sum) {
+  auto einsum = sum.getDefiningOp<EinsumOp>();
+  if (!einsum || einsum.getMonoid() != Monoid::Add)
+    return false;
+  Value point = einsum.getEinsumPoint();
+  if (auto argument = dyn_cast<BlockArgument>(point)) {
+    auto producer =
+        einsum.getInputs()[argument.getArgNumber()].getDefiningOp<EinsumOp>();
+    point = producer && !producer.hasReduction() ? producer.getEinsumPoint()
+                                                 : Value();
+  }
+  return point &&
+         isa_and_nonnull<math::ExpOp, math::Exp2Op>(point.getDefiningOp());
+}
+
+/// Divides once for each row, and multiplies all of it by the reciprocal.
+static void hoistReciprocals(CascadeOp op) {
+  SmallVector<EinsumOp> maps;
+  for (auto einsum : op.getBlock()->getOps<EinsumOp>())
+    if (!einsum.hasReduction())
+      maps.push_back(einsum);
+  for (EinsumOp einsum : maps)
+    for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
+      BlockArgument divisor = einsum.getBlock()->getArgument(i);
+      auto quotient = divisor.hasOneUse()
+                          ? dyn_cast<arith::DivFOp>(*divisor.user_begin())
+                          : arith::DivFOp();
+      auto sum = dyn_cast<RankedTensorType>(input.getType());
+      if (!quotient || quotient.getRhs() != divisor ||
+          quotient.getLhs() == divisor || !sum ||
+          sum.getRank() >= cast<RankedTensorType>(einsum.getType()).getRank() ||
+          !isSumOfExponentials(input))
+        continue;
+      OpBuilder b(einsum);
+      auto ranks = ranksOf(input);
+      AffineMap same = b.getMultiDimIdentityMap(ranks->size());
+      auto reciprocal = EinsumOp::create(
+          b, einsum.getLoc(), sum, input, Value(), ValueRange(), Value(),
+          b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
+          MonoidAttr(), ArrayAttr());
+      Block *body = b.createBlock(&reciprocal.getBody());
+      Type element = sum.getElementType();
+      Value x = body->addArgument(element, einsum.getLoc());
+      Value one = arith::ConstantOp::create(b, einsum.getLoc(),
+                                            b.getFloatAttr(element, 1.0));
+      YieldOp::create(
+          b, einsum.getLoc(),
+          arith::DivFOp::create(b, einsum.getLoc(), one, x).getResult());
+      einsum->setOperand(i, reciprocal.getResult());
+      b.setInsertionPoint(quotient);
+      quotient.replaceAllUsesWith(arith::MulFOp::create(b, quotient.getLoc(),
+                                                        quotient.getLhs(),
+                                                        divisor)
+                                      .getResult());
+      quotient.erase();
+    }
+}
+
 namespace {
 struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
@@ -290,6 +350,8 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
     IRRewriter rewriter(&getContext());
     for (CascadeOp op : cascades) {
       if (!isIterated(op)) {
+        if (op.getReassoc())
+          hoistReciprocals(op);
         rewriter.replaceOp(op, lowerCascade(rewriter, op, /*part=*/0));
         continue;
       }
