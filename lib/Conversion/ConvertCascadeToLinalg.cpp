@@ -274,6 +274,11 @@ void Lowering::lower(EinsumOp op) {
   };
   auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
                                            maps, loops, body);
+  auto iterate = dyn_cast<IterateOp>(op->getParentOp());
+  if (iterate && op.hasReduction() && inputs.size() == op.getInputs().size())
+    for (auto [i, input] : llvm::enumerate(op.getInputs()))
+      if (llvm::is_contained(iterate.getParts(), input))
+        generic->setAttr(kStreamAttr, b.getI64IntegerAttr(i));
   map.map(op.getResult(), generic.getResult(0));
 }
 

@@ -73,6 +73,7 @@ private:
     return llvm::is_contained(labels, rank);
   }
   bool hasRows(linalg::GenericOp op, const Labels &labels);
+  bool isBounded(linalg::GenericOp op, const Labels &labels);
   bool isAboutRows(const Labels &labels) {
     return labels.size() == rows.size();
   }
@@ -191,6 +192,17 @@ bool GroupFinder::label(linalg::GenericOp op, Labels &labels) {
   return true;
 }
 
+/// Whether what a reduction holds for each row is of a known size.
+bool GroupFinder::isBounded(linalg::GenericOp op, const Labels &labels) {
+  if (!isReduction(op))
+    return true;
+  for (auto [label, range] : llvm::zip_equal(labels, op.getStaticLoopRanges()))
+    if (label != reduced && !llvm::is_contained(rows, label) &&
+        ShapedType::isDynamic(range))
+      return false;
+  return true;
+}
+
 /// Adds what reads a member's result, where it goes along the reduced rank
 /// again, or computes with what each row has one of.
 bool GroupFinder::addReader(OpOperand &use) {
@@ -199,7 +211,7 @@ bool GroupFinder::addReader(OpOperand &use) {
     return false;
   unsigned before = numRanks;
   Labels labels;
-  if (!label(op, labels) || !hasRows(op, labels) ||
+  if (!label(op, labels) || !hasRows(op, labels) || !isBounded(op, labels) ||
       !(has(labels, reduced) || (isAboutRows(labels) && !isReduction(op)))) {
     numRanks = before;
     return false;

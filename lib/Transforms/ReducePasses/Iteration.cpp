@@ -154,8 +154,12 @@ void IterationBuilder::buildBody() {
         op, {carried[op], correction},
         [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
           Value factor = args[1];
-          if (factor.getType() != args[0].getType())
-            factor = arith::ExtFOp::create(b, loc, args[0].getType(), factor);
+          Type type = args[0].getType();
+          unsigned from = factor.getType().getIntOrFloatBitWidth();
+          if (from < type.getIntOrFloatBitWidth())
+            factor = arith::ExtFOp::create(b, loc, type, factor);
+          else if (factor.getType() != type)
+            factor = arith::TruncFOp::create(b, loc, type, factor);
           return arith::MulFOp::create(b, loc, args[0], factor);
         });
     next[op] = cloneInside(op, moved);

@@ -155,7 +155,10 @@ void addFeatureHandlers(Registry &);       // Scaler, Imputer, Normalizer, ...
 void addLinearHandlers(Registry &);        // LinearClassifier, LinearRegressor
 void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
 void addTreeHandlers(Registry &);          // TreeEnsemble*
-void addSequenceHandlers(Registry &); // CumProd, ReverseSequence, Rotary...
+void addSequenceHandlers(Registry &);  // CumProd, ReverseSequence, Rotary...
+void addAttentionHandlers(Registry &); // Attention
+void addMultiHeadAttentionHandlers(Registry &);  // com.microsoft's
+void addGroupQueryAttentionHandlers(Registry &); // com.microsoft's
 
 } // namespace mlir::lutra
 

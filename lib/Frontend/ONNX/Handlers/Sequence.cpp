@@ -10,6 +10,7 @@
 #include "Elementwise.h"
 #include "Loops.h"
 #include "Movement.h"
+#include "Rotation.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -199,61 +200,6 @@ static LogicalResult checkCaches(const Node &node, Lowering &lowering,
   return success();
 }
 
-/// Rotates pairs of elements: `x` is [.., 2, half], or [.., half, 2] where
-/// pairs are `interleaved`, and `heads` is a dimension that shares angles.
-static Tensor rotate(const Node &node, Lowering &lowering, const Tensor &x,
-                     int64_t heads, bool interleaved) {
-  ImplicitLocOpBuilder &b = lowering.b;
-  MLIRContext *context = lowering.context();
-  int64_t part = interleaved ? 4 : 3, angle = 7 - part;
-  auto half = [&](int64_t which) {
-    SmallVector<AffineExpr> exprs(b.getMultiDimIdentityMap(5).getResults());
-    exprs[part] = lowering.constant(which);
-    return AffineMap::get(5, 0, exprs, context);
-  };
-  AffineExpr batch = b.getAffineDimExpr(0),
-             sequence = b.getAffineDimExpr(heads == 1 ? 2 : 1),
-             turn = b.getAffineDimExpr(angle);
-  Tensor cos = node.input(1), sin = node.input(2), ids = node.input(3);
-  AffineMap angles = AffineMap::get(5, 0, {batch, sequence, turn}, context);
-  SmallVector<Tensor> operands = {x, x};
-  SmallVector<AffineMap> maps = {half(0), half(1)};
-  if (ids) {
-    operands.push_back(ids);
-    maps.push_back(AffineMap::get(5, 0, {batch, sequence}, context));
-  } else {
-    operands.append({cos, sin});
-    maps.append({angles, angles});
-  }
-  maps.push_back(b.getMultiDimIdentityMap(5));
-  SmallVector<utils::IteratorType> iterators(5, utils::IteratorType::parallel);
-  DType type = computeType(x.dtype);
-  return lowering.generic(
-      operands, maps, iterators, lowering.empty(x.shape, x.dtype), x.shape,
-      x.dtype, [&](ImplicitLocOpBuilder &b, ValueRange in) {
-        Scalars s(b, type);
-        auto wide = [&](Value scalar) {
-          return Lowering::castScalar(b, scalar, x.dtype, type);
-        };
-        Value c = in[2], d = in[3];
-        if (ids) {
-          SmallVector<Value> at = {
-              position(lowering, b, in[2], ids.dtype, cos.shape[0]),
-              linalg::IndexOp::create(b, angle)};
-          c = tensor::ExtractOp::create(b, cos.value, at);
-          d = tensor::ExtractOp::create(b, sin.value, at);
-        }
-        Value x0 = wide(in[0]), x1 = wide(in[1]);
-        Value real = s.sub(s.mul(wide(c), x0), s.mul(wide(d), x1));
-        Value imaginary = s.add(s.mul(wide(d), x0), s.mul(wide(c), x1));
-        Value isReal = arith::CmpIOp::create(
-            b, arith::CmpIPredicate::eq, linalg::IndexOp::create(b, part),
-            arith::ConstantIndexOp::create(b, 0));
-        return Lowering::castScalar(b, s.select(isReal, real, imaginary), type,
-                                    x.dtype);
-      });
-}
-
 static Results lowerRotary(const Node &node, Lowering &lowering) {
   if (Support support = supportsRotary(node); !support)
     return node.error() << support.reason();
@@ -273,27 +219,11 @@ static Results lowerRotary(const Node &node, Lowering &lowering) {
   AffineExpr sequence = x->shape[heads == 1 ? 2 : 1];
   if (failed(checkCaches(node, lowering, x->shape[0], sequence, rotated / 2)))
     return failure();
-  auto part = [&](int64_t from, int64_t count) {
-    SmallVector<AffineExpr> offsets(4, lowering.constant(0));
-    offsets[3] = lowering.constant(from);
-    Shape shape = x->shape;
-    shape[3] = lowering.constant(count);
-    return lowering.slice(*x, offsets, shape, {1, 1, 1, 1});
-  };
-  bool interleaved = node.intAttr("interleaved", 0);
-  Tensor first = part(0, rotated);
-  Shape pairs(first.shape.begin(), first.shape.end() - 1);
-  AffineExpr two = lowering.constant(2), half = lowering.constant(rotated / 2);
-  pairs.append({interleaved ? half : two, interleaved ? two : half});
-  FailureOr<Tensor> split = lowering.reshape(first, pairs);
-  if (failed(split))
-    return failure();
-  FailureOr<Tensor> result = lowering.reshape(
-      rotate(node, lowering, *split, heads, interleaved), first.shape);
+  Rotation rotation{node.input(1), node.input(2), node.input(3), std::nullopt,
+                    node.intAttr("interleaved", 0) != 0};
+  FailureOr<Tensor> result = rotate(lowering, *x, heads, rotation);
   if (failed(result))
     return failure();
-  if (rotated < size)
-    result = lowering.concat({*result, part(rotated, size - rotated)}, 3);
   result = lowering.reshape(*result, node.input(0).shape);
   if (failed(result))
     return failure();

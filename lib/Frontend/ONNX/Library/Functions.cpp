@@ -34,7 +34,6 @@ static constexpr int kMaxCallDepth = 64;
 /// handler of their own.
 static constexpr std::pair<std::string_view, std::string_view> kExpanded[] = {
     {"", "AffineGrid"},
-    {"", "Attention"},
     {"", "BlackmanWindow"},
     {"", "CausalConvWithState"},
     {"", "CenterCropPad"},

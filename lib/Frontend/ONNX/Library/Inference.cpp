@@ -39,8 +39,7 @@ class GuardedSchemas : public ::onnx::ISchemaRegistry {
 public:
   const OpSchema *GetSchema(const std::string &op, int version,
                             const std::string &domain) const override {
-    const OpSchema *schema =
-        ::onnx::OpSchemaRegistry::Schema(op, version, domain);
+    const OpSchema *schema = findSchema(domain, op, version);
     if (!schema || !schema->has_data_propagation_function())
       return schema;
     std::unique_ptr<OpSchema> &guarded = copies[schema];

@@ -57,6 +57,11 @@ void checkAndSort(::onnx::GraphProto &graph);
 const ::onnx::OpSchema *findSchema(const std::string &domain,
                                    const std::string &op, int64_t version);
 
+/// The same for an operator of a domain that ONNX does not know, but handlers
+/// are written for.
+const ::onnx::OpSchema *contributedSchema(const std::string &domain,
+                                          const std::string &op);
+
 /// Checks the nodes of operators that ONNX knows: their numbers of inputs and
 /// outputs, and that all is there that the operator requires.
 void checkSignatures(const ::onnx::ModelProto &model);

@@ -25,6 +25,8 @@ const OpSchema *mlir::lutra::model::findSchema(const std::string &domain,
                                                int64_t version) {
   if (version < 1 || version > INT32_MAX)
     return nullptr;
+  if (const OpSchema *schema = contributedSchema(domain, op))
+    return schema;
   return ::onnx::OpSchemaRegistry::Schema(op, static_cast<int>(version),
                                           domain == "ai.onnx" ? std::string()
                                                               : domain);

@@ -1,0 +1,109 @@
+//===- AttentionOperands.h - Heads, masks and caches ------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the operators that attend share before and after they do: checks of
+// sizes, inputs seen as heads, masks aligned with the scores, grown caches.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ATTENTIONOPERANDS_H
+#define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ATTENTIONOPERANDS_H
+
+#include "Attend.h"
+
+namespace mlir::lutra {
+
+/// Finds the first of a node's sizes that is not as it should be. Without a
+/// Lowering, when `supports` is asked, only what is known is compared.
+class SizeCheck {
+public:
+  explicit SizeCheck(const Node &node, Lowering *lowering = nullptr)
+      : node(node), lowering(lowering) {}
+
+  bool failed() const { return !answer; }
+  /// Whether what is not known to hold fails.
+  bool isDemanding() const { return lowering; }
+  Support result() const { return answer; }
+
+  bool equal(AffineExpr a, AffineExpr b);
+  /// Whether a is never below b, for which the range of a dimension may become
+  /// narrower.
+  bool isAtLeast(AffineExpr a, AffineExpr b);
+  /// Whether input i is there and its rank is known.
+  bool isKnown(unsigned i) const;
+  /// Fails unless input i is absent, or of unknown rank, or of this shape.
+  void expect(unsigned i, StringRef name, ArrayRef<AffineExpr> shape);
+  void expectRank(unsigned i, StringRef name, ArrayRef<int64_t> ranks);
+  /// Fails unless input i, where it is there, is of one of these types.
+  void expectType(unsigned i, StringRef name, ArrayRef<DType> types);
+  /// Inputs i and i + 1 are both there or both absent.
+  void expectBoth(unsigned i, StringRef first, StringRef second);
+  void fail(const Twine &reason);
+
+  AffineExpr number(int64_t value) const;
+  std::string text(ArrayRef<AffineExpr> shape) const;
+
+private:
+  const Node &node;
+  Lowering *lowering;
+  Support answer = Support::yes();
+};
+
+/// The sizes of one attention.
+struct AttentionSizes {
+  AffineExpr batch, queries, keys, depth, width;
+  /// Heads of queries, and of keys and values, and how many of the former share
+  /// one of the latter.
+  AffineExpr heads, keyHeads, group;
+  /// Keys of the cache, zero where there is none.
+  AffineExpr past;
+
+  bool grouped() const;
+  /// The number of keys with those of the cache.
+  AffineExpr total() const;
+  /// The shape of the scores: batch, heads, queries, total.
+  Shape scores() const { return {batch, heads, queries, total()}; }
+};
+
+/// Finds `group` from `heads` and `keyHeads`.
+void divideHeads(SizeCheck &check, AttentionSizes &sizes);
+/// The size of one of `heads` in `width`.
+AffineExpr headSize(SizeCheck &check, StringRef name, AffineExpr width,
+                    AffineExpr heads);
+
+/// [batch, sequence, heads * size] with its heads apart, as it lies in memory.
+/// `of` is Query or Key, `size` Depth or Width.
+FailureOr<Ranked> splitHeads(Lowering &lowering, const Tensor &x,
+                             const AttentionSizes &sizes, Rank of, Rank size);
+/// [batch, heads, sequence, size] likewise.
+FailureOr<Ranked> groupHeads(Lowering &lowering, const Tensor &x,
+                             const AttentionSizes &sizes, Rank of, Rank size);
+/// Keys or values as a cache has them: [batch, heads, sequence, size].
+FailureOr<Tensor> asCache(Lowering &lowering, const Ranked &x);
+/// A cache as operand of an attention.
+Ranked fromCache(const Tensor &cache, Rank size);
+/// Puts `past`, where there is one, in front of the keys or values `x`. Returns
+/// the cache that this makes; null where there is none and none is `wanted`.
+FailureOr<Tensor> growCache(Lowering &lowering, Ranked &x, const Tensor &past,
+                            bool wanted);
+
+/// Fails unless input i broadcasts to `shape`, which is that of the scores.
+/// Where `isPadded`, its last dimension may be shorter.
+void checkMask(SizeCheck &check, const Node &node, unsigned i, StringRef name,
+               ArrayRef<AffineExpr> shape, bool isPadded);
+/// A checked mask, or bias, as an operand of an attention; keys that it has no
+/// element for are masked.
+FailureOr<Ranked> alignMask(Lowering &lowering, Tensor mask,
+                            const AttentionSizes &sizes);
+
+/// The output of attention in the layout of `splitHeads`, and of `groupHeads`.
+SmallVector<Rank> splitLayout(const AttentionSizes &sizes);
+SmallVector<Rank> groupLayout(const AttentionSizes &sizes);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_ATTENTIONOPERANDS_H

@@ -1,0 +1,185 @@
+//===- Contributed.cpp - Signatures of operators beyond ONNX --------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Exporters write operators of ONNX Runtime's own domain, com.microsoft, which
+// the ONNX library does not know. Those that a handler is written for have
+// their inputs, outputs, attributes and result types here, in the library's
+// terms, so that nothing else need tell them from ONNX's.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Library.h"
+
+#include "onnx/defs/schema.h"
+#include "onnx/defs/shape_inference.h"
+
+using namespace mlir::lutra::model;
+using ::onnx::AttributeProto;
+using ::onnx::InferenceContext;
+using ::onnx::OpSchema;
+
+namespace {
+
+class Signature {
+public:
+  explicit Signature(const char *name) : schema(name, __FILE__, __LINE__) {
+    schema.SetDomain("com.microsoft").SinceVersion(1);
+    schema.TypeConstraint("T", OpSchema::all_tensor_types_ir4(), "");
+  }
+
+  Signature &input(const char *name) {
+    return add(inputs++, name, OpSchema::Single, &OpSchema::Input);
+  }
+  Signature &optionalInputs(std::initializer_list<const char *> names) {
+    for (const char *name : names)
+      add(inputs++, name, OpSchema::Optional, &OpSchema::Input);
+    return *this;
+  }
+  Signature &output(const char *name) {
+    return add(outputs++, name, OpSchema::Single, &OpSchema::Output);
+  }
+  Signature &optionalOutputs(std::initializer_list<const char *> names) {
+    for (const char *name : names)
+      add(outputs++, name, OpSchema::Optional, &OpSchema::Output);
+    return *this;
+  }
+  Signature &attributes(AttributeProto::AttributeType type, bool required,
+                        std::initializer_list<const char *> names) {
+    for (const char *name : names)
+      schema.Attr(name, "", type, required);
+    return *this;
+  }
+  OpSchema inferred(::onnx::InferenceFunction infer) {
+    schema.TypeAndShapeInferenceFunction(std::move(infer));
+    schema.Finalize();
+    return schema;
+  }
+
+private:
+  using AddFormal = OpSchema &(OpSchema::*)(int, OpSchema::FormalParameter);
+
+  /// Types are the handlers' to check: every parameter has one of its own.
+  Signature &add(int position, const char *name,
+                 OpSchema::FormalParameterOption option, AddFormal formal) {
+    (schema.*formal)(position,
+                     OpSchema::FormalParameter(name, "", "T", option,
+                                               /*is_homogeneous=*/false));
+    return *this;
+  }
+
+  OpSchema schema;
+  int inputs = 0, outputs = 0;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Result types
+//===----------------------------------------------------------------------===//
+
+/// The result has the query's element type. It has its shape too, but for a
+/// last dimension of `width` where that is known.
+static void inferResult(InferenceContext &context,
+                        std::optional<int64_t> width) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
+  if (!::onnx::hasNInputShapes(context, 1))
+    return;
+  const auto &query = ::onnx::getInputShape(context, 0);
+  if (query.dim_size() < 3)
+    return;
+  ::onnx::TensorShapeProto shape;
+  *shape.add_dim() = query.dim(0);
+  *shape.add_dim() = query.dim(1);
+  auto *last = shape.add_dim();
+  if (width)
+    last->set_dim_value(*width);
+  ::onnx::updateOutputShape(context, 0, shape);
+}
+
+/// The caches have rank 4 and the query's element type.
+static void inferCaches(InferenceContext &context) {
+  for (size_t output = 1; output < context.getNumOutputs(); ++output) {
+    ::onnx::propagateElemTypeFromInputToOutput(context, 0, output);
+    ::onnx::TensorShapeProto shape;
+    for (int i = 0; i < 4; ++i)
+      shape.add_dim();
+    ::onnx::updateOutputShape(context, output, shape);
+  }
+}
+
+/// The last dimension of an input of rank 3; nothing where it is not known.
+static std::optional<int64_t> width(InferenceContext &context, size_t input) {
+  if (input >= context.getNumInputs() ||
+      !::onnx::hasInputShape(context, input) ||
+      ::onnx::getInputShape(context, input).dim_size() != 3)
+    return std::nullopt;
+  const auto &last = ::onnx::getInputShape(context, input).dim(2);
+  if (!last.has_dim_value())
+    return std::nullopt;
+  return last.dim_value();
+}
+
+static void inferMultiHead(InferenceContext &context) {
+  // Values that are packed or have heads give a width that the handler finds.
+  inferResult(context, width(context, 2));
+  inferCaches(context);
+}
+
+static void inferGroupQuery(InferenceContext &context) {
+  bool packed = context.getInputType(1) == nullptr;
+  inferResult(context, packed ? std::nullopt : width(context, 0));
+  inferCaches(context);
+}
+
+//===----------------------------------------------------------------------===//
+// The operators
+//===----------------------------------------------------------------------===//
+
+static OpSchema multiHeadAttention() {
+  return Signature("MultiHeadAttention")
+      .input("query")
+      .optionalInputs({"key", "value", "bias", "key_padding_mask",
+                       "attention_bias", "past_key", "past_value",
+                       "past_sequence_length", "cache_indirection"})
+      .output("output")
+      .optionalOutputs({"present_key", "present_value", "qk"})
+      .attributes(AttributeProto::INT, true, {"num_heads"})
+      .attributes(AttributeProto::INT, false, {"unidirectional"})
+      .attributes(AttributeProto::FLOAT, false, {"mask_filter_value", "scale"})
+      .inferred(inferMultiHead);
+}
+
+static OpSchema groupQueryAttention() {
+  return Signature("GroupQueryAttention")
+      .input("query")
+      .optionalInputs({"key", "value", "past_key", "past_value"})
+      .input("seqlens_k")
+      .input("total_sequence_length")
+      .optionalInputs({"cos_cache", "sin_cache", "position_ids",
+                       "attention_bias", "head_sink", "k_scale", "v_scale",
+                       "q_norm_weight", "k_norm_weight"})
+      .output("output")
+      .optionalOutputs({"present_key", "present_value", "output_qk"})
+      .attributes(AttributeProto::INT, true, {"num_heads", "kv_num_heads"})
+      .attributes(AttributeProto::INT, false,
+                  {"causal", "do_rotary", "kv_cache_bit_width",
+                   "local_window_size", "qk_output", "rotary_interleaved",
+                   "sliding_window_cache", "smooth_softmax"})
+      .attributes(AttributeProto::FLOAT, false,
+                  {"qk_norm_epsilon", "scale", "softcap"})
+      .attributes(AttributeProto::STRING, false,
+                  {"k_quant_type", "v_quant_type"})
+      .inferred(inferGroupQuery);
+}
+
+const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
+                                                      const std::string &op) {
+  static const OpSchema schemas[] = {multiHeadAttention(),
+                                     groupQueryAttention()};
+  for (const OpSchema &schema : schemas)
+    if (schema.domain() == domain && schema.Name() == op)
+      return &schema;
+  return nullptr;
+}
