@@ -273,3 +273,38 @@ func.func @merge(%x: tensor<64xf32>, %d: tensor<3x8xf32>, %t: tensor<3x8x16xf32>
   } : tensor<8x16xf32>
   return %y : tensor<8x16xf32>
 }
+
+// What products read is widened before they do: what is held before the loop, as it
+// is copied, and a part once.
+// CHECK-LABEL: func.func @widened(
+// CHECK: %[[HELD:.*]] = cascade.einsum [p, e] (%arg0[p, e]) -> [e, p]
+// CHECK: arith.extf
+// CHECK: cascade.iterate "m" (%[[KEY:.*]] = %arg1[0])
+// CHECK: %[[WIDE:.*]] = cascade.einsum [m, e] (%[[KEY]][m, e]) -> [m, e]
+// CHECK: arith.extf
+// CHECK: cascade.einsum [p, m, e] (%[[HELD]][e, p], %[[WIDE]][m, e]) reduce(add) -> [m, p]
+// CHECK-NOT: arith.extf
+func.func @widened(%q: tensor<8x64xf16>, %k: tensor<128x64xf16>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%key = %k[0]) carry(%d = %d0) : (tensor<128x64xf16>), (tensor<8xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[p, e], %key[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f16, %b: f16):
+        %s = arith.extf %a : f16 to f32
+        %t = arith.extf %b : f16 to f32
+        %u = arith.mulf %s, %t : f32
+        cascade.yield %u : f32
+      } : (tensor<8x64xf16>, tensor<?x64xf16>) -> tensor<8x?xf32>
+      %d1 = cascade.einsum [p, m] (%qk[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      cascade.yield %d1 : tensor<8xf32>
+    }
+    cascade.yield %r : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
