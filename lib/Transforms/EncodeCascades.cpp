@@ -61,8 +61,26 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
   return shares;
 }
 
+/// Whether a tensor that the cascade computes is read by the position of its
+/// dimensions: merged, or gone over part by part.
+static bool hasFixedLayouts(CascadeOp op) {
+  for (Operation &each : *op.getBlock()) {
+    auto iterate = dyn_cast<IterateOp>(each);
+    if (isa<MergeOp>(each) ||
+        (iterate && !iterate.getBlock()->getOps<MergeOp>().empty()))
+      return true;
+    if (iterate && llvm::any_of(iterate.getStreams(), [&](Value stream) {
+          return op.getBody().isAncestor(stream.getParentRegion());
+        }))
+      return true;
+  }
+  return false;
+}
+
 /// The rank that vectors are to lie along, if one has enough coordinates.
 static std::optional<StringRef> laneRank(CascadeOp op) {
+  if (hasFixedLayouts(op))
+    return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
   if (iterate.getInits().empty())
     return std::nullopt;
@@ -272,6 +290,10 @@ void Encoding::run() {
     for (auto [i, input] : llvm::enumerate(einsum.getInputs()))
       if (auto it = moved.find(input); it != moved.end())
         maps[i] = moveLast(maps[i], it->second);
+    if (auto it = moved.find(einsum.getMask()); it != moved.end()) {
+      AffineMap &map = maps[einsum.getInputs().size()];
+      map = moveLast(map, it->second);
+    }
     if (auto it = moved.find(einsum.getResult()); it != moved.end())
       maps.back() = moveLast(maps.back(), it->second);
     einsum.setMapsAttr(OpBuilder(einsum).getAffineMapArrayAttr(maps));

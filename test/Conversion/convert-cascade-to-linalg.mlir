@@ -405,14 +405,17 @@ func.func @ratio(%d: tensor<4xf32>, %l: tensor<4xf32>) -> (tensor<4xf32>, tensor
 }
 
 // States that were summed apart: the greatest of the references, and each sum
-// moved to it. Without references, plain sums.
+// moved to it. Where all are -inf, since no point was there, nothing is NaN. Without
+// references, plain sums.
 // CHECK-LABEL: func.func @merge
 // CHECK-SAME: %[[D:[a-z0-9]*]]: tensor<3x4xf32>, %[[S:[a-z0-9]*]]: tensor<3x4x8xf32>
 // CHECK: %[[REF:.*]] = linalg.generic {{.*}} iterator_types = ["reduction", "parallel"]} ins(%[[D]] : tensor<3x4xf32>)
 // CHECK: arith.maximumf
 // CHECK: %[[SUM:.*]] = linalg.generic {{.*}} iterator_types = ["reduction", "parallel", "parallel"]} ins(%[[S]], %[[D]], %[[REF]] : tensor<3x4x8xf32>, tensor<3x4xf32>, tensor<4xf32>)
 // CHECK-NEXT: ^bb0(%[[ONE:.*]]: f32, %[[FROM:.*]]: f32, %[[TO:.*]]: f32, %[[ACC:.*]]: f32):
-// CHECK: %[[DIFF:.*]] = arith.subf %[[FROM]], %[[TO]] : f32
+// CHECK: %[[FINITE:.*]] = arith.maximumf %[[FROM]], %{{.*}} : f32
+// CHECK: %[[SHARED:.*]] = arith.maximumf %[[TO]], %{{.*}} : f32
+// CHECK: %[[DIFF:.*]] = arith.subf %[[FINITE]], %[[SHARED]] : f32
 // CHECK: %[[C:.*]] = math.exp %[[DIFF]] : f32
 // CHECK: %[[MOVED:.*]] = arith.mulf %[[ONE]], %[[C]] : f32
 // CHECK: arith.addf %[[ACC]], %[[MOVED]] : f32
@@ -427,4 +430,44 @@ func.func @merge(%d: tensor<3x4xf32>, %s: tensor<3x4x8xf32>) -> (tensor<4xf32>, 
     cascade.yield %m#0, %m#1, %n : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
   } : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
   return %y#0, %y#1, %y#2 : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+}
+
+// A final reference stays, and states under it do, also where it is -inf.
+// CHECK-LABEL: func.func @final
+// CHECK: ^bb0(%{{.*}}: f32, %[[OLD:.*]]: f32, %{{.*}}: f32):
+// CHECK-NEXT: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK-NEXT: linalg.yield %[[OLD]], %[[ONE]] : f32, f32
+func.func @final(%d: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %y:2 = cascade.cascade reassoc ranks(p = 4) {
+    %d0 = cascade.einsum [p] (%d[p]) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4xf32>) -> tensor<4xf32>
+    %a, %c = cascade.rebase %d0, %d0 exp max policy<final> : tensor<4xf32>
+    cascade.yield %a, %c : tensor<4xf32>, tensor<4xf32>
+  } : tensor<4xf32>, tensor<4xf32>
+  return %y#0, %y#1 : tensor<4xf32>, tensor<4xf32>
+}
+
+// A loop over nothing steps.
+// CHECK-LABEL: func.func @nothing
+// CHECK: scf.for %{{.*}} = %c0{{.*}} to %c0{{.*}} step %c1{{(_.*)?}} iter_args
+// ALL-LABEL: func.func @nothing
+// ALL: scf.for %{{.*}} = %c0{{.*}} to %c0{{.*}} step %c1{{(_.*)?}} iter_args
+func.func @nothing(%x: tensor<4x0xf32>) -> tensor<4xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 0) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%s = %s0) : (tensor<4x0xf32>), (tensor<4xf32>) {
+      %s1 = cascade.einsum [p, m] (%part[p, m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      cascade.yield %s1 : tensor<4xf32>
+    }
+    cascade.yield %r : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
 }

@@ -330,3 +330,29 @@ func.func @inverted(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> 
   } : tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// A coordinate that is read from a tensor is no symbol.
+// CHECK-LABEL: func.func @element(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @element(%x: tensor<?x?xf32>, %mask: tensor<?x?xindex>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1], %at = %mask[1]) carry(%d = %d0) : (tensor<?x?xf32>, tensor<?x?xindex>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m], %at[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32, %b: index):
+        %low = arith.constant 0xFF800000 : f32
+        %j = cascade.index "m"
+        %k = arith.cmpi sge, %b, %j : index
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?x?xindex>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}

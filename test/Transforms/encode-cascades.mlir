@@ -173,3 +173,138 @@ func.func @passes(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   } : tensor<4x8xf32>
   return %y : tensor<4x8xf32>
 }
+
+// A mask is read where it lies.
+// CHECK-LABEL: func.func @mask(
+// CHECK: %[[KEEP:.*]] = cascade.einsum [p, m] (%arg1[p]) -> [m, p]
+// CHECK: cascade.einsum [p, m] (%{{.*}}[m]) reduce(add) mask(%[[KEEP]][m, p]) init(%{{.*}}) -> [p]
+func.func @mask(%x: tensor<64xf32>, %bits: tensor<8xi8>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 64) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%part = %x[0]) carry(%s = %s0) : (tensor<64xf32>), (tensor<8xf32>) {
+      %keep = cascade.einsum [p, m] (%bits[p]) -> [p, m] {
+      ^bb0(%b: i8):
+        cascade.yield %b : i8
+      } : (tensor<8xi8>) -> tensor<8x?xi8>
+      %s1 = cascade.einsum [p, m] (%part[m]) reduce(add) mask(%keep[p, m]) init(%s) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?xf32>, tensor<8x?xi8>) -> tensor<8xf32>
+      cascade.yield %s1 : tensor<8xf32>
+    }
+    cascade.yield %r : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// What is gone over part by part stays cut where it is: then all stays as it is.
+// CHECK-LABEL: func.func @stream(
+// CHECK: %[[B:.*]] = cascade.einsum [p, m] (%arg2[p, m]) -> [p, m]
+// CHECK: cascade.iterate "m" (%{{.*}} = %arg1[0], %[[PART:.*]] = %[[B]][1])
+// CHECK: cascade.einsum [p, m] (%{{.*}}[p, m], %[[PART]][p, m]) -> [p, m]
+func.func @stream(%q: tensor<8x4xf32>, %k: tensor<64x4xf32>, %bias: tensor<8x64xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 64, e = 4) {
+    %b = cascade.einsum [p, m] (%bias[p, m]) -> [p, m] {
+    ^bb0(%a: f32):
+      %t = arith.negf %a : f32
+      cascade.yield %t : f32
+    } : (tensor<8x64xf32>) -> tensor<8x64xf32>
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%key = %k[0], %pb = %b[1]) carry(%d = %d0) : (tensor<64x4xf32>, tensor<8x64xf32>), (tensor<8xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[p, e], %key[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %b2: f32):
+        %t = arith.mulf %a, %b2 : f32
+        cascade.yield %t : f32
+      } : (tensor<8x4xf32>, tensor<?x4xf32>) -> tensor<8x?xf32>
+      %z = cascade.einsum [p, m] (%qk[p, m], %pb[p, m]) -> [p, m] {
+      ^bb0(%a: f32, %b2: f32):
+        %t = arith.addf %a, %b2 : f32
+        cascade.yield %t : f32
+      } : (tensor<8x?xf32>, tensor<8x?xf32>) -> tensor<8x?xf32>
+      %d1 = cascade.einsum [p, m] (%z[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      cascade.yield %d1 : tensor<8xf32>
+    }
+    cascade.yield %r : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// So do states that are merged, whose sums begin with the dimensions of their
+// references.
+// CHECK-LABEL: func.func @merge(
+// CHECK: cascade.merge {{.*}} : (tensor<3x8x16xf32>) -> (tensor<8xf32>, tensor<8x16xf32>)
+func.func @merge(%x: tensor<64xf32>, %d: tensor<3x8xf32>, %t: tensor<3x8x16xf32>) -> tensor<8x16xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, f = 16, s = 3, m = 64) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%part = %x[0]) carry(%s = %s0) : (tensor<64xf32>), (tensor<8xf32>) {
+      %s1 = cascade.einsum [p, m] (%part[m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?xf32>) -> tensor<8xf32>
+      cascade.yield %s1 : tensor<8xf32>
+    }
+    %dd = cascade.einsum [s, p] (%d[s, p]) -> [s, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<3x8xf32>) -> tensor<3x8xf32>
+    %tt = cascade.einsum [s, p, f] (%t[s, p, f]) -> [s, p, f] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<3x8x16xf32>) -> tensor<3x8x16xf32>
+    %g:2 = cascade.merge %dd : tensor<3x8xf32> sums(%tt) exp max : (tensor<3x8x16xf32>) -> (tensor<8xf32>, tensor<8x16xf32>)
+    %o = cascade.einsum [p, f] (%r[p], %g#1[p, f]) -> [p, f] {
+    ^bb0(%a: f32, %b: f32):
+      %u = arith.addf %a, %b : f32
+      cascade.yield %u : f32
+    } : (tensor<8xf32>, tensor<8x16xf32>) -> tensor<8x16xf32>
+    cascade.yield %o : tensor<8x16xf32>
+  } : tensor<8x16xf32>
+  return %y : tensor<8x16xf32>
+}
+
+// What products read is widened before they do: what is held before the loop, as it
+// is copied, and a part once.
+// CHECK-LABEL: func.func @widened(
+// CHECK: %[[HELD:.*]] = cascade.einsum [p, e] (%arg0[p, e]) -> [e, p]
+// CHECK: arith.extf
+// CHECK: cascade.iterate "m" (%[[KEY:.*]] = %arg1[0])
+// CHECK: %[[WIDE:.*]] = cascade.einsum [m, e] (%[[KEY]][m, e]) -> [m, e]
+// CHECK: arith.extf
+// CHECK: cascade.einsum [p, m, e] (%[[HELD]][e, p], %[[WIDE]][m, e]) reduce(add) -> [m, p]
+// CHECK-NOT: arith.extf
+func.func @widened(%q: tensor<8x64xf16>, %k: tensor<128x64xf16>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%key = %k[0]) carry(%d = %d0) : (tensor<128x64xf16>), (tensor<8xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[p, e], %key[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f16, %b: f16):
+        %s = arith.extf %a : f16 to f32
+        %t = arith.extf %b : f16 to f32
+        %u = arith.mulf %s, %t : f32
+        cascade.yield %u : f32
+      } : (tensor<8x64xf16>, tensor<?x64xf16>) -> tensor<8x?xf32>
+      %d1 = cascade.einsum [p, m] (%qk[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      cascade.yield %d1 : tensor<8xf32>
+    }
+    cascade.yield %r : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}

@@ -70,3 +70,19 @@ func.func private @two_places(%x: tensor<8x16xf32>, %o: tensor<8xf32>) -> tensor
   } : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// -----
+
+// Tiles of a rank that a result lacks would each write all of it.
+func.func private @reduced_rank(%x: tensor<4x8xf32>, %o: tensor<4xf32>) -> tensor<4xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [0, 4], tile = [0, 0], order = [], vector = 16>} {
+  // expected-error @+1 {{expected a cascade that can be tiled along its rows}}
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %s = cascade.einsum [p, m] (%x[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    cascade.yield %s : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
