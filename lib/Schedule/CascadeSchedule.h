@@ -14,7 +14,8 @@
 namespace mlir::lutra {
 
 /// A schedule whose loops are the ranks of `op`, the root of a kernel: tiles of
-/// rows run in parallel, and `tile` of an iterated rank is the length of a part.
+/// rows run in parallel, and `tile` of an iterated rank is the length of a
+/// part.
 ScheduleAttr selectCascadeSchedule(cascade::CascadeOp op, TargetAttr target);
 
 /// Tiles `op`, the root of a kernel, as its schedule says, and writes it out as

@@ -222,8 +222,8 @@ bool GroupFinder::addReader(OpOperand &use) {
 
 static bool isShallow(linalg::GenericOp op) {
   int64_t depth = 1;
-  for (auto [range, kind] : llvm::zip_equal(op.getStaticLoopRanges(),
-                                            op.getIteratorTypesArray())) {
+  for (auto [range, kind] :
+       llvm::zip_equal(op.getStaticLoopRanges(), op.getIteratorTypesArray())) {
     if (kind != utils::IteratorType::reduction)
       continue;
     if (ShapedType::isDynamic(range) || range > kMaxDepth)

@@ -42,9 +42,6 @@ struct Contract {
 constexpr StringLiteral kFunctions = "func.func";
 constexpr StringLiteral kTensorHost =
     "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
-    "affine.min affine.max lutra.dim lutra.weight lutra.state func.return";
-constexpr StringLiteral kCascadeHost =
-    "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
     "affine.min affine.max lutra.dim lutra.weight lutra.state cascade.* "
     "func.return";
 constexpr StringLiteral kDispatchHost =
@@ -82,11 +79,10 @@ Contract contractAfter(Phase phase) {
             true,       true};
   case Phase::Tensor:
   case Phase::Quantize:
-    return {kFunctions, kTensorHost, "", true, true, true};
   case Phase::Cascade:
-    return {kFunctions, kCascadeHost, "", true, true, true};
+    return {kFunctions, kTensorHost, "", true, true, true};
   case Phase::Encode:
-    return {kFunctions, kCascadeHost, "", true, true, false};
+    return {kFunctions, kTensorHost, "", true, true, false};
   case Phase::Form:
     return {kFunctions, kDispatchHost, kCascadeKernel, true, true, false};
   case Phase::Tile:

@@ -150,18 +150,18 @@ void IterationBuilder::buildBody() {
       continue;
     const RunningSum &sum = *it->second;
     Value correction = corrections[{sum.reference, unsigned(sum.family)}];
-    EinsumOp moved = buildMap(
-        op, {carried[op], correction},
-        [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-          Value factor = args[1];
-          Type type = args[0].getType();
-          unsigned from = factor.getType().getIntOrFloatBitWidth();
-          if (from < type.getIntOrFloatBitWidth())
-            factor = arith::ExtFOp::create(b, loc, type, factor);
-          else if (factor.getType() != type)
-            factor = arith::TruncFOp::create(b, loc, type, factor);
-          return arith::MulFOp::create(b, loc, args[0], factor);
-        });
+    EinsumOp moved =
+        buildMap(op, {carried[op], correction},
+                 [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                   Value factor = args[1];
+                   Type type = args[0].getType();
+                   unsigned from = factor.getType().getIntOrFloatBitWidth();
+                   if (from < type.getIntOrFloatBitWidth())
+                     factor = arith::ExtFOp::create(b, loc, type, factor);
+                   else if (factor.getType() != type)
+                     factor = arith::TruncFOp::create(b, loc, type, factor);
+                   return arith::MulFOp::create(b, loc, args[0], factor);
+                 });
     next[op] = cloneInside(op, moved);
   }
 }
@@ -229,9 +229,9 @@ void IterationBuilder::build() {
     dims.push_back(dim);
   }
   Location loc = cascade.getLoc();
-  auto iterate = IterateOp::create(b, loc, ValueRange(inits).getTypes(), rank,
-                                   streams, inits, ValueRange(), dims,
-                                   ArrayAttr());
+  auto iterate =
+      IterateOp::create(b, loc, ValueRange(inits).getTypes(), rank, streams,
+                        inits, ValueRange(), dims, ArrayAttr());
   Block *body = new Block;
   iterate.getBody().push_back(body);
   for (auto [tensor, dim] : loop.streams)
