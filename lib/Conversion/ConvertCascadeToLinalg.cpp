@@ -24,6 +24,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace mlir::lutra {
@@ -245,6 +246,12 @@ Value Lowering::point(OpBuilder &b, EinsumOp op, ValueRange elements) {
 void Lowering::lower(EinsumOp op) {
   loc = op.getLoc();
   Value into = destinationOf(op);
+  Attribute constant;
+  if (op.getInputs().empty() && !op.hasReduction() &&
+      matchPattern(op.getEinsumPoint(), m_Constant(&constant))) {
+    map.map(op.getResult(), fillOf(into, cast<TypedAttr>(constant)));
+    return;
+  }
   OpOperand *updated = updatedInput(op);
   unsigned updatedNumber = updated ? updated->getOperandNumber() : -1;
   SmallVector<Value> inputs;

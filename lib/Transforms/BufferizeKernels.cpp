@@ -115,18 +115,23 @@ static void convertSignature(func::FuncOp kernel) {
       b.getFunctionType(entry.getArgumentTypes(), TypeRange()));
 }
 
-/// Gives each operation that writes to what a `Producer` made one of its own.
+/// Gives each operation that writes to what a `Producer` made, and each tensor
+/// that a loop carries, one of its own.
 /// Shared by CSE, it would be copied for all but one of them; and for the size
 /// of a copy, asked of a buffer that is not allocated yet, upstream finds no
 /// bound.
 template <typename Producer>
 static void separateDestinations(func::FuncOp kernel) {
-  kernel.walk([](linalg::LinalgOp op) {
-    for (OpOperand &init : op.getDpsInitsMutable()) {
-      auto producer = init.get().getDefiningOp<Producer>();
-      if (producer && !producer->hasOneUse())
-        init.set(OpBuilder(op).clone(*producer)->getResult(0));
-    }
+  auto separate = [](OpOperand &init) {
+    auto producer = init.get().template getDefiningOp<Producer>();
+    if (producer && !producer->hasOneUse())
+      init.set(OpBuilder(init.getOwner()).clone(*producer)->getResult(0));
+  };
+  kernel.walk([&](Operation *op) {
+    if (auto linalg = dyn_cast<linalg::LinalgOp>(op))
+      llvm::for_each(linalg.getDpsInitsMutable(), separate);
+    else if (auto loop = dyn_cast<scf::ForOp>(op))
+      llvm::for_each(loop.getInitArgsMutable(), separate);
   });
 }
 
