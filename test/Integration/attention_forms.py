@@ -4,7 +4,7 @@
 
 import numpy as np
 from cascades import F32
-from variants import positions, qkv, repeat
+from variants import positions, qkv
 
 BATCH, HEADS, SIZE = 2, 3, 24
 
@@ -43,12 +43,6 @@ def sdpa(g, guard=False):
 
 def sdpa_guarded(g):
     sdpa(g, guard=True)
-
-
-def repeated_heads(g):
-    q, k, v = qkv(g, heads=6, groups=2)
-    scores = g.scores(q, repeat(g, k, 3), 0.2)
-    g.output(g.attend(scores, repeat(g, v, 3, size=40)))
 
 
 def square_of_ones(g, q, k):

@@ -19,7 +19,6 @@ from onnx.reference import ReferenceEvaluator
 
 OPSET, IR_VERSION = 23, 11
 F32, F64 = TensorProto.FLOAT, TensorProto.DOUBLE
-INFINITY = np.float32(np.inf)
 
 
 class Graph:
@@ -81,8 +80,7 @@ class Graph:
         return self.node("Add", scores, bias)
 
     def scores(self, q, k, scale=None):
-        rank = 4
-        keys = self.node("Transpose", k, perm=[*range(rank - 2), rank - 1, rank - 2])
+        keys = self.node("Transpose", k, perm=[0, 1, 3, 2])
         scores = self.node("MatMul", q, keys)
         return self.node("Mul", scores, self.constant(scale)) if scale else scores
 

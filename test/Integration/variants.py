@@ -8,8 +8,6 @@ values of (batch, head, m, e or f) unless the function says otherwise.
 
 import numpy as np
 
-INF = np.inf
-
 
 def qkv(g, heads=2, groups=None, p=37, m=133, e=24, f=40, batch=2, make=None):
     p, m = g.dim("p", p), g.dim("m", m)
@@ -306,12 +304,12 @@ def column_sums(g):
     g.output(g.node("MatMul", weights, v), g.node("ReduceSum", weights, g.ints(2), keepdims=0))
 
 
-def quantized(g, per, low=-128, high=128):
+def quantized(g, per):
     p, m = g.dim("p", 37), g.dim("m", 133)
     q, parts = g.input("q", 2, p, 24), []
     for name, size in (("k", 24), ("v", 40)):
         codes = g.input(name, 2, m, size, dtype=np.int8,
-                        make=lambda s: g.random.integers(low, high, s))  # fmt: skip
+                        make=lambda s: g.random.integers(-128, 128, s))  # fmt: skip
         if per == "channel":
             scale = g.constant(0.01 + np.random.default_rng(2).random(size) / 50)
             parts.append(g.node("DequantizeLinear", codes, scale, axis=2))
@@ -361,16 +359,19 @@ def xquant(g):
 
 def selected_blocks(g, block=16, blocks=8, top=3):
     """NSA: means of blocks choose the blocks of keys that each query looks at."""
-    p = g.dim("p", 37)
-    q, k, v = g.input("q", 2, p, 24), g.input("k", 2, block * blocks, 24), g.input("v", 2, block * blocks, 40)
-    means = g.node("ReduceMean", g.node("Reshape", k, g.ints(2, blocks, block, 24)), g.ints(2), keepdims=0)
-    found = g.node("Softmax", g.node("MatMul", q, g.node("Transpose", means, perm=[0, 2, 1])), axis=-1)
+    p, length = g.dim("p", 37), block * blocks
+    q, k, v = (g.input(*x) for x in (("q", 2, p, 24), ("k", 2, length, 24), ("v", 2, length, 40)))
+    parts = g.node("Reshape", k, g.ints(2, blocks, block, 24))
+    means = g.node("ReduceMean", parts, g.ints(2), keepdims=0)
+    means = g.node("MatMul", q, g.node("Transpose", means, perm=[0, 2, 1]))
+    found = g.node("Softmax", means, axis=-1)
     _, chosen = g.node("TopK", found, g.ints(top), outputs=2, axis=-1)
-    own = g.constant(np.arange(block * blocks) // block, np.int64)
+    own = g.constant(np.arange(length) // block, np.int64)
     hit = g.node("Equal", g.node("Unsqueeze", chosen, g.ints(3)), own)
     hits = g.node("ReduceMax", g.node("Cast", hit, to=1), g.ints(2), keepdims=0)
     keep = g.node("Greater", hits, g.constant(0.5))
-    scores = g.node("Mul", g.node("MatMul", q, g.node("Transpose", k, perm=[0, 2, 1])), g.constant(0.2))
+    scores = g.node("MatMul", q, g.node("Transpose", k, perm=[0, 2, 1]))
+    scores = g.node("Mul", scores, g.constant(0.2))
     g.output(g.attend(g.masked(scores, keep), v))
 
 
