@@ -168,6 +168,48 @@ def test_head_sizes(tmp_path, size):
     assert made_of(write, tmp_path, True, draws) == (1, 3, 1, True)
 
 
+def long_heads(g):
+    q, k, v = variants.qkv(g, e=640)
+    g.output(g.attend(g.scores(q, k, 0.04), v))
+
+
+def symbolic_heads(g):
+    e = g.dim("e", 24)
+    q, k, v = (g.input(*x) for x in (("q", 2, 2, 37, e), ("k", 2, 2, 133, e), ("v", 2, 2, 133, 40)))
+    g.output(g.attend(g.scores(q, k, 0.2), v))
+
+
+def symbolic_values(g):
+    f = g.dim("f", 40)
+    q, k, v = (g.input(*x) for x in (("q", 2, 2, 37, 24), ("k", 2, 2, 133, 24), ("v", 2, 2, 133, f)))
+    g.output(g.attend(g.scores(q, k, 0.2), v))
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        # The scores are a product of its own, in memory.
+        (long_heads, (1, 3, 1, False)),
+        (symbolic_heads, (1, 3, 1, False)),
+        # What a row carries along must be of a known size.
+        (symbolic_values, (0, 3, 3, False)),
+    ],
+)
+def test_heads_that_are_not_held(tmp_path, write, expected):
+    assert made_of(write, tmp_path, True) == expected
+
+
+def test_long_sums(tmp_path):
+    """One number after the other, they are less exact than NumPy's, which adds in pairs."""
+
+    def write(g):
+        x, weight = g.input("x", 37, 16384), np.random.default_rng(4).standard_normal((16384, 8))
+        scaled = g.node("RMSNormalization", x, g.constant(np.ones(16384)), axis=-1)
+        g.output(g.node("MatMul", scaled, g.constant(weight)))
+
+    check(built(write), tmp_path, floor=1e-5)
+
+
 # What is fed to it.
 
 
