@@ -313,6 +313,9 @@ LogicalResult Tiler::clone(Operation &each) {
 
 FailureOr<TilingResult> Tiler::run() {
   SmallVector<StringRef> ranks(op.getRanks().getAsValueRange<StringAttr>());
+  for (auto [rank, type] : llvm::zip_equal(ranks, op.getLoopIteratorTypes()))
+    if (isTiled(rank) && type != utils::IteratorType::parallel)
+      return failure();
   SmallVector<Type> types;
   for (Value value : op.getBlock()->getTerminator()->getOperands())
     types.push_back(tileType(value));

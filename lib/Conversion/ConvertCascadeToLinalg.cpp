@@ -274,6 +274,11 @@ void Lowering::lower(EinsumOp op) {
   };
   auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
                                            maps, loops, body);
+  auto iterate = dyn_cast<IterateOp>(op->getParentOp());
+  if (iterate && op.hasReduction() && inputs.size() == op.getInputs().size())
+    for (auto [i, input] : llvm::enumerate(op.getInputs()))
+      if (llvm::is_contained(iterate.getParts(), input))
+        generic->setAttr(kStreamAttr, b.getI64IntegerAttr(i));
   map.map(op.getResult(), generic.getResult(0));
 }
 
@@ -295,15 +300,16 @@ void Lowering::lower(IterateOp op) {
   OpFoldResult extent = extents[rank];
   auto [begin, end] = rangeOf(op);
   std::optional<int64_t> whole = getConstantIntValue(extent);
-  OpFoldResult step =
-      part ? b.getIndexAttr(whole && *whole > 0 ? std::min(part, *whole) : part)
-           : extent;
+  // A loop over nothing still has to step.
+  OpFoldResult step = part ? b.getIndexAttr(part) : extent;
+  if (whole)
+    step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
+                                              std::max<int64_t>(1, *whole)));
   SmallVector<Value> inits;
   for (Value init : op.getInits())
     inits.push_back(lookup(init));
   Value one = arith::ConstantIndexOp::create(b, loc, 1);
   Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
-  // A loop over nothing still has to step.
   if (!getConstantIntValue(step))
     stepValue = arith::MaxSIOp::create(b, loc, stepValue, one);
   auto loop = scf::ForOp::create(
@@ -350,6 +356,17 @@ void Lowering::lower(IterateOp op) {
   map.map(op.getResults(), loop.getResults());
 }
 
+/// A reference, at least the lowest finite number: of two that are -inf, the
+/// difference would be NaN.
+static Value atLeastLowest(OpBuilder &b, Location loc, Value reference) {
+  auto type = cast<FloatType>(reference.getType());
+  Value lowest = arith::ConstantOp::create(
+      b, loc,
+      FloatAttr::get(type,
+                     APFloat::getLargest(type.getFloatSemantics(), true)));
+  return arith::MaximumFOp::create(b, loc, reference, lowest);
+}
+
 /// h(to) / h(from) of a family.
 static Value correction(OpBuilder &b, Location loc, Family family, Value from,
                         Value to) {
@@ -361,22 +378,14 @@ static Value correction(OpBuilder &b, Location loc, Family family, Value from,
              : math::Exp2Op::create(b, loc, difference).getResult();
 }
 
-/// The new reference under a policy. One of -inf counts as the lowest finite
-/// number, lest the difference of two be NaN.
+/// The new reference under a policy.
 static Value newReference(OpBuilder &b, Location loc, RebaseOp op, Value local,
                           Value old) {
   auto type = cast<FloatType>(old.getType());
-  if (op.getPolicyKind() == PolicyKind::Final ||
-      op.getPolicyKind() == PolicyKind::Fixed)
-    return old;
   Value combined = combine(b, loc, op.getMonoid(), old, local);
   if (op.getFamily() == Family::Ratio)
     return combined;
-  Value lowest = arith::ConstantOp::create(
-      b, loc,
-      FloatAttr::get(type,
-                     APFloat::getLargest(type.getFloatSemantics(), true)));
-  combined = arith::MaximumFOp::create(b, loc, combined, lowest);
+  combined = atLeastLowest(b, loc, combined);
   if (op.getPolicyKind() == PolicyKind::Online)
     return combined;
   Value tolerance = arith::ConstantOp::create(
@@ -402,6 +411,13 @@ void Lowering::lower(RebaseOp op) {
   SmallVector<utils::IteratorType> loops(type.getRank(),
                                          utils::IteratorType::parallel);
   auto body = [&](OpBuilder &b, Location loc, ValueRange values) {
+    if (op.getPolicyKind() == PolicyKind::Final ||
+        op.getPolicyKind() == PolicyKind::Fixed) {
+      Value one = arith::ConstantOp::create(
+          b, loc, b.getFloatAttr(values[1].getType(), 1.0));
+      linalg::YieldOp::create(b, loc, ValueRange{values[1], one});
+      return;
+    }
     Value next = newReference(b, loc, op, values[0], values[1]);
     Value factor = correction(b, loc, op.getFamily(), values[1], next);
     linalg::YieldOp::create(b, loc, ValueRange{next, factor});
@@ -470,7 +486,12 @@ void Lowering::lower(MergeOp op) {
     auto moved = [&](OpBuilder &b, ValueRange values) -> Value {
       if (!combined)
         return values[0];
-      Value factor = correction(b, loc, op.getFamily(), values[1], values[2]);
+      Value from = values[1], to = values[2];
+      if (op.getFamily() != Family::Ratio) {
+        from = atLeastLowest(b, loc, from);
+        to = atLeastLowest(b, loc, to);
+      }
+      Value factor = correction(b, loc, op.getFamily(), from, to);
       return arith::MulFOp::create(b, loc, values[0], factor);
     };
     map.map(op.getResult(number++),

@@ -193,7 +193,10 @@ static bool isWorthRepeating(linalg::GenericOp op) {
 static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<linalg::GenericOp> ops;
   func.walk([&](linalg::GenericOp op) { ops.push_back(op); });
-  for (linalg::GenericOp op : ops)
+  for (linalg::GenericOp op : ops) {
+    // What a product reads is read for many products.
+    if (matchContraction(op))
+      continue;
     for (bool hasFused = true; hasFused;) {
       hasFused = false;
       for (OpOperand *operand : op.getDpsInputOperands()) {
@@ -224,6 +227,7 @@ static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
         break;
       }
     }
+  }
 }
 
 LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,

@@ -90,7 +90,7 @@ std::optional<AffineExpr> MaskReader::affineOf(Value value, unsigned depth) {
   if (matchPattern(value, m_Constant(&constant)))
     return getAffineConstantExpr(constant.getInt(), op.getContext());
   Operation *inner = value.getDefiningOp();
-  if (!inner || !op->isProperAncestor(inner)) {
+  if (!op.getBody().isAncestor(value.getParentRegion())) {
     if (value.getType().isIndex())
       return symbolFor(value);
     // An integer that was an index, such as a size.
@@ -99,6 +99,9 @@ std::optional<AffineExpr> MaskReader::affineOf(Value value, unsigned depth) {
                ? std::optional(symbolFor(cast.getIn()))
                : std::nullopt;
   }
+  // What is read from a tensor differs from point to point.
+  if (!inner)
+    return std::nullopt;
   if (auto index = dyn_cast<IndexOp>(inner))
     return getAffineDimExpr(*cascade.findRank(index.getRank()),
                             op.getContext());

@@ -16,11 +16,13 @@
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_ENCODECASCADES
@@ -59,8 +61,26 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
   return shares;
 }
 
+/// Whether a tensor that the cascade computes is read by the position of its
+/// dimensions: merged, or gone over part by part.
+static bool hasFixedLayouts(CascadeOp op) {
+  for (Operation &each : *op.getBlock()) {
+    auto iterate = dyn_cast<IterateOp>(each);
+    if (isa<MergeOp>(each) ||
+        (iterate && !iterate.getBlock()->getOps<MergeOp>().empty()))
+      return true;
+    if (iterate && llvm::any_of(iterate.getStreams(), [&](Value stream) {
+          return op.getBody().isAncestor(stream.getParentRegion());
+        }))
+      return true;
+  }
+  return false;
+}
+
 /// The rank that vectors are to lie along, if one has enough coordinates.
 static std::optional<StringRef> laneRank(CascadeOp op) {
+  if (hasFixedLayouts(op))
+    return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
   if (iterate.getInits().empty())
     return std::nullopt;
@@ -83,6 +103,7 @@ public:
 private:
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
+  void widenOperands(IterateOp iterate);
   void copyHeldInputs(IterateOp iterate);
   Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
   void setType(Value value);
@@ -118,6 +139,7 @@ std::optional<unsigned> Encoding::laneDim(Value value) {
   return std::nullopt;
 }
 
+/// An Einsum that moves, and widens where `type` says so.
 static EinsumOp copy(OpBuilder &b, Location loc, Value tensor,
                      ArrayRef<Attribute> iter, AffineMap read,
                      AffineMap written, RankedTensorType type) {
@@ -127,7 +149,10 @@ static EinsumOp copy(OpBuilder &b, Location loc, Value tensor,
                                  MonoidAttr(), ArrayAttr());
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&einsum.getBody());
-  Value element = body->addArgument(type.getElementType(), loc);
+  Type from = getElementTypeOrSelf(tensor.getType());
+  Value element = body->addArgument(from, loc);
+  if (from != type.getElementType())
+    element = arith::ExtFOp::create(b, loc, type.getElementType(), element);
   YieldOp::create(b, loc, element);
   return einsum;
 }
@@ -148,6 +173,50 @@ void Encoding::separateResults() {
     operand.set(copy(b, value.getLoc(), value, iter, same, same,
                      cast<RankedTensorType>(value.getType())));
   }
+}
+
+/// The type that a body widens all uses of `argument` to, if it does.
+static FloatType widenedType(BlockArgument argument) {
+  FloatType type;
+  for (Operation *user : argument.getUsers()) {
+    auto widen = dyn_cast<arith::ExtFOp>(user);
+    if (!widen || (type && type != widen.getType()))
+      return nullptr;
+    type = cast<FloatType>(widen.getType());
+  }
+  return type;
+}
+
+/// Widens what sums of products read before they read it: once for a tile, and
+/// not once for each of its products.
+void Encoding::widenOperands(IterateOp iterate) {
+  SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
+  for (EinsumOp reader : readers)
+    for (unsigned i = 0; reader.hasReduction() && i < reader.getInputs().size();
+         ++i) {
+      Value input = reader.getInputs()[i];
+      auto type = dyn_cast<RankedTensorType>(input.getType());
+      AffineMap map = reader.getInputMap(i);
+      BlockArgument argument = reader.getBlock()->getArgument(i);
+      FloatType wide = widenedType(argument);
+      if (!type || !wide || !map.isProjectedPermutation())
+        continue;
+      bool isInside = iterate.getBody().isAncestor(input.getParentRegion());
+      OpBuilder b(isInside ? reader.getOperation() : iterate.getOperation());
+      SmallVector<Attribute> iter;
+      for (AffineExpr expr : map.getResults())
+        iter.push_back(
+            reader.getIter()[cast<AffineDimExpr>(expr).getPosition()]);
+      AffineMap same = b.getMultiDimIdentityMap(iter.size());
+      EinsumOp widened = copy(b, reader.getLoc(), input, iter, same, same,
+                              RankedTensorType::get(type.getShape(), wide));
+      reader->setOperand(i, widened.getResult());
+      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+        user->getResult(0).replaceAllUsesWith(argument);
+        user->erase();
+      }
+      argument.setType(wide);
+    }
 }
 
 /// A copy, before the iteration, of an input with the lane rank at `dim`.
@@ -198,8 +267,10 @@ void Encoding::setType(Value value) {
 
 void Encoding::run() {
   separateResults();
-  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+  for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
+    widenOperands(iterate);
     copyHeldInputs(iterate);
+  }
   // What moves is found before anything does, since ranks are told by maps.
   SmallVector<Value> values;
   op.getBody().walk([&](Operation *inner) {
@@ -219,12 +290,76 @@ void Encoding::run() {
     for (auto [i, input] : llvm::enumerate(einsum.getInputs()))
       if (auto it = moved.find(input); it != moved.end())
         maps[i] = moveLast(maps[i], it->second);
+    if (auto it = moved.find(einsum.getMask()); it != moved.end()) {
+      AffineMap &map = maps[einsum.getInputs().size()];
+      map = moveLast(map, it->second);
+    }
     if (auto it = moved.find(einsum.getResult()); it != moved.end())
       maps.back() = moveLast(maps.back(), it->second);
     einsum.setMapsAttr(OpBuilder(einsum).getAffineMapArrayAttr(maps));
   });
   for (Value value : values)
     setType(value);
+}
+
+/// Whether `sum` adds up exponentials, so that its reciprocal does not overflow
+/// where a quotient by it would not.
+static bool isSumOfExponentials(Value sum) {
+  auto einsum = sum.getDefiningOp<EinsumOp>();
+  if (!einsum || einsum.getMonoid() != Monoid::Add)
+    return false;
+  Value point = einsum.getEinsumPoint();
+  if (auto argument = dyn_cast<BlockArgument>(point)) {
+    auto producer =
+        einsum.getInputs()[argument.getArgNumber()].getDefiningOp<EinsumOp>();
+    point = producer && !producer.hasReduction() ? producer.getEinsumPoint()
+                                                 : Value();
+  }
+  return point &&
+         isa_and_nonnull<math::ExpOp, math::Exp2Op>(point.getDefiningOp());
+}
+
+/// Divides once for each row, and multiplies all of it by the reciprocal.
+static void hoistReciprocals(CascadeOp op) {
+  SmallVector<EinsumOp> maps;
+  for (auto einsum : op.getBlock()->getOps<EinsumOp>())
+    if (!einsum.hasReduction())
+      maps.push_back(einsum);
+  for (EinsumOp einsum : maps)
+    for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
+      BlockArgument divisor = einsum.getBlock()->getArgument(i);
+      auto quotient = divisor.hasOneUse()
+                          ? dyn_cast<arith::DivFOp>(*divisor.user_begin())
+                          : arith::DivFOp();
+      auto sum = dyn_cast<RankedTensorType>(input.getType());
+      if (!quotient || quotient.getRhs() != divisor ||
+          quotient.getLhs() == divisor || !sum ||
+          sum.getRank() >= cast<RankedTensorType>(einsum.getType()).getRank() ||
+          !isSumOfExponentials(input))
+        continue;
+      OpBuilder b(einsum);
+      auto ranks = ranksOf(input);
+      AffineMap same = b.getMultiDimIdentityMap(ranks->size());
+      auto reciprocal = EinsumOp::create(
+          b, einsum.getLoc(), sum, input, Value(), ValueRange(), Value(),
+          b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
+          MonoidAttr(), ArrayAttr());
+      Block *body = b.createBlock(&reciprocal.getBody());
+      Type element = sum.getElementType();
+      Value x = body->addArgument(element, einsum.getLoc());
+      Value one = arith::ConstantOp::create(b, einsum.getLoc(),
+                                            b.getFloatAttr(element, 1.0));
+      YieldOp::create(
+          b, einsum.getLoc(),
+          arith::DivFOp::create(b, einsum.getLoc(), one, x).getResult());
+      einsum->setOperand(i, reciprocal.getResult());
+      b.setInsertionPoint(quotient);
+      quotient.replaceAllUsesWith(arith::MulFOp::create(b, quotient.getLoc(),
+                                                        quotient.getLhs(),
+                                                        divisor)
+                                      .getResult());
+      quotient.erase();
+    }
 }
 
 namespace {
@@ -237,6 +372,8 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
     IRRewriter rewriter(&getContext());
     for (CascadeOp op : cascades) {
       if (!isIterated(op)) {
+        if (op.getReassoc())
+          hoistReciprocals(op);
         rewriter.replaceOp(op, lowerCascade(rewriter, op, /*part=*/0));
         continue;
       }

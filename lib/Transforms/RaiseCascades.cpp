@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 
@@ -371,7 +372,8 @@ LogicalResult Raiser::run() {
   OpBuilder b(last);
   b.setInsertionPointAfter(last);
   FailureOr<SmallVector<OpFoldResult>> sizes = extents(b);
-  if (failed(sizes))
+  // What goes over nothing is as good as it is.
+  if (failed(sizes) || llvm::any_of(*sizes, isZeroInteger))
     return failure();
   SmallVector<Value> results;
   llvm::DenseSet<Operation *> members(group.members.begin(),

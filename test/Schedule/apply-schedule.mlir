@@ -119,3 +119,159 @@ func.func private @wrong(%x: tensor<8xf32>, %o: tensor<8xf32>) -> tensor<8xf32>
   } -> tensor<8xf32>
   return %z : tensor<8xf32>
 }
+
+
+// -----
+
+// A task has a tile of the rows of one head. It reads its slices, goes over m part by
+// part as far as its last row looks, and writes where its result will be. The masked
+// and scaled products are cheap: they are computed where they are read, with the
+// coordinates of the whole. Exponentials, which two read, are stored.
+// CHECK-DAG: #[[FAR:.*]] = affine_map<()[s0, s1, s2] -> (s1 + s2, s0)>
+// CHECK-LABEL: func private @cascade
+// CHECK-SAME: (%[[P:.*]]: index, %[[M:.*]]: index, %[[Q:.*]]: tensor<8x?x64xf32>, %[[K:.*]]: tensor<8x?x64xf32>, %[[V:.*]]: tensor<8x?x32xf32>, %[[O:.*]]: tensor<8x?x32xf32>)
+// CHECK: scf.forall (%[[H:.*]], %[[R:.*]]) = (0, 0) to (8, %[[P]]) step (1, 32) shared_outs(%[[OUT:.*]] = %[[O]])
+// CHECK: %[[ROWS:.*]] = affine.min #{{.*}}()[%[[R]], %[[P]]]
+// CHECK-DAG: %[[KEYS:.*]] = tensor.extract_slice %[[K]][%[[H]], 0, 0] [1, %{{.*}}, 64] [1, 1, 1]
+// CHECK-DAG: %[[QUERIES:.*]] = tensor.extract_slice %[[Q]][%[[H]], %[[R]], 0] [1, %[[ROWS]], 64] [1, 1, 1]
+// CHECK-DAG: %[[PLACE:.*]] = tensor.extract_slice %[[OUT]][%[[H]], %[[R]], 0] [1, %[[ROWS]], 32] [1, 1, 1]
+// CHECK: %[[END:.*]] = affine.min #[[FAR]]()[%[[M]], %[[R]], %[[ROWS]]]
+// CHECK: %[[STATES:.*]]:3 = scf.for %[[AT:.*]] = %c0 to %[[END]] step %c128
+// CHECK: tensor.extract_slice %[[KEYS]][0, %[[AT]], 0]
+// CHECK: %[[QK:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%[[QUERIES]], %{{.*}} : {{.*}})
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[QK]] : tensor<1x?x?xf32>)
+// CHECK: %[[I:.*]] = linalg.index 1
+// CHECK: %[[J:.*]] = linalg.index 2
+// CHECK: %[[ROW:.*]] = arith.addi %[[I]], %[[R]] : index
+// CHECK: %[[KEY:.*]] = arith.addi %[[J]], %[[AT]] : index
+// CHECK: arith.cmpi sge, %[[ROW]], %[[KEY]] : index
+// CHECK: arith.select
+// CHECK: arith.maximumf
+// CHECK: %[[W:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel"]} ins(%[[QK]], %{{.*}} : tensor<1x?x?xf32>, tensor<1x?xf32>)
+// CHECK: arith.cmpi sge
+// CHECK: arith.select
+// CHECK: math.exp
+// CHECK: linalg.generic {{.*}} ins(%[[W]] : tensor<1x?x?xf32>)
+// CHECK: linalg.generic {{.*}} ins(%[[W]], %{{.*}} : tensor<1x?x?xf32>, tensor<1x?x32xf32>)
+// CHECK-NOT: math.exp
+// CHECK: scf.yield
+// CHECK: %[[Y:.*]] = linalg.generic {{.*}} outs(%[[PLACE]] : tensor<1x?x32xf32>)
+// CHECK: arith.divf
+// CHECK: tensor.parallel_insert_slice %[[Y]] into %[[OUT]][%[[H]], %[[R]], 0] [1, %[[ROWS]], 32] [1, 1, 1]
+func.func private @cascade(%p: index, %m: index, %q: tensor<8x?x64xf32>, %k: tensor<8x?x64xf32>, %v: tensor<8x?x32xf32>, %o: tensor<8x?x32xf32>) -> tensor<8x?x32xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [1, 32, 0, 0, 0], tile = [0, 0, 128, 0, 0], order = [], vector = 16>} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = %p, m = %m, e = 64, f = 32) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %t0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %s0 = cascade.einsum [h, p, f] () -> [h, f, p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x32x?xf32>
+    %r:3 = cascade.iterate "m" (%key = %k[1], %value = %v[1]) carry(%d = %d0, %t = %t0, %s = %s0)
+        filters([affine_set<(d0, d1, d2, d3, d4) : (d1 - d2 >= 0)>]) : (tensor<8x?x64xf32>, tensor<8x?x32xf32>), (tensor<8x?xf32>, tensor<8x?xf32>, tensor<8x32x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, p, e], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.mulf %a, %b : f32
+        cascade.yield %z : f32
+      } : (tensor<8x?x64xf32>, tensor<8x?x64xf32>) -> tensor<8x?x?xf32>
+      %x = cascade.einsum [h, p, m] (%qk[h, m, p]) -> [h, m, p] {
+      ^bb0(%a: f32):
+        %c = arith.constant 0.125 : f32
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %scaled = arith.mulf %a, %c : f32
+        %keep = arith.cmpi sge, %i, %j : index
+        %z = arith.select %keep, %scaled, %low : f32
+        cascade.yield %z : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?x?xf32>
+      %l = cascade.einsum [h, p, m] (%x[h, m, p]) reduce(max) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<8x?xf32>
+      %w = cascade.einsum [h, p, m] (%x[h, m, p], %d1[h, p]) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.subf %a, %b : f32
+        %u = math.exp %z : f32
+        cascade.yield %u : f32
+      } : (tensor<8x?x?xf32>, tensor<8x?xf32>) -> tensor<8x?x?xf32>
+      %t1 = cascade.einsum [h, p] (%t[h, p], %c[h, p]) -> [h, p] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.mulf %a, %b : f32
+        cascade.yield %z : f32
+      } : (tensor<8x?xf32>, tensor<8x?xf32>) -> tensor<8x?xf32>
+      %t2 = cascade.einsum [h, p, m] (%w[h, m, p]) reduce(add) init(%t1) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      %s1 = cascade.einsum [h, p, f] (%s[h, f, p], %c[h, p]) -> [h, f, p] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.mulf %a, %b : f32
+        cascade.yield %z : f32
+      } : (tensor<8x32x?xf32>, tensor<8x?xf32>) -> tensor<8x32x?xf32>
+      %s2 = cascade.einsum [h, p, f, m] (%w[h, m, p], %value[h, m, f]) reduce(add) init(%s1) -> [h, f, p] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.mulf %a, %b : f32
+        cascade.yield %z : f32
+      } : (tensor<8x?x?xf32>, tensor<8x?x32xf32>) -> tensor<8x32x?xf32>
+      cascade.yield %d1, %t2, %s2 : tensor<8x?xf32>, tensor<8x?xf32>, tensor<8x32x?xf32>
+    }
+    %z = cascade.einsum [h, p, f] (%r#2[h, f, p], %r#1[h, p]) -> [h, p, f] {
+    ^bb0(%a: f32, %b: f32):
+      %u = cascade.divide %a, %b empty(0.0) : f32
+      cascade.yield %u : f32
+    } : (tensor<8x32x?xf32>, tensor<8x?xf32>) -> tensor<8x?x32xf32>
+    cascade.yield %z : tensor<8x?x32xf32>
+  } : tensor<8x?x32xf32>
+  return %y : tensor<8x?x32xf32>
+}
+
+// -----
+
+// A schedule has a loop for each rank.
+func.func private @loops_of_cascade(%x: tensor<4x8xf32>, %o: tensor<4xf32>) -> tensor<4xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [4], tile = [0], order = [], vector = 16>} {
+  // expected-error @+1 {{expected a schedule of 2 loops, got 1}}
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %s = cascade.einsum [p, m] (%x[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    cascade.yield %s : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+// An iteration goes over all of its rank: that cannot be cut into tasks.
+func.func private @iterated_rank(%x: tensor<4x8xf32>, %o: tensor<4xf32>) -> tensor<4xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [1, 4], tile = [0, 4], order = [], vector = 16>} {
+  // expected-error @+1 {{expected a cascade that can be tiled along its rows}}
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%s = %s0) : (tensor<4x8xf32>), (tensor<4xf32>) {
+      %s1 = cascade.einsum [p, m] (%part[p, m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      cascade.yield %s1 : tensor<4xf32>
+    }
+    %z = cascade.einsum [p] (%r[p]) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4xf32>) -> tensor<4xf32>
+    cascade.yield %z : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}

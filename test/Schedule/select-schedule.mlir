@@ -114,4 +114,95 @@ func.func private @nothing(%x: tensor<0x?xf32>, %o: tensor<0x?xf32>) -> tensor<0
   } -> tensor<0x?xf32>
   return %y : tensor<0x?xf32>
 }
+
+// A loop for each rank of a cascade. Rows are tasks, two register tiles wide where 64
+// elements of each fit in half of the first-level cache; so does a part of m.
+// CHECK-LABEL: func private @cascade
+// CHECK-SAME: #lutra.schedule<distribute = [1, 64, 0, 0], tile = [0, 0, 64, 0], order = [], vector = 16>
+func.func private @cascade(%p: index, %m: index, %q: tensor<8x64x?xf32>, %k: tensor<8x?x64xf32>, %o: tensor<8x?xf32>) -> tensor<8x?xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x?x64xf32>), (tensor<8x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x?xf32>, tensor<8x?x64xf32>) -> tensor<8x?x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      cascade.yield %d1 : tensor<8x?xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x?xf32>) -> tensor<8x?xf32>
+    cascade.yield %z : tensor<8x?xf32>
+  } : tensor<8x?xf32>
+  return %y : tensor<8x?xf32>
+}
+
+// Rows of more elements leave room for one, and for longer parts.
+// CHECK-LABEL: func private @deep_cascade
+// CHECK-SAME: #lutra.schedule<distribute = [1, 32, 0, 0], tile = [0, 0, 128, 0], order = [], vector = 16>
+func.func private @deep_cascade(%p: index, %m: index, %q: tensor<8x256x?xf32>, %k: tensor<8x?x256xf32>, %o: tensor<8x?xf32>) -> tensor<8x?xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = %p, m = %m, e = 256) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x?x256xf32>), (tensor<8x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x256x?xf32>, tensor<8x?x256xf32>) -> tensor<8x?x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      cascade.yield %d1 : tensor<8x?xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x?xf32>) -> tensor<8x?xf32>
+    cascade.yield %z : tensor<8x?xf32>
+  } : tensor<8x?xf32>
+  return %y : tensor<8x?xf32>
+}
+
+// A tile is not wider than its rank.
+// CHECK-LABEL: func private @row_of_cascade
+// CHECK-SAME: distribute = [1, 1, 0, 0], tile = [0, 0, 128, 0]
+func.func private @row_of_cascade(%p: index, %m: index, %q: tensor<8x64x1xf32>, %k: tensor<8x?x64xf32>, %o: tensor<8x1xf32>) -> tensor<8x1xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 1, m = %m, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x1xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x?x64xf32>), (tensor<8x1xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x1xf32>, tensor<8x?x64xf32>) -> tensor<8x?x1xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x1xf32>) -> tensor<8x1xf32>
+      cascade.yield %d1 : tensor<8x1xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x1xf32>) -> tensor<8x1xf32>
+    cascade.yield %z : tensor<8x1xf32>
+  } : tensor<8x1xf32>
+  return %y : tensor<8x1xf32>
+}
 }

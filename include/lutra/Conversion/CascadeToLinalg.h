@@ -13,6 +13,10 @@
 
 namespace mlir::lutra {
 
+/// On a structured operation: the number of an input that is gone over once, so
+/// that it comes from far away, and not in an order that hardware foresees.
+inline constexpr StringLiteral kStreamAttr = "lutra.stream";
+
 /// Builds, before `op`, what it computes as `linalg.generic` on tensors, and
 /// gives one tensor per result; `op` is left in place. An iteration becomes a
 /// loop over parts of `part` coordinates, or of all of them where that is 0;

@@ -12,6 +12,8 @@
 #include "Nest.h"
 #include "Loops.h"
 
+#include "lutra/Conversion/CascadeToLinalg.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -31,6 +33,7 @@ private:
                                   ArrayRef<Lanes> index)>;
 
   void emitRows(function_ref<void(int64_t rows)> inside);
+  void emitPrefetch(int64_t rows);
   void emitTile(int64_t rows, const Piece &piece);
   void emitLaneReduction(int64_t rows);
   Values emitReductions(unsigned depth, ValueRange sums,
@@ -179,6 +182,49 @@ Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
   return next;
 }
 
+/// How many steps of a reduction ahead a stream is fetched that the reduction
+/// walks from row to row of memory.
+static constexpr int64_t kStepsAhead = 16;
+
+/// Fetches a line of what a stream is read of next: the rows of the next tile
+/// where the reduction lies along its rows, else what some steps of the
+/// reduction bring. Addresses may lie behind the stream; nothing is read there.
+void Nest::emitPrefetch(int64_t rows) {
+  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
+  if (!stream || !plan.isContraction || !plan.row ||
+      plan.reductions.size() != 1)
+    return;
+  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  unsigned reduction = plan.reductions[0];
+  if (!map.isProjectedPermutation() || !map.isFunctionOfDim(*plan.row) ||
+      !map.isFunctionOfDim(reduction))
+    return;
+  unsigned innermost = map.getDimPosition(map.getNumResults() - 1);
+  AffineExpr row = b.getAffineDimExpr(*plan.row),
+             step = b.getAffineDimExpr(reduction);
+  SmallVector<AffineExpr> ahead;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    ahead.push_back(b.getAffineDimExpr(loop));
+  std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
+  if (innermost == reduction) {
+    if (!depth || *depth == 0)
+      return;
+    ahead[*plan.row] = row + rows + (step * rows).floorDiv(*depth);
+    ahead[reduction] = (step * rows) % *depth;
+  } else {
+    ahead[*plan.row] = row + (rows - 1);
+    ahead[reduction] = step + kStepsAhead;
+  }
+  SmallVector<Value> indices;
+  for (AffineExpr expr :
+       map.replaceDimsAndSymbols(ahead, {}, ahead.size(), 0).getResults())
+    indices.push_back(evaluate(b, loc, expr, position).materialize(b, loc));
+  memref::PrefetchOp::create(b, loc, operand->get(), indices,
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
 void Nest::emitTile(int64_t rows, const Piece &piece) {
   VectorBuilder builder = builderFor(piece);
   auto visit = [&](function_ref<void(unsigned, SmallVector<Lanes>)> each) {
@@ -195,6 +241,7 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
                           : Value());
   });
   sums = emitReductions(0, sums, [&](ValueRange inner) {
+    emitPrefetch(rows);
     return emitStep(rows, piece, piece.vectors, builder, inner);
   });
   unsigned next = 0;
