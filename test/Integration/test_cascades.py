@@ -44,6 +44,8 @@ VARIANTS = {
     "gqa": (1, 3, 1, ALWAYS),
     "mla_concatenated": (1, 3, 1, ALWAYS),
     "causal": (1, 3, 1, STATIC),
+    # The mask has all rows and joins the group, where it reads nothing along the keys.
+    "causal_without_heads": (0, 3, 2, NEVER),
     # Two comparisons joined by And are tensors of their own, which are read.
     "sliding_window": (1, 3, 1, NEVER),
     "sinks_and_window": (1, 3, 1, NEVER),

@@ -74,6 +74,16 @@ def causal(g):
     g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
 
 
+def causal_without_heads(g):
+    """Matrices, with neither batch nor heads."""
+    p, m = g.dim("p", 133), g.dim("m", 133)
+    q, k, v = g.input("q", p, 24), g.input("k", m, 24), g.input("v", m, 40)
+    rows, columns = g.column(g.range(g.size(q, 0))), g.range(g.size(k, 0))
+    scores = g.node("MatMul", q, g.node("Transpose", k, perm=[1, 0]))
+    keep = g.node("LessOrEqual", columns, rows)
+    g.output(g.attend(g.masked(scores, keep), v))
+
+
 def sliding_window(g):
     q, k, v = qkv(g, p=133)
     rows, columns = positions(g, q, k)
