@@ -1,0 +1,377 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Attention in all its variants, and other fused chains: that the numbers are
+right, and what was made of each. docs/Cascades.md is written from this file.
+
+What is asserted of kernels and passes is what the compiler does, also where that
+is less than could be done; a line that no longer holds because it does more is to
+be changed here and there.
+"""
+
+import attention_forms
+import lutra
+import numpy as np
+import pytest
+import variants
+from cascades import Graph, check, compare, compile, evaluate
+from onnx import TensorProto, helper
+
+F32, F64 = TensorProto.FLOAT, TensorProto.DOUBLE
+
+
+def built(write, dynamic=False):
+    graph = Graph(dynamic)
+    write(graph)
+    return graph
+
+
+def made_of(write, folder, dynamic, draws=None):
+    """Runs at the graph's sizes and, if they are symbolic, with all of them 1."""
+    graph = built(write, dynamic)
+    made = check(graph, folder, draws or [dict.fromkeys(graph.dims, 1)])
+    return made.cascades, made.before, made.after, made.cascades + made.others == 1
+
+
+sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+
+#: Kernels that are cascades, the most passes over a rank as exported and as
+#: compiled, and whether all is one kernel: always, with static sizes only
+#: (then what the mask is made of folds away), or never.
+ALWAYS, STATIC, NEVER = (True, True), (True, False), (False, False)
+VARIANTS = {
+    "mha": (1, 3, 1, ALWAYS),
+    "mqa": (1, 3, 1, ALWAYS),
+    "gqa": (1, 3, 1, ALWAYS),
+    "mla_concatenated": (1, 3, 1, ALWAYS),
+    "causal": (1, 3, 1, STATIC),
+    # The mask has all rows and joins the group, where it reads nothing along the keys.
+    "causal_without_heads": (0, 3, 2, NEVER),
+    # Two comparisons joined by And are tensors of their own, which are read.
+    "sliding_window": (1, 3, 1, NEVER),
+    "sinks_and_window": (1, 3, 1, NEVER),
+    "neighborhood_1d": (1, 3, 1, STATIC),
+    "neighborhood_2d": (1, 3, 1, NEVER),
+    # Biases that are made of coordinates are computed before and read.
+    "alibi": (1, 3, 1, NEVER),
+    "relative_bias": (1, 3, 1, NEVER),
+    "bias_input": (1, 3, 1, ALWAYS),
+    "softcap": (1, 3, 1, ALWAYS),
+    # The column makes rows longer by one, which no rank of the scores is: softmax
+    # is a group of its own, a row at a time.
+    "learned_sink": (0, 3, 3, NEVER),
+    # ReduceMax keeps its dimension, and what reads it again is not raised.
+    "sink_as_start": (0, 0, 0, NEVER),
+    "smooth_softmax": (0, 0, 0, NEVER),
+    "shared_prefix_merged": (0, 0, 0, NEVER),
+    # No reduction needs another: products stay where they are.
+    "sigmoid": (0, 0, 0, NEVER),
+    "linear": (0, 0, 0, NEVER),
+    "linear_causal": (0, 0, 0, NEVER),
+    "gated_chunks": (0, 0, 0, NEVER),
+    # Joined keys are written out for every member of the batch.
+    "shared_prefix": (1, 3, 1, NEVER),
+    "tree_mask": (1, 3, 1, NEVER),
+    "long_and_short_heads": (2, 3, 1, NEVER),
+    # The weights are a result of the chain: they go along the keys.
+    "column_sums": (0, 3, 3, NEVER),
+    # Keys and values are dequantized to memory before.
+    "kv8_per_channel": (1, 3, 1, NEVER),
+    "kv8_per_token": (1, 3, 1, NEVER),
+    "kv4_packed": (1, 3, 1, NEVER),
+    # Keys and values are computed to memory before.
+    "xquant": (1, 3, 1, NEVER),
+    # Weights of blocks, which are sorted, in three passes; the attention in one.
+    "selected_blocks": (1, 3, 3, NEVER),
+    # Rows that stay in a cache between their passes: one kernel, row by row.
+    "softmax": (0, 3, 3, ALWAYS),
+    "layer_norm": (0, 0, 0, ALWAYS),
+    "rms_norm_gemm": (0, 0, 0, NEVER),
+    "log_sum_exp": (0, 0, 0, NEVER),
+    "cross_entropy": (0, 3, 3, NEVER),
+    "routing": (0, 3, 3, NEVER),
+    # The operators, which keep no dimension that is read again.
+    "log_sum_exp_operator": (1, 2, 1, ALWAYS),
+    "layer_norm_operator": (0, 3, 3, ALWAYS),
+    "rms_norm_gemm_operator": (0, 2, 1, NEVER),
+}
+
+
+@sizes
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variant(tmp_path, name, dynamic):
+    *expected, alone = VARIANTS[name]
+    made = made_of(getattr(variants, name), tmp_path, dynamic)
+    assert made == (*expected, alone[dynamic])
+
+
+@pytest.mark.xfail(strict=True, reason="a tensor read along two ranks is not tiled")
+def test_keys_that_are_the_values(tmp_path):
+    assert made_of(variants.mla, tmp_path, False) == (1, 3, 1, True)
+
+
+#: Heads repeated by Unsqueeze, Expand and Reshape are the variant gqa above.
+FORMS = {
+    "eager": ALWAYS,
+    # Truth values become a bias in memory.
+    "sdpa": NEVER,
+    "sdpa_guarded": NEVER,
+    "causal_by_triangle": ALWAYS,
+    "causal_by_minimum": ALWAYS,
+    "causal_by_range": STATIC,
+    "causal_by_scatter": NEVER,
+    # Joined keys and values are results, too.
+    "joined_cache": NEVER,
+    "attention": ALWAYS,
+    # The product that makes queries, keys and values.
+    "packed": NEVER,
+}
+
+
+@sizes
+@pytest.mark.parametrize("name", FORMS)
+def test_exported_form(tmp_path, name, dynamic):
+    """However it is written, one kernel goes over the keys once."""
+    made = made_of(getattr(attention_forms, name), tmp_path, dynamic)
+    assert made == (1, 3, 1, FORMS[name][dynamic])
+
+
+#: Masks of coordinates: whether parts that they leave nothing of are not gone over.
+SKIPPED = {
+    variants.causal: STATIC,
+    variants.alibi: STATIC,
+    attention_forms.attention: ALWAYS,
+    # A Where of the scores, a triangle of ones, and several comparisons are not
+    # understood: all keys are gone over, and masked.
+    attention_forms.causal_by_range: NEVER,
+    attention_forms.causal_by_triangle: NEVER,
+    attention_forms.causal_by_minimum: NEVER,
+    variants.sliding_window: NEVER,
+    variants.sinks_and_window: NEVER,
+    variants.neighborhood_1d: NEVER,
+    variants.neighborhood_2d: NEVER,
+}
+
+
+@sizes
+@pytest.mark.parametrize("write", SKIPPED, ids=lambda write: write.__name__)
+def test_parts_that_are_skipped(write, dynamic):
+    ir = lutra.ir(built(write, dynamic).model(), "encode")
+    (iteration,) = [line for line in ir.splitlines() if "cascade.iterate" in line]
+    assert ("filter" in iteration) == SKIPPED[write][dynamic]
+
+
+@pytest.mark.parametrize("size", [1, 40, 64, 80, 96, 128, 192, 256, 512])
+def test_head_sizes(tmp_path, size):
+    def write(g):
+        q, k, v = variants.qkv(g, e=size, f=size)
+        g.output(g.attend(g.scores(q, k, size**-0.5), v))
+
+    draws = [{"p": p, "m": m} for p, m in ((1, 1), (1, 133), (5, 64), (17, 129), (37, 2))]
+    assert made_of(write, tmp_path, True, draws) == (1, 3, 1, True)
+
+
+def long_heads(g):
+    q, k, v = variants.qkv(g, e=640)
+    g.output(g.attend(g.scores(q, k, 0.04), v))
+
+
+def symbolic_heads(g):
+    e = g.dim("e", 24)
+    q, k, v = (g.input(*x) for x in (("q", 2, 2, 37, e), ("k", 2, 2, 133, e), ("v", 2, 2, 133, 40)))
+    g.output(g.attend(g.scores(q, k, 0.2), v))
+
+
+def symbolic_values(g):
+    f = g.dim("f", 40)
+    q, k, v = (g.input(*x) for x in (("q", 2, 2, 37, 24), ("k", 2, 2, 133, 24), ("v", 2, 2, 133, f)))
+    g.output(g.attend(g.scores(q, k, 0.2), v))
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        # The scores are a product of its own, in memory.
+        (long_heads, (1, 3, 1, False)),
+        (symbolic_heads, (1, 3, 1, False)),
+        # What a row carries along must be of a known size.
+        (symbolic_values, (0, 3, 3, False)),
+    ],
+)
+def test_heads_that_are_not_held(tmp_path, write, expected):
+    assert made_of(write, tmp_path, True) == expected
+
+
+def test_long_sums(tmp_path):
+    """One number after the other, they are less exact than NumPy's, which adds in pairs."""
+
+    def write(g):
+        x, weight = g.input("x", 37, 16384), np.random.default_rng(4).standard_normal((16384, 8))
+        scaled = g.node("RMSNormalization", x, g.constant(np.ones(16384)), axis=-1)
+        g.output(g.node("MatMul", scaled, g.constant(weight)))
+
+    check(built(write), tmp_path, floor=1e-5)
+
+
+# What is fed to it.
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["static", "dynamic"])
+def plain(request, tmp_path_factory):
+    graph = built(variants.mha, request.param)
+    bounds = {"p": (0, None), "m": (0, None)} if request.param else {}
+    return graph, *compile(graph, tmp_path_factory.mktemp("plain"), dim=bounds)
+
+
+def run(plain, sizes=(), **changes):
+    """Compares at inputs that were changed; returns inputs and result."""
+    graph, model, _ = plain
+    arrays = graph.arrays({**graph.dims, **dict(sizes)})
+    for name, change in changes.items():
+        change(arrays[name])
+    (actual,) = model(arrays).values()
+    (exact,), (near,) = (evaluate(graph, arrays, real) for real in (F64, F32))
+    compare(actual, exact, near, str(changes))
+    return arrays, actual
+
+
+@pytest.mark.parametrize("factor", [20, 1e4, 1e-4, 0])
+def test_logits(plain, factor):
+    _, actual = run(plain, q=lambda q: np.multiply(q, factor, out=q))
+    assert np.isfinite(actual).all()
+
+
+def test_mixed_extremes(plain):
+    random = np.random.default_rng(0)
+
+    def extreme(k):
+        k[...] = 0
+        k[..., 0] = random.choice([-1e4, 0, 1, 1e4], k.shape[:-1])
+
+    _, actual = run(plain, k=extreme)
+    assert np.isfinite(actual).all()
+
+
+def test_outlier_at_the_end(plain):
+    """The last key moves all that was summed before it."""
+
+    def outlier(k):
+        k[..., -1, :] *= 500
+
+    run(plain, k=outlier)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite(plain, number):
+    def put(k):
+        k[0, 1, -7, 3] = number
+
+    _, actual = run(plain, k=put)
+    bad = np.isnan(actual).any(axis=(2, 3))
+    assert bad.tolist() == [[False, True], [False, False]]
+
+
+@pytest.mark.parametrize("where", [0, 77, 132])
+def test_nan_in_a_value(plain, where):
+    def put(v):
+        v[1, 0, where, 5] = np.nan
+
+    _, actual = run(plain, v=put)
+    assert np.isnan(actual[1, 0, :, 5]).all() and np.isnan(actual).sum() == 37
+
+
+@pytest.mark.parametrize("plain", [True], indirect=True, ids=["dynamic"])
+@pytest.mark.parametrize("sizes", [(5, 0), (0, 5), (0, 0), (1, 1), (37, 1), (1, 133)])
+def test_lengths(plain, sizes):
+    graph, model, _ = plain
+    sizes = dict(zip("pm", sizes))
+    if sizes["m"] and sizes["p"]:
+        run(plain, sizes)
+        return
+    (actual,) = model(graph.arrays(sizes)).values()
+    assert actual.shape == (2, 2, sizes["p"], 40) and not actual.any()
+
+
+# Rows of which nothing is left.
+
+
+def some_rows_empty(g):
+    q, k, v = variants.qkv(g)
+    keep = g.input("keep", 2, 1, g.dim("p", 37), g.dim("m", 133), dtype=bool,
+                   make=lambda s: (np.arange(s[2])[:, None] % 3 != 1)
+                   & (g.random.random(s) < 0.7))  # fmt: skip
+    return q, k, v, keep
+
+
+def empty_as_nan(g):
+    q, k, v, keep = some_rows_empty(g)
+    g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
+
+
+def empty_as_mean(g):
+    """Minus the largest number absorbs the scores: all keys count alike."""
+    q, k, v, keep = some_rows_empty(g)
+    g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep, np.finfo(np.float32).min), v))
+
+
+def empty_as_zero(g):
+    q, k, v, keep = some_rows_empty(g)
+    weights = g.node("Softmax", g.masked(g.scores(q, k, 0.2), keep), axis=-1)
+    weights = g.node("Where", g.node("IsNaN", weights), g.constant(0.0), weights)
+    g.output(g.node("MatMul", weights, v))
+
+
+def empty_in_operator(g):
+    q, k, v, keep = some_rows_empty(g)
+    g.output(g.node("Attention", q, k, v, keep))
+
+
+@sizes
+@pytest.mark.parametrize("write", [empty_as_nan, empty_as_mean, empty_as_zero, empty_in_operator])
+def test_empty_rows(tmp_path, write, dynamic):
+    """The graph says what comes of them, and the reference agrees."""
+    assert made_of(write, tmp_path, dynamic)[:3] == (1, 3, 1)
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.finfo(np.float32).min, -1e4])
+def test_nothing_in_the_first_part(tmp_path, value):
+    """Longer than a part of the iterated rank, all of which is masked."""
+
+    def write(g):
+        q, k, v = variants.qkv(g, m=300)
+        bias = g.input("bias", 1, 1, g.dim("p", 37), g.dim("m", 300),
+                       make=lambda s: np.where(np.arange(s[3]) < s[3] // 2, value, 0)
+                       + np.zeros(s))  # fmt: skip
+        g.output(g.attend(g.node("Add", g.scores(q, k, 0.2), bias), v))
+
+    assert made_of(write, tmp_path, True) == (1, 3, 1, True)
+
+
+def test_nan_behind_a_causal_mask(tmp_path):
+    """What a mask of coordinates drops may be left out: rows that may not look at a
+    key need not see that it is NaN, though NaN + -inf is NaN. All others do."""
+
+    def put(shape):
+        k = np.random.default_rng(1).standard_normal(shape)
+        k[0, 1, 290] = np.nan
+        return k
+
+    def write(g):
+        p, m = g.dim("p", 300), g.dim("m", 300)
+        q, v = g.input("q", 2, 2, p, 24), g.input("v", 2, 2, m, 40)
+        k = g.input("k", 2, 2, m, 24, make=put)
+        rows, columns = variants.positions(g, q, k)
+        keep = g.node("LessOrEqual", columns, rows)
+        g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
+
+    graph = built(write)
+    model, _ = compile(graph, tmp_path)
+    arrays = graph.arrays({})
+    (actual,) = model(arrays).values()
+    assert np.isnan(actual[0, 1, 290:]).all()
+    assert not np.isnan(np.delete(actual.reshape(4, -1), 1, axis=0)).any()
+
+
+def test_refusals_say_why(plain):
+    """A maximum must not leave exp: the report names what is not bounded."""
+    (refusal,) = plain[2].refusals
+    assert refusal == "A hoist exp(-max[m]) out of sum[m]: exp(sum[e] * 0.2) is unbounded"
