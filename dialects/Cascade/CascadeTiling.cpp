@@ -75,6 +75,7 @@ private:
   FailureOr<Value> slice(Value tensor, EinsumOp reader, AffineMap &map,
                          std::optional<int64_t> whole = std::nullopt);
   RankedTensorType tileType(Value tensor);
+  SmallVector<StringRef> tiledRanks(EinsumOp reader, AffineMap read);
   Value offsetOf(StringRef rank);
   bool isTiled(StringRef rank);
 
@@ -91,6 +92,18 @@ bool Tiler::isTiled(StringRef rank) {
   unsigned loop = *op.findRank(rank);
   return !isZeroInteger(offsets[loop]) ||
          sizes[loop] != op.getMixedExtents()[loop];
+}
+
+/// For each index of `read`, the tiled rank that it is, or nothing.
+SmallVector<StringRef> Tiler::tiledRanks(EinsumOp reader, AffineMap read) {
+  SmallVector<StringRef> ranks;
+  for (AffineExpr expr : read.getResults()) {
+    ranks.emplace_back();
+    for (unsigned rank = 0; rank < reader.getNumRanks(); ++rank)
+      if (expr.isFunctionOfDim(rank) && isTiled(reader.getRankName(rank)))
+        ranks.back() = reader.getRankName(rank);
+  }
+  return ranks;
 }
 
 Value Tiler::offsetOf(StringRef rank) {
@@ -252,21 +265,22 @@ LogicalResult Tiler::cloneIterate(IterateOp iterate) {
   for (auto [part, stream, dim] : llvm::zip_equal(
            iterate.getParts(), iterate.getStreams(), iterate.getDims())) {
     Value tile = isInside(stream, op) ? map.lookup(stream) : stream;
-    std::optional<AffineMap> sliced;
+    std::optional<SmallVector<StringRef>> sliced;
     for (OpOperand &use : part.getUses()) {
       auto reader = dyn_cast<EinsumOp>(use.getOwner());
       if (!reader || isInside(stream, op))
         continue;
       AffineMap read = reader.getMap(use.getOperandNumber());
-      // All readers must find what they read at one place.
+      // All readers must find what they read at one place, whatever they call
+      // the ranks that the tile has all of.
+      SmallVector<StringRef> ranks = tiledRanks(reader, read);
+      if (sliced && *sliced != ranks)
+        return failure();
+      if (sliced)
+        continue;
+      sliced = ranks;
       OpBuilder::InsertionGuard before(b);
       b.setInsertionPoint(map.lookup(op.getBlock())->getParentOp());
-      if (sliced) {
-        if (*sliced != read)
-          return failure();
-        continue;
-      }
-      sliced = read;
       AffineMap after = read;
       FailureOr<Value> own = slice(stream, reader, after, dim);
       if (failed(own) || after != read)

@@ -155,5 +155,7 @@ def test_rewritten(seed, tmp_path):
             / max(1e-3, np.max(np.abs(cascade.values[name])))
             for n, name in enumerate(results)
         ]
+    # An exponent is known to as many units in the last place as it is large.
+    exponents = max(np.max(np.abs(x[np.isfinite(x)])) for x in cascade.values.values())
     for plain, rewritten in zip(errors[False], errors[True], strict=True):
-        assert rewritten <= 2 * plain + 2e-6
+        assert rewritten <= 2 * plain + 2e-7 * max(10, exponents)
