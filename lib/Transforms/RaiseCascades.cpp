@@ -11,6 +11,7 @@
 
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
+#include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
@@ -21,6 +22,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_RAISECASCADES
@@ -410,6 +412,16 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
   using RaiseCascadesBase::RaiseCascadesBase;
 
   void runOnOperation() override {
+    // A reduction that keeps its dimension is read through a reshape.
+    RewritePatternSet patterns(&getContext());
+    populateDropUnitDimsPatterns(patterns);
+    SmallVector<Operation *> ops;
+    for (auto op : getOperation().getOps<linalg::GenericOp>())
+      ops.push_back(op);
+    GreedyRewriteConfig config;
+    config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
+    if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
+      return signalPassFailure();
     llvm::DenseSet<Operation *> taken;
     SmallVector<CascadeGroup> groups;
     for (auto op : getOperation().getOps<linalg::GenericOp>()) {

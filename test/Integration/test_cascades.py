@@ -60,10 +60,10 @@ VARIANTS = {
     # The column makes rows longer by one, which no rank of the scores is: softmax
     # is a group of its own, a row at a time.
     "learned_sink": (0, 3, 3, NEVER),
-    # ReduceMax keeps its dimension, and what reads it again is not raised.
-    "sink_as_start": (0, 0, 0, NEVER),
-    "smooth_softmax": (0, 0, 0, NEVER),
-    "shared_prefix_merged": (0, 0, 0, NEVER),
+    # ReduceMax and ReduceSum keep their dimension, which is dropped first.
+    "sink_as_start": (1, 3, 1, ALWAYS),
+    "smooth_softmax": (1, 3, 1, ALWAYS),
+    "shared_prefix_merged": (2, 2, 1, NEVER),
     # No reduction needs another: products stay where they are.
     "sigmoid": (0, 0, 0, NEVER),
     "linear": (0, 0, 0, NEVER),
@@ -85,12 +85,12 @@ VARIANTS = {
     "selected_blocks": (1, 3, 3, NEVER),
     # Rows that stay in a cache between their passes: one kernel, row by row.
     "softmax": (0, 3, 3, ALWAYS),
-    "layer_norm": (0, 0, 0, ALWAYS),
-    "rms_norm_gemm": (0, 0, 0, NEVER),
-    "log_sum_exp": (0, 0, 0, NEVER),
+    "layer_norm": (0, 3, 3, ALWAYS),
+    "rms_norm_gemm": (0, 2, 1, NEVER),
+    "log_sum_exp": (1, 2, 1, ALWAYS),
     "cross_entropy": (0, 3, 3, NEVER),
     "routing": (0, 3, 3, NEVER),
-    # The operators, which keep no dimension that is read again.
+    # The operators.
     "log_sum_exp_operator": (1, 2, 1, ALWAYS),
     "layer_norm_operator": (0, 3, 3, ALWAYS),
     "rms_norm_gemm_operator": (0, 2, 1, NEVER),
