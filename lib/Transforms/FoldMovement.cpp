@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Movement.h"
 #include "UnitDims.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
@@ -42,20 +43,6 @@ using namespace mlir::lutra;
 
 /// More reshapes than exports put between a broadcast and a product.
 static constexpr unsigned kMaxRounds = 8;
-
-/// An operation that only reads elements elsewhere: dimensions of the source
-/// are loops or the only index of a dimension of size 1.
-static bool isMovement(linalg::GenericOp op) {
-  if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
-      op.getNumReductionLoops() != 0 ||
-      op.getBlock()->getOperations().size() != 1 ||
-      op.getBlock()->getTerminator()->getOperand(0) !=
-          op.getBlock()->getArgument(0))
-    return false;
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  return maps[1].isPermutation() &&
-         maps[0].isProjectedPermutation(/*allowZeroInResults=*/true);
-}
 
 /// Whether a movement reads an element for several of its own.
 static bool isBroadcast(linalg::GenericOp op) {

@@ -11,6 +11,7 @@
 
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
+#include "Movement.h"
 #include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -32,84 +33,6 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
-
-/// An operation that only reads elements elsewhere, each where a loop or the
-/// only index of a dimension says.
-static linalg::GenericOp movementOf(Value tensor) {
-  auto op = tensor.getDefiningOp<linalg::GenericOp>();
-  if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
-      op.getNumReductionLoops() != 0 ||
-      op.getBlock()->getOperations().size() != 1 ||
-      op.getBlock()->getTerminator()->getOperand(0) !=
-          op.getBlock()->getArgument(0))
-    return nullptr;
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  bool isMovement = maps[1].isPermutation() &&
-                    maps[0].isProjectedPermutation(/*allowZeroInResults=*/true);
-  return isMovement ? op : linalg::GenericOp();
-}
-
-/// Reads `tensor` where its elements lie: `map` changes with it.
-static Value readThrough(Value tensor, AffineMap &map) {
-  while (linalg::GenericOp movement = movementOf(tensor)) {
-    SmallVector<AffineMap> maps = movement.getIndexingMapsArray();
-    map = maps[0].compose(inversePermutation(maps[1])).compose(map);
-    tensor = movement.getDpsInputs()[0];
-  }
-  return tensor;
-}
-
-namespace {
-/// A tensor whose elements are those of `source`, times or divided by a number.
-struct Scaled {
-  Value source;
-  /// A scalar, or a tensor of one element.
-  Value factor;
-  bool isQuotient;
-};
-} // namespace
-
-/// `tensor` as another one scaled, where an operation scales all of it alike;
-/// `map` changes with it.
-static std::optional<Scaled> scaledSource(Value tensor, AffineMap &map) {
-  auto op = tensor.getDefiningOp<linalg::GenericOp>();
-  if (!op || op.getNumDpsInits() != 1 || op.getNumReductionLoops() != 0 ||
-      op.getBlock()->getOperations().size() != 2)
-    return std::nullopt;
-  Operation &scale = op.getBlock()->front();
-  if (!isa<arith::MulFOp, arith::DivFOp>(scale) ||
-      op.getBlock()->getTerminator()->getOperand(0) != scale.getResult(0))
-    return std::nullopt;
-  auto operandOf = [&](Value value) -> OpOperand * {
-    auto argument = dyn_cast<BlockArgument>(value);
-    return argument && argument.getOwner() == op.getBlock() &&
-                   argument.getArgNumber() < op.getNumDpsInputs()
-               ? op.getDpsInputOperand(argument.getArgNumber())
-               : nullptr;
-  };
-  auto isNumber = [&](Value value) {
-    OpOperand *operand = operandOf(value);
-    return operand ? op.getMatchingIndexingMap(operand).isConstant() ||
-                         op.getMatchingIndexingMap(operand).isEmpty()
-                   : value.getParentBlock() != op.getBlock();
-  };
-  for (unsigned side : {0, 1}) {
-    OpOperand *element = operandOf(scale.getOperand(side));
-    Value number = scale.getOperand(1 - side);
-    if (!element || !isNumber(number) ||
-        (side == 1 && isa<arith::DivFOp>(scale)) ||
-        !op.getMatchingIndexingMap(element).isPermutation() ||
-        !op.getIndexingMapsArray().back().isPermutation())
-      continue;
-    map = op.getMatchingIndexingMap(element)
-              .compose(inversePermutation(op.getIndexingMapsArray().back()))
-              .compose(map);
-    OpOperand *factor = operandOf(number);
-    return Scaled{element->get(), factor ? factor->get() : number,
-                  isa<arith::DivFOp>(scale)};
-  }
-  return std::nullopt;
-}
 
 namespace {
 class Raiser {
