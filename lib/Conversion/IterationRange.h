@@ -1,5 +1,4 @@
-//===- IterationRange.h - Where an iteration has to go -----------*- C++
-//-*-===//
+//===- IterationRange.h - Where an iteration has to go ----------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,5 +1,4 @@
-//===- CoordinateTensors.h - Tensors that coordinates tell -------*- C++
-//-*-===//
+//===- CoordinateTensors.h - Tensors that coordinates tell ------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -1,4 +1,4 @@
-//===- Movement.h - What only moves or scales elements ---------*- C++ -*-===//
+//===- Movement.h - What only moves or scales elements ----------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
