@@ -22,7 +22,7 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 /// More operations than masks are made of.
-static constexpr unsigned kMaxOperations = 32;
+static constexpr unsigned kMaxOperations = 128;
 
 /// For each dimension of a reshape's source the dimension of its result that it
 /// is, where all others have size 1; kUnit for one of size 1 itself.

@@ -47,11 +47,10 @@ VARIANTS = {
     "causal": (1, 3, 1, STATIC),
     # The mask has all rows and joins the group, where it reads nothing along the keys.
     "causal_without_heads": (0, 3, 2, NEVER),
-    # Two comparisons joined by And are tensors of their own, which are read.
-    "sliding_window": (1, 3, 1, NEVER),
-    "sinks_and_window": (1, 3, 1, NEVER),
+    "sliding_window": (1, 3, 1, STATIC),
+    "sinks_and_window": (1, 3, 1, STATIC),
     "neighborhood_1d": (1, 3, 1, STATIC),
-    "neighborhood_2d": (1, 3, 1, NEVER),
+    "neighborhood_2d": (1, 3, 1, STATIC),
     # Biases that are made of coordinates are computed before and read.
     "alibi": (1, 3, 1, NEVER),
     "relative_bias": (1, 3, 1, NEVER),
@@ -136,13 +135,14 @@ SKIPPED = {
     variants.causal: STATIC,
     variants.alibi: STATIC,
     attention_forms.attention: ALWAYS,
-    # A Where of the scores, a triangle of ones, and several comparisons are not
-    # understood: all keys are gone over, and masked.
+    # Of sinks only what is causal is understood.
+    variants.sliding_window: STATIC,
+    variants.sinks_and_window: STATIC,
+    # A Where of the scores, a triangle of ones, and absolute distances are not: all
+    # keys are gone over, and masked.
     attention_forms.causal_by_range: NEVER,
     attention_forms.causal_by_triangle: NEVER,
     attention_forms.causal_by_minimum: NEVER,
-    variants.sliding_window: NEVER,
-    variants.sinks_and_window: NEVER,
     variants.neighborhood_1d: NEVER,
     variants.neighborhood_2d: NEVER,
 }
