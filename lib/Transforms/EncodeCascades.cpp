@@ -37,7 +37,7 @@ using namespace mlir::lutra::cascade;
 /// along what each row has many of.
 static constexpr int64_t kMinRows = 4;
 
-/// Whether a kernel goes over the parts of a rank only once.
+/// Whether the cascade goes over some rank part by part.
 static bool isIterated(CascadeOp op) {
   return !op.getBlock()->getOps<IterateOp>().empty();
 }
