@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/FilterAssembly.h"
 
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/StringExtras.h"
@@ -186,15 +187,8 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseKeyword("carry") ||
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, parseCarried))
     return failure();
-  if (succeeded(parser.parseOptionalKeyword("filters"))) {
-    ArrayAttr filters;
-    if (parser.parseLParen() ||
-        parser.parseAttribute(filters, "filters", result.attributes) ||
-        parser.parseOperandList(symbols,
-                                AsmParser::Delimiter::OptionalSquare) ||
-        parser.parseRParen())
-      return failure();
-  }
+  if (parseFilters(parser, result, symbols))
+    return failure();
   if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
   // The types stand before the region, whose arguments have them.
@@ -242,12 +236,7 @@ void IterateOp::print(OpAsmPrinter &p) {
         p << std::get<0>(carried) << " = " << std::get<1>(carried);
       });
   p << ')';
-  if (getFilters()) {
-    p << " filters(" << *getFilters();
-    if (!getSymbols().empty())
-      p << '[' << getSymbols() << ']';
-    p << ')';
-  }
+  printFilters(p, getFilters(), getSymbols());
   p.printOptionalAttrDictWithKeyword(
       (*this)->getAttrs(),
       {"rank", "dims", "filters", getOperandSegmentSizeAttr()});

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/FilterAssembly.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -106,15 +107,8 @@ ParseResult EinsumOp::parse(OpAsmParser &parser, OperationState &result) {
              << keyword;
     result.addAttribute("monoid", MonoidAttr::get(b.getContext(), *monoid));
   }
-  if (succeeded(parser.parseOptionalKeyword("filters"))) {
-    ArrayAttr filters;
-    if (parser.parseLParen() ||
-        parser.parseAttribute(filters, "filters", result.attributes) ||
-        parser.parseOperandList(symbols,
-                                AsmParser::Delimiter::OptionalSquare) ||
-        parser.parseRParen())
-      return failure();
-  }
+  if (parseFilters(parser, result, symbols))
+    return failure();
   if (succeeded(parser.parseOptionalKeyword("mask")) &&
       (parser.parseLParen() ||
        parseOperand(parser, names, masks.emplace_back(), maps.emplace_back()) ||
@@ -208,12 +202,7 @@ void EinsumOp::print(OpAsmPrinter &p) {
   p << ')';
   if (getMonoid())
     p << " reduce(" << stringifyMonoid(*getMonoid()) << ')';
-  if (getFilters()) {
-    p << " filters(" << *getFilters();
-    if (!getSymbols().empty())
-      p << '[' << getSymbols() << ']';
-    p << ')';
-  }
+  printFilters(p, getFilters(), getSymbols());
   if (getMask()) {
     p << " mask(" << getMask();
     printMap(p, getMaskMap(), *this);
