@@ -68,7 +68,6 @@ private:
   bool addProducer(linalg::GenericOp op);
   bool label(linalg::GenericOp op, Labels &labels);
   void labelReduced(linalg::GenericOp op, Labels &labels);
-  bool labelAsReader(OpOperand &use, Labels &labels);
   bool has(const Labels &labels, unsigned rank) {
     return llvm::is_contained(labels, rank);
   }
@@ -106,22 +105,22 @@ bool GroupFinder::hasRows(linalg::GenericOp op, const Labels &labels) {
   });
 }
 
-/// Puts the ranks of what `use` reads, a member's result, into `labels`.
-bool GroupFinder::labelAsReader(OpOperand &use, Labels &labels) {
-  auto reader = cast<linalg::GenericOp>(use.getOwner());
-  auto writer = use.get().getDefiningOp<linalg::GenericOp>();
-  AffineMap read = reader.getMatchingIndexingMap(&use);
-  AffineMap written = writer.getIndexingMapsArray().back();
-  const Labels &known = members[writer];
-  for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
-    auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
+/// Puts the ranks of `known`, one per loop, into `labels` where a dimension
+/// that `told` gives one of these loops is given one of the others by `asked`.
+/// Returns whether that contradicts nothing.
+static bool tell(AffineMap told, ArrayRef<unsigned> known, AffineMap asked,
+                 MutableArrayRef<unsigned> labels) {
+  for (auto [from, to] :
+       llvm::zip_equal(told.getResults(), asked.getResults())) {
     // A unit dimension may be read at its only index.
-    if (!loop && isa<AffineConstantExpr>(read.getResult(dim)))
+    if (isa<AffineConstantExpr>(from) || isa<AffineConstantExpr>(to))
       continue;
-    if (!loop)
+    auto there = dyn_cast<AffineDimExpr>(from),
+         here = dyn_cast<AffineDimExpr>(to);
+    if (!there || !here)
       return false;
-    unsigned rank = known[written.getDimPosition(dim)];
-    unsigned &label = labels[loop.getPosition()];
+    unsigned rank = known[there.getPosition()];
+    unsigned &label = labels[here.getPosition()];
     if (label != kUnknown && label != rank)
       return false;
     label = rank;
@@ -158,28 +157,22 @@ void GroupFinder::labelReduced(linalg::GenericOp op, Labels &labels) {
 /// members read of it, and gives new ranks to the others.
 bool GroupFinder::label(linalg::GenericOp op, Labels &labels) {
   labels.assign(op.getNumLoops(), kUnknown);
-  for (OpOperand *operand : op.getDpsInputOperands())
-    if (members.count(operand->get().getDefiningOp()) &&
-        !labelAsReader(*operand, labels))
+  auto writtenBy = [](Operation *writer) {
+    return cast<linalg::GenericOp>(writer).getIndexingMapsArray().back();
+  };
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    Operation *writer = operand->get().getDefiningOp();
+    if (members.count(writer) &&
+        !tell(writtenBy(writer), members[writer],
+              op.getMatchingIndexingMap(operand), labels))
       return false;
-  AffineMap written = op.getIndexingMapsArray().back();
+  }
   for (OpOperand &use : op->getUses()) {
     auto reader = dyn_cast<linalg::GenericOp>(use.getOwner());
-    if (!reader || !members.count(reader) || !reader.isDpsInput(&use))
-      continue;
-    AffineMap read = reader.getMatchingIndexingMap(&use);
-    for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
-      auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
-      if (!loop && isa<AffineConstantExpr>(read.getResult(dim)))
-        continue;
-      if (!loop)
-        return false;
-      unsigned rank = members[reader][loop.getPosition()];
-      unsigned &mine = labels[written.getDimPosition(dim)];
-      if (mine != kUnknown && mine != rank)
-        return false;
-      mine = rank;
-    }
+    if (reader && members.count(reader) && reader.isDpsInput(&use) &&
+        !tell(reader.getMatchingIndexingMap(&use), members[reader],
+              writtenBy(op), labels))
+      return false;
   }
   labelReduced(op, labels);
   llvm::SmallSet<unsigned, 8> seen;
