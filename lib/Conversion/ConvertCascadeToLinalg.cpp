@@ -14,6 +14,7 @@
 #include "lutra/Conversion/CascadeToLinalg.h"
 
 #include "IterationRange.h"
+#include "StateAlgebra.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -363,48 +364,6 @@ void Lowering::lower(IterateOp op) {
   map.map(op.getResults(), loop.getResults());
 }
 
-/// A reference, at least the lowest finite number: of two that are -inf, the
-/// difference would be NaN.
-static Value atLeastLowest(OpBuilder &b, Location loc, Value reference) {
-  auto type = cast<FloatType>(reference.getType());
-  Value lowest = arith::ConstantOp::create(
-      b, loc,
-      FloatAttr::get(type,
-                     APFloat::getLargest(type.getFloatSemantics(), true)));
-  return arith::MaximumFOp::create(b, loc, reference, lowest);
-}
-
-/// h(to) / h(from) of a family.
-static Value correction(OpBuilder &b, Location loc, Family family, Value from,
-                        Value to) {
-  if (family == Family::Ratio)
-    return arith::DivFOp::create(b, loc, from, to);
-  Value difference = arith::SubFOp::create(b, loc, from, to);
-  return family == Family::Exp
-             ? math::ExpOp::create(b, loc, difference).getResult()
-             : math::Exp2Op::create(b, loc, difference).getResult();
-}
-
-/// The new reference under a policy.
-static Value newReference(OpBuilder &b, Location loc, RebaseOp op, Value local,
-                          Value old) {
-  auto type = cast<FloatType>(old.getType());
-  Value combined = combine(b, loc, op.getMonoid(), old, local);
-  if (op.getFamily() == Family::Ratio)
-    return combined;
-  combined = atLeastLowest(b, loc, combined);
-  if (op.getPolicyKind() == PolicyKind::Online)
-    return combined;
-  Value tolerance = arith::ConstantOp::create(
-      b, loc,
-      b.getFloatAttr(type, op.getPolicyAttr().getValue().getValueAsDouble()));
-  Value limit = arith::AddFOp::create(b, loc, old, tolerance);
-  // Unordered, so that NaN moves it.
-  Value isFar =
-      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UGT, combined, limit);
-  return arith::SelectOp::create(b, loc, isFar, combined, old);
-}
-
 void Lowering::lower(RebaseOp op) {
   loc = op.getLoc();
   Value old = lookup(op.getReference()), local = lookup(op.getLocal());
@@ -434,30 +393,6 @@ void Lowering::lower(RebaseOp op) {
       ValueRange{old, empty}, ArrayRef<AffineMap>{same, same, same}, loops,
       body);
   map.map(op.getResults(), generic.getResults());
-}
-
-/// A reduction of dimension 0 of `inputs`, which may lack others.
-static Value reduceStates(OpBuilder &b, Location loc, Monoid monoid,
-                          ValueRange inputs, ArrayRef<AffineMap> maps,
-                          function_ref<Value(OpBuilder &, ValueRange)> point) {
-  auto type = cast<RankedTensorType>(inputs[0].getType());
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, inputs[0]);
-  Value empty =
-      emptyTensor(b, loc, ArrayRef(sizes).drop_front(), type.getElementType());
-  Value identity = arith::ConstantOp::create(
-      b, loc, identityOf(monoid, type.getElementType()));
-  Value zero = linalg::FillOp::create(b, loc, identity, empty).getResult(0);
-  SmallVector<utils::IteratorType> loops(type.getRank(),
-                                         utils::IteratorType::parallel);
-  loops[0] = utils::IteratorType::reduction;
-  return linalg::GenericOp::create(
-             b, loc, zero.getType(), inputs, zero, maps, loops,
-             [&](OpBuilder &b, Location loc, ValueRange values) {
-               Value value = point(b, values.drop_back());
-               linalg::YieldOp::create(
-                   b, loc, combine(b, loc, monoid, values.back(), value));
-             })
-      .getResult(0);
 }
 
 void Lowering::lower(MergeOp op) {
