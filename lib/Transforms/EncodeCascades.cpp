@@ -423,6 +423,24 @@ static void hoistReciprocals(CascadeOp op) {
     }
 }
 
+/// Keeps more of a number than the source asks for: what is rounded and widened
+/// again inside of a point is neither.
+static void dropRoundings(CascadeOp op) {
+  SmallVector<arith::ExtFOp> widenings;
+  op.walk([&](arith::ExtFOp widen) { widenings.push_back(widen); });
+  for (arith::ExtFOp widen : widenings) {
+    auto round = widen.getIn().getDefiningOp<arith::TruncFOp>();
+    // Of 8 bits the rounding is what the source is about.
+    if (!round || round.getIn().getType() != widen.getType() ||
+        round.getType().getIntOrFloatBitWidth() < 16)
+      continue;
+    widen.replaceAllUsesWith(round.getIn());
+    widen.erase();
+    if (round->use_empty())
+      round.erase();
+  }
+}
+
 namespace {
 struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
@@ -443,6 +461,8 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
       }
       if (std::optional<StringRef> lane = laneRank(op))
         Encoding(op, *lane, target).run();
+      if (op.getReassoc())
+        dropRoundings(op);
     }
   }
 };
