@@ -274,18 +274,19 @@ Value Nest::reduceLanes(unsigned number, ArrayRef<Value> vectors,
                         Value initial) {
   Operation *combiner = plan.combiners[number];
   auto combine = [&](Value x, Value y) {
-    return b
-        .create(loc, combiner->getName().getIdentifier(), {x, y}, x.getType(),
-                combiner->getAttrs())
-        ->getResult(0);
+    Operation *both =
+        b.create(loc, combiner->getName().getIdentifier(), {x, y}, x.getType(),
+                 combiner->getAttrs());
+    freeOrder(both);
+    return both->getResult(0);
   };
   Value all = vectors.front();
   for (Value vector : vectors.drop_front())
     all = combine(all, vector);
-  // Sums are already in another order than the source's; without this flag the
-  // lanes would be added one after the other.
-  auto order = isa<FloatType>(initial.getType()) ? arith::FastMathFlags::reassoc
-                                                 : arith::FastMathFlags::none;
+  // Without these flags the lanes would be taken one after the other.
+  auto order = isa<FloatType>(initial.getType())
+                   ? arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz
+                   : arith::FastMathFlags::none;
   Value one = vector::ReductionOp::create(b, loc, kindOf(combiner), all, order);
   return combine(initial, one);
 }

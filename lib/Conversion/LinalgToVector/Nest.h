@@ -52,6 +52,9 @@ bool isVectorizable(Block &body);
 /// the body does with it.
 Operation *findCombiner(BlockArgument acc, unsigned result);
 
+/// Lets a combiner take elements in any order, as its reduction does.
+void freeOrder(Operation *combiner);
+
 /// Clones the body for the tile's vectors. Values that are equal for several
 /// rows or vectors are computed once.
 class TileBody {
@@ -83,6 +86,7 @@ private:
   mutable linalg::GenericOp op;
   const Plan &plan;
   DenseMap<Value, Dependence> dependences;
+  SmallPtrSet<Operation *, 2> combiners;
   DenseMap<Key, Lanes> known;
 };
 

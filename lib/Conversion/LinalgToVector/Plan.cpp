@@ -21,9 +21,9 @@ using namespace mlir::lutra;
 
 namespace {
 
-/// Rows and vectors of the tile of a reduction that is not a contraction: eight
-/// sums hide the latency of an addition.
-constexpr int64_t kRows = 4, kVectors = 2;
+/// The tile of a reduction that is not a contraction: at most so many rows, and
+/// vectors for as many sums as hide the latency of an addition.
+constexpr int64_t kRows = 4, kSums = 8;
 
 class Planner {
 public:
@@ -150,8 +150,11 @@ void Planner::fillTile(Plan &plan) const {
     if (isParallel(loop) && loop != plan.loop && extents[loop] != 1 &&
         inAllOutputs(loop))
       plan.row = loop;
-  plan.rows = plan.row ? kRows : 1;
-  plan.vectors = plan.row ? kVectors : kRows;
+  if (plan.row) {
+    int64_t rows = extents[*plan.row];
+    plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
+  }
+  plan.vectors = kSums / plan.rows;
   int64_t extent = extents[plan.loop];
   if (!ShapedType::isDynamic(extent))
     plan.vectors =
