@@ -30,7 +30,7 @@ struct Plan {
   SmallVector<unsigned> outer;
   SmallVector<unsigned> reductions;
   /// For lanes along a reduction: what combines the partial results, per
-  /// output.
+  /// output; null for one that has all loops and is stored on the way.
   SmallVector<Operation *> combiners;
   bool isContraction = false;
 

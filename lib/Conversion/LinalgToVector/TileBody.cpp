@@ -54,10 +54,10 @@ Operation *lutra::findCombiner(BlockArgument acc, unsigned result) {
 /// Adds to what the arithmetic of `op` may do.
 static void addFlags(Operation *op, arith::FastMathFlags flags) {
   if (auto math = dyn_cast<arith::ArithFastMathInterface>(op))
-    op->setAttr(math.getFastMathAttrName(),
-                arith::FastMathFlagsAttr::get(
-                    op->getContext(),
-                    math.getFastMathFlagsAttr().getValue() | flags));
+    op->setAttr(
+        math.getFastMathAttrName(),
+        arith::FastMathFlagsAttr::get(
+            op->getContext(), math.getFastMathFlagsAttr().getValue() | flags));
 }
 
 void lutra::freeOrder(Operation *combiner) {
@@ -72,7 +72,8 @@ TileBody::TileBody(linalg::GenericOp op, const Plan &plan)
   Block *body = op.getBlock();
   if (op.getNumReductionLoops() != 0)
     for (unsigned i : llvm::seq(op.getNumDpsInits()))
-      combiners.insert(findCombiner(op.getRegionOutputArgs()[i], i));
+      if (Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i))
+        combiners.insert(combiner);
   auto onLoop = [&](AffineMap map, std::optional<unsigned> loop) {
     return loop && map.isFunctionOfDim(*loop);
   };
