@@ -50,8 +50,18 @@ static bool isElementwise(linalg::GenericOp op) {
          op.getIndexingMapsArray().back().isPermutation() &&
          op.getRegionOutputArgs()[0].use_empty() &&
          llvm::all_of(op.getBlock()->without_terminator(), [](Operation &in) {
-           return in.getNumRegions() == 0 && isMemoryEffectFree(&in);
+           return in.getNumRegions() == 0 && isMemoryEffectFree(&in) &&
+                  llvm::none_of(in.getOperandTypes(),
+                                llvm::IsaPred<RankedTensorType>);
          });
+}
+
+/// Whether a tensor has one element, which is a size or a number computed of
+/// sizes: a kernel is given these.
+static bool isOneSize(tensor::FromElementsOp op) {
+  return op.getElements().size() == 1 &&
+         (op.getElements()[0].getType().isIndex() ||
+          op.getElements()[0].getDefiningOp<arith::IndexCastOp>());
 }
 
 /// Whether `tensor` is told by at most `budget` operations, which are taken off
@@ -67,6 +77,8 @@ static bool isTold(Value tensor, unsigned &budget) {
     return sourceDims(expand) && isTold(expand.getSrc(), budget);
   if (isa<linalg::FillOp>(op))
     return true;
+  if (auto elements = dyn_cast<tensor::FromElementsOp>(op))
+    return isOneSize(elements);
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic || !isElementwise(generic))
     return false;
@@ -117,6 +129,8 @@ Value lutra::elementAt(OpBuilder &b, Location loc, Value tensor,
     return tensor;
   if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
     return fill.value();
+  if (auto elements = tensor.getDefiningOp<tensor::FromElementsOp>())
+    return elements.getElements()[0];
   if (auto expand = tensor.getDefiningOp<tensor::ExpandShapeOp>()) {
     SmallVector<Value> at;
     for (int64_t dim : *sourceDims(expand))

@@ -35,22 +35,20 @@ def made_of(write, folder, dynamic, draws=None):
 sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 
 #: Kernels that are cascades, the most passes over a rank as exported and as
-#: compiled, and whether all is one kernel: always, with static sizes only
-#: (then what the mask is made of folds away), or never.
-ALWAYS, STATIC, NEVER = (True, True), (True, False), (False, False)
+#: compiled, and whether all is one kernel with static and with symbolic sizes.
+ALWAYS, NEVER = (True, True), (False, False)
 VARIANTS = {
     "mha": (1, 3, 1, ALWAYS),
     "mqa": (1, 3, 1, ALWAYS),
     "gqa": (1, 3, 1, ALWAYS),
     "mla": (1, 3, 1, ALWAYS),
     "mla_concatenated": (1, 3, 1, ALWAYS),
-    "causal": (1, 3, 1, STATIC),
-    # The mask has all rows and joins the group, where it reads nothing along the keys.
-    "causal_without_heads": (0, 3, 2, NEVER),
-    "sliding_window": (1, 3, 1, STATIC),
-    "sinks_and_window": (1, 3, 1, STATIC),
-    "neighborhood_1d": (1, 3, 1, STATIC),
-    "neighborhood_2d": (1, 3, 1, STATIC),
+    "causal": (1, 3, 1, ALWAYS),
+    "causal_without_heads": (1, 3, 1, ALWAYS),
+    "sliding_window": (1, 3, 1, ALWAYS),
+    "sinks_and_window": (1, 3, 1, ALWAYS),
+    "neighborhood_1d": (1, 3, 1, ALWAYS),
+    "neighborhood_2d": (1, 3, 1, ALWAYS),
     # Biases that are made of coordinates are computed before and read.
     "alibi": (1, 3, 1, NEVER),
     "relative_bias": (1, 3, 1, NEVER),
@@ -112,7 +110,7 @@ FORMS = {
     "sdpa_guarded": NEVER,
     "causal_by_triangle": ALWAYS,
     "causal_by_minimum": ALWAYS,
-    "causal_by_range": STATIC,
+    "causal_by_range": ALWAYS,
     "causal_by_scatter": NEVER,
     # Joined keys and values are results, too.
     "joined_cache": NEVER,
@@ -132,12 +130,13 @@ def test_exported_form(tmp_path, name, dynamic):
 
 #: Masks of coordinates: whether parts that they leave nothing of are not gone over.
 SKIPPED = {
-    variants.causal: STATIC,
-    variants.alibi: STATIC,
+    variants.causal: ALWAYS,
+    variants.causal_without_heads: ALWAYS,
+    variants.alibi: ALWAYS,
     attention_forms.attention: ALWAYS,
     # Of sinks only what is causal is understood.
-    variants.sliding_window: STATIC,
-    variants.sinks_and_window: STATIC,
+    variants.sliding_window: ALWAYS,
+    variants.sinks_and_window: ALWAYS,
     # A Where of the scores, a triangle of ones, and absolute distances are not: all
     # keys are gone over, and masked.
     attention_forms.causal_by_range: NEVER,
