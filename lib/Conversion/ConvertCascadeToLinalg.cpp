@@ -60,7 +60,7 @@ private:
   Value point(OpBuilder &b, EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
-  std::pair<OpFoldResult, OpFoldResult> rangeOf(IterateOp op);
+  IterationRange rangeOf(IterateOp op, Value step);
   OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
   }
@@ -291,7 +291,7 @@ void Lowering::lower(EinsumOp op) {
 }
 
 /// From where to where an iteration has to go.
-std::pair<OpFoldResult, OpFoldResult> Lowering::rangeOf(IterateOp op) {
+IterationRange Lowering::rangeOf(IterateOp op, Value step) {
   SmallVector<OpFoldResult> sizes;
   for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
@@ -299,14 +299,13 @@ std::pair<OpFoldResult, OpFoldResult> Lowering::rangeOf(IterateOp op) {
   for (Value symbol : op.getSymbols())
     symbols.push_back(lookup(symbol));
   return iterationRange(b, loc, op, *cascade.findRank(op.getRank()), sizes,
-                        symbols);
+                        symbols, step);
 }
 
 void Lowering::lower(IterateOp op) {
   loc = op.getLoc();
   StringRef rank = op.getRank();
   OpFoldResult extent = extents[rank];
-  auto [begin, end] = rangeOf(op);
   std::optional<int64_t> whole = getConstantIntValue(extent);
   // A loop over nothing still has to step.
   OpFoldResult step = part ? b.getIndexAttr(part) : extent;
@@ -320,12 +319,15 @@ void Lowering::lower(IterateOp op) {
   Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
   if (!getConstantIntValue(step))
     stepValue = arith::MaxSIOp::create(b, loc, stepValue, one);
+  IterationRange range = rangeOf(op, stepValue);
+  auto [begin, end] = std::pair(range.begin, range.end);
   auto loop = scf::ForOp::create(
       b, loc, getValueOrCreateConstantIndexOp(b, loc, begin),
-      getValueOrCreateConstantIndexOp(b, loc, end), stepValue, inits);
+      getValueOrCreateConstantIndexOp(b, loc, range.loopEnd(b, loc)), stepValue,
+      inits);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  Value at = loop.getInductionVar();
+  Value at = range.coordinate(b, loc, loop.getInductionVar());
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
   // Whole parts are told by their type.

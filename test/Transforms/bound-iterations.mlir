@@ -1,8 +1,14 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(bound-iterations))' | FileCheck %s
 
 // CHECK-DAG: #[[CAUSAL:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0)>
-// CHECK-DAG: #[[WINDOW:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0, d1 - (d0 - 4) >= 0)>
-// CHECK-DAG: #[[OFFSET:.*]] = affine_set<(d0, d1)[s0] : (d0 + s0 - d1 >= 0)>
+// CHECK-DAG: #[[WINDOW:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0, -d0 + d1 + 4 >= 0)>
+// CHECK-DAG: #[[OFFSET:.*]] = affine_set<(d0, d1)[s0] : (d0 - d1 + s0 >= 0)>
+// CHECK-DAG: #[[FIRST:.*]] = affine_set<(d0, d1) : (-d1 + 3 >= 0)>
+// CHECK-DAG: #[[GRID:.*]] = affine_set<(d0, d1) : (-d0 + d1 + 35 >= 0, d0 - d1 + 35 >= 0)>
+// CHECK-DAG: #[[PAIR:.*]] = affine_set<(d0, d1) : (-d0 + d1 + 7 >= 0, d0 - d1 + 7 >= 0)>
+// CHECK-DAG: #[[SHIFTED:.*]] = affine_set<(d0, d1, d2)[s0] : (d0 - d1 + s0 >= 0)>
+// CHECK-DAG: #[[FEW:.*]] = affine_set<(d0, d1, d2)[s0] : (-d0 - s0 - 1 >= 0)>
+// CHECK-DAG: #[[LATER:.*]] = affine_set<(d0, d1) : (-d0 + d1 - 1 >= 0)>
 // CHECK-DAG: #[[STRICT:.*]] = affine_set<(d0, d1)[s0] : (-d1 + s0 - 1 >= 0)>
 
 // Keys past the query are -inf: a maximum stays as it is, and exp(-inf) adds
@@ -303,11 +309,9 @@ func.func @not_exp(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
   return %y : tensor<?xf32>
 }
 
-// Where the condition holds is what is masked: nothing is said of the points
-// outside.
+// Where the condition holds is what is masked.
 // CHECK-LABEL: func.func @inverted(
-// CHECK: cascade.iterate
-// CHECK-NOT: filters
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[LATER]]])
 func.func @inverted(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %p, m = %m) {
     %d0 = cascade.einsum [p] () -> [p] {
@@ -353,6 +357,486 @@ func.func @element(%x: tensor<?x?xf32>, %mask: tensor<?x?xindex>, %p: index, %m:
       cascade.yield %d1 : tensor<?xf32>
     }
     cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// One of two conditions: a filter for each.
+// CHECK-LABEL: func.func @two(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[LATER]], #[[FIRST]]])
+func.func @two(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c4 = arith.constant 4 : index
+        %k1 = arith.cmpi sgt, %j, %i : index
+        %k2 = arith.cmpi slt, %j, %c4 : index
+        %k = arith.ori %k1, %k2 : i1
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Conditions that are negated, as numbers, and of distances, which are the
+// difference or its opposite.
+// CHECK-LABEL: func.func @distance(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[PAIR]]])
+func.func @distance(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %zero = arith.constant 0 : index
+        %one = arith.constant true
+        %none = arith.constant 0 : i8
+        %c7 = arith.constant 7 : index
+        %n = arith.subi %i, %j : index
+        %minus = arith.subi %zero, %n : index
+        %isneg = arith.cmpi slt, %n, %zero : index
+        %abs = arith.select %isneg, %minus, %n : index
+        %far = arith.cmpi sgt, %abs, %c7 : index
+        %near = arith.xori %far, %one : i1
+        %byte = arith.extui %near : i1 to i8
+        %k = arith.cmpi ne, %byte, %none : i8
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Quotients and remainders of coordinates, as of a grid whose rows are twelve
+// long, are bounded by what they are quotients of.
+// CHECK-LABEL: func.func @grid(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[GRID]]])
+func.func @grid(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c12 = arith.constant 12 : index
+        %c2 = arith.constant 2 : index
+        %minus2 = arith.constant -2 : index
+        %yi = arith.divsi %i, %c12 : index
+        %yj = arith.divsi %j, %c12 : index
+        %dy = arith.subi %yi, %yj : index
+        %xi = arith.remsi %i, %c12 : index
+        %xj = arith.remsi %j, %c12 : index
+        %dx = arith.subi %xi, %xj : index
+        %k0 = arith.cmpi sle, %dy, %c2 : index
+        %k1 = arith.cmpi sge, %dy, %minus2 : index
+        %k2 = arith.cmpi sle, %dx, %c2 : index
+        %k3 = arith.cmpi sge, %dx, %minus2 : index
+        %ky = arith.andi %k0, %k1 : i1
+        %kx = arith.andi %k2, %k3 : i1
+        %k = arith.andi %ky, %kx : i1
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A triangle of ones and zeros, which are compared again, and a selection of
+// the scores themselves.
+// CHECK-LABEL: func.func @ones(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[CAUSAL]]])
+func.func @ones(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %zero = arith.constant 0.0 : f32
+        %one = arith.constant 1.0 : f32
+        %k0 = arith.cmpi sle, %j, %i : index
+        %f = arith.select %k0, %one, %zero : f32
+        %k = arith.cmpf une, %f, %zero : f32
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A product with a number that may leave its type bounds nothing.
+// CHECK-LABEL: func.func @wide(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @wide(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c = arith.constant 70000 : i32
+        %i32 = arith.index_cast %i : index to i32
+        %j32 = arith.index_cast %j : index to i32
+        %n = arith.muli %j32, %c : i32
+        %k = arith.cmpi sle, %n, %i32 : i32
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Numbers at the ends of their type bound nothing.
+// CHECK-LABEL: func.func @huge(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @huge(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c = arith.constant 9223372036854775807 : i64
+        %i64 = arith.index_cast %i : index to i64
+        %j64 = arith.index_cast %j : index to i64
+        %n = arith.addi %j64, %c : i64
+        %t = arith.addi %n, %c : i64
+        %k = arith.cmpi sle, %t, %i64 : i64
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// The least finite number leaves exp of 0 only in rows that have an ordinary
+// number. The first key of a row is one unless the offset is negative: those
+// rows are gone over whole.
+// CHECK-LABEL: func.func @least(
+// CHECK-SAME: %[[OFF:[a-z0-9]*]]: index, %{{.*}}: index, %{{.*}}: index
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[SHIFTED]], #[[FEW]]][%[[OFF]]])
+func.func @least(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %off: index, %p: index, %m: index) -> tensor<?xf32> {
+  %low = arith.constant -3.40282347E+38 : f32
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<?xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %s = %s0) : (tensor<?x64xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %scores = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %v = arith.mulf %a, %c : f32
+        cascade.yield %v : f32
+      } : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x?xf32>
+      %masked = cascade.einsum [p, m] (%scores[p, m]) -> [p, m] {
+      ^bb0(%a: f32):
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %n = arith.addi %i, %off : index
+        %keep = arith.cmpi sle, %j, %n : index
+        %mask = arith.select %keep, %zero, %low : f32
+        %v = arith.addf %a, %mask : f32
+        %w = arith.addf %v, %zero : f32
+        cascade.yield %w : f32
+      } : (tensor<?x?xf32>) -> tensor<?x?xf32>
+      %l = cascade.einsum [p, m] (%masked[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<?xf32>
+      %moved = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %v = arith.mulf %a, %b1 : f32
+        cascade.yield %v : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %s1 = cascade.einsum [p, m] (%masked[p, m], %d1[p]) reduce(add) init(%moved) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %t = arith.subf %a, %b1 : f32
+        %v = math.exp %t : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      cascade.yield %d1, %s1 : tensor<?xf32>, tensor<?xf32>
+    }
+    cascade.yield %r#1 : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -inf needs no such rows.
+// CHECK-LABEL: func.func @lowest(
+// CHECK-SAME: %[[OFF:[a-z0-9]*]]: index, %{{.*}}: index, %{{.*}}: index
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[SHIFTED]]][%[[OFF]]])
+func.func @lowest(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %off: index, %p: index, %m: index) -> tensor<?xf32> {
+  %low = arith.constant 0xFF800000 : f32
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<?xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %s = %s0) : (tensor<?x64xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %scores = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %v = arith.mulf %a, %c : f32
+        cascade.yield %v : f32
+      } : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x?xf32>
+      %masked = cascade.einsum [p, m] (%scores[p, m]) -> [p, m] {
+      ^bb0(%a: f32):
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %n = arith.addi %i, %off : index
+        %keep = arith.cmpi sle, %j, %n : index
+        %mask = arith.select %keep, %zero, %low : f32
+        %v = arith.addf %a, %mask : f32
+        %w = arith.addf %v, %zero : f32
+        cascade.yield %w : f32
+      } : (tensor<?x?xf32>) -> tensor<?x?xf32>
+      %l = cascade.einsum [p, m] (%masked[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<?xf32>
+      %moved = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %v = arith.mulf %a, %b1 : f32
+        cascade.yield %v : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %s1 = cascade.einsum [p, m] (%masked[p, m], %d1[p]) reduce(add) init(%moved) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %t = arith.subf %a, %b1 : f32
+        %v = math.exp %t : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      cascade.yield %d1, %s1 : tensor<?xf32>, tensor<?xf32>
+    }
+    cascade.yield %r#1 : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A number that scores can be as far apart as is none to be left out.
+// CHECK-LABEL: func.func @low(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @low(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %off: index, %p: index, %m: index) -> tensor<?xf32> {
+  %low = arith.constant -1.000000e+04 : f32
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<?xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %s = %s0) : (tensor<?x64xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %scores = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %v = arith.mulf %a, %c : f32
+        cascade.yield %v : f32
+      } : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x?xf32>
+      %masked = cascade.einsum [p, m] (%scores[p, m]) -> [p, m] {
+      ^bb0(%a: f32):
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %n = arith.addi %i, %off : index
+        %keep = arith.cmpi sle, %j, %n : index
+        %mask = arith.select %keep, %zero, %low : f32
+        %v = arith.addf %a, %mask : f32
+        %w = arith.addf %v, %zero : f32
+        cascade.yield %w : f32
+      } : (tensor<?x?xf32>) -> tensor<?x?xf32>
+      %l = cascade.einsum [p, m] (%masked[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<?xf32>
+      %moved = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %v = arith.mulf %a, %b1 : f32
+        cascade.yield %v : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %s1 = cascade.einsum [p, m] (%masked[p, m], %d1[p]) reduce(add) init(%moved) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %t = arith.subf %a, %b1 : f32
+        %v = math.exp %t : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      cascade.yield %d1, %s1 : tensor<?xf32>, tensor<?xf32>
+    }
+    cascade.yield %r#1 : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A bias of data may be the least number where coordinates keep a point.
+// CHECK-LABEL: func.func @biased(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @biased(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %bias: tensor<?x?xf32>, %off: index, %p: index, %m: index) -> tensor<?xf32> {
+  %low = arith.constant -3.40282347E+38 : f32
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<?xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0], %b = %bias[1]) carry(%d = %d0, %s = %s0) : (tensor<?x64xf32>, tensor<?x?xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %scores = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %v = arith.mulf %a, %c : f32
+        cascade.yield %v : f32
+      } : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x?xf32>
+      %masked = cascade.einsum [p, m] (%scores[p, m], %b[p, m]) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %n = arith.addi %i, %off : index
+        %keep = arith.cmpi sle, %j, %n : index
+        %mask = arith.select %keep, %zero, %low : f32
+        %v = arith.addf %a, %mask : f32
+        %w = arith.addf %v, %c : f32
+        cascade.yield %w : f32
+      } : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+      %l = cascade.einsum [p, m] (%masked[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<?xf32>
+      %moved = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %v = arith.mulf %a, %b1 : f32
+        cascade.yield %v : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %s1 = cascade.einsum [p, m] (%masked[p, m], %d1[p]) reduce(add) init(%moved) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %t = arith.subf %a, %b1 : f32
+        %v = math.exp %t : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      cascade.yield %d1, %s1 : tensor<?xf32>, tensor<?xf32>
+    }
+    cascade.yield %r#1 : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A reference that is no maximum is below the points that are masked, perhaps.
+// CHECK-LABEL: func.func @fixed(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @fixed(%q: tensor<?x64xf32>, %k: tensor<?x64xf32>, %off: index, %p: index, %m: index) -> tensor<?xf32> {
+  %low = arith.constant -3.40282347E+38 : f32
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade reassoc ranks(p = %p, m = %m, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<?xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %s = %s0) : (tensor<?x64xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %scores = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %c: f32):
+        %v = arith.mulf %a, %c : f32
+        cascade.yield %v : f32
+      } : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x?xf32>
+      %masked = cascade.einsum [p, m] (%scores[p, m]) -> [p, m] {
+      ^bb0(%a: f32):
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %n = arith.addi %i, %off : index
+        %keep = arith.cmpi sle, %j, %n : index
+        %mask = arith.select %keep, %zero, %low : f32
+        %v = arith.addf %a, %mask : f32
+        %w = arith.addf %v, %zero : f32
+        cascade.yield %w : f32
+      } : (tensor<?x?xf32>) -> tensor<?x?xf32>
+      %l = cascade.einsum [p, m] (%masked[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      %d1, %c = cascade.rebase %d, %l exp max policy<fixed, 0.0 : f32> : tensor<?xf32>
+      %moved = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %v = arith.mulf %a, %b1 : f32
+        cascade.yield %v : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %s1 = cascade.einsum [p, m] (%masked[p, m], %d1[p]) reduce(add) init(%moved) -> [p] {
+      ^bb0(%a: f32, %b1: f32):
+        %t = arith.subf %a, %b1 : f32
+        %v = math.exp %t : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      cascade.yield %d1, %s1 : tensor<?xf32>, tensor<?xf32>
+    }
+    cascade.yield %r#1 : tensor<?xf32>
   } : tensor<?xf32>
   return %y : tensor<?xf32>
 }
