@@ -60,7 +60,7 @@ private:
   Value point(OpBuilder &b, EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
-  IterationRange rangeOf(IterateOp op, Value step);
+  IterationRange rangeOf(IterateOp op, Value step, bool inWholeSteps);
   OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
   }
@@ -296,7 +296,7 @@ void Lowering::lower(EinsumOp op) {
 }
 
 /// From where to where an iteration has to go.
-IterationRange Lowering::rangeOf(IterateOp op, Value step) {
+IterationRange Lowering::rangeOf(IterateOp op, Value step, bool inWholeSteps) {
   SmallVector<OpFoldResult> sizes;
   for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
@@ -304,7 +304,7 @@ IterationRange Lowering::rangeOf(IterateOp op, Value step) {
   for (Value symbol : op.getSymbols())
     symbols.push_back(lookup(symbol));
   return iterationRange(b, loc, op, *cascade.findRank(op.getRank()), sizes,
-                        symbols, step);
+                        symbols, step, inWholeSteps);
 }
 
 void Lowering::lower(IterateOp op) {
@@ -317,15 +317,9 @@ void Lowering::lower(IterateOp op) {
   if (whole)
     step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
                                               std::max<int64_t>(1, *whole)));
-  // Whole parts are told by their type; what of them a filter leaves nothing of
-  // changes nothing.
+  // Whole parts are told by their type.
   std::optional<int64_t> size = getConstantIntValue(step);
   bool isWhole = whole && size && *whole % *size == 0;
-  if (isWhole) {
-    AffineExpr at = b.getAffineSymbolExpr(0);
-    begin = apply(at.floorDiv(*size) * *size, {begin});
-    end = apply(at.ceilDiv(*size) * *size, {end});
-  }
   SmallVector<Value> inits;
   for (Value init : op.getInits())
     inits.push_back(lookup(init));
@@ -333,7 +327,7 @@ void Lowering::lower(IterateOp op) {
   Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
   if (!getConstantIntValue(step))
     stepValue = arith::MaxSIOp::create(b, loc, stepValue, one);
-  IterationRange range = rangeOf(op, stepValue);
+  IterationRange range = rangeOf(op, stepValue, isWhole);
   auto [begin, end] = std::pair(range.begin, range.end);
   auto loop = scf::ForOp::create(
       b, loc, getValueOrCreateConstantIndexOp(b, loc, begin),

@@ -37,8 +37,9 @@ public:
 
   /// Narrows `range` to where `constraint` >= 0 can hold.
   void narrow(Span &range, AffineExpr constraint);
-  /// The union of the ranges, in a loop of steps.
-  IterationRange unite(ArrayRef<Span> ranges, OpFoldResult whole, Value step);
+  /// The union of the ranges, in a loop of steps; `whole` is behind them all.
+  IterationRange unite(ArrayRef<Span> ranges, OpFoldResult whole, Value step,
+                       bool inWholeSteps);
 
 private:
   OpFoldResult least(ArrayRef<OpFoldResult> values) {
@@ -59,6 +60,7 @@ private:
     return arith::SelectOp::create(b, loc, holds, yes, no);
   }
   void clear(Span &range, OpFoldResult whole);
+  void widen(Span &range, int64_t step);
 
   OpBuilder &b;
   Location loc;
@@ -108,20 +110,31 @@ void RangeBuilder::clear(Span &range, OpFoldResult whole) {
   range.end = choose(arith::CmpIPredicate::slt, begin, end, end, zero);
 }
 
+/// Makes a range begin and end at multiples of the step.
+void RangeBuilder::widen(Span &range, int64_t step) {
+  AffineExpr at = b.getAffineSymbolExpr(0);
+  range.begin = affine::makeComposedFoldedAffineApply(
+      b, loc, at.floorDiv(step) * step, {range.begin});
+  range.end = affine::makeComposedFoldedAffineApply(
+      b, loc, at.ceilDiv(step) * step, {range.end});
+}
+
 IterationRange RangeBuilder::unite(ArrayRef<Span> ranges, OpFoldResult whole,
-                                   Value step) {
-  if (ranges.size() == 1 && !ranges[0].slack)
-    return {ranges[0].begin, ranges[0].end, nullptr, nullptr};
+                                   Value step, bool inWholeSteps) {
   SmallVector<Span> spans(ranges);
+  bool isSimple = spans.size() == 1 && !spans[0].slack;
   SmallVector<OpFoldResult> begins, ends;
   for (Span &span : spans) {
-    clear(span, whole);
+    if (!isSimple)
+      clear(span, whole);
+    if (inWholeSteps)
+      widen(span, *getConstantIntValue(step));
     begins.push_back(span.begin);
     ends.push_back(span.end);
   }
-  Value begin = valueOf(least(begins)), end = valueOf(greatest(ends));
   if (spans.size() == 1)
-    return {begin, end, nullptr, nullptr};
+    return {spans[0].begin, spans[0].end, nullptr, nullptr};
+  Value begin = valueOf(least(begins)), end = valueOf(greatest(ends));
   // How far it goes from the first on without a gap: each range may prolong it,
   // and then others that were too far.
   Value reached = begin;
@@ -166,7 +179,8 @@ Value IterationRange::coordinate(OpBuilder &b, Location loc,
 IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
                                      cascade::IterateOp op, unsigned rank,
                                      ArrayRef<OpFoldResult> extents,
-                                     ValueRange symbols, Value step) {
+                                     ValueRange symbols, Value step,
+                                     bool inWholeSteps) {
   Span whole = {b.getIndexAttr(0), extents[rank], nullptr};
   if (!op.getFilters() || op.getFilters()->empty())
     return {whole.begin, whole.end, nullptr, nullptr};
@@ -185,5 +199,5 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
     }
     ranges.push_back(range);
   }
-  return builder.unite(ranges, whole.end, step);
+  return builder.unite(ranges, whole.end, step, inWholeSteps);
 }

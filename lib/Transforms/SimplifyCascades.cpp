@@ -146,11 +146,10 @@ static void hoistOutOfMaximum(EinsumOp op) {
   b.setInsertionPointAfter(op);
   auto ranks = ranksOf(op.getResult());
   AffineMap same = b.getMultiDimIdentityMap(ranks->size());
-  auto map = EinsumOp::create(b, op.getLoc(), op.getType(), op.getResult(),
-                              Value(), ValueRange(), Value(),
-                              b.getStrArrayAttr(*ranks),
-                              b.getAffineMapArrayAttr({same, same}),
-                              MonoidAttr(), ArrayAttr());
+  auto map = EinsumOp::create(
+      b, op.getLoc(), op.getType(), op.getResult(), Value(), ValueRange(),
+      Value(), b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
+      MonoidAttr(), ArrayAttr());
   Block *block = b.createBlock(&map.getBody());
   IRMapping mapping;
   mapping.map(body->getArgument(0),
@@ -353,8 +352,7 @@ static void takeBaseTwo(Reference reference) {
 }
 
 namespace {
-struct SimplifyCascades
-    : lutra::impl::SimplifyCascadesBase<SimplifyCascades> {
+struct SimplifyCascades : lutra::impl::SimplifyCascadesBase<SimplifyCascades> {
   using SimplifyCascadesBase::SimplifyCascadesBase;
 
   void runOnOperation() override {
