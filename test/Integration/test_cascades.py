@@ -49,8 +49,8 @@ VARIANTS = {
     "sinks_and_window": (1, 3, 1, ALWAYS),
     "neighborhood_1d": (1, 3, 1, ALWAYS),
     "neighborhood_2d": (1, 3, 1, ALWAYS),
-    # Biases that are made of coordinates are computed before and read.
-    "alibi": (1, 3, 1, NEVER),
+    "alibi": (1, 3, 1, ALWAYS),
+    # What is gathered is computed before, and read.
     "relative_bias": (1, 3, 1, NEVER),
     "bias_input": (1, 3, 1, ALWAYS),
     "softcap": (1, 3, 1, ALWAYS),
@@ -68,7 +68,7 @@ VARIANTS = {
     "gated_chunks": (0, 0, 0, NEVER),
     # Joined keys are written out for every member of the batch.
     "shared_prefix": (1, 3, 1, NEVER),
-    "tree_mask": (1, 3, 1, NEVER),
+    "tree_mask": (1, 3, 1, ALWAYS),
     "long_and_short_heads": (2, 3, 1, NEVER),
     # The weights are a result of the chain: they go along the keys.
     "column_sums": (0, 3, 3, NEVER),
@@ -105,7 +105,7 @@ def test_variant(tmp_path, name, dynamic):
 #: Heads repeated by Unsqueeze, Expand and Reshape are the variant gqa above.
 FORMS = {
     "eager": ALWAYS,
-    # Truth values become a bias in memory.
+    # The scale is computed of a shape.
     "sdpa": NEVER,
     "sdpa_guarded": NEVER,
     "causal_by_triangle": ALWAYS,

@@ -111,3 +111,31 @@ def test_gap_is_not_gone_over(tmp_path, way, dynamic):
     np.testing.assert_array_equal(actual[:, :, 640:], expected[:, :, 640:])
     np.testing.assert_array_equal(actual[:, :, :64], expected[:, :, :64])
     assert np.isnan(actual[:, :, 200:480]).all()
+
+
+def joined_with_data(way, **shape):
+    """Causal, and of those keys what is an input says."""
+
+    def write(g):
+        q, k, v = variants.qkv(g, p=200, m=300)
+        sizes = [g.dim(x, n) if shape.get(x) else 1 for x, n in (("p", 200), ("m", 300))]
+        keep = g.input("keep", 2, 1, *sizes, dtype=bool,
+                       make=lambda s: g.random.random(s) < 0.8)  # fmt: skip
+        keep = g.node("And", keep, masks.causal(g, *variants.positions(g, q, k)))
+        g.output(g.attend(way(g, g.scores(q, k, 0.2), keep), v))
+
+    return write
+
+
+@sizes
+@pytest.mark.parametrize("shape", [{"m": 1}, {"p": 1}, {"p": 1, "m": 1}], ids=["m", "p", "pm"])
+@pytest.mark.parametrize("way", masks.WAYS, **named)
+def test_joined_with_data(tmp_path, way, shape, dynamic):
+    """Data is read where the mask is computed. It may mask any key, so that no row
+    is known to have one that is not the least number."""
+    write = joined_with_data(way, **shape)
+    graph = Graph(dynamic)
+    write(graph)
+    made = check(graph, tmp_path, DRAWS[:-1], peer=False)
+    assert (made.cascades, made.others, made.after) == (1, 0, 1)
+    assert bool(filters(write, dynamic)) == (way in (masks.added, masks.chosen))

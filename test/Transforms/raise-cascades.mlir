@@ -290,3 +290,86 @@ func.func @gathered(%x: tensor<4x8xf32>, %table: tensor<12xf32>) -> tensor<4xf32
   } -> tensor<4xf32>
   return %sum : tensor<4xf32>
 }
+
+#mask = affine_map<(b, p, m) -> (p, m)>
+#point = affine_map<(p, m) -> (p, m)>
+#key = affine_map<(p, m) -> (m)>
+
+// Data has a part in the mask: a truth value for each key, and, in the other, for
+// each query and key. It is read where the mask is computed, rather than the
+// mask. Two numbers for each point are more to be read than their sum.
+// CHECK-LABEL: func.func @leaves
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<2x4x8xf32>, %[[KEYS:[a-z0-9]*]]: tensor<8xi8>, %[[ALL:[a-z0-9]*]]: tensor<4x8xi8>, %[[A:[a-z0-9]*]]: tensor<4x8xf32>, %[[B:[a-z0-9]*]]: tensor<4x8xf32>
+// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[A]], %[[B]] :
+// CHECK: cascade.cascade
+// CHECK: cascade.einsum [b, p, m] (%[[X]][b, p, m], %[[KEYS]][m], %[[ALL]][p, m], %[[SUM]][p, m]) -> [b, p, m] {
+// CHECK-NEXT: ^bb0(%[[S:.*]]: f32, %[[KEY:.*]]: i8, %[[POINT:.*]]: i8, %[[BIAS:.*]]: f32):
+// CHECK-DAG: %[[I:.*]] = cascade.index "p"
+// CHECK-DAG: %[[J:.*]] = cascade.index "m"
+// CHECK: %[[C:.*]] = arith.cmpi sle, %[[J]], %[[I]] : index
+// CHECK: %[[T:.*]] = arith.cmpi ne, %[[KEY]], %{{.*}} : i8
+// CHECK: arith.andi %[[C]], %[[T]] : i1
+// CHECK: arith.cmpi ne, %[[POINT]], %{{.*}} : i8
+// CHECK: reduce(max)
+func.func @leaves(%x: tensor<2x4x8xf32>, %keys: tensor<8xi8>, %all: tensor<4x8xi8>, %a: tensor<4x8xf32>, %b: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %none = arith.constant 0 : i8
+  %eb = tensor.empty() : tensor<4x8xi1>
+  %keep = linalg.generic {indexing_maps = [#key, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%keys : tensor<8xi8>) outs(%eb : tensor<4x8xi1>) {
+  ^bb0(%k: i8, %acc: i1):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %c = arith.cmpi sle, %j, %i : index
+    %t = arith.cmpi ne, %k, %none : i8
+    %z = arith.andi %c, %t : i1
+    linalg.yield %z : i1
+  } -> tensor<4x8xi1>
+  %ef = tensor.empty() : tensor<4x8xf32>
+  %drop = linalg.generic {indexing_maps = [#point, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%all : tensor<4x8xi8>) outs(%ef : tensor<4x8xf32>) {
+  ^bb0(%k: i8, %acc: f32):
+    %t = arith.cmpi ne, %k, %none : i8
+    %z = arith.select %t, %zero, %low : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %sum = linalg.generic {indexing_maps = [#point, #point, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%a, %b : tensor<4x8xf32>, tensor<4x8xf32>) outs(%ef : tensor<4x8xf32>) {
+  ^bb0(%k: f32, %l: f32, %acc: f32):
+    %z = arith.addf %k, %l : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %e = tensor.empty() : tensor<2x4x8xf32>
+  %s = linalg.generic {indexing_maps = [#whole, #mask, #mask, #mask, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x, %keep, %drop, %sum : tensor<2x4x8xf32>, tensor<4x8xi1>, tensor<4x8xf32>, tensor<4x8xf32>) outs(%e : tensor<2x4x8xf32>) {
+  ^bb0(%p: f32, %k: i1, %d: f32, %c: f32, %acc: f32):
+    %y = arith.addf %p, %d : f32
+    %w = arith.addf %y, %c : f32
+    %z = arith.select %k, %w, %low : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4x8xf32>
+  %er = tensor.empty() : tensor<2x4xf32>
+  %fl = linalg.fill ins(%low : f32) outs(%er : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %max = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%s : tensor<2x4x8xf32>) outs(%fl : tensor<2x4xf32>) {
+  ^bb0(%p: f32, %acc: f32):
+    %z = arith.maximumf %p, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4xf32>
+  %exp = linalg.generic {indexing_maps = [#whole, #row, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%s, %max : tensor<2x4x8xf32>, tensor<2x4xf32>) outs(%e : tensor<2x4x8xf32>) {
+  ^bb0(%p: f32, %k: f32, %acc: f32):
+    %z = arith.subf %p, %k : f32
+    %w = math.exp %z : f32
+    linalg.yield %w : f32
+  } -> tensor<2x4x8xf32>
+  %fz = linalg.fill ins(%zero : f32) outs(%er : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %total = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%exp : tensor<2x4x8xf32>) outs(%fz : tensor<2x4xf32>) {
+  ^bb0(%p: f32, %acc: f32):
+    %z = arith.addf %p, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4xf32>
+  return %total : tensor<2x4xf32>
+}
