@@ -13,6 +13,7 @@
 
 #include "CascadeGroup.h"
 
+#include "CoordinateTensors.h"
 #include "dialects/Cascade/Cascade.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/MapVector.h"
@@ -226,11 +227,12 @@ static bool isShallow(linalg::GenericOp op) {
   return depth <= kMaxDepth;
 }
 
-/// Adds what only members read, where it has all rows.
+/// Adds what only members read, where it has all rows. What coordinates tell is
+/// computed where it is read.
 bool GroupFinder::addProducer(linalg::GenericOp op) {
-  if (!isCandidate(op) || !llvm::all_of(op->getUsers(), [&](Operation *user) {
-        return members.count(user);
-      }))
+  if (!isCandidate(op) || isToldByCoordinates(op.getResult(0)) ||
+      !llvm::all_of(op->getUsers(),
+                    [&](Operation *user) { return members.count(user); }))
     return false;
   unsigned before = numRanks;
   Labels labels;

@@ -276,13 +276,10 @@ void Nest::emitGroups(int64_t rows, const Piece &piece,
     }
 }
 
-/// How many steps of a reduction ahead a stream is fetched that the reduction
-/// walks from row to row of memory, where the reduction's length is not known.
-static constexpr int64_t kStepsAhead = 64;
-
-/// Fetches the lines of memory that a stream is read of next: the rows of the
-/// next tile where the reduction lies along its rows, else what the same steps
-/// bring in the next part of the stream. Addresses may lie behind the stream;
+/// Fetches what a stream is read of next: the rows of the next tile where the
+/// reduction lies along its rows, else the next part of the stream. Either is
+/// fetched in the order in which it lies in memory, which is not the order in
+/// which it is read, a bit at each step. Addresses may lie behind the stream;
 /// nothing is read there.
 void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
   auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
@@ -291,35 +288,35 @@ void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
   OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   AffineMap map = op.getMatchingIndexingMap(operand);
   unsigned reduction = plan.reductions[0];
-  bool hasRow = plan.row && map.isFunctionOfDim(*plan.row);
-  if (!map.isFunctionOfDim(reduction) ||
-      hasRow == map.isFunctionOfDim(plan.loop))
-    return;
-  SmallVector<Index> next = position;
+  bool isAlongRows = map.getResults().back().isFunctionOfDim(reduction);
+  // The loop that is the rows of the stream or the columns, and its tile.
+  std::optional<unsigned> other = isAlongRows ? plan.row : plan.loop;
+  int64_t tile = isAlongRows ? rows : piece.step();
   std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
-  if (map.getResults().back().isFunctionOfDim(reduction)) {
-    if (!hasRow || !depth || *depth == 0)
-      return;
-    AffineExpr row = b.getAffineDimExpr(*plan.row),
-               step = b.getAffineDimExpr(reduction);
-    next[*plan.row] = evaluate(
-        b, loc, row + 2 * rows + (step * rows).floorDiv(*depth), position);
-    next[reduction] = evaluate(b, loc, (step * rows) % *depth, position);
-    fetch(operand, next);
+  if (!depth || *depth == 0 || !map.isFunctionOfDim(reduction) || !other ||
+      !map.isFunctionOfDim(*other))
     return;
+  AffineExpr at = b.getAffineDimExpr(*other),
+             step = b.getAffineDimExpr(reduction);
+  SmallVector<Index> next = position;
+  auto set = [&](unsigned loop, AffineExpr expr) {
+    next[loop] = evaluate(b, loc, expr, position);
+  };
+  if (isAlongRows) {
+    set(*other, at + 2 * tile + (step * tile).floorDiv(*depth));
+    set(reduction, (step * tile) % *depth);
+    return fetch(operand, next);
   }
-  next[reduction] = next[reduction].plus(depth.value_or(kStepsAhead));
-  if (hasRow) {
-    next[*plan.row] = next[*plan.row].plus(rows - 1);
-    fetch(operand, next);
+  std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
+  if (!columns || *columns == 0)
     return;
-  }
   auto type = cast<MemRefType>(operand->get().getType());
   int64_t line = kLineBits / type.getElementTypeBitWidth();
-  for (int64_t lane = 0; lane < piece.step(); lane += line) {
-    SmallVector<Index> at = next;
-    at[plan.loop] = at[plan.loop].plus(lane);
-    fetch(operand, at);
+  for (int64_t i = 0; i < tile; i += line) {
+    AffineExpr all = at * *depth + step * tile + i;
+    set(reduction, all.floorDiv(*columns) + *depth);
+    set(*other, all % *columns);
+    fetch(operand, next);
   }
 }
 
