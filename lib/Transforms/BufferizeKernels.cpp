@@ -124,7 +124,9 @@ template <typename Producer>
 static void separateDestinations(func::FuncOp kernel) {
   auto separate = [](OpOperand &init) {
     auto producer = init.get().template getDefiningOp<Producer>();
-    if (producer && !producer->hasOneUse())
+    // What is written in a loop is made in it, also by a single writer.
+    if (producer && (!producer->hasOneUse() ||
+                     producer->getBlock() != init.getOwner()->getBlock()))
       init.set(OpBuilder(init.getOwner()).clone(*producer)->getResult(0));
   };
   kernel.walk([&](Operation *op) {

@@ -112,3 +112,40 @@ func.func private @unbounded(%n: index, %x: tensor<?xf32>, %o: tensor<?xf32>) ->
   %r = linalg.add ins(%x, %f : tensor<?xf32>, tensor<?xf32>) outs(%o : tensor<?xf32>) -> tensor<?xf32>
   return %r : tensor<?xf32>
 }
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+#one = affine_map<(d0) -> (d0)>
+
+// What is filled before a loop and written in it is filled in it: nothing is copied.
+// CHECK-LABEL: func private @filled
+// CHECK-NOT: memref.copy
+// CHECK: scf.for
+// CHECK: linalg.fill
+// CHECK-NOT: memref.copy
+// CHECK: return
+func.func private @filled(%x: tensor<8x16xf32>, %o: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %c16 = arith.constant 16 : index
+  %e = tensor.empty() : tensor<8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+  %r = scf.for %i = %c0 to %c16 step %c4 iter_args(%acc = %o) -> (tensor<8xf32>) {
+    %in = tensor.extract_slice %x[0, %i] [8, 4] [1, 1] : tensor<8x16xf32> to tensor<8x4xf32>
+    %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%in : tensor<8x4xf32>) outs(%f : tensor<8xf32>) {
+    ^bb0(%a: f32, %s: f32):
+      %t = arith.addf %a, %s : f32
+      linalg.yield %t : f32
+    } -> tensor<8xf32>
+    %next = linalg.generic {indexing_maps = [#one, #one], iterator_types = ["parallel"]} ins(%sum : tensor<8xf32>) outs(%acc : tensor<8xf32>) {
+    ^bb0(%a: f32, %s: f32):
+      %t = arith.maximumf %a, %s : f32
+      linalg.yield %t : f32
+    } -> tensor<8xf32>
+    scf.yield %next : tensor<8xf32>
+  }
+  return %r : tensor<8xf32>
+}
