@@ -61,6 +61,10 @@ private:
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
   IterationRange rangeOf(IterateOp op, Value step, bool inWholeSteps);
+  void cutStreams(IterateOp op, Value at, OpFoldResult length);
+  ValueRange goOver(IterateOp op, const IterationRange &range,
+                    OpFoldResult from, OpFoldResult to, Value step,
+                    bool areWhole, ValueRange carried);
   OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
   }
@@ -307,44 +311,8 @@ IterationRange Lowering::rangeOf(IterateOp op, Value step, bool inWholeSteps) {
                         symbols, step, inWholeSteps);
 }
 
-void Lowering::lower(IterateOp op) {
-  loc = op.getLoc();
-  StringRef rank = op.getRank();
-  OpFoldResult extent = extents[rank];
-  std::optional<int64_t> whole = getConstantIntValue(extent);
-  // A loop over nothing still has to step.
-  OpFoldResult step = part ? b.getIndexAttr(part) : extent;
-  if (whole)
-    step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
-                                              std::max<int64_t>(1, *whole)));
-  // Whole parts are told by their type.
-  std::optional<int64_t> size = getConstantIntValue(step);
-  bool isWhole = whole && size && *whole % *size == 0;
-  SmallVector<Value> inits;
-  for (Value init : op.getInits())
-    inits.push_back(lookup(init));
-  Value one = arith::ConstantIndexOp::create(b, loc, 1);
-  Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
-  if (!getConstantIntValue(step))
-    stepValue = arith::MaxSIOp::create(b, loc, stepValue, one);
-  IterationRange range = rangeOf(op, stepValue, isWhole);
-  auto [begin, end] = std::pair(range.begin, range.end);
-  auto loop = scf::ForOp::create(
-      b, loc, getValueOrCreateConstantIndexOp(b, loc, begin),
-      getValueOrCreateConstantIndexOp(b, loc, range.loopEnd(b, loc)), stepValue,
-      inits);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value at = range.coordinate(b, loc, loop.getInductionVar());
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
-             s2 = b.getAffineSymbolExpr(2);
-  OpFoldResult length =
-      isWhole ? step
-              : affine::makeComposedFoldedAffineMin(
-                    b, loc, AffineMap::get(0, 3, {s0 - s1, s2}, b.getContext()),
-                    {end, at, step});
-  extents[rank] = length;
-  offsets[rank] = at;
+/// Cuts what an iteration goes over to the part that begins at `at`.
+void Lowering::cutStreams(IterateOp op, Value at, OpFoldResult length) {
   for (auto [part, stream, dim] :
        llvm::zip_equal(op.getParts(), op.getStreams(), op.getDims())) {
     Value tensor = lookup(stream);
@@ -357,6 +325,30 @@ void Lowering::lower(IterateOp op) {
     map.map(part,
             tensor::ExtractSliceOp::create(b, loc, tensor, from, sizes, ones));
   }
+}
+
+/// A loop over the parts of `range` where its variable is in [from, to). All
+/// are `step` long, or none is known to be.
+ValueRange Lowering::goOver(IterateOp op, const IterationRange &range,
+                            OpFoldResult from, OpFoldResult to, Value step,
+                            bool areWhole, ValueRange carried) {
+  auto loop = scf::ForOp::create(
+      b, loc, getValueOrCreateConstantIndexOp(b, loc, from),
+      getValueOrCreateConstantIndexOp(b, loc, to), step, carried);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value at = range.coordinate(b, loc, loop.getInductionVar());
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
+             s2 = b.getAffineSymbolExpr(2);
+  OpFoldResult length = getAsOpFoldResult(step);
+  if (!areWhole)
+    length = affine::makeComposedFoldedAffineMin(
+        b, loc, AffineMap::get(0, 3, {s0 - s1, s2}, b.getContext()),
+        {range.end, at, length});
+  StringRef rank = op.getRank();
+  OpFoldResult extent = std::exchange(extents[rank], length);
+  offsets[rank] = at;
+  cutStreams(op, at, length);
   map.map(op.getCarried(), loop.getRegionIterArgs());
   for (Operation &inner : op.getBlock()->without_terminator())
     lower(inner);
@@ -366,7 +358,45 @@ void Lowering::lower(IterateOp op) {
   scf::YieldOp::create(b, loc, next);
   extents[rank] = extent;
   offsets.erase(rank);
-  map.map(op.getResults(), loop.getResults());
+  return loop.getResults();
+}
+
+void Lowering::lower(IterateOp op) {
+  loc = op.getLoc();
+  OpFoldResult extent = extents[op.getRank()];
+  std::optional<int64_t> whole = getConstantIntValue(extent);
+  // A loop over nothing still has to step.
+  OpFoldResult step = part ? b.getIndexAttr(part) : extent;
+  if (whole)
+    step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
+                                              std::max<int64_t>(1, *whole)));
+  std::optional<int64_t> size = getConstantIntValue(step);
+  bool isWhole = whole && size && *whole % *size == 0;
+  SmallVector<Value> carried;
+  for (Value init : op.getInits())
+    carried.push_back(lookup(init));
+  Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
+  if (!size)
+    stepValue = arith::MaxSIOp::create(
+        b, loc, stepValue, arith::ConstantIndexOp::create(b, loc, 1));
+  IterationRange range = rangeOf(op, stepValue, isWhole);
+  OpFoldResult from = range.begin, to = range.loopEnd(b, loc);
+  // Whole parts are told by their type. Those that may be shorter are apart.
+  if (size) {
+    AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+    OpFoldResult last = to;
+    if (!isWhole)
+      last = affine::makeComposedFoldedAffineMax(
+          b, loc,
+          AffineMap::get(0, 2, {s0, s0 + (s1 - s0).floorDiv(*size) * *size},
+                         b.getContext()),
+          {from, to});
+    carried = goOver(op, range, from, last, stepValue, true, carried);
+    from = last;
+  }
+  if (!isWhole)
+    carried = goOver(op, range, from, to, stepValue, false, carried);
+  map.map(op.getResults(), carried);
 }
 
 void Lowering::lower(RebaseOp op) {

@@ -145,11 +145,15 @@ func.func @whole_parts(%x: tensor<4x128xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 
-// The last part may be shorter; filters see the coordinates of the whole rank.
+// Whole parts have a static size, and what is left is a part apart; filters see the
+// coordinates of the whole rank.
 // A rank of no coordinates has no part, and a loop over it still steps.
 // CHECK-LABEL: func.func @remainder
 // CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<4x?xf32>, %[[M:[a-z0-9]*]]: index
-// CHECK: scf.for %[[AT:.*]] = %{{.*}} to %[[M]] step %c32
+// CHECK: %[[WHOLE:.*]] = affine.max #{{.*}}()[%[[M]]]
+// CHECK: scf.for %[[FROM:.*]] = %{{.*}} to %[[WHOLE]] step %c32
+// CHECK: tensor.extract_slice %[[X]][0, %[[FROM]]] [4, 32] [1, 1] : tensor<4x?xf32> to tensor<4x32xf32>
+// CHECK: scf.for %[[AT:.*]] = %[[WHOLE]] to %[[M]] step %c32
 // CHECK: %[[SIZE:.*]] = affine.min #{{.*}}()[%[[M]], %[[AT]]]
 // CHECK: tensor.extract_slice %[[X]][0, %[[AT]]] [4, %[[SIZE]]] [1, 1] : tensor<4x?xf32> to tensor<4x?xf32>
 // CHECK: %[[I:.*]] = linalg.index 1
@@ -183,7 +187,8 @@ func.func @remainder(%x: tensor<4x?xf32>, %m: index) -> tensor<4xf32> {
 // BOUND-SAME: %[[P:[a-z0-9]*]]: index, %[[M:[a-z0-9]*]]: index, %[[OFF:[a-z0-9]*]]: index
 // BOUND: %[[LAST:.*]] = arith.addi %[[OFF]], %[[P]] : index
 // BOUND: %[[END:.*]] = arith.minsi %[[LAST]], %[[M]] : index
-// BOUND: scf.for %[[AT:.*]] = %c0 to %[[END]] step %c32
+// BOUND: scf.for %{{.*}} = %c0 to %[[WHOLE:.*]] step %c32
+// BOUND: scf.for %[[AT:.*]] = %[[WHOLE]] to %[[END]] step %c32
 // BOUND: %[[LEFT:.*]] = arith.addi %[[END]], %{{.*}} : index
 // BOUND: %[[SIZE:.*]] = arith.minsi %{{.*}}, %[[LEFT]] : index
 // BOUND: tensor.extract_slice %{{.*}}[0, %[[AT]]] [%{{.*}}, %[[SIZE]]]
@@ -213,7 +218,8 @@ func.func @causal(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> ten
 // BOUND: %[[END:.*]] = arith.minsi %[[LAST]], %[[M]] : index
 // BOUND: %[[FIRST:.*]] = arith.addi %[[OFF]], %c-7{{.*}} : index
 // BOUND: %[[BEGIN:.*]] = arith.maxsi %c0{{.*}}, %[[FIRST]] : index
-// BOUND: scf.for %{{.*}} = %[[BEGIN]] to %[[END]] step %c32
+// BOUND: scf.for %{{.*}} = %[[BEGIN]] to %[[WHOLE:.*]] step %c32
+// BOUND: scf.for %{{.*}} = %[[WHOLE]] to %[[END]] step %c32
 func.func @window(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %p, m = %m) {
     %s0 = cascade.einsum [p] () -> [p] {
@@ -255,7 +261,8 @@ func.func @window(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> ten
 // BOUND: %[[SPACE:.*]] = arith.subi %{{.*}}, %[[SPLIT]] : index
 // BOUND: %[[GAP:.*]] = arith.maxsi %[[SPACE]], %c0 : index
 // BOUND: %[[LESS:.*]] = arith.subi %[[END]], %[[GAP]] : index
-// BOUND: scf.for %[[I:.*]] = %[[BEGIN]] to %[[LESS]] step %c32
+// BOUND: scf.for %{{.*}} = %[[BEGIN]] to %[[WHOLE:.*]] step %c32
+// BOUND: scf.for %[[I:.*]] = %[[WHOLE]] to %[[LESS]] step %c32
 // BOUND: %[[IS:.*]] = arith.cmpi sge, %[[I]], %[[SPLIT]] : index
 // BOUND: %[[JUMP:.*]] = arith.addi %[[I]], %[[GAP]] : index
 // BOUND: %[[AT:.*]] = arith.select %[[IS]], %[[JUMP]], %[[I]] : index

@@ -137,7 +137,8 @@ func.func private @wrong(%x: tensor<8xf32>, %o: tensor<8xf32>) -> tensor<8xf32>
 // CHECK-DAG: %[[QUERIES:.*]] = tensor.extract_slice %[[Q]][%[[H]], %[[R]], 0] [1, %[[ROWS]], 64] [1, 1, 1]
 // CHECK-DAG: %[[PLACE:.*]] = tensor.extract_slice %[[OUT]][%[[H]], %[[R]], 0] [1, %[[ROWS]], 32] [1, 1, 1]
 // CHECK: %[[END:.*]] = affine.min #[[FAR]]()[%[[M]], %[[R]], %[[ROWS]]]
-// CHECK: %[[STATES:.*]]:3 = scf.for %[[AT:.*]] = %c0 to %[[END]] step %c128
+// CHECK: scf.for %{{.*}} = %c0 to %[[WHOLE:.*]] step %c128
+// CHECK: %[[STATES:.*]]:3 = scf.for %[[AT:.*]] = %[[WHOLE]] to %[[END]] step %c128
 // CHECK: tensor.extract_slice %[[KEYS]][0, %[[AT]], 0]
 // CHECK: %[[QK:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%[[QUERIES]], %{{.*}} : {{.*}})
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[QK]] : tensor<1x?x?xf32>)

@@ -9,67 +9,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Nest.h"
-#include "Loops.h"
+#include "NestBuilder.h"
 
-#include "lutra/Analysis/Contraction.h"
-#include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
-#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
-
-namespace {
-
-class Nest {
-public:
-  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
-  void emitOuter(unsigned depth = 0);
-
-private:
-  using Visit = function_ref<void(unsigned output, int64_t row, int64_t vector,
-                                  ArrayRef<Lanes> index)>;
-
-  void emitRows(function_ref<void(int64_t rows)> inside);
-  void emitPrefetch(int64_t rows, const Piece &piece);
-  void emitPrefetchOfNextTile(int64_t row, int64_t lane);
-  void fetch(OpOperand *operand, ArrayRef<Index> loops);
-  void emitTile(int64_t rows, const Piece &piece);
-  void emitLaneReduction(int64_t rows);
-  Values emitReductions(unsigned depth, ValueRange sums,
-                        function_ref<Values(ValueRange)> step);
-  Values emitStep(int64_t rows, const Piece &piece, int64_t stride,
-                  const VectorBuilder &builder, ValueRange sums);
-  Values emitDots(int64_t rows, const Piece &piece,
-                  const VectorBuilder &builder, ValueRange sums);
-  void emitGroups(int64_t rows, const Piece &piece,
-                  const VectorBuilder &builder);
-  Value reduceLanes(unsigned output, ArrayRef<Value> vectors, Value initial);
-
-  VectorBuilder builderFor(const Piece &piece);
-  /// The position of the first lane of a vector in the tile.
-  SmallVector<Index> at(int64_t row, int64_t lane) const;
-  SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
-                                 int64_t row, int64_t lane);
-  Value output(unsigned number) { return op.getDpsInits()[number]; }
-  bool isStream(unsigned output) const {
-    return plan.reducesLanes() && !plan.combiners[output];
-  }
-
-  OpBuilder &b;
-  Location loc;
-  linalg::GenericOp op;
-  const Plan &plan;
-  FlatViews flat;
-  TileBody body;
-  SmallVector<OpFoldResult> extents;
-  SmallVector<Index> position;
-};
-
-} // namespace
 
 /// The number of iterations of each loop, static where any operand says so.
 static SmallVector<OpFoldResult> loopExtents(OpBuilder &b,
@@ -169,35 +116,6 @@ Values Nest::emitReductions(unsigned depth, ValueRange sums,
                    });
 }
 
-/// A line of a cache.
-static constexpr int64_t kLineBits = 512;
-
-/// Fetches what the next tile of rows reads where this one stands at `row` and
-/// `lane`: while so much is computed, memory has nothing else to do. Addresses
-/// may lie behind the operands; nothing is read there.
-void Nest::emitPrefetchOfNextTile(int64_t row, int64_t lane) {
-  SmallVector<unsigned> rows;
-  op.getParallelDims(rows);
-  if (rows.empty())
-    return;
-  SmallVector<Index> next = at(row, lane);
-  Index &moved = next[rows.back()];
-  if (auto extent = getConstantIntValue(extents[rows.back()]))
-    moved = moved.plus(*extent);
-  else
-    moved = {arith::AddIOp::create(b, loc, moved.materialize(b, loc),
-                                   cast<Value>(extents[rows.back()])),
-             1, 0};
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    auto type = dyn_cast<MemRefType>(operand->get().getType());
-    AffineMap map = op.getMatchingIndexingMap(operand);
-    if (!type || !map.isIdentity() ||
-        lane * type.getElementTypeBitWidth() % kLineBits)
-      continue;
-    fetch(operand, next);
-  }
-}
-
 /// Clones the body for all vectors of a tile. `sums` holds, per output that is
 /// not stored on the way, and row, `stride` vectors, of which the first
 /// piece.vectors are updated.
@@ -230,104 +148,6 @@ Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
       }
     }
   return next;
-}
-
-/// Adds the products of groups to all sums of a tile, each by one instruction.
-Values Nest::emitDots(int64_t rows, const Piece &piece,
-                      const VectorBuilder &builder, ValueRange sums) {
-  auto contraction = *matchContraction(op);
-  auto indices = [&](OpOperand *operand, int64_t row, int64_t vector) {
-    return builder.index(op.getMatchingIndexingMap(operand),
-                         at(row, vector * piece.lanes), plan.loop);
-  };
-  Values columns, next;
-  for (int64_t vector = 0; vector < piece.vectors; ++vector)
-    columns.push_back(builder.loadGroups(contraction.b->get(),
-                                         indices(contraction.b, 0, vector),
-                                         plan.groupSize));
-  for (int64_t row = 0; row < rows; ++row) {
-    Value factor = builder.broadcastGroup(
-        contraction.a->get(), indices(contraction.a, row, 0), plan.groupSize);
-    for (Value column : columns)
-      next.push_back(x86vector::DotBF16Op::create(b, loc, sums[next.size()],
-                                                  factor, column));
-  }
-  return next;
-}
-
-/// Computes the elements of each group one after the other, and stores them
-/// interleaved.
-void Nest::emitGroups(int64_t rows, const Piece &piece,
-                      const VectorBuilder &builder) {
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t vector = 0; vector < piece.vectors; ++vector) {
-      Values elements;
-      for (int64_t i = 0; i < plan.groupSize; ++i) {
-        body.restart();
-        SmallVector<Index> loops = at(row, vector * piece.lanes);
-        loops[*plan.group] = Index{Value(), 0, i};
-        elements.push_back(builder.materialize(
-            body.clone(builder, row, vector, loops, {Lanes()}).front()));
-      }
-      builder.storeGroups(
-          vector::InterleaveOp::create(b, loc, elements[0], elements[1]),
-          output(0), outputIndex(builder, 0, row, vector * piece.lanes),
-          plan.groupSize);
-    }
-}
-
-/// Fetches what a stream is read of next: the rows of the next tile where the
-/// reduction lies along its rows, else the next part of the stream. Either is
-/// fetched in the order in which it lies in memory, which is not the order in
-/// which it is read, a bit at each step. Addresses may lie behind the stream;
-/// nothing is read there.
-void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
-  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
-  if (!stream || !plan.isContraction || plan.reductions.size() != 1)
-    return;
-  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
-  AffineMap map = op.getMatchingIndexingMap(operand);
-  unsigned reduction = plan.reductions[0];
-  bool isAlongRows = map.getResults().back().isFunctionOfDim(reduction);
-  // The loop that is the rows of the stream or the columns, and its tile.
-  std::optional<unsigned> other = isAlongRows ? plan.row : plan.loop;
-  int64_t tile = isAlongRows ? rows : piece.step();
-  std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
-  if (!depth || *depth == 0 || !map.isFunctionOfDim(reduction) || !other ||
-      !map.isFunctionOfDim(*other))
-    return;
-  AffineExpr at = b.getAffineDimExpr(*other),
-             step = b.getAffineDimExpr(reduction);
-  SmallVector<Index> next = position;
-  auto set = [&](unsigned loop, AffineExpr expr) {
-    next[loop] = evaluate(b, loc, expr, position);
-  };
-  if (isAlongRows) {
-    set(*other, at + 2 * tile + (step * tile).floorDiv(*depth));
-    set(reduction, (step * tile) % *depth);
-    return fetch(operand, next);
-  }
-  std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
-  if (!columns || *columns == 0)
-    return;
-  auto type = cast<MemRefType>(operand->get().getType());
-  int64_t line = kLineBits / type.getElementTypeBitWidth();
-  for (int64_t i = 0; i < tile; i += line) {
-    AffineExpr all = at * *depth + step * tile + i;
-    set(reduction, all.floorDiv(*columns) + *depth);
-    set(*other, all % *columns);
-    fetch(operand, next);
-  }
-}
-
-/// Fetches the line of an operand's element where the loops stand at `loops`.
-void Nest::fetch(OpOperand *operand, ArrayRef<Index> loops) {
-  SmallVector<Value> indices;
-  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
-    indices.push_back(evaluate(b, loc, expr, loops).materialize(b, loc));
-  memref::PrefetchOp::create(b, loc, operand->get(), indices,
-                             /*isWrite=*/false, /*localityHint=*/3,
-                             /*isDataCache=*/true);
 }
 
 void Nest::emitTile(int64_t rows, const Piece &piece) {

@@ -1,0 +1,66 @@
+//===- NestBuilder.h - The emission of a nest -------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What Nest.cpp, DotProducts.cpp and Prefetch.cpp share: the loops of a plan
+// around the vectors of a tile.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NESTBUILDER_H
+#define LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NESTBUILDER_H
+
+#include "Loops.h"
+#include "Nest.h"
+
+namespace mlir::lutra {
+
+class Nest {
+public:
+  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+  void emitOuter(unsigned depth = 0);
+
+private:
+  using Visit = function_ref<void(unsigned output, int64_t row, int64_t vector,
+                                  ArrayRef<Lanes> index)>;
+
+  void emitRows(function_ref<void(int64_t rows)> inside);
+  void emitPrefetch(int64_t rows, const Piece &piece);
+  void emitPrefetchOfNextTile(int64_t row, int64_t lane);
+  void fetch(OpOperand *operand, ArrayRef<Index> loops);
+  void emitTile(int64_t rows, const Piece &piece);
+  void emitLaneReduction(int64_t rows);
+  Values emitReductions(unsigned depth, ValueRange sums,
+                        function_ref<Values(ValueRange)> step);
+  Values emitStep(int64_t rows, const Piece &piece, int64_t stride,
+                  const VectorBuilder &builder, ValueRange sums);
+  Values emitDots(int64_t rows, const Piece &piece,
+                  const VectorBuilder &builder, ValueRange sums);
+  void emitGroups(int64_t rows, const Piece &piece,
+                  const VectorBuilder &builder);
+  Value reduceLanes(unsigned output, ArrayRef<Value> vectors, Value initial);
+
+  VectorBuilder builderFor(const Piece &piece);
+  /// The position of the first lane of a vector in the tile.
+  SmallVector<Index> at(int64_t row, int64_t lane) const;
+  SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
+                                 int64_t row, int64_t lane);
+  Value output(unsigned number) { return op.getDpsInits()[number]; }
+  bool isStream(unsigned output) const {
+    return plan.reducesLanes() && !plan.combiners[output];
+  }
+
+  OpBuilder &b;
+  Location loc;
+  linalg::GenericOp op;
+  const Plan &plan;
+  FlatViews flat;
+  TileBody body;
+  SmallVector<OpFoldResult> extents;
+  SmallVector<Index> position;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_LINALGTOVECTOR_NESTBUILDER_H

@@ -1,0 +1,100 @@
+//===- Prefetch.cpp - What is read of memory next ------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Streams come from far away, and a nest does not read them in an order that
+// hardware foresees. They are fetched ahead in the order in which they lie.
+//
+//===----------------------------------------------------------------------===//
+
+#include "NestBuilder.h"
+
+#include "lutra/Conversion/CascadeToLinalg.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// A line of a cache.
+static constexpr int64_t kLineBits = 512;
+
+/// Fetches what the next tile of rows reads where this one stands at `row` and
+/// `lane`: while so much is computed, memory has nothing else to do. Addresses
+/// may lie behind the operands; nothing is read there.
+void Nest::emitPrefetchOfNextTile(int64_t row, int64_t lane) {
+  SmallVector<unsigned> rows;
+  op.getParallelDims(rows);
+  if (rows.empty())
+    return;
+  SmallVector<Index> next = at(row, lane);
+  Index &moved = next[rows.back()];
+  if (auto extent = getConstantIntValue(extents[rows.back()]))
+    moved = moved.plus(*extent);
+  else
+    moved = {arith::AddIOp::create(b, loc, moved.materialize(b, loc),
+                                   cast<Value>(extents[rows.back()])),
+             1, 0};
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto type = dyn_cast<MemRefType>(operand->get().getType());
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!type || !map.isIdentity() ||
+        lane * type.getElementTypeBitWidth() % kLineBits)
+      continue;
+    fetch(operand, next);
+  }
+}
+
+/// Fetches what a stream is read of next: the rows of the next tile where the
+/// reduction lies along its rows, else the next part of the stream. Either is
+/// fetched in the order in which it lies in memory, which is not the order in
+/// which it is read, a bit at each step. Addresses may lie behind the stream;
+/// nothing is read there.
+void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
+  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
+  if (!stream || !plan.isContraction || plan.reductions.size() != 1)
+    return;
+  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  unsigned reduction = plan.reductions[0];
+  bool isAlongRows = map.getResults().back().isFunctionOfDim(reduction);
+  // The loop that is the rows of the stream or the columns, and its tile.
+  std::optional<unsigned> other = isAlongRows ? plan.row : plan.loop;
+  int64_t tile = isAlongRows ? rows : piece.step();
+  std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
+  if (!depth || *depth == 0 || !map.isFunctionOfDim(reduction) || !other ||
+      !map.isFunctionOfDim(*other))
+    return;
+  AffineExpr at = b.getAffineDimExpr(*other),
+             step = b.getAffineDimExpr(reduction);
+  SmallVector<Index> next = position;
+  auto set = [&](unsigned loop, AffineExpr expr) {
+    next[loop] = evaluate(b, loc, expr, position);
+  };
+  if (isAlongRows) {
+    set(*other, at + 2 * tile + (step * tile).floorDiv(*depth));
+    set(reduction, (step * tile) % *depth);
+    return fetch(operand, next);
+  }
+  std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
+  if (!columns || *columns == 0)
+    return;
+  auto type = cast<MemRefType>(operand->get().getType());
+  int64_t line = kLineBits / type.getElementTypeBitWidth();
+  for (int64_t i = 0; i < tile; i += line) {
+    AffineExpr all = at * *depth + step * tile + i;
+    set(reduction, all.floorDiv(*columns) + *depth);
+    set(*other, all % *columns);
+    fetch(operand, next);
+  }
+}
+
+/// Fetches the line of an operand's element where the loops stand at `loops`.
+void Nest::fetch(OpOperand *operand, ArrayRef<Index> loops) {
+  SmallVector<Value> indices;
+  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+    indices.push_back(evaluate(b, loc, expr, loops).materialize(b, loc));
+  memref::PrefetchOp::create(b, loc, operand->get(), indices,
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
