@@ -115,8 +115,8 @@ def Cascade_IterateOp : Cascade_Op<"iterate", [
     mean the part; the coordinates that filters and `cascade.index` see are those of
     the whole. The results are what is carried behind the last part. How long a part
     is is a matter of schedule. `filters`, affine sets over all ranks of the cascade
-    and the symbols, say where anything happens: points in none of them change nothing
-    that is carried, and parts without others may be left out.
+    and the symbols, say where anything happens: the results are the same without
+    points that are in none of them, and parts without others may be left out.
 
     ```mlir
     %d, %s = cascade.iterate "m" (%k = %key[0]) carry(%d = %d0, %s = %s0) {

@@ -172,6 +172,8 @@ static Pieces transferIntegers(Operation &op, ArrayRef<Content> operands) {
   if (isa<arith::SIToFPOp, arith::UIToFPOp>(op)) {
     if (!value)
       return {piece(Kind::Ordinary)};
+    if (isa<arith::UIToFPOp>(op) && *value < 0)
+      return {piece(Kind::Any)};
     APFloat number(cast<FloatType>(type).getFloatSemantics());
     bool isNegated =
         isa<arith::SIToFPOp>(op) && op.getOperand(0).getType().isInteger(1);

@@ -27,7 +27,7 @@ using Kind = Content::Kind;
 /// More pieces than masks have; they are then no longer told apart.
 static constexpr unsigned kMaxPieces = 64, kMaxCombinations = 512;
 /// Deeper arithmetic than sizes are computed by.
-static constexpr unsigned kMaxDepth = 16;
+static constexpr unsigned kMaxDepth = 8;
 
 bool Content::operator==(const Content &other) const {
   return kind == other.kind && integer == other.integer &&

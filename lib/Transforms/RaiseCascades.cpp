@@ -195,32 +195,35 @@ void Raiser::moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
 }
 
 /// What an element that `operand` reads is computed of in the body of the
-/// Einsum, if it is. That must not be more to be read: of what has all of
-/// queries and keys one tensor, of elements that are no wider.
+/// Einsum, if it is. That must be no more to be read: of what has all of
+/// queries and keys one tensor, of elements that are no wider. What has not is
+/// small.
 std::optional<SmallVector<Leaf>> Raiser::computedOf(linalg::GenericOp op,
                                                     OpOperand &operand) {
   if (map.contains(operand.get()) || op.getNumReductionLoops() != 0)
     return std::nullopt;
   ArrayRef<unsigned> ranks = group.ranksOf[op];
-  auto isAlong = [&](AffineMap read, unsigned rank) {
-    const unsigned *loop = llvm::find(ranks, rank);
-    return loop != ranks.end() && read.isFunctionOfDim(loop - ranks.begin());
+  auto isLarge = [&](AffineMap read) {
+    for (unsigned rank : {group.reduced, group.rows.back()}) {
+      const unsigned *loop = llvm::find(ranks, rank);
+      if (loop == ranks.end() || !read.isFunctionOfDim(loop - ranks.begin()))
+        return false;
+    }
+    return true;
   };
-  auto widthOf = [](Value tensor) {
-    return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth();
-  };
+  Type type = getElementTypeOrSelf(operand.get());
+  AffineMap whole = op.getMatchingIndexingMap(&operand);
   unsigned numLarge = 0;
   auto isLeaf = [&](const Leaf &leaf) {
-    bool isLarge = isAlong(leaf.read, group.reduced) &&
-                   isAlong(leaf.read, group.rows.back());
-    numLarge += isLarge;
-    return leaf.read.isProjectedPermutation(/*allowZeroInResults=*/true) &&
-           getElementTypeOrSelf(leaf.tensor).isIntOrFloat() &&
-           (!isLarge ||
-            (numLarge == 1 && widthOf(leaf.tensor) <= widthOf(operand.get())));
+    Type read = getElementTypeOrSelf(leaf.tensor);
+    if (!isLarge(whole) || !read.isIntOrFloat() || !type.isIntOrFloat() ||
+        !leaf.read.isProjectedPermutation(/*allowZeroInResults=*/true))
+      return false;
+    return !isLarge(leaf.read) ||
+           (++numLarge == 1 &&
+            read.getIntOrFloatBitWidth() <= type.getIntOrFloatBitWidth());
   };
-  return toldElements(operand.get(), op.getMatchingIndexingMap(&operand),
-                      isLeaf);
+  return toldElements(operand.get(), whole, isLeaf);
 }
 
 /// The element that `operand` reads, computed in the body of the Einsum.

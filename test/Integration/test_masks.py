@@ -39,12 +39,19 @@ def test_mask(tmp_path, mask, way):
     assert (made.cascades, made.others, made.after) == (1, 0, 1)
 
 
-@pytest.mark.parametrize("p", [133, 200])
+@pytest.mark.parametrize(
+    ("p", "m", "way"),
+    [
+        (133, 133, masks.chosen),
+        (200, 133, masks.least_added),
+        # Parts of the keys that are all as long as each other.
+        (512, 512, masks.added),
+    ],
+)
 @pytest.mark.parametrize("mask", masks.MASKS, **named)
-def test_static_mask(tmp_path, mask, p):
-    way = masks.least_added if p == 200 else masks.chosen
+def test_static_mask(tmp_path, mask, p, m, way):
     graph = Graph()
-    masks.masked(mask, way, p=p)(graph)
+    masks.masked(mask, way, p, m)(graph)
     made = check(graph, tmp_path, peer=False)
     assert (made.cascades, made.others, made.after) == (1, 0, 1)
 
@@ -85,7 +92,7 @@ def test_rows_that_may_be_wholly_masked():
 
 def behind_a_gap(g, way):
     """Keys between the first ones and a window are NaN, farther than a part is long."""
-    p, m = g.dim("p", 700), g.dim("m", 700)
+    p, m = g.dim("p", 768), g.dim("m", 768)
 
     def put(shape):
         k = np.random.default_rng(1).standard_normal(shape)
