@@ -56,6 +56,8 @@ private:
   Value fillOf(Value empty, TypedAttr value);
   Value destinationOf(EinsumOp op);
   OpOperand *updatedInput(EinsumOp op);
+  bool isImplied(EinsumOp op, AffineExpr constraint);
+  Value isInside(OpBuilder &b, EinsumOp op);
   Value isPresent(OpBuilder &b, EinsumOp op, Value mask);
   Value point(OpBuilder &b, EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
@@ -149,50 +151,68 @@ Value Lowering::coordinate(OpBuilder &b, StringRef rank, unsigned loop) {
   return index;
 }
 
+/// Whether a constraint of a filter of `op` holds wherever the iteration around
+/// it goes.
+bool Lowering::isImplied(EinsumOp op, AffineExpr constraint) {
+  auto iterate = dyn_cast<IterateOp>(op->getParentOp());
+  if (!iterate)
+    return false;
+  SmallVector<AffineExpr> dims, symbols;
+  for (StringRef rank : op.getIter().getAsValueRange<StringAttr>())
+    dims.push_back(b.getAffineDimExpr(*cascade.findRank(rank)));
+  for (Value symbol : op.getSymbols()) {
+    auto it = llvm::find(iterate.getSymbols(), symbol);
+    if (it == iterate.getSymbols().end())
+      return false;
+    symbols.push_back(b.getAffineSymbolExpr(it - iterate.getSymbols().begin()));
+  }
+  SmallVector<OpFoldResult> sizes;
+  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
+    sizes.push_back(extents[rank]);
+  return lutra::isImplied(iterate, *cascade.findRank(iterate.getRank()), sizes,
+                          constraint.replaceDimsAndSymbols(dims, symbols));
+}
+
+/// Whether the point that the body stands at is inside of a filter; null where
+/// all are.
+Value Lowering::isInside(OpBuilder &b, EinsumOp op) {
+  SmallVector<Value> operands;
+  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
+    operands.push_back(coordinate(b, op.getRankName(rank), rank));
+  for (Value symbol : op.getSymbols())
+    operands.push_back(lookup(symbol));
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0), any;
+  for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
+    Value inside;
+    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+      if (!set.isEq(i) && isImplied(op, set.getConstraint(i)))
+        continue;
+      Value value = affine::AffineApplyOp::create(
+          b, loc,
+          AffineMap::get(set.getNumDims(), set.getNumSymbols(),
+                         set.getConstraint(i)),
+          operands);
+      auto predicate =
+          set.isEq(i) ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge;
+      Value holds = arith::CmpIOp::create(b, loc, predicate, value, zero);
+      inside = inside ? arith::AndIOp::create(b, loc, inside, holds) : holds;
+    }
+    if (!inside)
+      return Value();
+    any = any ? arith::OrIOp::create(b, loc, any, inside) : inside;
+  }
+  return any;
+}
+
 /// Whether the point that the body stands at takes part; null where all do.
 Value Lowering::isPresent(OpBuilder &b, EinsumOp op, Value mask) {
-  Value present;
-  auto join = [&](Value &left, Value right, bool isUnion) {
-    if (!left)
-      left = right;
-    else if (isUnion)
-      left = arith::OrIOp::create(b, loc, left, right);
-    else
-      left = arith::AndIOp::create(b, loc, left, right);
-  };
-  if (op.getFilters()) {
-    SmallVector<Value> operands;
-    for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
-      operands.push_back(coordinate(b, op.getRankName(rank), rank));
-    for (Value symbol : op.getSymbols())
-      operands.push_back(lookup(symbol));
-    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-    for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
-      Value inside;
-      for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
-        Value value = affine::AffineApplyOp::create(
-            b, loc,
-            AffineMap::get(set.getNumDims(), set.getNumSymbols(),
-                           set.getConstraint(i)),
-            operands);
-        auto predicate =
-            set.isEq(i) ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge;
-        join(inside, arith::CmpIOp::create(b, loc, predicate, value, zero),
-             false);
-      }
-      if (!inside)
-        inside = arith::ConstantIntOp::create(b, loc, 1, 1);
-      join(present, inside, true);
-    }
-  }
-  if (mask) {
-    Value zero =
-        arith::ConstantOp::create(b, loc, b.getZeroAttr(mask.getType()));
-    join(present,
-         arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, mask, zero),
-         false);
-  }
-  return present;
+  Value present = op.getFilters() ? isInside(b, op) : Value();
+  if (!mask)
+    return present;
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(mask.getType()));
+  Value isKept =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, mask, zero);
+  return present ? arith::AndIOp::create(b, loc, present, isKept) : isKept;
 }
 
 static Value divide(OpBuilder &b, Location loc, DivideOp op, IRMapping &map) {
@@ -329,10 +349,8 @@ void Lowering::lower(IterateOp op) {
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
   // Whole parts are told by their type.
-  auto isWhole = getConstantIntValue(begin) == 0 && whole &&
-                 getConstantIntValue(end) == whole &&
-                 getConstantIntValue(step) &&
-                 *whole % *getConstantIntValue(step) == 0;
+  std::optional<int64_t> unit = getConstantIntValue(step);
+  bool isWhole = unit && isMultipleOf(begin, *unit) && isMultipleOf(end, *unit);
   OpFoldResult size =
       isWhole ? step
               : affine::makeComposedFoldedAffineMin(

@@ -12,6 +12,7 @@
 #include "IterationRange.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/AffineExprVisitor.h"
 
 using namespace mlir;
@@ -101,5 +102,45 @@ lutra::iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
     begins.push_back(range.begin);
     ends.push_back(range.end);
   }
+  if (begins.size() == 1)
+    return {begins.front(), ends.front()};
   return {builder.least(begins), builder.greatest(ends)};
+}
+
+bool lutra::isImplied(cascade::IterateOp op, unsigned rank,
+                      ArrayRef<OpFoldResult> extents, AffineExpr constraint) {
+  unsigned numSymbols = op.getSymbols().size();
+  SimpleAffineExprFlattener flattener(extents.size(), numSymbols);
+  if (!op.getFilters() || failed(flattener.walkPostOrder(constraint)))
+    return false;
+  auto factors = flattener.operandExprStack.back();
+  if (flattener.numLocals != 0 || std::abs(factors[rank]) != 1)
+    return false;
+  for (auto [i, extent] : llvm::enumerate(extents))
+    if (i != rank && factors[i] != 0 && !isOneInteger(extent))
+      return false;
+  return llvm::all_of(
+      op.getFilters()->getAsValueRange<IntegerSetAttr>(), [&](IntegerSet set) {
+        return llvm::any_of(set.getConstraints(), [&](AffineExpr other) {
+          return simplifyAffineExpr(other - constraint, extents.size(),
+                                    numSymbols) == 0;
+        });
+      });
+}
+
+bool lutra::isMultipleOf(OpFoldResult size, int64_t unit) {
+  if (std::optional<int64_t> constant = getConstantIntValue(size))
+    return *constant % unit == 0;
+  Operation *op = cast<Value>(size).getDefiningOp();
+  auto areMultiples = [&](AffineMap map) {
+    return llvm::all_of(map.getResults(), [&](AffineExpr expr) {
+      return expr.isMultipleOf(unit);
+    });
+  };
+  if (auto apply = dyn_cast_or_null<affine::AffineApplyOp>(op))
+    return areMultiples(apply.getAffineMap());
+  if (auto least = dyn_cast_or_null<affine::AffineMinOp>(op))
+    return areMultiples(least.getAffineMap());
+  auto greatest = dyn_cast_or_null<affine::AffineMaxOp>(op);
+  return greatest && areMultiples(greatest.getAffineMap());
 }

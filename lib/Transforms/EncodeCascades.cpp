@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "lutra/Transforms/Passes.h"
@@ -37,9 +38,10 @@ using namespace mlir::lutra::cascade;
 /// along what each row has many of.
 static constexpr int64_t kMinRows = 4;
 
-/// Whether the cascade goes over some rank part by part.
-static bool isIterated(CascadeOp op) {
-  return !op.getBlock()->getOps<IterateOp>().empty();
+/// Whether the cascade goes over some rank part by part, or over states.
+static bool isKernel(CascadeOp op) {
+  return !op.getBlock()->getOps<IterateOp>().empty() ||
+         !op.getBlock()->getOps<MergeOp>().empty();
 }
 
 /// Whether vectors that lie along `rank` read an element of what is streamed
@@ -88,7 +90,7 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
     if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
-        sharesStreams(iterate, rank))
+        sharesStreams(iterate, rank) && !countsParts(op, rank))
       return rank;
   }
   return std::nullopt;
@@ -371,7 +373,7 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
     IRRewriter rewriter(&getContext());
     for (CascadeOp op : cascades) {
-      if (!isIterated(op)) {
+      if (!isKernel(op)) {
         if (op.getReassoc())
           hoistReciprocals(op);
         rewriter.replaceOp(op, lowerCascade(rewriter, op, /*part=*/0));
