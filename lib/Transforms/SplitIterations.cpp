@@ -34,6 +34,10 @@ static constexpr int64_t kRowsOfTask = 32;
 /// More tasks than that are not told apart.
 static constexpr int64_t kManyTasks = 1 << 20;
 
+/// How much longer parts are where rows share what they read: more is then
+/// copied to and from each.
+static constexpr int64_t kSharedFactor = 2;
+
 namespace {
 /// What is known of a size.
 struct Bounds {
@@ -92,39 +96,44 @@ static int64_t times(int64_t a, int64_t b) {
                    std::min<int64_t>(b, kManyTasks);
 }
 
-/// How many tasks the rows of the states are, at least and at most. Of the
-/// ranks that no stream has, the last that is longer than 1 is cut into tiles.
-static Bounds tasksOf(CascadeOp op, IterateOp iterate) {
-  SmallVector<StringRef> rows = *ranksOf(iterate.getInits().front());
+/// The rows of an iteration as tasks.
+struct Rows {
+  /// How many tasks they are.
+  Bounds tasks{1, 1};
+  /// Whether there may be several rows to a task.
+  bool areShared = false;
+};
+
+/// Of the ranks that no stream has, the last that is longer than 1 is cut into
+/// tiles; of the others, each coordinate is a task.
+static Rows rowsOf(CascadeOp op, IterateOp iterate) {
+  SmallVector<StringRef> ranks = *ranksOf(iterate.getInits().front());
   for (Value init : iterate.getInits())
-    llvm::erase_if(rows, [&](StringRef rank) {
+    llvm::erase_if(ranks, [&](StringRef rank) {
       return !llvm::is_contained(*ranksOf(init), rank);
     });
-  Bounds tasks{1, 1};
+  Rows rows;
   SmallVector<OpFoldResult> extents = op.getMixedExtents();
-  bool isTiled = false;
-  for (StringRef rank : llvm::reverse(rows)) {
+  for (StringRef rank : llvm::reverse(ranks)) {
     Bounds extent = Bounds::of(extents[*op.findRank(rank)]);
-    if (!isTiled && extent.most != 1 && !isStreamed(iterate, rank)) {
-      isTiled = true;
+    if (!rows.areShared && extent.most != 1 && !isStreamed(iterate, rank)) {
+      rows.areShared = true;
       extent.least = llvm::divideCeil(extent.least, kRowsOfTask);
       if (!ShapedType::isDynamic(extent.most))
         extent.most = llvm::divideCeil(extent.most, kRowsOfTask);
     }
-    tasks = {times(tasks.least, extent.least), times(tasks.most, extent.most)};
+    rows.tasks = {times(rows.tasks.least, extent.least),
+                  times(rows.tasks.most, extent.most)};
   }
-  return tasks;
+  return rows;
 }
 
 /// Whether there are too few rows to keep workers busy, and enough to go over
 /// that a merge costs nothing beside it. Of sizes that are not known yet that
 /// is wanted of the worst that they can be, unless there is so much to go over
 /// that splitting is cheap whatever the rows are.
-static bool isWorthSplitting(CascadeOp op, IterateOp iterate, int64_t length,
-                             int64_t tasks) {
-  Bounds rows = tasksOf(op, iterate),
-         extent =
-             Bounds::of(op.getMixedExtents()[*op.findRank(iterate.getRank())]);
+static bool isWorthSplitting(const Bounds &rows, const Bounds &extent,
+                             int64_t length, int64_t tasks) {
   if (!ShapedType::isDynamic(extent.most) && extent.most / 2 < length)
     return false;
   if (extent.least / 2 >= length)
@@ -134,11 +143,16 @@ static bool isWorthSplitting(CascadeOp op, IterateOp iterate, int64_t length,
 
 static void split(CascadeOp op, int64_t length, int64_t tasks) {
   IterateOp iterate = findDivisibleIteration(op);
-  if (!iterate || !isWorthSplitting(op, iterate, length, tasks))
+  if (!iterate)
+    return;
+  OpFoldResult extent = op.getMixedExtents()[*op.findRank(iterate.getRank())];
+  Rows rows = rowsOf(op, iterate);
+  if (rows.areShared)
+    length *= kSharedFactor;
+  if (!isWorthSplitting(rows.tasks, Bounds::of(extent), length, tasks))
     return;
   OpBuilder b(op);
   AffineExpr d0 = b.getAffineDimExpr(0), s0 = b.getAffineSymbolExpr(0);
-  OpFoldResult extent = op.getMixedExtents()[*op.findRank(iterate.getRank())];
   OpFoldResult count = affine::makeComposedFoldedAffineApply(
       b, op.getLoc(), s0.ceilDiv(length), extent);
   CascadeOp parts = buildParts(
@@ -156,9 +170,9 @@ struct SplitIterations : lutra::impl::SplitIterationsBase<SplitIterations> {
   using SplitIterationsBase::SplitIterationsBase;
 
   void runOnOperation() override {
-    if (length < 1 || tasks < 1) {
+    if (length < 1 || length > kManyTasks || tasks < 1) {
       emitError(getOperation().getLoc(),
-                "expected parts and tasks of at least one, got ")
+                "expected parts of 1 to 2^20 coordinates and tasks, got ")
           << int64_t(length) << " and " << int64_t(tasks);
       return signalPassFailure();
     }
