@@ -37,6 +37,13 @@ IterateOp lutra::cascade::findDivisibleIteration(CascadeOp op) {
     if (&each != iterate && (!einsum || hasRank(einsum, iterate.getRank())))
       return nullptr;
   }
+  for (Operation &each : iterate.getBlock()->without_terminator()) {
+    auto rebase = dyn_cast<RebaseOp>(each);
+    if (!isa<EinsumOp>(each) &&
+        (!rebase ||
+         !llvm::is_contained(iterate.getCarried(), rebase.getReference())))
+      return nullptr;
+  }
   return carriedStates(iterate) ? iterate : nullptr;
 }
 
@@ -209,7 +216,7 @@ ArrayAttr PartBuilder::filters(ArrayAttr old, unsigned numRanks, unsigned rank,
     sets.push_back(IntegerSetAttr::get(
         IntegerSet::get(numRanks + 1, symbols.size(), all, flags)));
   };
-  if (!old)
+  if (!old || old.empty())
     add({}, {});
   else
     for (IntegerSet set : old.getAsValueRange<IntegerSetAttr>())
@@ -436,11 +443,12 @@ CascadeOp lutra::cascade::buildMerge(OpBuilder &b, CascadeOp op,
   // Only what an Einsum computes has ranks that others know.
   SmallVector<Value> parts;
   SmallVector<SmallVector<StringRef>> partRanks;
-  for (auto [state, init] : llvm::zip_equal(states, iterate.getInits())) {
-    partRanks.push_back(*ranksOf(init));
+  for (auto [state, next] : llvm::zip_equal(
+           states, iterate.getBlock()->getTerminator()->getOperands())) {
+    partRanks.push_back(*ranksOf(next));
     partRanks.back().insert(partRanks.back().begin(), name);
     parts.push_back(
-        buildMap(b, op.getLoc(), partRanks.back(), state,
+        buildMap(b, next.getLoc(), partRanks.back(), state,
                  cast<RankedTensorType>(state.getType()),
                  [](OpBuilder &, ValueRange elements) { return elements[0]; }));
   }
