@@ -24,7 +24,65 @@ using namespace mlir::lutra::cascade;
 /// Deeper expressions are not looked into.
 static constexpr unsigned kMaxDepth = 32;
 
+/// What `value` is but for a guard against infinities, which no reference is: x
+/// of `select(abs(x) < inf, x, 0)` and of `select(x == -inf, 0, x)`.
+static Value stripGuard(Value value) {
+  auto select = value.getDefiningOp<arith::SelectOp>();
+  auto compare = select ? select.getCondition().getDefiningOp<arith::CmpFOp>()
+                        : arith::CmpFOp();
+  FloatAttr bound;
+  if (!compare || !matchPattern(compare.getRhs(), m_Constant(&bound)) ||
+      !bound.getValue().isInfinity())
+    return value;
+  if (auto size = compare.getLhs().getDefiningOp<math::AbsFOp>())
+    return compare.getPredicate() == arith::CmpFPredicate::OLT &&
+                   !bound.getValue().isNegative() &&
+                   select.getTrueValue() == size.getOperand() &&
+                   matchPattern(select.getFalseValue(), m_AnyZeroFloat())
+               ? select.getTrueValue()
+               : value;
+  return compare.getPredicate() == arith::CmpFPredicate::OEQ &&
+                 bound.getValue().isNegative() &&
+                 select.getFalseValue() == compare.getLhs() &&
+                 matchPattern(select.getTrueValue(), m_AnyZeroFloat())
+             ? select.getFalseValue()
+             : value;
+}
+
+/// Whether input `number` is read at the coordinates of its own ranks.
+static bool isReadByName(EinsumOp op, unsigned number) {
+  auto ranks = ranksOf(op.getInputs()[number]);
+  AffineMap map = op.getInputMap(number);
+  if (!ranks || map.getNumResults() != ranks->size())
+    return false;
+  for (auto [expr, rank] : llvm::zip_equal(map.getResults(), *ranks)) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!dim || op.getRankName(dim.getPosition()) != rank)
+      return false;
+  }
+  return true;
+}
+
 namespace {
+/// A scalar in the body of an Einsum.
+struct Scalar {
+  Value value;
+  EinsumOp einsum;
+
+  /// The input of which it is an element, if it is one.
+  std::optional<unsigned> getInput() {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == einsum.getBlock()
+               ? std::optional(argument.getArgNumber())
+               : std::nullopt;
+  }
+  /// Its definition in the body, if that is where it is computed.
+  Operation *getDefinition() {
+    Operation *op = value.getDefiningOp();
+    return op && einsum->isProperAncestor(op) ? op : nullptr;
+  }
+};
+
 class StateReader {
 public:
   explicit StateReader(IterateOp op) : op(op) {}
@@ -36,8 +94,10 @@ private:
   std::optional<CarriedState> readSum(unsigned number, EinsumOp sum);
   bool reducesRank(EinsumOp einsum);
   bool isIndependent(Value tensor);
-  bool isIndependent(Value scalar, EinsumOp einsum, unsigned depth);
-  bool isUnder(Value scalar, EinsumOp einsum, RebaseOp rebase, unsigned depth);
+  bool isIndependent(Scalar scalar, unsigned depth);
+  Scalar resolve(Scalar scalar);
+  bool isReference(Scalar scalar, RebaseOp rebase);
+  bool isUnder(Scalar scalar, RebaseOp rebase, unsigned depth);
   RebaseOp correctionOf(EinsumOp moved, Value carried);
   std::optional<unsigned> numberOf(Value carried);
 
@@ -79,76 +139,85 @@ bool StateReader::isIndependent(Value tensor) {
   return independent[tensor] = result;
 }
 
-/// The same of a scalar in the body of `einsum`.
-bool StateReader::isIndependent(Value scalar, EinsumOp einsum, unsigned depth) {
-  if (auto argument = dyn_cast<BlockArgument>(scalar))
-    return argument.getOwner() != einsum.getBlock() ||
-           isIndependent(einsum.getInputs()[argument.getArgNumber()]);
-  Operation *inner = scalar.getDefiningOp();
-  return !einsum->isProperAncestor(inner) ||
-         (depth < kMaxDepth &&
-          llvm::all_of(
-              inner->getOperands(),
-              [&](Value v) { return isIndependent(v, einsum, depth + 1); }));
+/// The same of a scalar.
+bool StateReader::isIndependent(Scalar scalar, unsigned depth) {
+  if (std::optional<unsigned> input = scalar.getInput())
+    return isIndependent(scalar.einsum.getInputs()[*input]);
+  Operation *inner = scalar.getDefinition();
+  return !inner || (depth < kMaxDepth &&
+                    llvm::all_of(
+                        inner->getOperands(),
+                        [&](Value v) {
+                          return isIndependent({v, scalar.einsum}, depth + 1);
+                        }));
 }
 
-/// Whether a scalar in the body of `einsum` has the factor h(reference) of what
-/// `rebase` updates, once, and depends on nothing else that is carried.
-bool StateReader::isUnder(Value scalar, EinsumOp einsum, RebaseOp rebase,
-                          unsigned depth) {
-  if (depth > kMaxDepth)
-    return false;
-  auto under = [&](Value value) {
-    return isUnder(value, einsum, rebase, depth + 1);
-  };
-  auto same = [&](Value value) {
-    return isIndependent(value, einsum, depth + 1);
-  };
-  if (auto argument = dyn_cast<BlockArgument>(scalar)) {
-    if (argument.getOwner() != einsum.getBlock())
-      return false;
-    auto map =
-        einsum.getInputs()[argument.getArgNumber()].getDefiningOp<EinsumOp>();
-    return map && map->getParentOp() == op && !map.hasReduction() &&
-           !map.getMask() &&
-           isUnder(map.getEinsumPoint(), map, rebase, depth + 1);
+/// What a scalar that maps have computed before is computed by.
+Scalar StateReader::resolve(Scalar scalar) {
+  for (unsigned step = 0; step < kMaxDepth; ++step) {
+    std::optional<unsigned> input = scalar.getInput();
+    auto map = input
+                   ? scalar.einsum.getInputs()[*input].getDefiningOp<EinsumOp>()
+                   : EinsumOp();
+    if (!map || map->getParentOp() != op || map.hasReduction() ||
+        !isReadByName(scalar.einsum, *input))
+      break;
+    scalar = {map.getEinsumPoint(), map};
   }
-  Operation *inner = scalar.getDefiningOp();
-  if (!einsum->isProperAncestor(inner))
+  return scalar;
+}
+
+/// Whether a scalar is the reference that `rebase` updates.
+bool StateReader::isReference(Scalar scalar, RebaseOp rebase) {
+  scalar = resolve(scalar);
+  scalar = resolve({stripGuard(scalar.value), scalar.einsum});
+  std::optional<unsigned> input = scalar.getInput();
+  return input && scalar.einsum.getInputs()[*input] == rebase.getUpdated() &&
+         isReadByName(scalar.einsum, *input);
+}
+
+/// Whether a scalar has the factor h(reference) of what `rebase` updates, once,
+/// and depends on nothing else that is carried.
+bool StateReader::isUnder(Scalar scalar, RebaseOp rebase, unsigned depth) {
+  scalar = resolve(scalar);
+  Operation *inner = scalar.getDefinition();
+  if (depth > kMaxDepth || !inner)
     return false;
+  auto under = [&](unsigned operand) {
+    return isUnder({inner->getOperand(operand), scalar.einsum}, rebase,
+                   depth + 1);
+  };
+  auto same = [&](unsigned operand) {
+    return isIndependent({inner->getOperand(operand), scalar.einsum},
+                         depth + 1);
+  };
   if (isa<arith::ExtFOp, arith::TruncFOp, arith::NegFOp>(inner))
-    return under(inner->getOperand(0));
+    return under(0);
   if (isa<arith::DivFOp>(inner))
-    return under(inner->getOperand(0)) && same(inner->getOperand(1));
+    return under(0) && same(1);
   if (isa<arith::MulFOp>(inner))
-    return (under(inner->getOperand(0)) && same(inner->getOperand(1))) ||
-           (same(inner->getOperand(0)) && under(inner->getOperand(1)));
-  if (auto select = dyn_cast<arith::SelectOp>(inner)) {
-    auto isUnderOrZero = [&](Value value) {
-      return matchPattern(value, m_AnyZeroFloat()) || under(value);
+    return (under(0) && same(1)) || (same(0) && under(1));
+  if (isa<arith::SelectOp>(inner)) {
+    auto isZero = [&](unsigned operand) {
+      return matchPattern(inner->getOperand(operand), m_AnyZeroFloat());
     };
-    return same(select.getCondition()) &&
-           isUnderOrZero(select.getTrueValue()) &&
-           isUnderOrZero(select.getFalseValue());
+    return same(0) && (isZero(1) || under(1)) && (isZero(2) || under(2));
   }
-  bool isOfFamily = rebase.getFamily() == Family::Exp
-                        ? isa<math::ExpOp>(inner)
-                        : isa<math::Exp2Op>(inner);
-  auto difference = isOfFamily
-                        ? inner->getOperand(0).getDefiningOp<arith::SubFOp>()
-                        : arith::SubFOp();
-  auto reference = difference ? dyn_cast<BlockArgument>(difference.getRhs())
-                              : BlockArgument();
-  return reference && reference.getOwner() == einsum.getBlock() &&
-         einsum.getInputs()[reference.getArgNumber()] == rebase.getUpdated() &&
-         same(difference.getLhs());
+  if (rebase.getFamily() == Family::Exp ? !isa<math::ExpOp>(inner)
+                                        : !isa<math::Exp2Op>(inner))
+    return false;
+  Scalar exponent = resolve({inner->getOperand(0), scalar.einsum});
+  auto difference = dyn_cast_or_null<arith::SubFOp>(exponent.getDefinition());
+  return difference &&
+         isReference({difference.getRhs(), exponent.einsum}, rebase) &&
+         isIndependent({difference.getLhs(), exponent.einsum}, depth + 1);
 }
 
 /// The rebase by whose correction `moved` multiplies what is carried.
 RebaseOp StateReader::correctionOf(EinsumOp moved, Value carried) {
   if (!moved || moved.hasReduction() || moved.getInputs().size() != 2 ||
-      moved.getInputs()[0] != carried || moved.getMask() ||
-      moved.getInputMap(0) != moved.getResultMap())
+      moved.getInputs()[0] != carried || !isReadByName(moved, 0) ||
+      !isReadByName(moved, 1) || moved.getInputMap(0) != moved.getResultMap())
     return nullptr;
   auto product = moved.getEinsumPoint().getDefiningOp<arith::MulFOp>();
   Value factor = product ? product.getRhs() : Value();
@@ -173,7 +242,7 @@ std::optional<CarriedState> StateReader::readReference(unsigned number,
       rebase.getFamily() == Family::Ratio || !local ||
       local->getParentOp() != op || !reducesRank(local) || local.getInit() ||
       local.getMonoid() != Monoid::Max ||
-      !isIndependent(local.getEinsumPoint(), local, 0))
+      !isIndependent({local.getEinsumPoint(), local}, 0))
     return std::nullopt;
   return CarriedState{
       Monoid::Max, std::nullopt, rebase.getFamily(),
@@ -193,15 +262,15 @@ std::optional<CarriedState> StateReader::readSum(unsigned number,
   if (!state.neutral)
     return std::nullopt;
   if (sum.getInit() == carried)
-    return isIndependent(sum.getEinsumPoint(), sum, 0) ? std::optional(state)
-                                                       : std::nullopt;
+    return isIndependent({sum.getEinsumPoint(), sum}, 0) ? std::optional(state)
+                                                         : std::nullopt;
   auto moved = sum.getInit().getDefiningOp<EinsumOp>();
   RebaseOp rebase = correctionOf(moved, carried);
   state.reference = rebase ? numberOf(rebase.getReference()) : std::nullopt;
   Operation *yield = op.getBlock()->getTerminator();
   if (!state.reference || state.monoid != Monoid::Add ||
       yield->getOperand(*state.reference) != rebase.getUpdated() ||
-      !isUnder(sum.getEinsumPoint(), sum, rebase, 0))
+      !isUnder({sum.getEinsumPoint(), sum}, rebase, 0))
     return std::nullopt;
   state.family = rebase.getFamily();
   return state;

@@ -76,10 +76,13 @@ Bounds Bounds::of(OpFoldResult size) {
               .value_or(ShapedType::kDynamic)};
 }
 
-/// Whether a stream has the rank: then each of its coordinates reads its own.
+/// Whether what is reduced of a stream has the rank: then each of its
+/// coordinates reads its own.
 static bool isStreamed(IterateOp iterate, StringRef rank) {
   bool found = false;
   iterate.walk([&](EinsumOp reader) {
+    if (!reader.hasReduction())
+      return;
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
       for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
         found |= llvm::is_contained(iterate.getParts(), input) &&
