@@ -299,3 +299,26 @@ std::optional<SmallVector<CarriedState>>
 lutra::cascade::carriedStates(IterateOp op) {
   return StateReader(op).run();
 }
+
+IterateOp lutra::cascade::findDivisibleIteration(CascadeOp op) {
+  auto iterations = op.getBlock()->getOps<IterateOp>();
+  if (!op.getReassoc() || !llvm::hasSingleElement(iterations))
+    return nullptr;
+  IterateOp iterate = *iterations.begin();
+  // Nothing else goes over the rank or is merged already.
+  for (Operation &each : op.getBlock()->without_terminator()) {
+    auto einsum = dyn_cast<EinsumOp>(each);
+    if (&each != iterate &&
+        (!einsum ||
+         llvm::is_contained(einsum.getIter(), iterate.getRankAttr())))
+      return nullptr;
+  }
+  for (Operation &each : iterate.getBlock()->without_terminator()) {
+    auto rebase = dyn_cast<RebaseOp>(each);
+    if (!isa<EinsumOp>(each) &&
+        (!rebase ||
+         !llvm::is_contained(iterate.getCarried(), rebase.getReference())))
+      return nullptr;
+  }
+  return carriedStates(iterate) ? iterate : nullptr;
+}

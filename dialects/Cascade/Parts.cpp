@@ -22,59 +22,6 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
-static bool hasRank(EinsumOp op, StringRef rank) {
-  return llvm::is_contained(op.getIter().getAsValueRange<StringAttr>(), rank);
-}
-
-IterateOp lutra::cascade::findDivisibleIteration(CascadeOp op) {
-  auto iterations = op.getBlock()->getOps<IterateOp>();
-  if (!op.getReassoc() || !llvm::hasSingleElement(iterations))
-    return nullptr;
-  IterateOp iterate = *iterations.begin();
-  // Nothing else goes over the rank or is merged already.
-  for (Operation &each : op.getBlock()->without_terminator()) {
-    auto einsum = dyn_cast<EinsumOp>(each);
-    if (&each != iterate && (!einsum || hasRank(einsum, iterate.getRank())))
-      return nullptr;
-  }
-  for (Operation &each : iterate.getBlock()->without_terminator()) {
-    auto rebase = dyn_cast<RebaseOp>(each);
-    if (!isa<EinsumOp>(each) &&
-        (!rebase ||
-         !llvm::is_contained(iterate.getCarried(), rebase.getReference())))
-      return nullptr;
-  }
-  return carriedStates(iterate) ? iterate : nullptr;
-}
-
-bool lutra::cascade::countsParts(CascadeOp op, StringRef rank) {
-  bool isCarried = false;
-  for (auto iterate : op.getBlock()->getOps<IterateOp>())
-    for (Value init : iterate.getInits()) {
-      auto ranks = ranksOf(init);
-      if (!ranks || !llvm::is_contained(*ranks, rank))
-        return false;
-      isCarried = true;
-    }
-  auto isRead = [&](EinsumOp einsum) {
-    unsigned tensors = einsum.getInputs().size() + (einsum.getMask() ? 1 : 0);
-    for (unsigned i = 0; i < tensors; ++i) {
-      Value tensor = einsum.getOperand(i);
-      if (ranksOf(tensor))
-        continue;
-      for (unsigned loop = 0; loop < einsum.getNumRanks(); ++loop)
-        if (einsum.getRankName(loop) == rank &&
-            einsum.getMap(i).isFunctionOfDim(loop))
-          return true;
-    }
-    return false;
-  };
-  return isCarried && !op.walk([&](EinsumOp einsum) {
-                           return isRead(einsum) ? WalkResult::interrupt()
-                                                 : WalkResult::advance();
-                         }).wasInterrupted();
-}
-
 /// A name that no rank of the cascade has.
 static std::string nameOfParts(CascadeOp op) {
   std::string name = "s";
@@ -418,7 +365,8 @@ static void usedRanks(CascadeOp op, const DenseSet<Operation *> &operations,
     for (Value init : iterate.getInits())
       isUsed |= llvm::is_contained(*ranksOf(init), rank);
     for (Operation *each : operations)
-      isUsed |= hasRank(cast<EinsumOp>(each), rank);
+      isUsed |= llvm::is_contained(
+          cast<EinsumOp>(each).getIter().getAsValueRange<StringAttr>(), rank);
     if (!isUsed)
       continue;
     ranks.push_back(rank);

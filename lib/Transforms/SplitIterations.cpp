@@ -121,9 +121,13 @@ static Rows rowsOf(CascadeOp op, IterateOp iterate) {
     Bounds extent = Bounds::of(extents[*op.findRank(rank)]);
     if (!rows.areShared && extent.most != 1 && !isStreamed(iterate, rank)) {
       rows.areShared = true;
-      extent.least = llvm::divideCeil(extent.least, kRowsOfTask);
-      if (!ShapedType::isDynamic(extent.most))
+      // Rows without bound are taken for many: their states, too, would be.
+      if (ShapedType::isDynamic(extent.most)) {
+        extent.least = kManyTasks;
+      } else {
+        extent.least = llvm::divideCeil(extent.least, kRowsOfTask);
         extent.most = llvm::divideCeil(extent.most, kRowsOfTask);
+      }
     }
     rows.tasks = {times(rows.tasks.least, extent.least),
                   times(rows.tasks.most, extent.most)};

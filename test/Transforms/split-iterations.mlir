@@ -508,6 +508,53 @@ func.func @in_order(%x: tensor<1x4096xf32>) -> tensor<1xf32> {
   return %result : tensor<1xf32>
 }
 
+// Rows that read the same, without bound: their states would be many, too.
+// CHECK-LABEL: func.func @unbounded(
+// CHECK-NOT: cascade.merge
+func.func @unbounded(%x: tensor<4096xf32>, %p: index) -> tensor<?xf32> {
+  %result = cascade.cascade reassoc ranks(p = %p, m = 4096) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF7FFFFF : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %t0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %d, %t = cascade.iterate "m" (%xp = %x[0]) carry(%dc = %d0, %tc = %t0) : (tensor<4096xf32>), (tensor<?xf32>, tensor<?xf32>) {
+      %l = cascade.einsum [p, m] (%xp[m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?xf32>) -> tensor<?xf32>
+      %dn, %c = cascade.rebase %dc, %l exp max : tensor<?xf32>
+      %w = cascade.einsum [p, m] (%xp[m], %dn[p]) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %z = arith.subf %a, %b : f32
+        %r = math.exp %z : f32
+        cascade.yield %r : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?x?xf32>
+      %tm = cascade.einsum [p] (%tc[p], %c[p]) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %r = arith.mulf %a, %b : f32
+        cascade.yield %r : f32
+      } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %tn = cascade.einsum [p, m] (%w[p, m]) reduce(add) init(%tm) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %dn, %tn : tensor<?xf32>, tensor<?xf32>
+    }
+    %y = cascade.einsum [p] (%d[p], %t[p]) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %g = math.log %b : f32
+      %r = arith.addf %a, %g : f32
+      cascade.yield %r : f32
+    } : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+    cascade.yield %y : tensor<?xf32>
+  } : tensor<?xf32>
+  return %result : tensor<?xf32>
+}
+
 // A sum whose points do not have the factor that its correction replaces.
 // CHECK-LABEL: func.func @not_under(
 // CHECK-NOT: cascade.merge
