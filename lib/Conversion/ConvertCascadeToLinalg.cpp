@@ -76,6 +76,8 @@ private:
   llvm::StringMap<OpFoldResult> extents;
   /// Where the part begins, inside an iteration.
   llvm::StringMap<Value> offsets;
+  /// What the range of an iteration is rounded to, outwards.
+  int64_t unit = 1;
   /// Where the Einsums that are yielded are to write.
   DenseMap<Value, Value> destinations;
 };
@@ -170,7 +172,8 @@ bool Lowering::isImplied(EinsumOp op, AffineExpr constraint) {
   for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
   return lutra::isImplied(iterate, *cascade.findRank(iterate.getRank()), sizes,
-                          constraint.replaceDimsAndSymbols(dims, symbols));
+                          constraint.replaceDimsAndSymbols(dims, symbols),
+                          unit);
 }
 
 /// Whether the point that the body stands at is inside of a filter; null where
@@ -296,8 +299,13 @@ void Lowering::lower(EinsumOp op) {
     if (updated)
       elements.insert(elements.begin() + updatedNumber, values.back());
     Value value = point(b, op, elements);
-    if (op.hasReduction())
+    if (op.hasReduction()) {
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
+      // Which zero is the greater one is the order's affair.
+      if (auto max = value.getDefiningOp<arith::MaximumFOp>();
+          max && cascade.getReassoc())
+        max.setFastmath(arith::FastMathFlags::nsz);
+    }
     linalg::YieldOp::create(b, loc, value);
   };
   auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
@@ -333,6 +341,16 @@ void Lowering::lower(IterateOp op) {
   if (whole)
     step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
                                               std::max<int64_t>(1, *whole)));
+  // Whole parts are told by their type; what of them a filter leaves nothing of
+  // changes nothing.
+  std::optional<int64_t> size = getConstantIntValue(step);
+  bool isWhole = whole && size && *whole % *size == 0;
+  if (isWhole) {
+    AffineExpr at = b.getAffineSymbolExpr(0);
+    begin = apply(at.floorDiv(*size) * *size, {begin});
+    end = apply(at.ceilDiv(*size) * *size, {end});
+    unit = *size;
+  }
   SmallVector<Value> inits;
   for (Value init : op.getInits())
     inits.push_back(lookup(init));
@@ -348,15 +366,12 @@ void Lowering::lower(IterateOp op) {
   Value at = loop.getInductionVar();
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
-  // Whole parts are told by their type.
-  std::optional<int64_t> unit = getConstantIntValue(step);
-  bool isWhole = unit && isMultipleOf(begin, *unit) && isMultipleOf(end, *unit);
-  OpFoldResult size =
+  OpFoldResult length =
       isWhole ? step
               : affine::makeComposedFoldedAffineMin(
                     b, loc, AffineMap::get(0, 3, {s0 - s1, s2}, b.getContext()),
                     {end, at, step});
-  extents[rank] = size;
+  extents[rank] = length;
   offsets[rank] = at;
   for (auto [part, stream, dim] :
        llvm::zip_equal(op.getParts(), op.getStreams(), op.getDims())) {
@@ -366,7 +381,7 @@ void Lowering::lower(IterateOp op) {
         ones(type.getRank(), b.getIndexAttr(1)),
         sizes = tensor::getMixedSizes(b, loc, tensor);
     from[dim] = at;
-    sizes[dim] = size;
+    sizes[dim] = length;
     map.map(part,
             tensor::ExtractSliceOp::create(b, loc, tensor, from, sizes, ones));
   }
@@ -379,6 +394,7 @@ void Lowering::lower(IterateOp op) {
   scf::YieldOp::create(b, loc, next);
   extents[rank] = extent;
   offsets.erase(rank);
+  unit = 1;
   map.map(op.getResults(), loop.getResults());
 }
 

@@ -108,16 +108,23 @@ lutra::iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
 }
 
 bool lutra::isImplied(cascade::IterateOp op, unsigned rank,
-                      ArrayRef<OpFoldResult> extents, AffineExpr constraint) {
+                      ArrayRef<OpFoldResult> extents, AffineExpr constraint,
+                      int64_t unit) {
   unsigned numSymbols = op.getSymbols().size();
   SimpleAffineExprFlattener flattener(extents.size(), numSymbols);
   if (!op.getFilters() || failed(flattener.walkPostOrder(constraint)))
     return false;
   auto factors = flattener.operandExprStack.back();
-  if (flattener.numLocals != 0 || std::abs(factors[rank]) != 1)
+  int64_t sign = factors[rank];
+  if (flattener.numLocals != 0 || (sign != 1 && sign != -1))
     return false;
   for (auto [i, extent] : llvm::enumerate(extents))
     if (i != rank && factors[i] != 0 && !isOneInteger(extent))
+      return false;
+  // The first coordinate, or the one behind the last.
+  factors.back() += sign < 0 ? 1 : 0;
+  for (int64_t factor : ArrayRef(factors).drop_front(extents.size()))
+    if (factor % unit != 0)
       return false;
   return llvm::all_of(
       op.getFilters()->getAsValueRange<IntegerSetAttr>(), [&](IntegerSet set) {
@@ -126,21 +133,4 @@ bool lutra::isImplied(cascade::IterateOp op, unsigned rank,
                                     numSymbols) == 0;
         });
       });
-}
-
-bool lutra::isMultipleOf(OpFoldResult size, int64_t unit) {
-  if (std::optional<int64_t> constant = getConstantIntValue(size))
-    return *constant % unit == 0;
-  Operation *op = cast<Value>(size).getDefiningOp();
-  auto areMultiples = [&](AffineMap map) {
-    return llvm::all_of(map.getResults(), [&](AffineExpr expr) {
-      return expr.isMultipleOf(unit);
-    });
-  };
-  if (auto apply = dyn_cast_or_null<affine::AffineApplyOp>(op))
-    return areMultiples(apply.getAffineMap());
-  if (auto least = dyn_cast_or_null<affine::AffineMinOp>(op))
-    return areMultiples(least.getAffineMap());
-  auto greatest = dyn_cast_or_null<affine::AffineMaxOp>(op);
-  return greatest && areMultiples(greatest.getAffineMap());
 }

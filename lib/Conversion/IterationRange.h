@@ -21,13 +21,12 @@ iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op, unsigned rank,
                ArrayRef<OpFoldResult> extents, ValueRange symbols);
 
 /// Whether `constraint` >= 0, over the same ranks and symbols, holds at all
-/// points of that range: where it is a constraint of all filters, and bounds
-/// the iterated rank at the one coordinate that the others have.
+/// points of that range, rounded outwards to multiples of `unit`: where it is a
+/// constraint of all filters, and bounds the iterated rank by such a multiple,
+/// at the one coordinate that the others have.
 bool isImplied(cascade::IterateOp op, unsigned rank,
-               ArrayRef<OpFoldResult> extents, AffineExpr constraint);
-
-/// Whether `size` is known to be a multiple of `unit`.
-bool isMultipleOf(OpFoldResult size, int64_t unit);
+               ArrayRef<OpFoldResult> extents, AffineExpr constraint,
+               int64_t unit);
 
 } // namespace mlir::lutra
 

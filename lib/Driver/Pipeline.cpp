@@ -53,6 +53,8 @@ static void buildCascade(OpPassManager &pm) {
 }
 
 static void buildEncode(OpPassManager &pm) {
+  // After the passes were counted and reported on, as the source has them.
+  pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
   pm.addNestedPass<func::FuncOp>(createEncodeCascades());
   // Before contractions, since only a weight is packed for nothing.
@@ -81,6 +83,7 @@ static void buildTile(OpPassManager &pm) {
   // dump or a user can change it.
   pm.addPass(createSelectSchedule());
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
+  pm.addNestedPass<func::FuncOp>(createPackDotOperands());
   simplify(pm);
 }
 

@@ -14,6 +14,7 @@
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -99,12 +100,16 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
 namespace {
 class Encoding {
 public:
-  Encoding(CascadeOp op, StringRef lane) : op(op), lane(lane) {}
+  Encoding(CascadeOp op, StringRef lane, TargetAttr target)
+      : op(op), lane(lane), target(target) {}
   void run();
 
 private:
+  bool isLong(ArrayRef<StringRef> ranks);
+  void findStates(IterateOp iterate);
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
+  void narrowOperands(IterateOp iterate);
   void widenOperands(IterateOp iterate);
   void copyHeldInputs(IterateOp iterate);
   Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
@@ -112,6 +117,11 @@ private:
 
   CascadeOp op;
   StringRef lane;
+  TargetAttr target;
+  /// Reductions whose factors the machine multiplies in bf16.
+  DenseSet<Operation *> isDot;
+  /// What an iteration carries, and what becomes that.
+  DenseSet<Value> states;
   DenseMap<Value, unsigned> moved;
 };
 } // namespace
@@ -130,10 +140,35 @@ static AffineMap moveLast(AffineMap map, unsigned dim) {
                         map.getContext());
 }
 
+/// Whether vectors lie better along the innermost rank of a tensor than along
+/// few rows: a sum of products that has a vector of it for each row, so that
+/// the streamed factor is read in the order in which it lies.
+bool Encoding::isLong(ArrayRef<StringRef> ranks) {
+  int64_t rows = op.getStaticExtent(lane),
+          extent = op.getStaticExtent(ranks.back());
+  int64_t lanes = vectorBits(target) / 32;
+  return !ShapedType::isDynamic(rows) && rows <= lanes &&
+         !ShapedType::isDynamic(extent) && extent >= lanes;
+}
+
+/// Finds the tensors that become what an iteration carries.
+void Encoding::findStates(IterateOp iterate) {
+  for (Value init : iterate.getInits())
+    states.insert(init);
+  for (Value carried : iterate.getCarried())
+    states.insert(carried);
+  for (Value result : iterate.getResults())
+    states.insert(result);
+  for (Value next : iterate.getBlock()->getTerminator()->getOperands())
+    while (next && states.insert(next).second)
+      if (auto einsum = next.getDefiningOp<EinsumOp>())
+        next = einsum.getInit();
+}
+
 /// The dimension of a tensor of the cascade that has to become innermost.
 std::optional<unsigned> Encoding::laneDim(Value value) {
   auto ranks = ranksOf(value);
-  if (!ranks)
+  if (!ranks || (states.contains(value) && isLong(*ranks)))
     return std::nullopt;
   for (auto [i, rank] : llvm::enumerate(*ranks))
     if (rank == lane && i + 1 != ranks->size())
@@ -189,12 +224,66 @@ static FloatType widenedType(BlockArgument argument) {
   return type;
 }
 
+/// Where an input of a reduction is bf16 by its values: the map inside of the
+/// cascade that widens it last, or nothing for a tensor of bf16 that the body
+/// widens. Fails where it is not.
+static FailureOr<EinsumOp> narrowProducer(EinsumOp reader, unsigned input) {
+  Value tensor = reader.getInputs()[input];
+  BlockArgument argument = reader.getBlock()->getArgument(input);
+  if (argument.getType().isBF16()) {
+    if (!widenedType(argument))
+      return failure();
+    return EinsumOp();
+  }
+  auto producer = tensor.getDefiningOp<EinsumOp>();
+  if (!producer || producer.hasReduction() || !tensor.hasOneUse())
+    return failure();
+  auto widen = producer.getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+  if (!widen || !widen.getIn().getType().isBF16())
+    return failure();
+  return producer;
+}
+
+/// Makes the factors of sums of products bf16 where their values are and the
+/// machine multiplies that.
+void Encoding::narrowOperands(IterateOp iterate) {
+  for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
+    if (!reader.hasReduction() || reader.getInputs().size() != 2 ||
+        reader.isFiltered() ||
+        dotGroup(target, BFloat16Type::get(op.getContext()),
+                 reader.getType().getElementType()) < 2)
+      continue;
+    FailureOr<EinsumOp> producers[] = {narrowProducer(reader, 0),
+                                       narrowProducer(reader, 1)};
+    if (failed(producers[0]) || failed(producers[1]))
+      continue;
+    isDot.insert(reader);
+    for (auto [i, producer] : llvm::enumerate(producers)) {
+      if (!*producer)
+        continue;
+      auto widen = producer->getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+      producer->getBlock()->getTerminator()->setOperand(0, widen.getIn());
+      auto type = cast<RankedTensorType>(producer->getType());
+      Type narrow = widen.getIn().getType();
+      producer->getResult().setType(
+          RankedTensorType::get(type.getShape(), narrow));
+      BlockArgument argument = reader.getBlock()->getArgument(i);
+      argument.setType(narrow);
+      OpBuilder b = OpBuilder::atBlockBegin(reader.getBlock());
+      auto wide = arith::ExtFOp::create(b, reader.getLoc(),
+                                        type.getElementType(), argument);
+      argument.replaceAllUsesExcept(wide, wide);
+    }
+  }
+}
+
 /// Widens what sums of products read before they read it: once for a tile, and
 /// not once for each of its products.
 void Encoding::widenOperands(IterateOp iterate) {
   SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
   for (EinsumOp reader : readers)
-    for (unsigned i = 0; reader.hasReduction() && i < reader.getInputs().size();
+    for (unsigned i = 0; reader.hasReduction() && !isDot.contains(reader) &&
+                         i < reader.getInputs().size();
          ++i) {
       Value input = reader.getInputs()[i];
       auto type = dyn_cast<RankedTensorType>(input.getType());
@@ -270,8 +359,10 @@ void Encoding::setType(Value value) {
 void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
+    narrowOperands(iterate);
     widenOperands(iterate);
     copyHeldInputs(iterate);
+    findStates(iterate);
   }
   // What moves is found before anything does, since ranks are told by maps.
   SmallVector<Value> values;
@@ -364,11 +455,32 @@ static void hoistReciprocals(CascadeOp op) {
     }
 }
 
+/// Keeps more of a number than the source asks for: what is rounded and widened
+/// again inside of a point is neither.
+static void dropRoundings(CascadeOp op) {
+  SmallVector<arith::ExtFOp> widenings;
+  op.walk([&](arith::ExtFOp widen) { widenings.push_back(widen); });
+  for (arith::ExtFOp widen : widenings) {
+    auto round = widen.getIn().getDefiningOp<arith::TruncFOp>();
+    // Of 8 bits the rounding is what the source is about.
+    if (!round || round.getIn().getType() != widen.getType() ||
+        round.getType().getIntOrFloatBitWidth() < 16)
+      continue;
+    widen.replaceAllUsesWith(round.getIn());
+    widen.erase();
+    if (round->use_empty())
+      round.erase();
+  }
+}
+
 namespace {
 struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
 
   void runOnOperation() override {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
+                         : TargetAttr();
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
     IRRewriter rewriter(&getContext());
@@ -380,7 +492,9 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
         continue;
       }
       if (std::optional<StringRef> lane = laneRank(op))
-        Encoding(op, *lane).run();
+        Encoding(op, *lane, target).run();
+      if (op.getReassoc())
+        dropRoundings(op);
     }
   }
 };

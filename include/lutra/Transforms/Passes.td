@@ -92,6 +92,17 @@ def SplitIterations : Pass<"split-iterations", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::affine::AffineDialect"];
 }
 
+def SimplifyCascades : Pass<"simplify-cascades", "::mlir::func::FuncOp"> {
+  let summary = "does less for each point of an iteration";
+  let description = [{
+    In a cascade that may be reassociated: maps of one instruction move into what
+    reads them; maps that keep the order of numbers are applied to maxima and not to
+    their points; exp(x - d) of sums x of products and a running reference d that
+    nothing else reads becomes 2^(x log2(e) - d), the reference scaled likewise.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
   let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
   let description = [{
@@ -102,6 +113,18 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
+def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
+  let summary = "puts the factors of dot products into the groups that instructions multiply";
+  let description = [{
+    Splits the reduction of a kernel's contraction into groups where the target has an
+    instruction that multiplies groups of the factors' type and adds them to the sums:
+    pairs of bf16 for AVX512-BF16. A factor whose groups are not side by side is copied.
+    Instructions of that kind flush subnormal numbers.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::affine::AffineDialect"];
 }
 
