@@ -182,11 +182,15 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     if (!schedule)
       return;
     IRRewriter rewriter(&getContext());
-    if (auto cascades = func.getOps<cascade::CascadeOp>(); !cascades.empty()) {
-      if (failed(applyCascadeSchedule(rewriter, *cascades.begin(), schedule)))
-        signalPassFailure();
-      return;
+    SmallVector<cascade::CascadeOp> cascades;
+    func.walk([&](cascade::CascadeOp op) { cascades.push_back(op); });
+    for (cascade::CascadeOp op : cascades) {
+      auto own = op->getAttrOfType<ScheduleAttr>(attr::kSchedule);
+      if (failed(applyCascadeSchedule(rewriter, op, own ? own : schedule)))
+        return signalPassFailure();
     }
+    if (!cascades.empty())
+      return;
     linalg::GenericOp root;
     for (auto op : func.getOps<linalg::GenericOp>())
       root = op;

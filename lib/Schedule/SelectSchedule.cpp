@@ -284,12 +284,14 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!func->hasAttr(attr::kKernel))
         continue;
-      if (auto cascades = func.getOps<cascade::CascadeOp>();
-          !cascades.empty()) {
-        func->setAttr(attr::kSchedule,
-                      selectCascadeSchedule(*cascades.begin(), target));
+      func.walk([&](cascade::CascadeOp op) {
+        ScheduleAttr schedule = selectCascadeSchedule(op, target);
+        op->setAttr(attr::kSchedule, schedule);
+        // The last version is for any sizes.
+        func->setAttr(attr::kSchedule, schedule);
+      });
+      if (func->hasAttr(attr::kSchedule))
         continue;
-      }
       std::optional<Kernel> kernel = readKernel(func);
       if (!kernel)
         continue;
