@@ -20,7 +20,10 @@ class Cascade_Op<string mnemonic, list<Trait> traits = []>
 
 def Cascade_CascadeOp : Cascade_Op<"cascade", [RecursiveMemoryEffects, SingleBlock,
     DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes",
-      "getIterationDomain", "getTiledImplementation", "getResultTilePosition"]>]> {
+      "getIterationDomain", "getTiledImplementation", "getResultTilePosition"]>,
+    DeclareOpInterfaceMethods<PartialReductionOpInterface, [
+      "generateInitialTensorForPartialReduction", "tileToPartialReduction",
+      "mergeReductions", "getPartialResultTilePosition"]>]> {
   let summary = "Einsums over shared ranks, computed together";
   let description = [{
     The ranks are named, with their extents, and the Einsums inside speak of them by

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Parts.h"
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -82,4 +82,32 @@ std::optional<SmallVector<StringRef>> lutra::cascade::ranksOf(Value tensor) {
 std::optional<SmallVector<StringRef>>
 lutra::cascade::ranksBefore(Value tensor, Operation *op) {
   return isBefore(tensor, op) ? ranksOf(tensor) : std::nullopt;
+}
+
+bool lutra::cascade::countsParts(CascadeOp op, StringRef rank) {
+  bool isCarried = false;
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    for (Value init : iterate.getInits()) {
+      auto ranks = ranksOf(init);
+      if (!ranks || !llvm::is_contained(*ranks, rank))
+        return false;
+      isCarried = true;
+    }
+  auto isRead = [&](EinsumOp einsum) {
+    unsigned tensors = einsum.getInputs().size() + (einsum.getMask() ? 1 : 0);
+    for (unsigned i = 0; i < tensors; ++i) {
+      Value tensor = einsum.getOperand(i);
+      if (ranksOf(tensor))
+        continue;
+      for (unsigned loop = 0; loop < einsum.getNumRanks(); ++loop)
+        if (einsum.getRankName(loop) == rank &&
+            einsum.getMap(i).isFunctionOfDim(loop))
+          return true;
+    }
+    return false;
+  };
+  return isCarried && !op.walk([&](EinsumOp einsum) {
+                           return isRead(einsum) ? WalkResult::interrupt()
+                                                 : WalkResult::advance();
+                         }).wasInterrupted();
 }

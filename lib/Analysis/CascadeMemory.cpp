@@ -10,6 +10,7 @@
 
 #include "CascadeMemory.h"
 
+#include "dialects/Cascade/Parts.h"
 #include "lutra/Analysis/SizeExpressions.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseSet.h"
@@ -98,6 +99,13 @@ void CascadeMemory::findRows() {
         innermostRow = rank;
   if (!innermostRow && rows.any())
     innermostRow = rows.find_last();
+  // A state is of a row and a part.
+  for (auto [i, rank] :
+       llvm::enumerate(cascade.getRanks().getAsValueRange<StringAttr>()))
+    if (countsParts(cascade, rank)) {
+      partsRank = i;
+      rows.set(i);
+    }
 }
 
 void CascadeMemory::setTiles() {
@@ -132,8 +140,11 @@ AffineExpr CascadeMemory::bytes(unsigned tensor,
 /// How many tiles read all of a tensor.
 AffineExpr CascadeMemory::sweeps(unsigned tensor) const {
   AffineExpr product = constant(1);
+  bool streams = llvm::is_contained(ranks[tensor], stream);
   for (unsigned rank : rows.set_bits())
-    if (!llvm::is_contained(ranks[tensor], rank))
+    // Each part reads its own of the stream.
+    if (!llvm::is_contained(ranks[tensor], rank) &&
+        !(streams && rank == partsRank))
       product = boundedProduct(
           product, rank == innermostRow ? extents[rank].ceilDiv(options.rows)
                                         : extents[rank]);
@@ -231,12 +242,17 @@ CascadeReport::Merge CascadeMemory::mergeOf(ArrayRef<Step> steps,
                            stringifyFamily(rebase.getFamily()) + " " +
                            stringifyPolicyKind(rebase.getPolicyKind()))
                               .str());
+    else if (auto merge = dyn_cast<MergeOp>(step.op))
+      addOnce(references, (stringifyMonoid(merge.getMonoid()) + " " +
+                           stringifyFamily(merge.getFamily()))
+                              .str());
     else if (auto einsum = dyn_cast<EinsumOp>(step.op))
       if (reduces(step))
         addOnce(monoids, stringifyMonoid(*einsum.getMonoid()).str());
   }
   CascadeReport::Merge merge{
-      llvm::join(references.empty() ? monoids : references, ", "), constant(0)};
+      llvm::join(references.empty() ? monoids : references, ", "), constant(0),
+      /*parts=*/""};
   SmallVector<AffineExpr> perRow(extents);
   for (unsigned rank : rows.set_bits())
     perRow[rank] = constant(1);

@@ -53,6 +53,8 @@ private:
   /// The ranks that every state over the stream has.
   llvm::BitVector rows;
   std::optional<unsigned> innermostRow;
+  /// The rank that counts parts of the stream, if they are computed apart.
+  std::optional<unsigned> partsRank;
   /// Of each rank, whole and in a tile.
   SmallVector<AffineExpr> extents, tiles;
   /// The ranks that each tensor has, or is first read by.

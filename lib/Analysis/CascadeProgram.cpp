@@ -126,19 +126,31 @@ void CascadeProgram::addEinsum(EinsumOp op) {
   steps.push_back(std::move(next));
 }
 
-/// Merging and rebasing go over states as a whole. That merging is associative
-/// makes it one pass.
-void CascadeProgram::addState(Operation *op) {
+/// Goes over `operands` as a whole.
+void CascadeProgram::addState(Operation *op, ValueRange operands,
+                              ValueRange results) {
   Step next = step(Step::Compute, op);
-  for (Value operand : op->getOperands()) {
+  for (Value operand : operands) {
     next.reads.push_back(readWhole(operand));
     for (const Index &index : next.reads.back().indices)
       if (!llvm::is_contained(next.ranks, index.rank))
         next.ranks.push_back(index.rank);
   }
-  for (Value result : op->getResults())
+  for (Value result : results)
     next.results.push_back(define(result));
   steps.push_back(std::move(next));
+}
+
+/// Each state is merged with its reference alone. That merging is associative
+/// makes it one pass.
+void CascadeProgram::addMerge(MergeOp op) {
+  for (auto [operand, result] :
+       llvm::zip_equal(op.getOperands(), op.getResults())) {
+    SmallVector<Value, 2> reads{operand};
+    if (op.getReference() && op.getReference() != operand)
+      reads.push_back(op.getReference());
+    addState(op, reads, result);
+  }
 }
 
 void CascadeProgram::addCarry(Operation *op, Value result,
@@ -183,6 +195,8 @@ void CascadeProgram::add(Operation *op) {
     addEinsum(einsum);
   else if (auto iterate = dyn_cast<IterateOp>(op))
     addIterate(iterate);
+  else if (auto merge = dyn_cast<MergeOp>(op))
+    addMerge(merge);
   else
-    addState(op);
+    addState(op, op->getOperands(), op->getResults());
 }

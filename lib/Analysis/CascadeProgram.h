@@ -101,7 +101,8 @@ private:
   void add(Operation *op);
   void addEinsum(cascade::EinsumOp op);
   void addIterate(cascade::IterateOp op);
-  void addState(Operation *op);
+  void addState(Operation *op, ValueRange operands, ValueRange results);
+  void addMerge(cascade::MergeOp op);
   void addCarry(Operation *op, Value result, ArrayRef<Value> sources);
 
   llvm::StringMap<unsigned> rankNumbers;

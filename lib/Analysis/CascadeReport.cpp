@@ -11,6 +11,7 @@
 
 #include "CascadeMemory.h"
 #include "CascadeNames.h"
+#include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/PassCount.h"
 #include "lutra/Analysis/SizeExpressions.h"
@@ -117,6 +118,10 @@ CascadeReport lutra::reportCascade(CascadeOp cascade, unsigned number,
     }
   }
   CascadeMemory(cascade, program, names, tile).fill(report, passes);
+  for (const CascadeReport::Rank &rank : report.ranks)
+    if (countsParts(cascade, rank.name))
+      for (CascadeReport::Merge &merge : report.merges)
+        merge.parts = rank.extent;
   return report;
 }
 

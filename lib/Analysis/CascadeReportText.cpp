@@ -139,8 +139,12 @@ void TextPrinter::print() {
   if (report.stream)
     printMemory();
   for (const CascadeReport::Merge &merge : report.merges)
-    line("merge",
-         merge.algebra + ": " + size(merge.bytesPerRow) + " bytes a row");
+    line("merge", merge.algebra + ": " + size(merge.bytesPerRow) +
+                      " bytes a row" +
+                      (merge.parts.empty() ? "" : ", used for " + merge.parts) +
+                      (merge.parts.empty()  ? ""
+                       : merge.parts == "1" ? " part"
+                                            : " parts"));
 }
 
 void lutra::printCascade(const CascadeReport &report, llvm::raw_ostream &os) {
@@ -237,6 +241,9 @@ void JSONPrinter::printMemory() {
   list("merges", report.merges, [&](const CascadeReport::Merge &merge) {
     json.attribute("algebra", merge.algebra);
     size("bytes_per_row", merge.bytesPerRow);
+    json.attribute("parts", merge.parts.empty()
+                                ? llvm::json::Value(nullptr)
+                                : llvm::json::Value(merge.parts));
   });
 }
 

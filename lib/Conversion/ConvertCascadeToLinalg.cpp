@@ -56,6 +56,8 @@ private:
   Value fillOf(Value empty, TypedAttr value);
   Value destinationOf(EinsumOp op);
   OpOperand *updatedInput(EinsumOp op);
+  bool isImplied(EinsumOp op, AffineExpr constraint);
+  Value isInside(OpBuilder &b, EinsumOp op);
   Value isPresent(OpBuilder &b, EinsumOp op, Value mask);
   Value point(OpBuilder &b, EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
@@ -78,6 +80,8 @@ private:
   llvm::StringMap<OpFoldResult> extents;
   /// Where the part begins, inside an iteration.
   llvm::StringMap<Value> offsets;
+  /// What the range of an iteration is rounded to, outwards.
+  int64_t unit = 1;
   /// Where the Einsums that are yielded are to write.
   DenseMap<Value, Value> destinations;
 };
@@ -153,50 +157,69 @@ Value Lowering::coordinate(OpBuilder &b, StringRef rank, unsigned loop) {
   return index;
 }
 
+/// Whether a constraint of a filter of `op` holds wherever the iteration around
+/// it goes.
+bool Lowering::isImplied(EinsumOp op, AffineExpr constraint) {
+  auto iterate = dyn_cast<IterateOp>(op->getParentOp());
+  if (!iterate)
+    return false;
+  SmallVector<AffineExpr> dims, symbols;
+  for (StringRef rank : op.getIter().getAsValueRange<StringAttr>())
+    dims.push_back(b.getAffineDimExpr(*cascade.findRank(rank)));
+  for (Value symbol : op.getSymbols()) {
+    auto it = llvm::find(iterate.getSymbols(), symbol);
+    if (it == iterate.getSymbols().end())
+      return false;
+    symbols.push_back(b.getAffineSymbolExpr(it - iterate.getSymbols().begin()));
+  }
+  SmallVector<OpFoldResult> sizes;
+  for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
+    sizes.push_back(extents[rank]);
+  return lutra::isImplied(iterate, *cascade.findRank(iterate.getRank()), sizes,
+                          constraint.replaceDimsAndSymbols(dims, symbols),
+                          unit);
+}
+
+/// Whether the point that the body stands at is inside of a filter; null where
+/// all are.
+Value Lowering::isInside(OpBuilder &b, EinsumOp op) {
+  SmallVector<Value> operands;
+  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
+    operands.push_back(coordinate(b, op.getRankName(rank), rank));
+  for (Value symbol : op.getSymbols())
+    operands.push_back(lookup(symbol));
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0), any;
+  for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
+    Value inside;
+    for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
+      if (!set.isEq(i) && isImplied(op, set.getConstraint(i)))
+        continue;
+      Value value = affine::AffineApplyOp::create(
+          b, loc,
+          AffineMap::get(set.getNumDims(), set.getNumSymbols(),
+                         set.getConstraint(i)),
+          operands);
+      auto predicate =
+          set.isEq(i) ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge;
+      Value holds = arith::CmpIOp::create(b, loc, predicate, value, zero);
+      inside = inside ? arith::AndIOp::create(b, loc, inside, holds) : holds;
+    }
+    if (!inside)
+      return Value();
+    any = any ? arith::OrIOp::create(b, loc, any, inside) : inside;
+  }
+  return any;
+}
+
 /// Whether the point that the body stands at takes part; null where all do.
 Value Lowering::isPresent(OpBuilder &b, EinsumOp op, Value mask) {
-  Value present;
-  auto join = [&](Value &left, Value right, bool isUnion) {
-    if (!left)
-      left = right;
-    else if (isUnion)
-      left = arith::OrIOp::create(b, loc, left, right);
-    else
-      left = arith::AndIOp::create(b, loc, left, right);
-  };
-  if (op.getFilters()) {
-    SmallVector<Value> operands;
-    for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
-      operands.push_back(coordinate(b, op.getRankName(rank), rank));
-    for (Value symbol : op.getSymbols())
-      operands.push_back(lookup(symbol));
-    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-    for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
-      Value inside;
-      for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
-        Value value = affine::AffineApplyOp::create(
-            b, loc,
-            AffineMap::get(set.getNumDims(), set.getNumSymbols(),
-                           set.getConstraint(i)),
-            operands);
-        auto predicate =
-            set.isEq(i) ? arith::CmpIPredicate::eq : arith::CmpIPredicate::sge;
-        join(inside, arith::CmpIOp::create(b, loc, predicate, value, zero),
-             false);
-      }
-      if (!inside)
-        inside = arith::ConstantIntOp::create(b, loc, 1, 1);
-      join(present, inside, true);
-    }
-  }
-  if (mask) {
-    Value zero =
-        arith::ConstantOp::create(b, loc, b.getZeroAttr(mask.getType()));
-    join(present,
-         arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, mask, zero),
-         false);
-  }
-  return present;
+  Value present = op.getFilters() ? isInside(b, op) : Value();
+  if (!mask)
+    return present;
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(mask.getType()));
+  Value isKept =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, mask, zero);
+  return present ? arith::AndIOp::create(b, loc, present, isKept) : isKept;
 }
 
 static Value divide(OpBuilder &b, Location loc, DivideOp op, IRMapping &map) {
@@ -380,6 +403,7 @@ void Lowering::lower(IterateOp op) {
     stepValue = arith::MaxSIOp::create(
         b, loc, stepValue, arith::ConstantIndexOp::create(b, loc, 1));
   IterationRange range = rangeOf(op, stepValue, isWhole);
+  unit = isWhole ? *size : 1;
   OpFoldResult from = range.begin, to = range.loopEnd(b, loc);
   // Whole parts are told by their type. Those that may be shorter are apart.
   if (size) {
@@ -396,6 +420,7 @@ void Lowering::lower(IterateOp op) {
   }
   if (!isWhole)
     carried = goOver(op, range, from, to, stepValue, false, carried);
+  unit = 1;
   map.map(op.getResults(), carried);
 }
 

@@ -16,6 +16,8 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/AffineExprVisitor.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -200,4 +202,32 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
     ranges.push_back(range);
   }
   return builder.unite(ranges, whole.end, step, inWholeSteps);
+}
+
+bool lutra::isImplied(cascade::IterateOp op, unsigned rank,
+                      ArrayRef<OpFoldResult> extents, AffineExpr constraint,
+                      int64_t unit) {
+  unsigned numSymbols = op.getSymbols().size();
+  SimpleAffineExprFlattener flattener(extents.size(), numSymbols);
+  if (!op.getFilters() || failed(flattener.walkPostOrder(constraint)))
+    return false;
+  auto factors = flattener.operandExprStack.back();
+  int64_t sign = factors[rank];
+  if (flattener.numLocals != 0 || (sign != 1 && sign != -1))
+    return false;
+  for (auto [i, extent] : llvm::enumerate(extents))
+    if (i != rank && factors[i] != 0 && !isOneInteger(extent))
+      return false;
+  // The first coordinate, or the one behind the last.
+  factors.back() += sign < 0 ? 1 : 0;
+  for (int64_t factor : ArrayRef(factors).drop_front(extents.size()))
+    if (factor % unit != 0)
+      return false;
+  return llvm::all_of(
+      op.getFilters()->getAsValueRange<IntegerSetAttr>(), [&](IntegerSet set) {
+        return llvm::any_of(set.getConstraints(), [&](AffineExpr other) {
+          return simplifyAffineExpr(other - constraint, extents.size(),
+                                    numSymbols) == 0;
+        });
+      });
 }

@@ -35,6 +35,14 @@ IterationRange iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
                               ValueRange symbols, Value step,
                               bool inWholeSteps);
 
+/// Whether `constraint` >= 0, over the same ranks and symbols, holds at all
+/// points of that range, rounded outwards to multiples of `unit`: where it is a
+/// constraint of all filters, and bounds the iterated rank by such a multiple,
+/// at the one coordinate that the others have.
+bool isImplied(cascade::IterateOp op, unsigned rank,
+               ArrayRef<OpFoldResult> extents, AffineExpr constraint,
+               int64_t unit);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_CONVERSION_ITERATIONRANGE_H

@@ -27,8 +27,15 @@ Value lutra::atLeastLowest(OpBuilder &b, Location loc, Value reference) {
 
 Value lutra::correction(OpBuilder &b, Location loc, Family family, Value from,
                         Value to) {
-  if (family == Family::Ratio)
-    return arith::DivFOp::create(b, loc, from, to);
+  if (family == Family::Ratio) {
+    // 1 where they are equal, which 0 and infinity may be too.
+    Value one =
+        arith::ConstantOp::create(b, loc, b.getFloatAttr(from.getType(), 1.0));
+    Value same =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, from, to);
+    Value quotient = arith::DivFOp::create(b, loc, from, to);
+    return arith::SelectOp::create(b, loc, same, one, quotient);
+  }
   Value difference = arith::SubFOp::create(b, loc, from, to);
   return family == Family::Exp
              ? math::ExpOp::create(b, loc, difference).getResult()

@@ -47,6 +47,9 @@ static void buildCascade(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createReducePasses());
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createBoundIterations());
+  // Parts keep the filters that were found for the whole.
+  pm.addNestedPass<func::FuncOp>(createSplitIterations());
+  simplify(pm);
 }
 
 static void buildEncode(OpPassManager &pm) {

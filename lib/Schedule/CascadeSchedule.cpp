@@ -51,6 +51,11 @@ static SmallVector<StringRef> rowRanks(CascadeOp op) {
       intersect(init, isFirst);
       isFirst = false;
     }
+  for (auto merge : op.getBlock()->getOps<MergeOp>())
+    for (Value state : merge.getResults()) {
+      intersect(state, isFirst);
+      isFirst = false;
+    }
   for (Value value : op.getBlock()->getTerminator()->getOperands()) {
     intersect(value, isFirst);
     isFirst = false;

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
@@ -89,7 +90,7 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
     if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
-        sharesStreams(iterate, rank))
+        sharesStreams(iterate, rank) && !countsParts(op, rank))
       return rank;
   }
   return std::nullopt;

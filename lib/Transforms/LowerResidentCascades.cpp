@@ -97,7 +97,9 @@ struct LowerResidentCascades
   void runOnOperation() override {
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) {
-      if (op.getBlock()->getOps<IterateOp>().empty())
+      // What merges states is a kernel as it is.
+      if (op.getBlock()->getOps<IterateOp>().empty() &&
+          op.getBlock()->getOps<MergeOp>().empty())
         cascades.push_back(op);
     });
     IRRewriter rewriter(&getContext());

@@ -293,12 +293,41 @@ struct Reference {
   RebaseOp rebase;
   EinsumOp local;
   SmallVector<std::pair<EinsumOp, math::ExpOp>> exponentials;
+  /// What merges the reference of parts, if they are gone over apart.
+  MergeOp merge;
 };
 } // namespace
 
+/// The one reader of a tensor.
+template <typename Op>
+static Op readerOf(Value value) {
+  return value.hasOneUse() ? dyn_cast<Op>(*value.user_begin()) : Op();
+}
+
+/// The merge in another cascade that alone reads a reference, if nothing reads
+/// what that becomes.
+static MergeOp mergeOf(Value reference) {
+  auto yield = readerOf<YieldOp>(reference);
+  auto cascade =
+      yield ? dyn_cast<CascadeOp>(yield->getParentOp()) : CascadeOp();
+  if (!cascade)
+    return nullptr;
+  unsigned number = reference.use_begin()->getOperandNumber();
+  auto copy = readerOf<EinsumOp>(cascade.getResult(number));
+  auto merge = copy && isCheapMap(copy) &&
+                       copy.getEinsumPoint() == copy.getBlock()->getArgument(0)
+                   ? readerOf<MergeOp>(copy.getResult())
+                   : MergeOp();
+  return merge && merge.getReference() == copy.getResult() &&
+                 merge.getFamily() == Family::Exp &&
+                 merge.getResult(0).use_empty()
+             ? merge
+             : MergeOp();
+}
+
 static std::optional<Reference> matchReference(IterateOp iterate,
                                                RebaseOp rebase) {
-  Reference result{rebase, rebase.getLocal().getDefiningOp<EinsumOp>(), {}};
+  Reference result{rebase, rebase.getLocal().getDefiningOp<EinsumOp>(), {}, {}};
   auto carried = dyn_cast<BlockArgument>(rebase.getReference());
   if (rebase.getFamily() != Family::Exp || !result.local ||
       !result.local->hasOneUse() || result.local.getInit() || !carried ||
@@ -308,7 +337,8 @@ static std::optional<Reference> matchReference(IterateOp iterate,
     return std::nullopt;
   unsigned number = carried.getArgNumber() - iterate.getStreams().size();
   Operation *yield = iterate.getBlock()->getTerminator();
-  if (!iterate.getResult(number).use_empty() ||
+  result.merge = mergeOf(iterate.getResult(number));
+  if ((!result.merge && !iterate.getResult(number).use_empty()) ||
       yield->getOperand(number) != rebase.getUpdated())
     return std::nullopt;
   for (OpOperand &use : rebase.getUpdated().getUses()) {
@@ -327,7 +357,9 @@ static std::optional<Reference> matchReference(IterateOp iterate,
 }
 
 static void takeBaseTwo(Reference reference) {
-  auto [rebase, local, exponentials] = reference;
+  auto [rebase, local, exponentials, merge] = reference;
+  if (merge)
+    merge.setFamily(Family::Exp2);
   OpBuilder b(rebase);
   Operation *yield = local.getBlock()->getTerminator();
   b.setInsertionPoint(yield);

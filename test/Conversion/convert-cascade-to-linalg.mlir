@@ -419,11 +419,15 @@ func.func @lazy(%d: tensor<4xf32>, %l: tensor<4xf32>) -> (tensor<4xf32>, tensor<
   return %y#0, %y#1 : tensor<4xf32>, tensor<4xf32>
 }
 
-// Where states are multiples of 1/d, the correction is the quotient of the references.
+// Where states are multiples of 1/d, the correction is the quotient of the references,
+// and 1 of equal ones, which may be 0.
 // CHECK-LABEL: func.func @ratio
 // CHECK: ^bb0(%[[L:.*]]: f32, %[[OLD:.*]]: f32, %{{.*}}: f32):
 // CHECK-NEXT: %[[NEW:.*]] = arith.addf %[[OLD]], %[[L]] : f32
-// CHECK-NEXT: %[[C:.*]] = arith.divf %[[OLD]], %[[NEW]] : f32
+// CHECK-NEXT: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+// CHECK-NEXT: %[[SAME:.*]] = arith.cmpf oeq, %[[OLD]], %[[NEW]] : f32
+// CHECK-NEXT: %[[Q:.*]] = arith.divf %[[OLD]], %[[NEW]] : f32
+// CHECK-NEXT: %[[C:.*]] = arith.select %[[SAME]], %[[ONE]], %[[Q]] : f32
 // CHECK-NEXT: linalg.yield %[[NEW]], %[[C]] : f32, f32
 func.func @ratio(%d: tensor<4xf32>, %l: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %y:2 = cascade.cascade reassoc ranks(p = 4) {

@@ -157,6 +157,7 @@ class Made(NamedTuple):
     before: int  #: the most passes that an exported cascade makes over a rank
     after: int  #: and that the compiled one makes
     refusals: list
+    parts: list  #: into how many parts the keys of each are, as it is written
 
 
 def compile(graph, folder, **options):
@@ -177,6 +178,12 @@ def compile(graph, folder, **options):
         max((rank["before"] or rank["passes"] for rank in ranks), default=0),
         max((rank["passes"] for rank in ranks), default=0),
         [text for cascade in passes["cascades"] for text in cascade["refusals"]],
+        [
+            merge["parts"]
+            for cascade in passes["cascades"]
+            for merge in cascade.get("merges", [])
+            if merge["parts"]
+        ],
     )
 
 

@@ -132,3 +132,133 @@ func.func @biased(%x: tensor<8x16xf32>) -> tensor<8xf32> {
   } : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// A reference that parts are merged by alone: the merge is to base 2 then, too.
+// CHECK-LABEL: func.func @merged(
+// CHECK: cascade.rebase %{{.*}}, %{{.*}} exp2 max : tensor<2x8xf32>
+// CHECK: math.exp2
+// CHECK: cascade.merge %{{.*}} : tensor<2x8xf32> sums(%{{.*}}) exp2 max
+// Where the merged reference is read, all stays as it is.
+// CHECK-LABEL: func.func @merged_and_read(
+// CHECK: cascade.rebase %{{.*}}, %{{.*}} exp max : tensor<2x8xf32>
+// CHECK: math.exp %
+// CHECK: cascade.merge %{{.*}} : tensor<2x8xf32> sums(%{{.*}}) exp max
+func.func @merged(%q: tensor<8x4xf32>, %k: tensor<16x4xf32>) -> tensor<8xf32> {
+  %states:2 = cascade.cascade reassoc ranks(p = 8, m = 16, e = 4, s = 2) {
+    %d0 = cascade.einsum [s, p] () -> [s, p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<2x8xf32>
+    %t0 = cascade.einsum [s, p] () -> [s, p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<2x8xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %t = %t0) : (tensor<16x4xf32>), (tensor<2x8xf32>, tensor<2x8xf32>) {
+      %x = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %v = arith.mulf %a, %b : f32
+        cascade.yield %v : f32
+      } : (tensor<8x4xf32>, tensor<?x4xf32>) -> tensor<8x?xf32>
+      %l = cascade.einsum [p, m, s] (%x[p, m]) reduce(max) filters([affine_set<(d0, d1, d2) : (d1 - d2 * 8 >= 0, d2 * 8 + 7 - d1 >= 0)>]) -> [s, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<2x8xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<2x8xf32>
+      %w = cascade.einsum [p, m, s] (%x[p, m], %d1[s, p]) -> [s, p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %u = arith.subf %a, %b : f32
+        %v = math.exp %u : f32
+        cascade.yield %v : f32
+      } : (tensor<8x?xf32>, tensor<2x8xf32>) -> tensor<2x8x?xf32>
+      %moved = cascade.einsum [s, p] (%t[s, p], %c[s, p]) -> [s, p] {
+      ^bb0(%a: f32, %b: f32):
+        %v = arith.mulf %a, %b : f32
+        cascade.yield %v : f32
+      } : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+      %t1 = cascade.einsum [p, m, s] (%w[s, p, m]) reduce(add) filters([affine_set<(d0, d1, d2) : (d1 - d2 * 8 >= 0, d2 * 8 + 7 - d1 >= 0)>]) init(%moved) -> [s, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<2x8x?xf32>) -> tensor<2x8xf32>
+      cascade.yield %d1, %t1 : tensor<2x8xf32>, tensor<2x8xf32>
+    }
+    cascade.yield %r#0, %r#1 : tensor<2x8xf32>, tensor<2x8xf32>
+  } : tensor<2x8xf32>, tensor<2x8xf32>
+  %y = cascade.cascade reassoc ranks(s = 2, p = 8) {
+    %d = cascade.einsum [s, p] (%states#0[s, p]) -> [s, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    %t = cascade.einsum [s, p] (%states#1[s, p]) -> [s, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    %m:2 = cascade.merge %d : tensor<2x8xf32> sums(%t) exp max : (tensor<2x8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+    %o = cascade.einsum [p] (%m#1[p], %m#1[p]) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %v = arith.addf %a, %b : f32
+      cascade.yield %v : f32
+    } : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %o : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+func.func @merged_and_read(%q: tensor<8x4xf32>, %k: tensor<16x4xf32>) -> tensor<8xf32> {
+  %states:2 = cascade.cascade reassoc ranks(p = 8, m = 16, e = 4, s = 2) {
+    %d0 = cascade.einsum [s, p] () -> [s, p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<2x8xf32>
+    %t0 = cascade.einsum [s, p] () -> [s, p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<2x8xf32>
+    %r:2 = cascade.iterate "m" (%part = %k[0]) carry(%d = %d0, %t = %t0) : (tensor<16x4xf32>), (tensor<2x8xf32>, tensor<2x8xf32>) {
+      %x = cascade.einsum [p, m, e] (%q[p, e], %part[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %v = arith.mulf %a, %b : f32
+        cascade.yield %v : f32
+      } : (tensor<8x4xf32>, tensor<?x4xf32>) -> tensor<8x?xf32>
+      %l = cascade.einsum [p, m, s] (%x[p, m]) reduce(max) filters([affine_set<(d0, d1, d2) : (d1 - d2 * 8 >= 0, d2 * 8 + 7 - d1 >= 0)>]) -> [s, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<2x8xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<2x8xf32>
+      %w = cascade.einsum [p, m, s] (%x[p, m], %d1[s, p]) -> [s, p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %u = arith.subf %a, %b : f32
+        %v = math.exp %u : f32
+        cascade.yield %v : f32
+      } : (tensor<8x?xf32>, tensor<2x8xf32>) -> tensor<2x8x?xf32>
+      %moved = cascade.einsum [s, p] (%t[s, p], %c[s, p]) -> [s, p] {
+      ^bb0(%a: f32, %b: f32):
+        %v = arith.mulf %a, %b : f32
+        cascade.yield %v : f32
+      } : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+      %t1 = cascade.einsum [p, m, s] (%w[s, p, m]) reduce(add) filters([affine_set<(d0, d1, d2) : (d1 - d2 * 8 >= 0, d2 * 8 + 7 - d1 >= 0)>]) init(%moved) -> [s, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<2x8x?xf32>) -> tensor<2x8xf32>
+      cascade.yield %d1, %t1 : tensor<2x8xf32>, tensor<2x8xf32>
+    }
+    cascade.yield %r#0, %r#1 : tensor<2x8xf32>, tensor<2x8xf32>
+  } : tensor<2x8xf32>, tensor<2x8xf32>
+  %y = cascade.cascade reassoc ranks(s = 2, p = 8) {
+    %d = cascade.einsum [s, p] (%states#0[s, p]) -> [s, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    %t = cascade.einsum [s, p] (%states#1[s, p]) -> [s, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<2x8xf32>) -> tensor<2x8xf32>
+    %m:2 = cascade.merge %d : tensor<2x8xf32> sums(%t) exp max : (tensor<2x8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+    %o = cascade.einsum [p] (%m#0[p], %m#1[p]) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %v = arith.addf %a, %b : f32
+      cascade.yield %v : f32
+    } : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %o : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}

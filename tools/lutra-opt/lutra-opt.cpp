@@ -9,6 +9,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "lutra/Driver/Registration.h"
+#include "mlir/Dialect/Linalg/TransformOps/DialectExtension.h"
+#include "mlir/Dialect/Transform/IR/TransformDialect.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/InitAllPasses.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -16,6 +18,9 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::lutra::registerDialects(registry);
+  // Upstream's tiling, as it sees the operations that implement its interfaces.
+  registry.insert<mlir::transform::TransformDialect>();
+  mlir::linalg::registerTransformDialectExtension(registry);
   mlir::registerAllPasses();
   mlir::lutra::registerPasses();
   return mlir::asMainReturnCode(

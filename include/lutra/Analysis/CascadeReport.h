@@ -75,6 +75,9 @@ struct CascadeReport {
     /// "max exp", "add".
     std::string algebra;
     AffineExpr bytesPerRow;
+    /// How many parts are computed apart: as an extent is written, empty where
+    /// none are.
+    std::string parts;
   };
 
   std::string name, function;

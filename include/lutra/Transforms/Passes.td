@@ -79,6 +79,20 @@ def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
   }];
 }
 
+def SplitIterations : Pass<"split-iterations", "::mlir::func::FuncOp"> {
+  let summary = "goes over parts of an iterated rank apart, where there are few rows, and merges their states";
+  let description = [{
+    A cascade whose rows are less than `tasks` tasks, and that iterates over at least
+    two parts of `length` coordinates, becomes two: one whose states have a rank that
+    counts the parts, and one that merges them. What cannot be merged stays whole.
+  }];
+  let options = [
+    Option<"length", "length", "int64_t", "512", "coordinates of a part">,
+    Option<"tasks", "tasks", "int64_t", "16", "tasks that rows have to be, not to be split">,
+  ];
+  let dependentDialects = ["::mlir::affine::AffineDialect"];
+}
+
 def SimplifyCascades : Pass<"simplify-cascades", "::mlir::func::FuncOp"> {
   let summary = "does less for each point of an iteration";
   let description = [{
