@@ -32,32 +32,6 @@ using namespace mlir::lutra::cascade;
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
 
-/// The ranks of the rows: those that every state has; without states, those of
-/// all results.
-static SmallVector<StringRef> rowRanks(CascadeOp op) {
-  SmallVector<StringRef> rows;
-  auto intersect = [&](Value value, bool isFirst) {
-    SmallVector<StringRef> ranks = *ranksOf(value);
-    if (isFirst)
-      rows = ranks;
-    else
-      llvm::erase_if(rows, [&](StringRef rank) {
-        return !llvm::is_contained(ranks, rank);
-      });
-  };
-  bool isFirst = true;
-  for (auto iterate : op.getBlock()->getOps<IterateOp>())
-    for (Value init : iterate.getInits()) {
-      intersect(init, isFirst);
-      isFirst = false;
-    }
-  for (Value value : op.getBlock()->getTerminator()->getOperands()) {
-    intersect(value, isFirst);
-    isFirst = false;
-  }
-  return rows;
-}
-
 /// The longest static extent of the ranks that a contraction reduces beside the
 /// iterated one: the depth of what stays at hand.
 static int64_t depthOf(CascadeOp op) {

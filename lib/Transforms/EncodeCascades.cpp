@@ -82,10 +82,7 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   if (hasFixedLayouts(op))
     return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
-  if (iterate.getInits().empty())
-    return std::nullopt;
-  SmallVector<StringRef> rows = *ranksOf(iterate.getInits().front());
-  for (StringRef rank : llvm::reverse(rows)) {
+  for (StringRef rank : llvm::reverse(rowRanks(op))) {
     int64_t extent = op.getStaticExtent(rank);
     if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
         sharesStreams(iterate, rank))

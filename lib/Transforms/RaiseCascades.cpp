@@ -71,7 +71,10 @@ void Raiser::nameRanks() {
   static constexpr StringLiteral kRows[] = {"b", "h", "g", "i", "j"},
                                  kOthers[] = {"e", "f", "c", "d", "k", "n"};
   unsigned numRows = 0, numOthers = 0;
-  for (unsigned rank = 0; rank < group.numRanks; ++rank) {
+  SmallVector<unsigned> ranks(group.rows);
+  for (linalg::GenericOp op : group.members)
+    ranks.append(group.ranksOf[op]);
+  for (unsigned rank : ranks) {
     if (!names[rank].empty())
       continue;
     bool isRow = llvm::is_contained(group.rows, rank);
@@ -345,19 +348,26 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
     config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
     if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       return signalPassFailure();
+    // What reads a member has to be a reader.
+    for (Operation &op : llvm::make_early_inc_range(
+             llvm::reverse(getOperation().getBody().front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
     llvm::DenseSet<Operation *> taken;
     SmallVector<CascadeGroup> groups;
-    for (auto op : getOperation().getOps<linalg::GenericOp>()) {
-      if (op.getNumReductionLoops() == 0 || taken.contains(op))
-        continue;
-      auto group = findCascadeGroup(
-          op, [&](Operation *other) { return taken.contains(other); });
-      if (!group)
-        continue;
-      for (linalg::GenericOp member : group->members)
-        taken.insert(member);
-      groups.push_back(std::move(*group));
-    }
+    auto isTaken = [&](Operation *op) { return taken.contains(op); };
+    // What has several passes comes first, since it needs the products.
+    for (auto find : {findCascadeGroup, findProductGroup})
+      for (auto op : getOperation().getOps<linalg::GenericOp>()) {
+        if (op.getNumReductionLoops() == 0 || taken.contains(op))
+          continue;
+        auto group = find(op, isTaken);
+        if (!group)
+          continue;
+        for (linalg::GenericOp member : group->members)
+          taken.insert(member);
+        groups.push_back(std::move(*group));
+      }
     for (CascadeGroup &group : groups)
       (void)Raiser(std::move(group)).run();
   }

@@ -64,9 +64,9 @@ VARIANTS = {
     "smooth_softmax": (1, 3, 1, ALWAYS),
     "shared_prefix_merged": (2, 2, 1, NEVER),
     # No reduction needs another: products stay where they are.
-    "sigmoid": (0, 0, 0, NEVER),
+    "sigmoid": (1, 1, 1, ALWAYS),
     "linear": (0, 0, 0, NEVER),
-    "linear_causal": (0, 0, 0, NEVER),
+    "linear_causal": (1, 1, 1, NEVER),
     "gated_chunks": (0, 0, 0, NEVER),
     # Joined keys are written out for every member of the batch.
     "shared_prefix": (1, 3, 1, NEVER),
