@@ -12,6 +12,7 @@
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
 #include "Movement.h"
+#include "NarrowSources.h"
 #include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -37,7 +38,7 @@ using namespace mlir::lutra::cascade;
 namespace {
 class Raiser {
 public:
-  Raiser(CascadeGroup group) : group(std::move(group)) {}
+  Raiser(CascadeGroup found) : group(std::move(found)), sources(group) {}
   LogicalResult run();
 
 private:
@@ -52,11 +53,13 @@ private:
   Value scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
               AffineMap map, const Scaled &by);
   bool hasRows(linalg::GenericOp op, AffineMap map);
+  bool isStreamed(linalg::GenericOp op, AffineMap map);
   StringRef nameOf(linalg::GenericOp op, unsigned loop) {
     return names[group.ranksOf[op][loop]];
   }
 
   CascadeGroup group;
+  NarrowSources sources;
   SmallVector<std::string> names;
   IRMapping map;
 };
@@ -127,6 +130,14 @@ bool Raiser::hasRows(linalg::GenericOp op, AffineMap map) {
     const unsigned *loop = llvm::find(group.ranksOf[op], row);
     return map.isFunctionOfDim(loop - group.ranksOf[op].begin());
   });
+}
+
+/// Whether a tensor that a member reads by `map` is gone over, for all rows
+/// alike.
+bool Raiser::isStreamed(linalg::GenericOp op, AffineMap map) {
+  const unsigned *loop = llvm::find(group.ranksOf[op], group.reduced);
+  return loop != group.ranksOf[op].end() && !hasRows(op, map) &&
+         map.isFunctionOfDim(loop - group.ranksOf[op].begin());
 }
 
 /// `tensor`, which is read by `map`, times or divided by a number.
@@ -229,8 +240,12 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
     inputs.push_back(map.lookupOrDefault(tensor));
     maps.push_back(read);
   }
-  if (op.getNumReductionLoops() != 0)
+  if (op.getNumReductionLoops() != 0) {
     moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
+    for (auto [input, read] : llvm::zip_equal(inputs, maps))
+      if (isStreamed(op, read))
+        input = sources.raise(b, input, read, iter);
+  }
   maps.push_back(op.getIndexingMapsArray().back());
   auto type = cast<RankedTensorType>(op.getResult(0).getType());
   MonoidAttr monoid;

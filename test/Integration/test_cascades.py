@@ -75,8 +75,8 @@ VARIANTS = {
     # The weights are a result of the chain: they go along the keys.
     "column_sums": (0, 3, 3, NEVER),
     # Keys and values are dequantized to memory before.
-    "kv8_per_channel": (1, 3, 1, NEVER),
-    "kv8_per_token": (1, 3, 1, NEVER),
+    "kv8_per_channel": (1, 3, 1, ALWAYS),
+    "kv8_per_token": (1, 3, 1, ALWAYS),
     "kv4_packed": (1, 3, 1, NEVER),
     # Keys and values are computed to memory before.
     "xquant": (1, 3, 1, NEVER),
