@@ -43,9 +43,8 @@ static bool isConstant(Value value, unsigned &budget) {
   if (isa<WeightOp>(op) || op->hasTrait<OpTrait::ConstantLike>())
     return true;
   if (auto generic = dyn_cast<linalg::GenericOp>(op))
-    return llvm::all_of(generic.getDpsInputs(), [&](Value input) {
-      return isConstant(input, budget);
-    });
+    return llvm::all_of(generic.getDpsInputs(),
+                        [&](Value input) { return isConstant(input, budget); });
   return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op) &&
          isConstant(op->getOperand(0), budget);
 }

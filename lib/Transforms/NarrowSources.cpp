@@ -3,12 +3,13 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Keys and values of few bits are made numbers by operations on elements: casts,
-// zero points, scales. Before a cascade, that writes and reads them at their
-// full width; inside, it is done to the part at hand, which stays in a cache,
-// and what comes from far away is narrow. Each tile of rows does it again, at a
-// few operations for an element that all of its rows then multiply with. So it
-// is done where the bytes that are read become fewer, and not for its own sake.
+// Keys and values of few bits are made numbers by operations on elements:
+// casts, zero points, scales. Before a cascade, that writes and reads them at
+// their full width; inside, it is done to the part at hand, which stays in a
+// cache, and what comes from far away is narrow. Each tile of rows does it
+// again, at a few operations for an element that all of its rows then multiply
+// with. So it is done where the bytes that are read become fewer, and not for
+// its own sake.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,15 +42,19 @@ static double bytesOf(Value tensor) {
 /// Whether only members read what `op` computes, or operations on elements of
 /// which the same holds.
 bool NarrowSources::isLocal(Operation *op, unsigned depth) {
-  return depth < kMaxDepth && llvm::all_of(op->getUsers(), [&](Operation *user) {
-           auto generic = dyn_cast<linalg::GenericOp>(user);
-           return members.contains(user) ||
-                  (generic && generic.getNumReductionLoops() == 0 &&
-                   isLocal(generic, depth + 1));
-         });
+  return depth < kMaxDepth &&
+         llvm::all_of(
+             op->getUsers(),
+             [&](Operation *user) {
+               auto generic = dyn_cast<linalg::GenericOp>(user);
+               return members.contains(user) ||
+                      (generic && generic.getNumReductionLoops() == 0 &&
+                       isLocal(generic, depth + 1));
+             });
 }
 
-/// Whether an element of `op` costs little and can be computed where it is read.
+/// Whether an element of `op` costs little and can be computed where it is
+/// read.
 bool NarrowSources::canCompute(linalg::GenericOp op) {
   auto isPlain = [](AffineMap map) {
     return map.isProjectedPermutation(/*allowZeroInResults=*/true);
@@ -112,8 +117,8 @@ Value NarrowSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
       shape.push_back(size);
       read.push_back(expr);
     }
-  AffineMap loops = inversePermutation(op.getIndexingMapsArray().back())
-                        .compose(map);
+  AffineMap loops =
+      inversePermutation(op.getIndexingMapsArray().back()).compose(map);
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps;
   for (OpOperand *operand : op.getDpsInputOperands()) {
@@ -147,9 +152,9 @@ Value NarrowSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
                         .getResult()
                   : arith::ConstantIndexOp::create(b, loc, 0).getResult());
   }
-  YieldOp::create(b, loc,
-                  inner.lookupOrDefault(
-                      op.getBlock()->getTerminator()->getOperand(0)));
+  YieldOp::create(
+      b, loc,
+      inner.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0)));
   map = AffineMap::get(map.getNumDims(), 0, read, b.getContext());
   return raised.getResult();
 }

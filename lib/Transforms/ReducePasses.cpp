@@ -39,8 +39,8 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
                       });
 }
 
-/// Whether what a reduction reads along the rank comes from another one, so that
-/// without an iteration it is kept whole.
+/// Whether what a reduction reads along the rank comes from another one, so
+/// that without an iteration it is kept whole.
 static bool keepsProducts(CascadeOp cascade, StringRef rank) {
   llvm::DenseSet<Value> products;
   for (auto op : cascade.getBlock()->getOps<EinsumOp>()) {

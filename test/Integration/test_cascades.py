@@ -77,7 +77,7 @@ VARIANTS = {
     # Keys and values are dequantized to memory before.
     "kv8_per_channel": (1, 3, 1, ALWAYS),
     "kv8_per_token": (1, 3, 1, ALWAYS),
-    "kv4_packed": (1, 3, 1, NEVER),
+    "kv4_packed": (1, 3, 1, ALWAYS),
     # Keys and values are computed to memory before.
     "xquant": (1, 3, 1, NEVER),
     # Weights of blocks, which are sorted, in three passes; the attention in one.
