@@ -11,6 +11,7 @@
 #include "lutra/Analysis/Contraction.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -112,6 +113,49 @@ std::optional<int64_t> lutra::packedTile(AffineMap map, unsigned loop) {
 
 int64_t lutra::vectorBits(TargetAttr target) {
   return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
+}
+
+int64_t lutra::dotGroup(TargetAttr target, Type factor, Type sum) {
+  if (target && factor.isBF16() && sum.isF32() &&
+      target.hasFeature("avx512bf16") && target.hasFeature("avx512vl"))
+    return 2;
+  return 1;
+}
+
+/// Whether neighbours along `loop` are neighbours in the innermost dimension.
+static bool isConsecutive(AffineMap map, unsigned loop) {
+  if (map.getNumResults() == 0)
+    return false;
+  for (AffineExpr expr : map.getResults().drop_back())
+    if (expr.isFunctionOfDim(loop))
+      return false;
+  AffineExpr d = getAffineDimExpr(loop, map.getContext());
+  AffineExpr rest = map.getResults().back() - d;
+  return !simplifyAffineExpr(rest, map.getNumDims(), 0).isFunctionOfDim(loop);
+}
+
+std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
+                                       const Contraction &contraction,
+                                       TargetAttr target) {
+  auto element = [](OpOperand *operand) {
+    return getElementTypeOrSelf(operand->get().getType());
+  };
+  if (element(contraction.a) != element(contraction.b))
+    return std::nullopt;
+  int64_t group = dotGroup(target, element(contraction.a),
+                           element(op.getDpsInitOperand(0)));
+  AffineMap b = op.getMatchingIndexingMap(contraction.b);
+  auto type = cast<ShapedType>(contraction.b->get().getType());
+  unsigned loop = contraction.reductions.back();
+  AffineMap a = op.getMatchingIndexingMap(contraction.a);
+  if (group < 2 || b.getNumResults() < 2 || a.isFunctionOfDim(contraction.n) ||
+      type.getShape().back() != group ||
+      b.getResults().back() != getAffineDimExpr(loop, b.getContext()) ||
+      b.getResult(b.getNumResults() - 2) !=
+          getAffineDimExpr(contraction.n, b.getContext()) ||
+      !isConsecutive(b, loop) || !isConsecutive(a, loop))
+    return std::nullopt;
+  return loop;
 }
 
 RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,

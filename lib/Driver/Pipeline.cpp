@@ -78,6 +78,7 @@ static void buildTile(OpPassManager &pm) {
   // dump or a user can change it.
   pm.addPass(createSelectSchedule());
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
+  pm.addNestedPass<func::FuncOp>(createPackDotOperands());
   simplify(pm);
 }
 

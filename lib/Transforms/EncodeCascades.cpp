@@ -13,6 +13,7 @@
 
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -94,12 +95,14 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
 namespace {
 class Encoding {
 public:
-  Encoding(CascadeOp op, StringRef lane) : op(op), lane(lane) {}
+  Encoding(CascadeOp op, StringRef lane, TargetAttr target)
+      : op(op), lane(lane), target(target) {}
   void run();
 
 private:
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
+  void narrowOperands(IterateOp iterate);
   void widenOperands(IterateOp iterate);
   void copyHeldInputs(IterateOp iterate);
   Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
@@ -107,6 +110,9 @@ private:
 
   CascadeOp op;
   StringRef lane;
+  TargetAttr target;
+  /// Reductions whose factors the machine multiplies in bf16.
+  DenseSet<Operation *> isDot;
   DenseMap<Value, unsigned> moved;
 };
 } // namespace
@@ -184,12 +190,66 @@ static FloatType widenedType(BlockArgument argument) {
   return type;
 }
 
+/// Where an input of a reduction is bf16 by its values: the map inside of the
+/// cascade that widens it last, or nothing for a tensor of bf16 that the body
+/// widens. Fails where it is not.
+static FailureOr<EinsumOp> narrowProducer(EinsumOp reader, unsigned input) {
+  Value tensor = reader.getInputs()[input];
+  BlockArgument argument = reader.getBlock()->getArgument(input);
+  if (argument.getType().isBF16()) {
+    if (!widenedType(argument))
+      return failure();
+    return EinsumOp();
+  }
+  auto producer = tensor.getDefiningOp<EinsumOp>();
+  if (!producer || producer.hasReduction() || !tensor.hasOneUse())
+    return failure();
+  auto widen = producer.getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+  if (!widen || !widen.getIn().getType().isBF16())
+    return failure();
+  return producer;
+}
+
+/// Makes the factors of sums of products bf16 where their values are and the
+/// machine multiplies that.
+void Encoding::narrowOperands(IterateOp iterate) {
+  for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
+    if (!reader.hasReduction() || reader.getInputs().size() != 2 ||
+        reader.isFiltered() ||
+        dotGroup(target, BFloat16Type::get(op.getContext()),
+                 reader.getType().getElementType()) < 2)
+      continue;
+    FailureOr<EinsumOp> producers[] = {narrowProducer(reader, 0),
+                                       narrowProducer(reader, 1)};
+    if (failed(producers[0]) || failed(producers[1]))
+      continue;
+    isDot.insert(reader);
+    for (auto [i, producer] : llvm::enumerate(producers)) {
+      if (!*producer)
+        continue;
+      auto widen = producer->getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+      producer->getBlock()->getTerminator()->setOperand(0, widen.getIn());
+      auto type = cast<RankedTensorType>(producer->getType());
+      Type narrow = widen.getIn().getType();
+      producer->getResult().setType(
+          RankedTensorType::get(type.getShape(), narrow));
+      BlockArgument argument = reader.getBlock()->getArgument(i);
+      argument.setType(narrow);
+      OpBuilder b = OpBuilder::atBlockBegin(reader.getBlock());
+      auto wide = arith::ExtFOp::create(b, reader.getLoc(),
+                                        type.getElementType(), argument);
+      argument.replaceAllUsesExcept(wide, wide);
+    }
+  }
+}
+
 /// Widens what sums of products read before they read it: once for a tile, and
 /// not once for each of its products.
 void Encoding::widenOperands(IterateOp iterate) {
   SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
   for (EinsumOp reader : readers)
-    for (unsigned i = 0; reader.hasReduction() && i < reader.getInputs().size();
+    for (unsigned i = 0; reader.hasReduction() && !isDot.contains(reader) &&
+                         i < reader.getInputs().size();
          ++i) {
       Value input = reader.getInputs()[i];
       auto type = dyn_cast<RankedTensorType>(input.getType());
@@ -265,6 +325,7 @@ void Encoding::setType(Value value) {
 void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
+    narrowOperands(iterate);
     widenOperands(iterate);
     copyHeldInputs(iterate);
   }
@@ -364,6 +425,9 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
 
   void runOnOperation() override {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
+                         : TargetAttr();
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
     IRRewriter rewriter(&getContext());
@@ -375,7 +439,7 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
         continue;
       }
       if (std::optional<StringRef> lane = laneRank(op))
-        Encoding(op, *lane).run();
+        Encoding(op, *lane, target).run();
     }
   }
 };

@@ -61,7 +61,8 @@ constexpr StringLiteral kCascadeKernel =
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =
-    "vector.* memref.* -memref.alloc -memref.dealloc -memref.realloc scf.* "
+    "vector.* x86vector.* memref.* -memref.alloc -memref.dealloc "
+    "-memref.realloc scf.* "
     "arith.* affine.apply affine.min affine.max math.absf math.absi math.ceil "
     "math.copysign math.ctlz math.ctpop math.cttz math.floor math.fma "
     "math.roundeven math.sqrt math.trunc "

@@ -40,6 +40,17 @@ std::optional<Contraction> matchContraction(linalg::LinalgOp op);
 /// `map` has `loop mod c`.
 std::optional<int64_t> packedTile(AffineMap map, unsigned loop);
 
+/// How many neighbours along a reduction one instruction of the target
+/// multiplies and adds to a sum of type `sum`; 1 where it has none for
+/// `factor`.
+int64_t dotGroup(TargetAttr target, Type factor, Type sum);
+
+/// The reduction loop, of extent dotGroup(), whose neighbours lie side by side
+/// in both factors, those of `b` for each position along n: what one such
+/// instruction does.
+std::optional<unsigned>
+dotLoop(linalg::LinalgOp op, const Contraction &contraction, TargetAttr target);
+
 struct RegisterTile {
   int64_t m, n;
 };

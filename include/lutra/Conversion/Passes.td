@@ -22,7 +22,7 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
                         "scalar loops for every operation, as an oracle">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::vector::VectorDialect"];
+                           "::mlir::vector::VectorDialect", "::mlir::x86vector::X86VectorDialect"];
 }
 
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {

@@ -91,6 +91,18 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
+  let summary = "puts the factors of dot products into the groups that instructions multiply";
+  let description = [{
+    Splits the reduction of a kernel's contraction into groups where the target has an
+    instruction that multiplies groups of the factors' type and adds them to the sums:
+    pairs of bf16 for AVX512-BF16. A factor whose groups are not side by side is copied.
+    Instructions of that kind flush subnormal numbers.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{

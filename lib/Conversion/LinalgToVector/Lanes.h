@@ -82,6 +82,8 @@ struct VectorBuilder {
   FlatViews &flat;
   int64_t lanes;
   Value mask;
+  /// Of the lanes, how many exist; where `mask` is.
+  Value count;
 
   VectorType vectorOf(Type element) const {
     return VectorType::get({lanes}, element);
@@ -91,6 +93,14 @@ struct VectorBuilder {
   Value materialize(Lanes value) const;
   Lanes load(Value memref, ArrayRef<Lanes> indices) const;
   void store(Value value, Value memref, ArrayRef<Lanes> indices) const;
+  /// Loads and stores for lanes of groups of `size` elements, which follow each
+  /// other in memory from `indices` on.
+  Value loadGroups(Value memref, ArrayRef<Lanes> indices, int64_t size) const;
+  void storeGroups(Value value, Value memref, ArrayRef<Lanes> indices,
+                   int64_t size) const;
+  /// The same group, which begins at `indices`, in all lanes.
+  Value broadcastGroup(Value memref, ArrayRef<Lanes> indices,
+                       int64_t size) const;
   /// The indices of `memref` that `map` gives at `loops`, lanes along `loop`.
   SmallVector<Lanes> index(AffineMap map, ArrayRef<Index> loops,
                            unsigned loop) const;
@@ -99,6 +109,11 @@ private:
   struct Address;
   Address address(Value memref, ArrayRef<Lanes> indices) const;
   Value allLanes() const;
+  /// Lanes of single elements that span groups, from their first element on.
+  VectorBuilder elementsOf(int64_t size) const;
+  /// A flat view of the memref, and the lanes that follow `indices` in it.
+  std::pair<Value, Lanes> consecutive(Value memref,
+                                      ArrayRef<Lanes> indices) const;
   Value evaluateLanes(AffineExpr expr, ArrayRef<Index> loops,
                       unsigned loop) const;
 };

@@ -193,6 +193,57 @@ void VectorBuilder::store(Value value, Value memref,
     vector::StoreOp::create(b, loc, value, at.memref, at.base);
 }
 
+VectorBuilder VectorBuilder::elementsOf(int64_t size) const {
+  VectorBuilder wide{b, loc, flat, lanes * size, Value(), Value()};
+  if (!mask)
+    return wide;
+  wide.count = arith::MulIOp::create(
+      b, loc, count, arith::ConstantIndexOp::create(b, loc, size));
+  wide.mask = vector::CreateMaskOp::create(b, loc, wide.vectorOf(b.getI1Type()),
+                                           wide.count);
+  return wide;
+}
+
+std::pair<Value, Lanes>
+VectorBuilder::consecutive(Value memref, ArrayRef<Lanes> indices) const {
+  const FlatViews::View &view = flat.of(b, memref);
+  Value linear = arith::ConstantIndexOp::create(b, loc, 0);
+  for (auto [index, stride] : llvm::zip_equal(indices, view.strides)) {
+    Value step = getValueOrCreateConstantIndexOp(b, loc, stride);
+    linear = arith::AddIOp::create(
+        b, loc, linear, arith::MulIOp::create(b, loc, index.value, step));
+  }
+  return {view.memref, Lanes{linear, 1}};
+}
+
+Value VectorBuilder::loadGroups(Value memref, ArrayRef<Lanes> indices,
+                                int64_t size) const {
+  auto [view, first] = consecutive(memref, indices);
+  return elementsOf(size).load(view, first).value;
+}
+
+void VectorBuilder::storeGroups(Value value, Value memref,
+                                ArrayRef<Lanes> indices, int64_t size) const {
+  auto [view, first] = consecutive(memref, indices);
+  elementsOf(size).store(value, view, first);
+}
+
+Value VectorBuilder::broadcastGroup(Value memref, ArrayRef<Lanes> indices,
+                                    int64_t size) const {
+  auto [view, first] = consecutive(memref, indices);
+  VectorBuilder one{b, loc, flat, size, Value(), Value()};
+  Value group = one.load(view, first).value;
+  auto type = cast<VectorType>(group.getType());
+  Type word = b.getIntegerType(size * type.getElementTypeBitWidth());
+  Value bits =
+      vector::BitCastOp::create(b, loc, VectorType::get({1}, word), group);
+  Value all = vector::BroadcastOp::create(
+      b, loc, vectorOf(word),
+      vector::ExtractOp::create(b, loc, bits, ArrayRef<int64_t>{0}));
+  return vector::BitCastOp::create(
+      b, loc, VectorType::get({lanes * size}, type.getElementType()), all);
+}
+
 SmallVector<Lanes> VectorBuilder::index(AffineMap map, ArrayRef<Index> loops,
                                         unsigned loop) const {
   SmallVector<Lanes> result;

@@ -12,10 +12,11 @@
 #include "Nest.h"
 #include "Loops.h"
 
+#include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
-
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -40,6 +41,10 @@ private:
                         function_ref<Values(ValueRange)> step);
   Values emitStep(int64_t rows, const Piece &piece, int64_t stride,
                   const VectorBuilder &builder, ValueRange sums);
+  Values emitDots(int64_t rows, const Piece &piece,
+                  const VectorBuilder &builder, ValueRange sums);
+  void emitGroups(int64_t rows, const Piece &piece,
+                  const VectorBuilder &builder);
   Value reduceLanes(unsigned output, ArrayRef<Value> vectors, Value initial);
 
   VectorBuilder builderFor(const Piece &piece);
@@ -121,15 +126,15 @@ void Nest::emitRows(function_ref<void(int64_t rows)> inside) {
 }
 
 VectorBuilder Nest::builderFor(const Piece &piece) {
-  Value mask;
+  Value mask, count;
   if (piece.isMasked) {
     OpFoldResult rest = subtract(b, loc, extents[plan.loop],
                                  position[plan.loop].materialize(b, loc));
+    count = getValueOrCreateConstantIndexOp(b, loc, rest);
     mask = vector::CreateMaskOp::create(
-        b, loc, VectorType::get({piece.lanes}, b.getI1Type()),
-        getValueOrCreateConstantIndexOp(b, loc, rest));
+        b, loc, VectorType::get({piece.lanes}, b.getI1Type()), count);
   }
-  return {b, loc, flat, piece.lanes, mask};
+  return {b, loc, flat, piece.lanes, mask, count};
 }
 
 SmallVector<Index> Nest::at(int64_t row, int64_t lane) const {
@@ -182,6 +187,50 @@ Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
   return next;
 }
 
+/// Adds the products of groups to all sums of a tile, each by one instruction.
+Values Nest::emitDots(int64_t rows, const Piece &piece,
+                      const VectorBuilder &builder, ValueRange sums) {
+  auto contraction = *matchContraction(op);
+  auto indices = [&](OpOperand *operand, int64_t row, int64_t vector) {
+    return builder.index(op.getMatchingIndexingMap(operand),
+                         at(row, vector * piece.lanes), plan.loop);
+  };
+  Values columns, next;
+  for (int64_t vector = 0; vector < piece.vectors; ++vector)
+    columns.push_back(builder.loadGroups(contraction.b->get(),
+                                         indices(contraction.b, 0, vector),
+                                         plan.groupSize));
+  for (int64_t row = 0; row < rows; ++row) {
+    Value factor = builder.broadcastGroup(
+        contraction.a->get(), indices(contraction.a, row, 0), plan.groupSize);
+    for (Value column : columns)
+      next.push_back(x86vector::DotBF16Op::create(b, loc, sums[next.size()],
+                                                  factor, column));
+  }
+  return next;
+}
+
+/// Computes the elements of each group one after the other, and stores them
+/// interleaved.
+void Nest::emitGroups(int64_t rows, const Piece &piece,
+                      const VectorBuilder &builder) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t vector = 0; vector < piece.vectors; ++vector) {
+      Values elements;
+      for (int64_t i = 0; i < plan.groupSize; ++i) {
+        body.restart();
+        SmallVector<Index> loops = at(row, vector * piece.lanes);
+        loops[*plan.group] = Index{Value(), 0, i};
+        elements.push_back(builder.materialize(
+            body.clone(builder, row, vector, loops, {Lanes()}).front()));
+      }
+      builder.storeGroups(
+          vector::InterleaveOp::create(b, loc, elements[0], elements[1]),
+          output(0), outputIndex(builder, 0, row, vector * piece.lanes),
+          plan.groupSize);
+    }
+}
+
 /// How many steps of a reduction ahead a stream is fetched that the reduction
 /// walks from row to row of memory.
 static constexpr int64_t kStepsAhead = 16;
@@ -197,17 +246,16 @@ void Nest::emitPrefetch(int64_t rows) {
   OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   AffineMap map = op.getMatchingIndexingMap(operand);
   unsigned reduction = plan.reductions[0];
-  if (!map.isProjectedPermutation() || !map.isFunctionOfDim(*plan.row) ||
-      !map.isFunctionOfDim(reduction))
+  if (!map.isFunctionOfDim(*plan.row) || !map.isFunctionOfDim(reduction))
     return;
-  unsigned innermost = map.getDimPosition(map.getNumResults() - 1);
+  bool isAlongRow = map.getResults().back().isFunctionOfDim(reduction);
   AffineExpr row = b.getAffineDimExpr(*plan.row),
              step = b.getAffineDimExpr(reduction);
   SmallVector<AffineExpr> ahead;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
     ahead.push_back(b.getAffineDimExpr(loop));
   std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
-  if (innermost == reduction) {
+  if (isAlongRow) {
     if (!depth || *depth == 0)
       return;
     ahead[*plan.row] = row + rows + (step * rows).floorDiv(*depth);
@@ -234,6 +282,8 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
           each(i, outputIndex(builder, i, row, vector * piece.lanes));
   };
   bool reduces = op.getNumReductionLoops() != 0;
+  if (plan.group && !reduces)
+    return emitGroups(rows, piece, builder);
   Values sums;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     bool isRead = reduces || !op.getRegionOutputArgs()[i].use_empty();
@@ -242,6 +292,8 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   });
   sums = emitReductions(0, sums, [&](ValueRange inner) {
     emitPrefetch(rows);
+    if (plan.group)
+      return emitDots(rows, piece, builder, inner);
     return emitStep(rows, piece, piece.vectors, builder, inner);
   });
   unsigned next = 0;

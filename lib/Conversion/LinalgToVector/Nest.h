@@ -33,6 +33,11 @@ struct Plan {
   /// output.
   SmallVector<Operation *> combiners;
   bool isContraction = false;
+  /// The innermost loop of `groupSize` steps that is no loop of the nest: each
+  /// lane holds a group, which is multiplied at once or, where nothing is
+  /// reduced, stored at once.
+  std::optional<unsigned> group;
+  int64_t groupSize = 1;
 
   bool reducesLanes() const { return !combiners.empty(); }
 };

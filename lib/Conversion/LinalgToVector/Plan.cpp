@@ -34,6 +34,7 @@ private:
   std::optional<Plan> planAlong(unsigned loop) const;
   void fillTile(Plan &plan) const;
   void fillContraction(Plan &plan) const;
+  void fillGroup(Plan &plan) const;
   double cost(const Plan &plan) const;
   double accessCost(OpOperand &operand, const Plan &plan) const;
   bool inAllOutputs(unsigned loop) const;
@@ -158,6 +159,48 @@ void Planner::fillTile(Plan &plan) const {
         std::min<int64_t>(plan.vectors, llvm::divideCeil(extent, plan.lanes));
 }
 
+/// Whether `type` is known to lie densely in its `dims` innermost dimensions.
+static bool isDense(Type type, unsigned dims) {
+  auto memref = dyn_cast<MemRefType>(type);
+  if (!memref || memref.getRank() < dims)
+    return false;
+  auto [strides, offset] = memref.getStridesAndOffset();
+  int64_t expected = 1;
+  for (unsigned i = 0; i < dims; ++i) {
+    if (strides[memref.getRank() - 1 - i] != expected)
+      return false;
+    expected *= memref.getDimSize(memref.getRank() - 1 - i);
+  }
+  return true;
+}
+
+/// Finds the loop over the groups that lanes hold.
+void Planner::fillGroup(Plan &plan) const {
+  if (plan.lanes < 4)
+    return;
+  if (plan.isContraction) {
+    auto group = plan.loop == contraction->n ? dotLoop(op, *contraction, target)
+                                             : std::nullopt;
+    if (group && isDense(contraction->b->get().getType(), 2) &&
+        isDense(contraction->a->get().getType(), 1))
+      plan.group = *group;
+  } else if (op.getNumReductionLoops() == 0 && op.getNumDpsInits() == 1 &&
+             op.getRegionOutputArgs()[0].use_empty()) {
+    OpOperand *output = op.getDpsInitOperand(0);
+    AffineMap map = op.getMatchingIndexingMap(output);
+    unsigned rank = map.getNumResults();
+    if (rank >= 2 && isDense(output->get().getType(), 2) &&
+        map.getResult(rank - 2) ==
+            getAffineDimExpr(plan.loop, op.getContext())) {
+      auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+      if (last && extents[last.getPosition()] == 2)
+        plan.group = last.getPosition();
+    }
+  }
+  if (plan.group)
+    plan.groupSize = extents[*plan.group];
+}
+
 /// What one vector access costs, in vector loads from the nearest cache.
 double Planner::accessCost(OpOperand &operand, const Plan &plan) const {
   auto type = dyn_cast<MemRefType>(operand.get().getType());
@@ -177,6 +220,9 @@ double Planner::accessCost(OpOperand &operand, const Plan &plan) const {
   }
   if (isKnown && total <= 1)
     return total == 1 ? 1 : 0.5;
+  // Groups are dense as a whole.
+  if (plan.group && isKnown && total == plan.groupSize)
+    return 1;
   bool isOutput = operand.getOperandNumber() >= op.getNumDpsInputs();
   return double(plan.lanes) * (isOutput ? 1.5 : 1);
 }
@@ -217,8 +263,9 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
       plan.combiners.push_back(combiner);
     }
   fillTile(plan);
+  fillGroup(plan);
   for (unsigned other : llvm::seq(op.getNumLoops()))
-    if (other != loop && other != plan.row)
+    if (other != loop && other != plan.row && other != plan.group)
       (isParallel(other) ? plan.outer : plan.reductions).push_back(other);
   return plan;
 }

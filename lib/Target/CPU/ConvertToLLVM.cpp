@@ -23,6 +23,7 @@
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/X86Vector/Transforms.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Transforms/DialectConversion.h"
 
@@ -51,6 +52,37 @@ static void populate(const LLVMTypeConverter &converter,
   populateVectorToLLVMConversionPatterns(converter, patterns,
                                          /*reassociateFPReductions=*/true,
                                          /*force32BitVectorIndices=*/true);
+  populateX86VectorLegalizeForLLVMExportPatterns(converter, patterns);
+}
+
+/// Moves 16-bit floats under a mask as integers: where the target has no such
+/// type, LLVM would convert each element to f32 and back, by calls.
+static void moveHalvesAsBits(ModuleOp module) {
+  auto bitsOf = [](Type type) -> Type {
+    auto vector = dyn_cast<VectorType>(type);
+    if (!vector ||
+        !(vector.getElementType().isBF16() || vector.getElementType().isF16()))
+      return nullptr;
+    return vector.clone(IntegerType::get(type.getContext(), 16));
+  };
+  module.walk([&](Operation *op) {
+    if (!isa<LLVM::masked_gather, LLVM::masked_scatter, LLVM::MaskedLoadOp,
+             LLVM::MaskedStoreOp>(op))
+      return;
+    OpBuilder b(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (Type bits = bitsOf(operand.get().getType()))
+        operand.set(
+            LLVM::BitcastOp::create(b, op->getLoc(), bits, operand.get()));
+    b.setInsertionPointAfter(op);
+    for (Value result : op->getResults())
+      if (Type bits = bitsOf(result.getType())) {
+        Type type = result.getType();
+        result.setType(bits);
+        auto cast = LLVM::BitcastOp::create(b, op->getLoc(), type, result);
+        result.replaceAllUsesExcept(cast, cast);
+      }
+  });
 }
 
 /// What LLVM has to know of each function. Only the descriptor is exported.
@@ -95,9 +127,11 @@ struct ConvertToLLVM : lutra::impl::ConvertToLLVMBase<ConvertToLLVM> {
     RewritePatternSet patterns(context);
     populate(converter, symbols, patterns);
     LLVMConversionTarget target(*context);
+    configureX86VectorLegalizeForExportTarget(target);
     target.addLegalOp<ModuleOp>();
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();
+    moveHalvesAsBits(module);
     for (auto function : module.getOps<LLVM::LLVMFuncOp>())
       markFunction(function, description);
   }

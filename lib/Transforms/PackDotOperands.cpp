@@ -1,0 +1,291 @@
+//===- PackDotOperands.cpp - Factors of dot products in groups ------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Where an instruction multiplies groups of narrow numbers and adds them to one
+// wide sum, the reduction of a contraction is split into groups, and a factor
+// whose groups are not side by side is copied so that they are. What is left
+// of a reduction that is no multiple of the group is an operation of its own.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Conversion/CascadeToLinalg.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/ValueBoundsOpInterface.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_PACKDOTOPERANDS
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Fewer rows than that do not pay for the copies.
+static constexpr int64_t kMinRows = 4;
+
+/// Copies lie on the stack: larger ones, in elements, are not made.
+static constexpr int64_t kMaxCopy = 1 << 16;
+
+namespace {
+/// One contraction, split.
+class Packing {
+public:
+  Packing(IRRewriter &b, linalg::GenericOp op, Contraction contraction,
+          int64_t group)
+      : b(b), loc(op.getLoc()), op(op), contraction(contraction),
+        reduction(contraction.reductions.front()), group(group) {}
+  void run();
+
+private:
+  struct Factor {
+    Value tensor;
+    AffineMap map;
+  };
+  Factor factor(OpOperand &operand, bool isVector);
+  Factor pack(OpOperand &operand, bool isVector);
+  Value rest(Value sums);
+  void fuseProducers();
+  OpFoldResult apply(AffineExpr expr, OpFoldResult size) {
+    return affine::makeComposedFoldedAffineApply(b, loc, expr, {size});
+  }
+
+  IRRewriter &b;
+  Location loc;
+  linalg::GenericOp op;
+  Contraction contraction;
+  unsigned reduction;
+  int64_t group;
+  SmallVector<linalg::GenericOp> copies;
+};
+} // namespace
+
+/// The dimension of `map`, a projected permutation, that is `loop`.
+static unsigned dimOf(AffineMap map, unsigned loop) {
+  return *map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+}
+
+/// Whether the groups of a factor of which single elements are read lie side by
+/// side as they are.
+static bool isGrouped(AffineMap map, unsigned reduction) {
+  return dimOf(map, reduction) + 1 == map.getNumResults();
+}
+
+/// The copy of a factor with the reduction split: position in the group
+/// innermost, before it the vectors' loop where vectors are read of it.
+Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
+  OpBuilder::InsertionGuard guard(b);
+  Value tensor = operand.get();
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  if (Operation *producer = tensor.getDefiningOp())
+    b.setInsertionPointAfter(producer);
+  SmallVector<unsigned> order = llvm::to_vector(llvm::seq(map.getNumResults()));
+  if (isVector) {
+    unsigned last = dimOf(map, contraction.n);
+    std::rotate(order.begin() + last, order.begin() + last + 1, order.end());
+  }
+  unsigned loops = order.size() + 1;
+  AffineExpr position = b.getAffineDimExpr(loops - 1);
+  SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
+  SmallVector<AffineExpr> read(order.size()), index;
+  for (auto [loop, dim] : llvm::enumerate(order)) {
+    AffineExpr d = b.getAffineDimExpr(loop);
+    bool isSplit = map.getDimPosition(dim) == reduction;
+    read[dim] = isSplit ? d * group + position : d;
+    to.push_back(
+        isSplit ? apply(b.getAffineSymbolExpr(0).floorDiv(group), from[dim])
+                : from[dim]);
+    index.push_back(b.getAffineDimExpr(map.getDimPosition(dim)));
+  }
+  to.push_back(b.getIndexAttr(group));
+  index.push_back(b.getAffineDimExpr(op.getNumLoops()));
+  Type element = getElementTypeOrSelf(tensor.getType());
+  Value empty = tensor::EmptyOp::create(b, loc, to, element);
+  AffineMap same = b.getMultiDimIdentityMap(loops);
+  auto copy = linalg::GenericOp::create(
+      b, loc, empty.getType(), tensor, empty,
+      {AffineMap::get(loops, 0, read, b.getContext()), same},
+      SmallVector<utils::IteratorType>(loops, utils::IteratorType::parallel),
+      [](OpBuilder &b, Location loc, ValueRange values) {
+        linalg::YieldOp::create(b, loc, values.front());
+      });
+  copies.push_back(copy);
+  return {copy.getResult(0),
+          AffineMap::get(op.getNumLoops() + 1, 0, index, b.getContext())};
+}
+
+/// A factor as the groups are read: as it lies, if they are side by side.
+Packing::Factor Packing::factor(OpOperand &operand, bool isVector) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  if (isVector || !isGrouped(map, reduction))
+    return pack(operand, isVector);
+  unsigned dim = dimOf(map, reduction);
+  SmallVector<AffineExpr> index(map.getResults());
+  index[dim] = index[dim] * group + b.getAffineDimExpr(op.getNumLoops());
+  return {operand.get(),
+          AffineMap::get(op.getNumLoops() + 1, 0, index, b.getContext())};
+}
+
+/// The sums with what lies behind the last whole group.
+Value Packing::rest(Value sums) {
+  auto slice = [&](OpOperand &operand) -> Value {
+    unsigned dim = dimOf(op.getMatchingIndexingMap(&operand), reduction);
+    Value tensor = operand.get();
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, tensor),
+                              from(sizes.size(), b.getIndexAttr(0)),
+                              ones(sizes.size(), b.getIndexAttr(1));
+    AffineExpr size = b.getAffineSymbolExpr(0);
+    from[dim] = apply(size.floorDiv(group) * group, sizes[dim]);
+    sizes[dim] = apply(size % group, sizes[dim]);
+    Value part =
+        tensor::ExtractSliceOp::create(b, loc, tensor, from, sizes, ones);
+    // Of what is computed for this alone, no more than that.
+    auto producer = tensor.getDefiningOp<linalg::GenericOp>();
+    if (producer && linalg::isElementwise(producer)) {
+      auto slice = part.getDefiningOp<tensor::ExtractSliceOp>();
+      auto tiled = tensor::replaceExtractSliceWithTiledProducer(
+          b, slice, cast<OpResult>(tensor));
+      if (succeeded(tiled)) {
+        part = tiled->tiledValues.front();
+        b.eraseOp(slice);
+      }
+    }
+    return part;
+  };
+  Value x = slice(*op.getDpsInputOperand(0)),
+        y = slice(*op.getDpsInputOperand(1));
+  Operation *own = b.clone(*op);
+  own->setOperands({x, y, sums});
+  own->removeAttr(kStreamAttr);
+  return own->getResult(0);
+}
+
+/// What computes a factor for its copy alone computes it where it will be.
+void Packing::fuseProducers() {
+  for (linalg::GenericOp copy : copies) {
+    OpOperand &source = copy->getOpOperand(0);
+    if (!source.get().hasOneUse() || !linalg::areElementwiseOpsFusable(&source))
+      continue;
+    b.setInsertionPoint(copy);
+    auto fused = linalg::fuseElementwiseOps(b, &source);
+    if (failed(fused))
+      continue;
+    b.replaceOp(copy, fused->replacements.lookup(copy.getResult(0)));
+  }
+}
+
+void Packing::run() {
+  b.setInsertionPoint(op);
+  OpOperand *operands[] = {op.getDpsInputOperand(0), op.getDpsInputOperand(1)};
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> maps;
+  for (OpOperand *operand : operands) {
+    auto [tensor, map] = factor(*operand, operand == contraction.b);
+    inputs.push_back(tensor);
+    maps.push_back(map);
+  }
+  AffineMap sums = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  maps.push_back(AffineMap::get(op.getNumLoops() + 1, 0, sums.getResults(),
+                                b.getContext()));
+  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+  kinds.push_back(utils::IteratorType::reduction);
+  auto split = linalg::GenericOp::create(b, loc, op.getResultTypes(), inputs,
+                                         op.getOutputs(), maps, kinds);
+  IRMapping mapping;
+  op.getRegion().cloneInto(&split.getRegion(), mapping);
+  if (auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr))
+    if (inputs[stream.getInt()] == operands[stream.getInt()]->get())
+      split->setAttr(kStreamAttr, stream);
+  Value result = split.getResult(0);
+  unsigned dim = dimOf(op.getMatchingIndexingMap(contraction.a), reduction);
+  int64_t size =
+      cast<RankedTensorType>(contraction.a->get().getType()).getDimSize(dim);
+  if (ShapedType::isDynamic(size) || size % group != 0)
+    result = rest(result);
+  b.replaceOp(op, result);
+  fuseProducers();
+}
+
+/// Whether a copy of `tensor` is small, whatever its sizes.
+static bool isSmall(Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  int64_t total = 1;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    FailureOr<int64_t> bound = ValueBoundsConstraintSet::computeConstantBound(
+        presburger::BoundType::UB, {tensor, dim}, /*stopCondition=*/nullptr,
+        /*closedUB=*/true);
+    if (failed(bound) || *bound > kMaxCopy ||
+        (total *= std::max<int64_t>(1, *bound)) > kMaxCopy)
+      return false;
+  }
+  return true;
+}
+
+/// The contraction that `op` is, if groups of its factors can be multiplied at
+/// once, and enough rows share the copy of what vectors are read of.
+static std::optional<Contraction> matchDot(linalg::GenericOp op,
+                                           TargetAttr target) {
+  auto contraction = matchContraction(op);
+  if (!contraction || !contraction->m || contraction->reductions.size() != 1 ||
+      !op.hasPureTensorSemantics())
+    return std::nullopt;
+  auto sums = cast<RankedTensorType>(op.getDpsInits()[0].getType());
+  unsigned reduction = contraction->reductions.front();
+  for (OpOperand *operand : {contraction->a, contraction->b}) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    auto type = cast<RankedTensorType>(operand->get().getType());
+    int64_t group =
+        dotGroup(target, type.getElementType(), sums.getElementType());
+    if (group < 2 || !map.isProjectedPermutation() ||
+        !map.isFunctionOfDim(reduction))
+      return std::nullopt;
+    int64_t size = type.getDimSize(dimOf(map, reduction));
+    if (!ShapedType::isDynamic(size) && size < group)
+      return std::nullopt;
+    if ((operand == contraction->b || !isGrouped(map, reduction)) &&
+        !isSmall(operand->get()))
+      return std::nullopt;
+  }
+  AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  auto row = written.getResultPosition(
+      getAffineDimExpr(*contraction->m, op.getContext()));
+  if (!row || (!sums.isDynamicDim(*row) && sums.getDimSize(*row) < kMinRows))
+    return std::nullopt;
+  return contraction;
+}
+
+namespace {
+struct PackDotOperands : lutra::impl::PackDotOperandsBase<PackDotOperands> {
+  using PackDotOperandsBase::PackDotOperandsBase;
+
+  void runOnOperation() override {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
+                         : TargetAttr();
+    if (!target || !getOperation()->hasAttr(attr::kKernel))
+      return;
+    SmallVector<linalg::GenericOp> ops;
+    getOperation().walk([&](linalg::GenericOp op) { ops.push_back(op); });
+    IRRewriter rewriter(&getContext());
+    for (linalg::GenericOp op : ops)
+      if (auto contraction = matchDot(op, target))
+        Packing(rewriter, op, *contraction,
+                dotGroup(target,
+                         getElementTypeOrSelf(contraction->a->get().getType()),
+                         getElementTypeOrSelf(op.getResultTypes()[0])))
+            .run();
+  }
+};
+} // namespace
