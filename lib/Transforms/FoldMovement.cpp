@@ -268,7 +268,7 @@ bool FoldMovement::foldMovement(llvm::DenseSet<Operation *> &moving) {
     for (OpOperand *operand : op.getDpsInputOperands()) {
       changed |= readThrough(b, op, *operand);
       auto collapse = operand->get().getDefiningOp<tensor::CollapseShapeOp>();
-      if (collapse && canSplit(collapse))
+      if (collapse && (canSplit(collapse) || isUnpacked(collapse.getSrc())))
         moving.insert(collapse);
     }
   }

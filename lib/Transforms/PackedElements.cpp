@@ -182,3 +182,35 @@ SmallVector<tensor::CollapseShapeOp> lutra::unpackElements(func::FuncOp func) {
   }
   return reshapes;
 }
+
+/// Whether `op` computes several elements of each one that it reads, told by
+/// the coordinate that it does not read along.
+static bool isUnpacking(linalg::GenericOp op) {
+  auto element = dyn_cast<IntegerType>(
+      getElementTypeOrSelf(op.getDpsInputs()[0].getType()));
+  AffineMap read = op.getIndexingMapsArray()[0];
+  return element && element.getWidth() <= 8 &&
+         llvm::any_of(op.getBlock()->getOps<linalg::IndexOp>(),
+                      [&](linalg::IndexOp index) {
+                        return !read.isFunctionOfDim(index.getDim());
+                      });
+}
+
+bool lutra::isUnpacked(Value tensor) {
+  for (unsigned step = 0; step < kMaxSteps; ++step) {
+    auto op = tensor.getDefiningOp<linalg::GenericOp>();
+    if (!op || op.getNumDpsInputs() == 0 || op.getNumReductionLoops() != 0)
+      return false;
+    if (isUnpacking(op))
+      return true;
+    // What scales has fewer dimensions.
+    SmallVector<OpOperand *> inputs = op.getDpsInputOperands();
+    auto read = llvm::find_if(inputs, [&](OpOperand *operand) {
+      return op.getMatchingIndexingMap(operand).isPermutation();
+    });
+    if (read == inputs.end())
+      return false;
+    tensor = (*read)->get();
+  }
+  return false;
+}

@@ -18,6 +18,9 @@ namespace mlir::lutra {
 /// them, which the reshapes that are returned merge with the joined one.
 SmallVector<tensor::CollapseShapeOp> unpackElements(func::FuncOp func);
 
+/// Whether `tensor` is made, element by element, of such an operation.
+bool isUnpacked(Value tensor);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_TRANSFORMS_PACKEDELEMENTS_H

@@ -32,14 +32,14 @@ func.func @column(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32>
   %fmax = linalg.fill ins(%low : f32) outs(%emax : tensor<8xf32>) -> tensor<8xf32>
   %max = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%j : tensor<8x65xf32>) outs(%fmax : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.maximumf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %exp = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%j, %max : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %d = arith.subf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %d = arith.subf %a, %y : f32
     %z = math.exp %d : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
@@ -47,14 +47,14 @@ func.func @column(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32>
   %fsum = linalg.fill ins(%zero : f32) outs(%esum : tensor<8xf32>) -> tensor<8xf32>
   %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%exp : tensor<8x65xf32>) outs(%fsum : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.addf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %w = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%exp, %sum : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %z = arith.divf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %z = arith.divf %a, %y : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
   %r = tensor.extract_slice %w[0, 0] [8, 64] [1, 1] : tensor<8x65xf32> to tensor<8x64xf32>
@@ -75,14 +75,14 @@ func.func @before(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32>
   %fmax = linalg.fill ins(%low : f32) outs(%emax : tensor<8xf32>) -> tensor<8xf32>
   %max = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%j : tensor<8x65xf32>) outs(%fmax : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.maximumf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %exp = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%j, %max : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %d = arith.subf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %d = arith.subf %a, %y : f32
     %z = math.exp %d : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
@@ -90,14 +90,14 @@ func.func @before(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32>
   %fsum = linalg.fill ins(%zero : f32) outs(%esum : tensor<8xf32>) -> tensor<8xf32>
   %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%exp : tensor<8x65xf32>) outs(%fsum : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.addf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %w = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%exp, %sum : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %z = arith.divf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %z = arith.divf %a, %y : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
   %r = tensor.extract_slice %w[0, 1] [8, 64] [1, 1] : tensor<8x65xf32> to tensor<8x64xf32>
@@ -119,14 +119,14 @@ func.func @shifted(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32
   %fmax = linalg.fill ins(%low : f32) outs(%emax : tensor<8xf32>) -> tensor<8xf32>
   %max = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%j : tensor<8x65xf32>) outs(%fmax : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.maximumf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %exp = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%j, %max : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %d = arith.subf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %d = arith.subf %a, %y : f32
     %z = math.exp %d : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
@@ -134,14 +134,14 @@ func.func @shifted(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x64xf32
   %fsum = linalg.fill ins(%zero : f32) outs(%esum : tensor<8xf32>) -> tensor<8xf32>
   %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%exp : tensor<8x65xf32>) outs(%fsum : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.addf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %w = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%exp, %sum : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %z = arith.divf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %z = arith.divf %a, %y : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
   %r = tensor.extract_slice %w[0, 1] [8, 64] [1, 1] : tensor<8x65xf32> to tensor<8x64xf32>
@@ -162,14 +162,14 @@ func.func @wanted(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x65xf32>
   %fmax = linalg.fill ins(%low : f32) outs(%emax : tensor<8xf32>) -> tensor<8xf32>
   %max = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%j : tensor<8x65xf32>) outs(%fmax : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.maximumf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %exp = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%j, %max : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %d = arith.subf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %d = arith.subf %a, %y : f32
     %z = math.exp %d : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
@@ -177,14 +177,14 @@ func.func @wanted(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> tensor<8x65xf32>
   %fsum = linalg.fill ins(%zero : f32) outs(%esum : tensor<8xf32>) -> tensor<8xf32>
   %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%exp : tensor<8x65xf32>) outs(%fsum : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.addf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   %w = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%exp, %sum : tensor<8x65xf32>, tensor<8xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %z = arith.divf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %z = arith.divf %a, %y : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
   return %w : tensor<8x65xf32>
@@ -204,8 +204,8 @@ func.func @two_ranks(%x: tensor<8x64xf32>, %c: tensor<8x2xf32>) -> tensor<8xf32>
   %fmax = linalg.fill ins(%low : f32) outs(%emax : tensor<8xf32>) -> tensor<8xf32>
   %max = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%j : tensor<8x66xf32>) outs(%fmax : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.maximumf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   return %max : tensor<8xf32>
@@ -223,16 +223,16 @@ func.func @along(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>, %row: tensor<65xf32>
   %j = tensor.insert_slice %c into %j0[0, 64] [8, 1] [1, 1] : tensor<8x1xf32> into tensor<8x65xf32>
   %m = linalg.generic {indexing_maps = [#id, affine_map<(p, m) -> (m)>, #id], iterator_types = ["parallel", "parallel"]}
       ins(%j, %row : tensor<8x65xf32>, tensor<65xf32>) outs(%ej : tensor<8x65xf32>) {
-  ^bb0(%x: f32, %y: f32, %acc: f32):
-    %z = arith.mulf %x, %y : f32
+  ^bb0(%a: f32, %y: f32, %acc: f32):
+    %z = arith.mulf %a, %y : f32
     linalg.yield %z : f32
   } -> tensor<8x65xf32>
   %esum = tensor.empty() : tensor<8xf32>
   %fsum = linalg.fill ins(%zero : f32) outs(%esum : tensor<8xf32>) -> tensor<8xf32>
   %sum = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
       ins(%m : tensor<8x65xf32>) outs(%fsum : tensor<8xf32>) {
-  ^bb0(%x: f32, %acc: f32):
-    %z = arith.addf %x, %acc : f32
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
     linalg.yield %z : f32
   } -> tensor<8xf32>
   return %sum : tensor<8xf32>
