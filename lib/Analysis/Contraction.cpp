@@ -85,10 +85,16 @@ std::optional<Contraction> lutra::matchContraction(linalg::LinalgOp op) {
   result.a = inputs[swap ? 1 : 0];
   result.b = inputs[swap ? 0 : 1];
   AffineMap a = maps[swap ? 1 : 0], b = maps[swap ? 0 : 1];
+  auto isUnit = [&](unsigned loop) {
+    auto dim = a.getResultPosition(getAffineDimExpr(loop, op.getContext()));
+    return dim &&
+           cast<ShapedType>(result.a->get().getType()).getDimSize(*dim) == 1;
+  };
   for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
     if (kind == utils::IteratorType::reduction)
       result.reductions.push_back(loop);
-    else if (loop != *n && a.isFunctionOfDim(loop) && !b.isFunctionOfDim(loop))
+    else if (loop != *n && a.isFunctionOfDim(loop) &&
+             !b.isFunctionOfDim(loop) && (!result.m || !isUnit(loop)))
       result.m = loop;
   }
   for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))

@@ -276,8 +276,13 @@ void Lowering::lower(EinsumOp op) {
     if (updated)
       elements.insert(elements.begin() + updatedNumber, values.back());
     Value value = point(b, op, elements);
-    if (op.hasReduction())
+    if (op.hasReduction()) {
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
+      // Which zero is the greater one is the order's affair.
+      if (auto max = value.getDefiningOp<arith::MaximumFOp>();
+          max && cascade.getReassoc())
+        max.setFastmath(arith::FastMathFlags::nsz);
+    }
     linalg::YieldOp::create(b, loc, value);
   };
   auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
@@ -313,6 +318,15 @@ void Lowering::lower(IterateOp op) {
   if (whole)
     step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
                                               std::max<int64_t>(1, *whole)));
+  // Whole parts are told by their type; what of them a filter leaves nothing of
+  // changes nothing.
+  std::optional<int64_t> size = getConstantIntValue(step);
+  bool isWhole = whole && size && *whole % *size == 0;
+  if (isWhole) {
+    AffineExpr at = b.getAffineSymbolExpr(0);
+    begin = apply(at.floorDiv(*size) * *size, {begin});
+    end = apply(at.ceilDiv(*size) * *size, {end});
+  }
   SmallVector<Value> inits;
   for (Value init : op.getInits())
     inits.push_back(lookup(init));
@@ -328,17 +342,12 @@ void Lowering::lower(IterateOp op) {
   Value at = loop.getInductionVar();
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
-  // Whole parts are told by their type.
-  auto isWhole = getConstantIntValue(begin) == 0 && whole &&
-                 getConstantIntValue(end) == whole &&
-                 getConstantIntValue(step) &&
-                 *whole % *getConstantIntValue(step) == 0;
-  OpFoldResult size =
+  OpFoldResult length =
       isWhole ? step
               : affine::makeComposedFoldedAffineMin(
                     b, loc, AffineMap::get(0, 3, {s0 - s1, s2}, b.getContext()),
                     {end, at, step});
-  extents[rank] = size;
+  extents[rank] = length;
   offsets[rank] = at;
   for (auto [part, stream, dim] :
        llvm::zip_equal(op.getParts(), op.getStreams(), op.getDims())) {
@@ -348,7 +357,7 @@ void Lowering::lower(IterateOp op) {
         ones(type.getRank(), b.getIndexAttr(1)),
         sizes = tensor::getMixedSizes(b, loc, tensor);
     from[dim] = at;
-    sizes[dim] = size;
+    sizes[dim] = length;
     map.map(part,
             tensor::ExtractSliceOp::create(b, loc, tensor, from, sizes, ones));
   }

@@ -51,6 +51,8 @@ static void buildCascade(OpPassManager &pm) {
 }
 
 static void buildEncode(OpPassManager &pm) {
+  // After the passes were counted and reported on, as the source has them.
+  pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
   pm.addNestedPass<func::FuncOp>(createEncodeCascades());
   // Before contractions, since only a weight is packed for nothing.

@@ -100,6 +100,8 @@ public:
   void run();
 
 private:
+  bool isLong(ArrayRef<StringRef> ranks);
+  void findStates(IterateOp iterate);
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
   void narrowOperands(IterateOp iterate);
@@ -113,6 +115,8 @@ private:
   TargetAttr target;
   /// Reductions whose factors the machine multiplies in bf16.
   DenseSet<Operation *> isDot;
+  /// What an iteration carries, and what becomes that.
+  DenseSet<Value> states;
   DenseMap<Value, unsigned> moved;
 };
 } // namespace
@@ -131,10 +135,35 @@ static AffineMap moveLast(AffineMap map, unsigned dim) {
                         map.getContext());
 }
 
+/// Whether vectors lie better along the innermost rank of a tensor than along
+/// few rows: a sum of products that has a vector of it for each row, so that
+/// the streamed factor is read in the order in which it lies.
+bool Encoding::isLong(ArrayRef<StringRef> ranks) {
+  int64_t rows = op.getStaticExtent(lane),
+          extent = op.getStaticExtent(ranks.back());
+  int64_t lanes = vectorBits(target) / 32;
+  return !ShapedType::isDynamic(rows) && rows <= lanes &&
+         !ShapedType::isDynamic(extent) && extent >= lanes;
+}
+
+/// Finds the tensors that become what an iteration carries.
+void Encoding::findStates(IterateOp iterate) {
+  for (Value init : iterate.getInits())
+    states.insert(init);
+  for (Value carried : iterate.getCarried())
+    states.insert(carried);
+  for (Value result : iterate.getResults())
+    states.insert(result);
+  for (Value next : iterate.getBlock()->getTerminator()->getOperands())
+    while (next && states.insert(next).second)
+      if (auto einsum = next.getDefiningOp<EinsumOp>())
+        next = einsum.getInit();
+}
+
 /// The dimension of a tensor of the cascade that has to become innermost.
 std::optional<unsigned> Encoding::laneDim(Value value) {
   auto ranks = ranksOf(value);
-  if (!ranks)
+  if (!ranks || (states.contains(value) && isLong(*ranks)))
     return std::nullopt;
   for (auto [i, rank] : llvm::enumerate(*ranks))
     if (rank == lane && i + 1 != ranks->size())
@@ -328,6 +357,7 @@ void Encoding::run() {
     narrowOperands(iterate);
     widenOperands(iterate);
     copyHeldInputs(iterate);
+    findStates(iterate);
   }
   // What moves is found before anything does, since ranks are told by maps.
   SmallVector<Value> values;
@@ -420,6 +450,24 @@ static void hoistReciprocals(CascadeOp op) {
     }
 }
 
+/// Keeps more of a number than the source asks for: what is rounded and widened
+/// again inside of a point is neither.
+static void dropRoundings(CascadeOp op) {
+  SmallVector<arith::ExtFOp> widenings;
+  op.walk([&](arith::ExtFOp widen) { widenings.push_back(widen); });
+  for (arith::ExtFOp widen : widenings) {
+    auto round = widen.getIn().getDefiningOp<arith::TruncFOp>();
+    // Of 8 bits the rounding is what the source is about.
+    if (!round || round.getIn().getType() != widen.getType() ||
+        round.getType().getIntOrFloatBitWidth() < 16)
+      continue;
+    widen.replaceAllUsesWith(round.getIn());
+    widen.erase();
+    if (round->use_empty())
+      round.erase();
+  }
+}
+
 namespace {
 struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
@@ -440,6 +488,8 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
       }
       if (std::optional<StringRef> lane = laneRank(op))
         Encoding(op, *lane, target).run();
+      if (op.getReassoc())
+        dropRoundings(op);
     }
   }
 };

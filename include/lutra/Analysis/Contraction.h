@@ -18,8 +18,8 @@
 namespace mlir::lutra {
 
 struct Contraction {
-  /// The loop along `a` only; absent in a matrix-vector product or a depthwise
-  /// convolution.
+  /// A loop along `a` only, of more than one step if there is one; absent in a
+  /// matrix-vector product or a depthwise convolution.
   std::optional<unsigned> m;
   /// The innermost parallel loop of the output; indexes `b`.
   unsigned n;

@@ -78,6 +78,17 @@ def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
   }];
 }
 
+def SimplifyCascades : Pass<"simplify-cascades", "::mlir::func::FuncOp"> {
+  let summary = "does less for each point of an iteration";
+  let description = [{
+    In a cascade that may be reassociated: maps of one instruction move into what
+    reads them; maps that keep the order of numbers are applied to maxima and not to
+    their points; exp(x - d) of sums x of products and a running reference d that
+    nothing else reads becomes 2^(x log2(e) - d), the reference scaled likewise.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
   let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
   let description = [{

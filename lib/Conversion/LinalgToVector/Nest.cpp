@@ -34,7 +34,8 @@ private:
                                   ArrayRef<Lanes> index)>;
 
   void emitRows(function_ref<void(int64_t rows)> inside);
-  void emitPrefetch(int64_t rows);
+  void emitPrefetch(int64_t rows, const Piece &piece);
+  void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
   void emitLaneReduction(int64_t rows);
   Values emitReductions(unsigned depth, ValueRange sums,
@@ -232,42 +233,57 @@ void Nest::emitGroups(int64_t rows, const Piece &piece,
 }
 
 /// How many steps of a reduction ahead a stream is fetched that the reduction
-/// walks from row to row of memory.
-static constexpr int64_t kStepsAhead = 16;
+/// walks from row to row of memory, where the reduction's length is not known.
+static constexpr int64_t kStepsAhead = 64;
 
-/// Fetches a line of what a stream is read of next: the rows of the next tile
-/// where the reduction lies along its rows, else what some steps of the
-/// reduction bring. Addresses may lie behind the stream; nothing is read there.
-void Nest::emitPrefetch(int64_t rows) {
+/// Fetches the lines of memory that a stream is read of next: the rows of the
+/// next tile where the reduction lies along its rows, else what the same steps
+/// bring in the next part of the stream. Addresses may lie behind the stream;
+/// nothing is read there.
+void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
   auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
-  if (!stream || !plan.isContraction || !plan.row ||
-      plan.reductions.size() != 1)
+  if (!stream || !plan.isContraction || plan.reductions.size() != 1)
     return;
   OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   AffineMap map = op.getMatchingIndexingMap(operand);
   unsigned reduction = plan.reductions[0];
-  if (!map.isFunctionOfDim(*plan.row) || !map.isFunctionOfDim(reduction))
+  bool hasRow = plan.row && map.isFunctionOfDim(*plan.row);
+  if (!map.isFunctionOfDim(reduction) ||
+      hasRow == map.isFunctionOfDim(plan.loop))
     return;
-  bool isAlongRow = map.getResults().back().isFunctionOfDim(reduction);
-  AffineExpr row = b.getAffineDimExpr(*plan.row),
-             step = b.getAffineDimExpr(reduction);
-  SmallVector<AffineExpr> ahead;
-  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
-    ahead.push_back(b.getAffineDimExpr(loop));
+  SmallVector<Index> next = position;
   std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
-  if (isAlongRow) {
-    if (!depth || *depth == 0)
+  if (map.getResults().back().isFunctionOfDim(reduction)) {
+    if (!hasRow || !depth || *depth == 0)
       return;
-    ahead[*plan.row] = row + rows + (step * rows).floorDiv(*depth);
-    ahead[reduction] = (step * rows) % *depth;
-  } else {
-    ahead[*plan.row] = row + (rows - 1);
-    ahead[reduction] = step + kStepsAhead;
+    AffineExpr row = b.getAffineDimExpr(*plan.row),
+               step = b.getAffineDimExpr(reduction);
+    next[*plan.row] = evaluate(
+        b, loc, row + 2 * rows + (step * rows).floorDiv(*depth), position);
+    next[reduction] = evaluate(b, loc, (step * rows) % *depth, position);
+    fetch(operand, next);
+    return;
   }
+  next[reduction] = next[reduction].plus(depth.value_or(kStepsAhead));
+  if (hasRow) {
+    next[*plan.row] = next[*plan.row].plus(rows - 1);
+    fetch(operand, next);
+    return;
+  }
+  auto type = cast<MemRefType>(operand->get().getType());
+  int64_t line = 64 * 8 / type.getElementTypeBitWidth();
+  for (int64_t lane = 0; lane < piece.step(); lane += line) {
+    SmallVector<Index> at = next;
+    at[plan.loop] = at[plan.loop].plus(lane);
+    fetch(operand, at);
+  }
+}
+
+/// Fetches the line of an operand's element where the loops stand at `loops`.
+void Nest::fetch(OpOperand *operand, ArrayRef<Index> loops) {
   SmallVector<Value> indices;
-  for (AffineExpr expr :
-       map.replaceDimsAndSymbols(ahead, {}, ahead.size(), 0).getResults())
-    indices.push_back(evaluate(b, loc, expr, position).materialize(b, loc));
+  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+    indices.push_back(evaluate(b, loc, expr, loops).materialize(b, loc));
   memref::PrefetchOp::create(b, loc, operand->get(), indices,
                              /*isWrite=*/false, /*localityHint=*/3,
                              /*isDataCache=*/true);
@@ -291,7 +307,7 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
                           : Value());
   });
   sums = emitReductions(0, sums, [&](ValueRange inner) {
-    emitPrefetch(rows);
+    emitPrefetch(rows, piece);
     if (plan.group)
       return emitDots(rows, piece, builder, inner);
     return emitStep(rows, piece, piece.vectors, builder, inner);
