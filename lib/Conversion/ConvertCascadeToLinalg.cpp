@@ -60,7 +60,7 @@ private:
   Value point(OpBuilder &b, EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
-  std::pair<OpFoldResult, OpFoldResult> rangeOf(IterateOp op);
+  IterationRange rangeOf(IterateOp op, Value step, bool inWholeSteps);
   OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
   }
@@ -296,7 +296,7 @@ void Lowering::lower(EinsumOp op) {
 }
 
 /// From where to where an iteration has to go.
-std::pair<OpFoldResult, OpFoldResult> Lowering::rangeOf(IterateOp op) {
+IterationRange Lowering::rangeOf(IterateOp op, Value step, bool inWholeSteps) {
   SmallVector<OpFoldResult> sizes;
   for (StringRef rank : cascade.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
@@ -304,29 +304,22 @@ std::pair<OpFoldResult, OpFoldResult> Lowering::rangeOf(IterateOp op) {
   for (Value symbol : op.getSymbols())
     symbols.push_back(lookup(symbol));
   return iterationRange(b, loc, op, *cascade.findRank(op.getRank()), sizes,
-                        symbols);
+                        symbols, step, inWholeSteps);
 }
 
 void Lowering::lower(IterateOp op) {
   loc = op.getLoc();
   StringRef rank = op.getRank();
   OpFoldResult extent = extents[rank];
-  auto [begin, end] = rangeOf(op);
   std::optional<int64_t> whole = getConstantIntValue(extent);
   // A loop over nothing still has to step.
   OpFoldResult step = part ? b.getIndexAttr(part) : extent;
   if (whole)
     step = b.getIndexAttr(std::clamp<int64_t>(part ? part : *whole, 1,
                                               std::max<int64_t>(1, *whole)));
-  // Whole parts are told by their type; what of them a filter leaves nothing of
-  // changes nothing.
+  // Whole parts are told by their type.
   std::optional<int64_t> size = getConstantIntValue(step);
   bool isWhole = whole && size && *whole % *size == 0;
-  if (isWhole) {
-    AffineExpr at = b.getAffineSymbolExpr(0);
-    begin = apply(at.floorDiv(*size) * *size, {begin});
-    end = apply(at.ceilDiv(*size) * *size, {end});
-  }
   SmallVector<Value> inits;
   for (Value init : op.getInits())
     inits.push_back(lookup(init));
@@ -334,12 +327,15 @@ void Lowering::lower(IterateOp op) {
   Value stepValue = getValueOrCreateConstantIndexOp(b, loc, step);
   if (!getConstantIntValue(step))
     stepValue = arith::MaxSIOp::create(b, loc, stepValue, one);
+  IterationRange range = rangeOf(op, stepValue, isWhole);
+  auto [begin, end] = std::pair(range.begin, range.end);
   auto loop = scf::ForOp::create(
       b, loc, getValueOrCreateConstantIndexOp(b, loc, begin),
-      getValueOrCreateConstantIndexOp(b, loc, end), stepValue, inits);
+      getValueOrCreateConstantIndexOp(b, loc, range.loopEnd(b, loc)), stepValue,
+      inits);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  Value at = loop.getInductionVar();
+  Value at = range.coordinate(b, loc, loop.getInductionVar());
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1),
              s2 = b.getAffineSymbolExpr(2);
   OpFoldResult length =

@@ -3,24 +3,29 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A filter is a box cut by half-spaces. Each of them bounds the iterated rank
-// where it has it with the factor 1 or -1; the bound is taken where the other
-// ranks make it loosest, so that no point is lost and whole parts are.
+// A filter is a box cut by half-spaces. Each of them bounds the iterated rank,
+// or says whether there is anything at all; that is taken where the other ranks
+// make it loosest, so that no point is lost and whole parts are. Several
+// filters leave the union of what each leaves, in which one gap is found.
 //
 //===----------------------------------------------------------------------===//
 
 #include "IterationRange.h"
 
+#include "lutra/Analysis/LinearBound.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/IR/AffineExprVisitor.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
 namespace {
-/// A range of the iterated rank, as values.
+/// A range of the iterated rank.
 struct Span {
   OpFoldResult begin, end;
+  /// Not negative where there is anything in it; null if that is not known.
+  OpFoldResult slack;
 };
 
 class RangeBuilder {
@@ -32,17 +37,30 @@ public:
 
   /// Narrows `range` to where `constraint` >= 0 can hold.
   void narrow(Span &range, AffineExpr constraint);
+  /// The union of the ranges, in a loop of steps; `whole` is behind them all.
+  IterationRange unite(ArrayRef<Span> ranges, OpFoldResult whole, Value step,
+                       bool inWholeSteps);
+
+private:
   OpFoldResult least(ArrayRef<OpFoldResult> values) {
     return affine::makeComposedFoldedAffineMin(b, loc, all(values), values);
   }
   OpFoldResult greatest(ArrayRef<OpFoldResult> values) {
     return affine::makeComposedFoldedAffineMax(b, loc, all(values), values);
   }
-
-private:
   AffineMap all(ArrayRef<OpFoldResult> values) {
     return AffineMap::getMultiDimIdentityMap(values.size(), b.getContext());
   }
+  Value valueOf(OpFoldResult size) {
+    return getValueOrCreateConstantIndexOp(b, loc, size);
+  }
+  Value choose(arith::CmpIPredicate predicate, Value x, Value y, Value yes,
+               Value no) {
+    Value holds = arith::CmpIOp::create(b, loc, predicate, x, y);
+    return arith::SelectOp::create(b, loc, holds, yes, no);
+  }
+  void clear(Span &range, OpFoldResult whole);
+  void widen(Span &range, int64_t step);
 
   OpBuilder &b;
   Location loc;
@@ -55,42 +73,123 @@ private:
 void RangeBuilder::narrow(Span &range, AffineExpr constraint) {
   MLIRContext *context = b.getContext();
   unsigned numSymbols = operands.size() - numRanks;
-  SimpleAffineExprFlattener flattener(numRanks, numSymbols);
-  if (failed(flattener.walkPostOrder(constraint)))
+  auto factors = linearBound(constraint, numRanks, numSymbols);
+  auto isZero = [](int64_t factor) { return factor == 0; };
+  if (!factors || (llvm::all_of(ArrayRef(*factors).drop_back(), isZero) &&
+                   factors->back() >= 0))
     return;
-  auto factors = flattener.operandExprStack.back();
-  int64_t sign = factors[rank];
-  if (flattener.numLocals != 0 || (sign != 1 && sign != -1))
-    return;
-  // sign * d + rest >= 0, loosest where rest is greatest.
-  AffineExpr rest = getAffineConstantExpr(factors.back(), context);
+  // factor * d + rest >= 0, loosest where rest is greatest.
+  AffineExpr rest = getAffineConstantExpr(factors->back(), context);
   for (unsigned i = 0; i < numRanks; ++i)
-    if (i != rank && factors[i] > 0)
-      rest = rest + factors[i] * getAffineSymbolExpr(numSymbols + i, context);
+    if (i != rank && (*factors)[i] > 0)
+      rest =
+          rest + (*factors)[i] * getAffineSymbolExpr(numSymbols + i, context);
   for (unsigned i = 0; i < numSymbols; ++i)
-    rest = rest + factors[numRanks + i] * getAffineSymbolExpr(i, context);
-  AffineExpr bound = sign < 0 ? rest + 1 : -rest;
-  OpFoldResult value =
-      affine::makeComposedFoldedAffineApply(b, loc, bound, operands);
-  if (sign < 0)
-    range.end = least({range.end, value});
+    rest = rest + (*factors)[numRanks + i] * getAffineSymbolExpr(i, context);
+  auto apply = [&](AffineExpr expr) {
+    return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
+  };
+  int64_t factor = (*factors)[rank];
+  if (factor < 0)
+    range.end = least({range.end, apply(rest.floorDiv(-factor) + 1)});
+  else if (factor > 0)
+    range.begin = greatest({range.begin, apply((-rest).ceilDiv(factor))});
   else
-    range.begin = greatest({range.begin, value});
+    range.slack = range.slack ? least({range.slack, apply(rest)}) : apply(rest);
 }
 
-std::pair<OpFoldResult, OpFoldResult>
-lutra::iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
-                      unsigned rank, ArrayRef<OpFoldResult> extents,
-                      ValueRange symbols) {
-  Span whole = {b.getIndexAttr(0), extents[rank]};
+/// Moves a range that nothing is in to where it is beyond all others.
+void RangeBuilder::clear(Span &range, OpFoldResult whole) {
+  Value begin = valueOf(range.begin), end = valueOf(range.end),
+        zero = arith::ConstantIndexOp::create(b, loc, 0);
+  if (range.slack)
+    end = choose(arith::CmpIPredicate::sge, valueOf(range.slack), zero, end,
+                 begin);
+  range.begin =
+      choose(arith::CmpIPredicate::slt, begin, end, begin, valueOf(whole));
+  range.end = choose(arith::CmpIPredicate::slt, begin, end, end, zero);
+}
+
+/// Makes a range begin and end at multiples of the step.
+void RangeBuilder::widen(Span &range, int64_t step) {
+  AffineExpr at = b.getAffineSymbolExpr(0);
+  range.begin = affine::makeComposedFoldedAffineApply(
+      b, loc, at.floorDiv(step) * step, {range.begin});
+  range.end = affine::makeComposedFoldedAffineApply(
+      b, loc, at.ceilDiv(step) * step, {range.end});
+}
+
+IterationRange RangeBuilder::unite(ArrayRef<Span> ranges, OpFoldResult whole,
+                                   Value step, bool inWholeSteps) {
+  SmallVector<Span> spans(ranges);
+  bool isSimple = spans.size() == 1 && !spans[0].slack;
+  SmallVector<OpFoldResult> begins, ends;
+  for (Span &span : spans) {
+    if (!isSimple)
+      clear(span, whole);
+    if (inWholeSteps)
+      widen(span, *getConstantIntValue(step));
+    begins.push_back(span.begin);
+    ends.push_back(span.end);
+  }
+  if (spans.size() == 1)
+    return {spans[0].begin, spans[0].end, nullptr, nullptr};
+  Value begin = valueOf(least(begins)), end = valueOf(greatest(ends));
+  // How far it goes from the first on without a gap: each range may prolong it,
+  // and then others that were too far.
+  Value reached = begin;
+  for (unsigned round = 0; round < spans.size(); ++round)
+    for (const Span &span : spans)
+      reached =
+          choose(arith::CmpIPredicate::sle, cast<Value>(span.begin), reached,
+                 arith::MaxSIOp::create(b, loc, reached, cast<Value>(span.end)),
+                 reached);
+  Value next = end;
+  for (const Span &span : spans)
+    next = choose(arith::CmpIPredicate::sgt, cast<Value>(span.begin), reached,
+                  arith::MinSIOp::create(b, loc, next, cast<Value>(span.begin)),
+                  next);
+  Value length = arith::SubIOp::create(b, loc, reached, begin);
+  Value steps = arith::CeilDivSIOp::create(b, loc, length, step);
+  Value split = arith::AddIOp::create(
+      b, loc, begin, arith::MulIOp::create(b, loc, steps, step));
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+  Value gap = arith::MaxSIOp::create(
+      b, loc, arith::SubIOp::create(b, loc, next, split), zero);
+  return {begin, end, split, gap};
+}
+
+OpFoldResult IterationRange::loopEnd(OpBuilder &b, Location loc) const {
+  if (!gap)
+    return end;
+  Value last = getValueOrCreateConstantIndexOp(b, loc, end);
+  return arith::SubIOp::create(b, loc, last, gap).getResult();
+}
+
+Value IterationRange::coordinate(OpBuilder &b, Location loc,
+                                 Value variable) const {
+  if (!gap)
+    return variable;
+  Value isBehind =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, variable, split);
+  Value behind = arith::AddIOp::create(b, loc, variable, gap);
+  return arith::SelectOp::create(b, loc, isBehind, behind, variable);
+}
+
+IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
+                                     cascade::IterateOp op, unsigned rank,
+                                     ArrayRef<OpFoldResult> extents,
+                                     ValueRange symbols, Value step,
+                                     bool inWholeSteps) {
+  Span whole = {b.getIndexAttr(0), extents[rank], nullptr};
   if (!op.getFilters() || op.getFilters()->empty())
-    return {whole.begin, whole.end};
+    return {whole.begin, whole.end, nullptr, nullptr};
   SmallVector<OpFoldResult> operands(symbols.begin(), symbols.end());
   for (OpFoldResult extent : extents)
     operands.push_back(affine::makeComposedFoldedAffineApply(
         b, loc, b.getAffineSymbolExpr(0) - 1, {extent}));
   RangeBuilder builder(b, loc, rank, extents.size(), operands);
-  SmallVector<OpFoldResult> begins, ends;
+  SmallVector<Span> ranges;
   for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
     Span range = whole;
     for (unsigned i = 0; i < set.getNumConstraints(); ++i) {
@@ -98,8 +197,7 @@ lutra::iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
       if (set.isEq(i))
         builder.narrow(range, -set.getConstraint(i));
     }
-    begins.push_back(range.begin);
-    ends.push_back(range.end);
+    ranges.push_back(range);
   }
-  return {builder.least(begins), builder.greatest(ends)};
+  return builder.unite(ranges, whole.end, step, inWholeSteps);
 }

@@ -12,13 +12,28 @@
 
 namespace mlir::lutra {
 
-/// The first coordinate of rank number `rank` that `op` goes over and the one
-/// behind the last: all of `extents[rank]` without filters, else what they
-/// leave at any coordinates of the other ranks, which go from 0 to their
-/// extents. `symbols` are those of the filters.
-std::pair<OpFoldResult, OpFoldResult>
-iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op, unsigned rank,
-               ArrayRef<OpFoldResult> extents, ValueRange symbols);
+/// Where an iteration goes: the coordinates from `begin` on and before `end`,
+/// less those between two sets of filters.
+struct IterationRange {
+  OpFoldResult begin, end;
+  /// Behind `split`, which is a number of whole steps from `begin`, there are
+  /// `gap` coordinates to be left out; null without such a place.
+  Value split, gap;
+
+  /// The end of a loop from `begin` that has only what is left.
+  OpFoldResult loopEnd(OpBuilder &b, Location loc) const;
+  /// The coordinate that the loop's variable stands for.
+  Value coordinate(OpBuilder &b, Location loc, Value variable) const;
+};
+
+/// All of `extents[rank]` without filters, else what they leave at any
+/// coordinates of the other ranks, which go from 0 to their extents. `symbols`
+/// are those of the filters. With `inWholeSteps`, a range has all of each step
+/// that it has a part of: what filters leave nothing of changes nothing.
+IterationRange iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
+                              unsigned rank, ArrayRef<OpFoldResult> extents,
+                              ValueRange symbols, Value step,
+                              bool inWholeSteps);
 
 } // namespace mlir::lutra
 

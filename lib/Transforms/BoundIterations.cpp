@@ -5,22 +5,25 @@
 //
 // Masks reach a cascade as values: -inf where a key must not be seen. Whether a
 // point is masked is often a matter of its coordinates alone, as in causal and
-// windowed attention. Here conditions over coordinates are read as affine sets,
-// and the values that a point has outside of them are followed through the
-// Einsums of an iteration: -inf leaves a maximum alone, and exp(-inf) leaves a
-// sum. Where that holds of all that is carried, the sets become the filters of
+// windowed attention. Here the values of an iteration are followed in pieces
+// that coordinates tell apart: -inf leaves a maximum alone, and exp(-inf)
+// leaves a sum. The pieces that change what is carried become the filters of
 // the iteration, whose empty parts are then never gone over.
+//
+// The least finite number in place of -inf does the same in rows that have an
+// ordinary number, too: exp of the difference is 0. A row without one is the
+// mean of its points, so that all of it has to be gone over. Of each row one
+// point is looked at, a witness: where that is not known to be ordinary, the
+// row is one more filter.
 //
 //===----------------------------------------------------------------------===//
 
+#include "Pieces.h"
 #include "dialects/Cascade/Cascade.h"
+#include "lutra/Analysis/LinearBound.h"
 #include "lutra/Transforms/Passes.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/Matchers.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_BOUNDITERATIONS
@@ -30,265 +33,322 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
+using Kind = Content::Kind;
 
-/// Deeper expressions than masks have are not looked into.
-static constexpr unsigned kMaxDepth = 16;
+/// More filters than masks need; each costs time where a tile begins.
+static constexpr unsigned kMaxFilters = 8;
+/// More points than are worth a try as witnesses.
+static constexpr unsigned kMaxWitnesses = 8;
 
 namespace {
-/// What a value is at the points where a condition does not hold.
-enum class Outside { Unknown, Lowest, Zero };
-
-/// A condition over coordinates: all of `constraints` >= 0. The expressions are
-/// over the ranks of the cascade and the symbols.
-struct Condition {
-  SmallVector<AffineExpr> constraints;
-};
-
-/// Reads the masks of an iteration.
-class MaskReader {
+/// Finds the filters of one iteration.
+class FilterFinder {
 public:
-  explicit MaskReader(IterateOp op)
-      : op(op), cascade(op->getParentOfType<CascadeOp>()) {}
+  explicit FilterFinder(IterateOp op)
+      : op(op), cascade(op->getParentOfType<CascadeOp>()), reader(cascade),
+        rank(*cascade.findRank(op.getRank())) {}
 
-  /// The condition outside of which nothing that is carried changes.
-  std::optional<Condition> run();
-  ArrayRef<Value> getSymbols() const { return symbols; }
+  /// The regions outside of which nothing that is carried changes; none where
+  /// that may be anywhere.
+  SmallVector<Points> run();
+  ArrayRef<Value> getSymbols() const { return reader.getSymbols(); }
 
 private:
-  bool findCondition();
-  bool changesNothing();
-  Outside outside(Value value, EinsumOp einsum, unsigned depth);
-  Outside outsideOfOp(Operation *inner, EinsumOp einsum, unsigned depth);
-  std::optional<Condition> conditionOf(Value value, unsigned depth);
-  std::optional<AffineExpr> affineOf(Value value, unsigned depth);
-  AffineExpr symbolFor(Value value);
-  bool isCondition(Value value);
+  Pieces inputOf(EinsumOp einsum, unsigned number);
+  void read(EinsumOp einsum);
+  void addReduction(EinsumOp einsum, const Pieces &point);
+  bool isReference(RebaseOp rebase);
+  bool isMoved(EinsumOp sum, Value reference);
+  SmallVector<AffineExpr> witnesses();
+  SmallVector<Points> rowsWithout(AffineExpr witness);
+  bool addRowsWithoutWitness();
+  bool implies(const Points &points, AffineExpr other);
+  std::optional<Points> unite(const Points &x, const Points &y);
+  bool mergeTwo(SmallVector<Points> &filters);
+  bool reducesRank(EinsumOp einsum);
+  AffineExpr at(unsigned rank) {
+    return getAffineDimExpr(rank, op.getContext());
+  }
 
   IterateOp op;
   CascadeOp cascade;
-  std::optional<Condition> condition;
-  SmallVector<Value> symbols;
-  DenseMap<Value, Outside> results;
+  PieceReader reader;
+  unsigned rank;
+  DenseMap<Value, Pieces> results;
+  /// Where what is carried changes, and where a maximum is not known to be of
+  /// an ordinary number.
+  SmallVector<Points> changing, unsure;
+  /// Whether that holds only of rows that have an ordinary number.
+  bool needsWitness = false;
 };
 } // namespace
 
-AffineExpr MaskReader::symbolFor(Value value) {
-  auto it = llvm::find(symbols, value);
-  if (it == symbols.end()) {
-    symbols.push_back(value);
-    it = std::prev(symbols.end());
-  }
-  return getAffineSymbolExpr(it - symbols.begin(), op.getContext());
-}
-
-/// An integer of a body as an expression over ranks and symbols. Integers that
-/// stand for sizes do not overflow.
-std::optional<AffineExpr> MaskReader::affineOf(Value value, unsigned depth) {
-  if (depth > kMaxDepth)
-    return std::nullopt;
-  IntegerAttr constant;
-  if (matchPattern(value, m_Constant(&constant)))
-    return getAffineConstantExpr(constant.getInt(), op.getContext());
-  Operation *inner = value.getDefiningOp();
-  if (!op.getBody().isAncestor(value.getParentRegion())) {
-    if (value.getType().isIndex())
-      return symbolFor(value);
-    // An integer that was an index, such as a size.
-    auto cast = dyn_cast_or_null<arith::IndexCastOp>(inner);
-    return cast && cast.getIn().getType().isIndex()
-               ? std::optional(symbolFor(cast.getIn()))
-               : std::nullopt;
-  }
-  // What is read from a tensor differs from point to point.
-  if (!inner)
-    return std::nullopt;
-  if (auto index = dyn_cast<IndexOp>(inner))
-    return getAffineDimExpr(*cascade.findRank(index.getRank()),
-                            op.getContext());
-  if (isa<arith::IndexCastOp, arith::ExtSIOp>(inner))
-    return affineOf(inner->getOperand(0), depth + 1);
-  if (auto apply = dyn_cast<affine::AffineApplyOp>(inner)) {
-    AffineMap map = apply.getAffineMap();
-    SmallVector<AffineExpr> operands;
-    for (Value operand : apply.getOperands()) {
-      std::optional<AffineExpr> expr = affineOf(operand, depth + 1);
-      if (!expr)
-        return std::nullopt;
-      operands.push_back(*expr);
-    }
-    return map.getResult(0).replaceDimsAndSymbols(
-        ArrayRef(operands).take_front(map.getNumDims()),
-        ArrayRef(operands).drop_front(map.getNumDims()));
-  }
-  if (!isa<arith::AddIOp, arith::SubIOp, arith::MulIOp>(inner))
-    return std::nullopt;
-  std::optional<AffineExpr> x = affineOf(inner->getOperand(0), depth + 1),
-                            y = affineOf(inner->getOperand(1), depth + 1);
-  if (!x || !y)
-    return std::nullopt;
-  if (isa<arith::AddIOp>(inner))
-    return *x + *y;
-  if (isa<arith::SubIOp>(inner))
-    return *x - *y;
-  return isa<AffineConstantExpr>(*x) || isa<AffineConstantExpr>(*y)
-             ? std::optional(*x * *y)
-             : std::nullopt;
-}
-
-/// A boolean of a body as a condition.
-std::optional<Condition> MaskReader::conditionOf(Value value, unsigned depth) {
-  Operation *inner = value.getDefiningOp();
-  if (!inner || depth > kMaxDepth)
-    return std::nullopt;
-  if (isa<arith::AndIOp>(inner)) {
-    auto x = conditionOf(inner->getOperand(0), depth + 1),
-         y = conditionOf(inner->getOperand(1), depth + 1);
-    // What is no condition over coordinates only narrows the other further.
-    if (!x || !y)
-      return x ? x : y;
-    x->constraints.append(y->constraints);
-    return x;
-  }
-  auto compare = dyn_cast<arith::CmpIOp>(inner);
-  if (!compare)
-    return std::nullopt;
-  std::optional<AffineExpr> x = affineOf(compare.getLhs(), depth + 1),
-                            y = affineOf(compare.getRhs(), depth + 1);
-  if (!x || !y)
-    return std::nullopt;
-  switch (compare.getPredicate()) {
-  case arith::CmpIPredicate::sle:
-    return Condition{{*y - *x}};
-  case arith::CmpIPredicate::slt:
-    return Condition{{*y - *x - 1}};
-  case arith::CmpIPredicate::sge:
-    return Condition{{*x - *y}};
-  case arith::CmpIPredicate::sgt:
-    return Condition{{*x - *y - 1}};
-  default:
-    return std::nullopt;
-  }
-}
-
-/// Whether the condition that was found is part of the boolean `value`.
-bool MaskReader::isCondition(Value value) {
-  std::optional<Condition> other = conditionOf(value, 0);
-  return other && llvm::all_of(condition->constraints, [&](AffineExpr expr) {
-           return llvm::is_contained(other->constraints, expr);
-         });
-}
-
-static Outside constantOutside(Value value) {
-  FloatAttr constant;
-  if (!matchPattern(value, m_Constant(&constant)))
-    return Outside::Unknown;
-  APFloat number = constant.getValue();
-  if (number.isInfinity() && number.isNegative())
-    return Outside::Lowest;
-  return number.isZero() ? Outside::Zero : Outside::Unknown;
-}
-
-Outside MaskReader::outsideOfOp(Operation *inner, EinsumOp einsum,
-                                unsigned depth) {
-  auto of = [&](unsigned operand) {
-    return outside(inner->getOperand(operand), einsum, depth + 1);
-  };
-  auto isOneOf = [&](Outside what) { return of(0) == what || of(1) == what; };
-  if (auto select = dyn_cast<arith::SelectOp>(inner)) {
-    if (isCondition(select.getCondition()))
-      return of(2);
-    return of(1) == of(2) ? of(1) : Outside::Unknown;
-  }
-  // Of what is finite: +inf and NaN are masked by what they are masked with.
-  if (isa<arith::AddFOp>(inner))
-    return isOneOf(Outside::Lowest) ? Outside::Lowest : Outside::Unknown;
-  if (isa<arith::SubFOp>(inner))
-    return of(0) == Outside::Lowest ? Outside::Lowest : Outside::Unknown;
-  if (isa<arith::MulFOp>(inner))
-    return isOneOf(Outside::Zero) ? Outside::Zero : Outside::Unknown;
-  if (isa<math::ExpOp, math::Exp2Op>(inner))
-    return of(0) == Outside::Lowest ? Outside::Zero : Outside::Unknown;
-  if (isa<arith::ExtFOp, arith::TruncFOp>(inner))
-    return of(0);
-  return Outside::Unknown;
-}
-
-/// What a value of the body of `einsum` is outside of the condition.
-Outside MaskReader::outside(Value value, EinsumOp einsum, unsigned depth) {
-  if (depth > kMaxDepth)
-    return Outside::Unknown;
-  if (auto argument = dyn_cast<BlockArgument>(value))
-    return argument.getOwner() == einsum.getBlock()
-               ? results.lookup(einsum.getInputs()[argument.getArgNumber()])
-               : Outside::Unknown;
-  Outside constant = constantOutside(value);
-  if (constant != Outside::Unknown ||
-      !einsum->isProperAncestor(value.getDefiningOp()))
-    return constant;
-  return outsideOfOp(value.getDefiningOp(), einsum, depth);
-}
-
-/// Takes the first condition that selects -inf, of an Einsum that goes along
-/// the rank.
-bool MaskReader::findCondition() {
-  for (auto einsum : op.getBlock()->getOps<EinsumOp>())
-    for (Operation &inner : *einsum.getBlock()) {
-      auto select = dyn_cast<arith::SelectOp>(inner);
-      if (!select || constantOutside(select.getFalseValue()) != Outside::Lowest)
-        continue;
-      condition = conditionOf(select.getCondition(), 0);
-      if (condition)
-        return true;
-      symbols.clear();
-    }
+bool FilterFinder::reducesRank(EinsumOp einsum) {
+  for (unsigned i = 0; i < einsum.getNumRanks(); ++i)
+    if (einsum.getRankName(i) == op.getRank())
+      return einsum.isReduced(i);
   return false;
 }
 
-/// Whether all reductions along the rank stay as they are outside of the
-/// condition.
-bool MaskReader::changesNothing() {
-  for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
-    Outside point =
-        outside(einsum.getBlock()->getTerminator()->getOperand(0), einsum, 0);
-    bool reduces = false, hasRank = false;
-    for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank) {
-      bool isIt = einsum.getRankName(rank) == op.getRank();
-      hasRank |= isIt;
-      reduces |= isIt && einsum.isReduced(rank);
-    }
-    if (reduces) {
-      Outside neutral = einsum.getMonoid() == Monoid::Max   ? Outside::Lowest
-                        : einsum.getMonoid() == Monoid::Add ? Outside::Zero
-                                                            : Outside::Unknown;
-      if (neutral == Outside::Unknown || point != neutral)
-        return false;
-    } else if (hasRank && !einsum.hasReduction()) {
-      results[einsum.getResult()] = point;
-    }
-  }
-  return true;
+/// Whether what is updated is a maximum over the rank so far.
+bool FilterFinder::isReference(RebaseOp rebase) {
+  auto local = rebase.getLocal().getDefiningOp<EinsumOp>();
+  return rebase.getMonoid() == Monoid::Max &&
+         rebase.getFamily() != Family::Ratio &&
+         (rebase.getPolicyKind() == PolicyKind::Online ||
+          rebase.getPolicyKind() == PolicyKind::Lazy) &&
+         local && local->getParentOp() == op && reducesRank(local) &&
+         local.getMonoid() == Monoid::Max;
 }
 
-std::optional<Condition> MaskReader::run() {
-  if (!cascade || !findCondition() || !changesNothing())
-    return std::nullopt;
-  return condition;
+/// Whether a sum begins with what was carried of it, moved to `reference`.
+bool FilterFinder::isMoved(EinsumOp sum, Value reference) {
+  auto moved =
+      sum.getInit() ? sum.getInit().getDefiningOp<EinsumOp>() : EinsumOp();
+  if (!moved || moved.hasReduction() || moved->getParentOp() != op)
+    return false;
+  auto product = moved.getEinsumPoint().getDefiningOp<arith::MulFOp>();
+  if (!product)
+    return false;
+  Value correction = cast<RebaseOp>(reference.getDefiningOp()).getCorrection();
+  return llvm::any_of(product->getOperands(), [&](Value factor) {
+    auto argument = dyn_cast<BlockArgument>(factor);
+    return argument && argument.getOwner() == moved.getBlock() &&
+           moved.getInputs()[argument.getArgNumber()] == correction;
+  });
+}
+
+/// What is known of an input. Pieces are of ranks by name, and an input may be
+/// read under other names than it was written.
+Pieces FilterFinder::inputOf(EinsumOp einsum, unsigned number) {
+  Value input = einsum.getInputs()[number];
+  auto it = results.find(input);
+  if (it == results.end())
+    return {Piece()};
+  auto ranks = ranksOf(input);
+  AffineMap read = einsum.getInputMap(number);
+  if (!ranks || ranks->size() != read.getNumResults())
+    return {Piece()};
+  for (auto [name, expr] : llvm::zip(*ranks, read.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    if (!dim || einsum.getRankName(dim.getPosition()) != name)
+      return {Piece()};
+  }
+  return it->second;
+}
+
+/// Notes where `einsum`, which reduces the rank, changes what it begins with.
+void FilterFinder::addReduction(EinsumOp einsum, const Pieces &point) {
+  Monoid monoid = *einsum.getMonoid();
+  for (const auto &[where, what] : point) {
+    bool isNeutral = monoid == Monoid::Max   ? what.isLowest()
+                     : monoid == Monoid::Add ? what.isZero()
+                                             : false;
+    bool isNeutralInTheEnd = monoid == Monoid::Max
+                                 ? what.isLeast()
+                                 : monoid == Monoid::Add &&
+                                       what.kind == Kind::Gone &&
+                                       isMoved(einsum, what.reference);
+    needsWitness |= isNeutralInTheEnd;
+    if (!isNeutral && !isNeutralInTheEnd)
+      changing.push_back(where);
+    if (monoid == Monoid::Max && (!what.isOrdinary() || einsum.isFiltered()))
+      unsure.push_back(where);
+  }
+}
+
+void FilterFinder::read(EinsumOp einsum) {
+  SmallVector<Pieces> inputs;
+  for (unsigned i = 0; i < einsum.getInputs().size(); ++i)
+    inputs.push_back(inputOf(einsum, i));
+  Pieces point = reader.read(einsum, inputs);
+  if (reducesRank(einsum))
+    return addReduction(einsum, point);
+  if (!einsum.hasReduction()) {
+    if (!einsum.isFiltered())
+      results[einsum.getResult()] = point;
+    return;
+  }
+  // Sums of products are what scores are: data of an ordinary size.
+  bool isData = llvm::all_of(point, [](const Piece &piece) {
+    return piece.what.kind == Kind::Any || piece.what.kind == Kind::Ordinary;
+  });
+  if (isData && einsum.getMonoid() == Monoid::Add &&
+      isa_and_nonnull<arith::MulFOp>(einsum.getEinsumPoint().getDefiningOp()))
+    results[einsum.getResult()] = {{{}, Kind::Ordinary}};
+}
+
+/// Points of a row that may be ordinary ones: its ends, and where a filter
+/// begins or ends in it.
+SmallVector<AffineExpr> FilterFinder::witnesses() {
+  SmallVector<AffineExpr> found = {getAffineConstantExpr(0, op.getContext()),
+                                   reader.extentOf(rank) - 1};
+  for (const Points &points : changing)
+    for (AffineExpr constraint : points) {
+      auto factors = linearBound(constraint, reader.getNumRanks(),
+                                 reader.getSymbols().size());
+      if (!factors || std::abs((*factors)[rank]) != 1 ||
+          found.size() == kMaxWitnesses)
+        continue;
+      // sign * m + rest = 0
+      AffineExpr rest = constraint.replace(
+          at(rank), getAffineConstantExpr(0, op.getContext()));
+      AffineExpr point = (*factors)[rank] < 0 ? rest : -rest;
+      if (!llvm::is_contained(found, point))
+        found.push_back(point);
+    }
+  return found;
+}
+
+/// The rows in which the point `witness` is not known to be ordinary.
+SmallVector<Points> FilterFinder::rowsWithout(AffineExpr witness) {
+  SmallVector<Points> rows = {{-witness - 1},
+                              {witness - reader.extentOf(rank)}};
+  for (const Points &points : unsure) {
+    rows.emplace_back();
+    for (AffineExpr constraint : points)
+      rows.back().push_back(constraint.replace(at(rank), witness));
+  }
+  SmallVector<Points> left;
+  for (const Points &points : rows) {
+    Points narrowed;
+    bool isPossible = llvm::all_of(points, [&](AffineExpr constraint) {
+      return reader.narrow(narrowed, constraint);
+    });
+    // Rows without any point need no witness.
+    Points atLeastOne = narrowed;
+    atLeastOne.push_back(reader.extentOf(rank) - 1);
+    if (isPossible && !reader.isEmpty(atLeastOne) &&
+        !llvm::is_contained(left, narrowed))
+      left.push_back(narrowed);
+  }
+  return left;
+}
+
+/// Adds the rows that have to be gone over whole, for the witness that leaves
+/// the fewest. False if these are all, whatever the witness.
+bool FilterFinder::addRowsWithoutWitness() {
+  std::optional<SmallVector<Points>> best;
+  for (AffineExpr witness : witnesses()) {
+    SmallVector<Points> rows = rowsWithout(witness);
+    if (llvm::any_of(rows, [](const Points &row) { return row.empty(); }))
+      continue;
+    if (!best || rows.size() < best->size())
+      best = rows;
+  }
+  if (best)
+    changing.append(*best);
+  return best.has_value();
+}
+
+/// Whether `other` >= 0 is seen to follow from one constraint of `points`.
+bool FilterFinder::implies(const Points &points, AffineExpr other) {
+  return llvm::any_of(points, [&](AffineExpr constraint) {
+    auto margin =
+        dyn_cast<AffineConstantExpr>(reader.simplify(other - constraint));
+    return margin && margin.getValue() >= 0;
+  });
+}
+
+/// The union of two filters, if one filter is just that: one lies in the other,
+/// or they are what is on both sides of a bound, and the same otherwise.
+std::optional<Points> FilterFinder::unite(const Points &x, const Points &y) {
+  auto isInside = [&](const Points &inner, const Points &outer) {
+    return llvm::all_of(outer, [&](AffineExpr constraint) {
+      return implies(inner, constraint);
+    });
+  };
+  if (isInside(x, y))
+    return y;
+  if (isInside(y, x))
+    return x;
+  for (AffineExpr xBound : x)
+    for (AffineExpr yBound : y) {
+      auto overlap =
+          dyn_cast<AffineConstantExpr>(reader.simplify(xBound + yBound));
+      if (!overlap || overlap.getValue() < -1)
+        continue;
+      Points xRest(x), yRest(y);
+      llvm::erase(xRest, xBound);
+      llvm::erase(yRest, yBound);
+      if (!isInside(x, yRest) || !isInside(y, xRest))
+        continue;
+      for (AffineExpr constraint : yRest)
+        if (!implies(xRest, constraint))
+          xRest.push_back(constraint);
+      return xRest;
+    }
+  return std::nullopt;
+}
+
+/// Makes two of the filters one, if there are two such.
+bool FilterFinder::mergeTwo(SmallVector<Points> &filters) {
+  for (unsigned i = 0; i < filters.size(); ++i)
+    for (unsigned j = i + 1; j < filters.size(); ++j)
+      if (std::optional<Points> both = unite(filters[i], filters[j])) {
+        filters[i] = *both;
+        filters.erase(filters.begin() + j);
+        return true;
+      }
+  return false;
+}
+
+SmallVector<Points> FilterFinder::run() {
+  for (Operation &inner : op.getBlock()->without_terminator()) {
+    if (auto einsum = dyn_cast<EinsumOp>(inner))
+      read(einsum);
+    else if (auto rebase = dyn_cast<RebaseOp>(inner);
+             rebase && isReference(rebase))
+      results[rebase.getUpdated()] = {
+          {{}, {Kind::Reference, rebase.getUpdated()}}};
+  }
+  if (needsWitness && !addRowsWithoutWitness())
+    return {};
+  SmallVector<Points> filters;
+  for (const Points &points : changing)
+    if (!reader.isEmpty(points))
+      filters.push_back(reader.linear(points));
+  while (mergeTwo(filters))
+    ;
+  bool isAnywhere = llvm::any_of(
+      filters, [](const Points &points) { return points.empty(); });
+  return isAnywhere || filters.size() > kMaxFilters ? SmallVector<Points>()
+                                                    : filters;
 }
 
 static void bound(IterateOp op) {
   if (op.getFilters())
     return;
-  MaskReader reader(op);
-  std::optional<Condition> condition = reader.run();
-  if (!condition)
+  FilterFinder finder(op);
+  SmallVector<Points> filters = finder.run();
+  if (filters.empty())
     return;
-  Builder b(op);
+  // Only some of the symbols that were met are left in the filters.
+  MLIRContext *context = op.getContext();
+  SmallVector<Value> symbols;
+  SmallVector<AffineExpr> renamed(finder.getSymbols().size(),
+                                  getAffineConstantExpr(0, context));
+  for (auto [i, symbol] : llvm::enumerate(finder.getSymbols())) {
+    auto isUsed = [i = i](AffineExpr constraint) {
+      return constraint.isFunctionOfSymbol(i);
+    };
+    if (llvm::none_of(filters, [&](const Points &points) {
+          return llvm::any_of(points, isUsed);
+        }))
+      continue;
+    renamed[i] = getAffineSymbolExpr(symbols.size(), context);
+    symbols.push_back(symbol);
+  }
   unsigned numRanks = op->getParentOfType<CascadeOp>().getRanks().size();
-  SmallVector<bool> isEquality(condition->constraints.size(), false);
-  auto set = IntegerSet::get(numRanks, reader.getSymbols().size(),
-                             condition->constraints, isEquality);
-  op.setFiltersAttr(b.getArrayAttr(IntegerSetAttr::get(set)));
-  op.getSymbolsMutable().assign(reader.getSymbols());
+  SmallVector<Attribute> sets;
+  for (const Points &points : filters) {
+    auto set = IntegerSet::get(numRanks, renamed.size(), points,
+                               SmallVector<bool>(points.size(), false));
+    sets.push_back(IntegerSetAttr::get(
+        set.replaceDimsAndSymbols({}, renamed, numRanks, symbols.size())));
+  }
+  op.setFiltersAttr(ArrayAttr::get(context, sets));
+  op.getSymbolsMutable().assign(symbols);
 }
 
 namespace {

@@ -13,6 +13,7 @@
 
 #include "CascadeGroup.h"
 
+#include "CoordinateTensors.h"
 #include "GroupCost.h"
 #include "dialects/Cascade/Cascade.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -260,9 +261,10 @@ bool GroupFinder::addMember(linalg::GenericOp op) {
   return true;
 }
 
-/// The same, of what only members read.
+/// The same, of what only members read. What coordinates tell is computed where
+/// it is read.
 bool GroupFinder::addProducer(linalg::GenericOp op) {
-  return isCandidate(op) &&
+  return isCandidate(op) && !isToldByCoordinates(op.getResult(0)) &&
          llvm::all_of(op->getUsers(),
                       [&](Operation *user) { return members.count(user); }) &&
          addMember(op);

@@ -6,7 +6,7 @@
 // Exports make a mask of ranges, comparisons and selections: operations over
 // coordinates alone, with reshapes between them that only add unit dimensions.
 // Where it is used it costs less to compute an element than to read it, and
-// its condition can be seen.
+// its condition can be seen, also where data has a part in it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -50,41 +51,126 @@ static bool isElementwise(linalg::GenericOp op) {
          op.getIndexingMapsArray().back().isPermutation() &&
          op.getRegionOutputArgs()[0].use_empty() &&
          llvm::all_of(op.getBlock()->without_terminator(), [](Operation &in) {
-           return in.getNumRegions() == 0 && isMemoryEffectFree(&in);
+           return in.getNumRegions() == 0 && isMemoryEffectFree(&in) &&
+                  llvm::none_of(in.getOperandTypes(),
+                                llvm::IsaPred<RankedTensorType>);
          });
 }
 
-/// Whether `tensor` is told by at most `budget` operations, which are taken off
-/// it.
-static bool isTold(Value tensor, unsigned &budget) {
-  if (!isa<RankedTensorType>(tensor.getType()))
-    return true;
-  Operation *op = tensor.getDefiningOp();
-  if (!op || budget == 0)
-    return false;
-  --budget;
-  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
-    return sourceDims(expand) && isTold(expand.getSrc(), budget);
-  if (isa<linalg::FillOp>(op))
-    return true;
-  auto generic = dyn_cast<linalg::GenericOp>(op);
-  if (!generic || !isElementwise(generic))
-    return false;
-  unsigned size = generic.getBlock()->getOperations().size();
+/// Whether a tensor has one element, which is a size or a number computed of
+/// sizes: a kernel is given these.
+static bool isOneSize(tensor::FromElementsOp op) {
+  return op.getElements().size() == 1 &&
+         (op.getElements()[0].getType().isIndex() ||
+          op.getElements()[0].getDefiningOp<arith::IndexCastOp>());
+}
+
+namespace {
+/// Follows a tensor back to what its elements are computed of.
+class Teller {
+public:
+  explicit Teller(function_ref<bool(const Leaf &)> isLeaf) : isLeaf(isLeaf) {}
+
+  /// Whether the element of `tensor` that `read` says is told.
+  bool follow(Value tensor, AffineMap read);
+
+  SmallVector<Leaf> leaves;
+  bool isCheap = true;
+
+private:
+  bool follow(linalg::GenericOp op, AffineMap read);
+
+  function_ref<bool(const Leaf &)> isLeaf;
+  unsigned budget = kMaxOperations;
+};
+} // namespace
+
+static bool isCheapOp(Operation &op) {
+  return !isa<math::MathDialect>(op.getDialect()) &&
+         !isa<arith::DivFOp, arith::RemFOp>(op);
+}
+
+bool Teller::follow(linalg::GenericOp op, AffineMap read) {
+  unsigned size = op.getBlock()->getOperations().size();
   if (size > budget)
     return false;
   budget -= size;
-  return llvm::all_of(generic.getDpsInputs(),
-                      [&](Value input) { return isTold(input, budget); });
+  isCheap &= llvm::all_of(*op.getBlock(), isCheapOp);
+  AffineMap loops = inversePermutation(op.getIndexingMapsArray().back());
+  for (OpOperand *operand : op.getDpsInputOperands())
+    if (!follow(operand->get(), op.getMatchingIndexingMap(operand).compose(
+                                    loops.compose(read))))
+      return false;
+  return true;
+}
+
+bool Teller::follow(Value tensor, AffineMap read) {
+  if (!isa<RankedTensorType>(tensor.getType()))
+    return true;
+  if (budget == 0)
+    return false;
+  --budget;
+  Operation *op = tensor.getDefiningOp();
+  if (auto expand = dyn_cast_or_null<tensor::ExpandShapeOp>(op))
+    if (auto dims = sourceDims(expand)) {
+      SmallVector<AffineExpr> exprs;
+      for (int64_t dim : *dims)
+        exprs.push_back(dim == kUnit
+                            ? getAffineConstantExpr(0, read.getContext())
+                            : read.getResult(dim));
+      return follow(expand.getSrc(), AffineMap::get(read.getNumDims(), 0, exprs,
+                                                    read.getContext()));
+    }
+  if (isa_and_nonnull<linalg::FillOp>(op))
+    return true;
+  if (auto elements = dyn_cast_or_null<tensor::FromElementsOp>(op))
+    if (isOneSize(elements))
+      return true;
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+  if (generic && isElementwise(generic))
+    return follow(generic, read);
+  leaves.push_back({tensor, read});
+  return isLeaf(leaves.back());
+}
+
+std::optional<SmallVector<Leaf>>
+lutra::toldElements(Value tensor, AffineMap read,
+                    function_ref<bool(const Leaf &)> isLeaf) {
+  Teller teller(isLeaf);
+  if (!isa<RankedTensorType>(tensor.getType()) || !teller.follow(tensor, read))
+    return std::nullopt;
+  if (!teller.leaves.empty() && !teller.isCheap)
+    return std::nullopt;
+  return teller.leaves;
 }
 
 bool lutra::isToldByCoordinates(Value tensor) {
-  unsigned budget = kMaxOperations;
-  return isa<RankedTensorType>(tensor.getType()) && isTold(tensor, budget);
+  auto type = dyn_cast<RankedTensorType>(tensor.getType());
+  return type && toldElements(tensor,
+                              AffineMap::getMultiDimIdentityMap(
+                                  type.getRank(), tensor.getContext()),
+                              [](const Leaf &) { return false; });
 }
 
-static Value elementOf(OpBuilder &b, Location loc, linalg::GenericOp op,
-                       ValueRange coordinates) {
+namespace {
+/// Builds an element; the leaves come in the order in which they were found.
+class ElementBuilder {
+public:
+  ElementBuilder(OpBuilder &b, Location loc, ArrayRef<Value> leaves)
+      : b(b), loc(loc), leaves(leaves) {}
+
+  Value build(Value tensor, ValueRange coordinates);
+
+private:
+  Value build(linalg::GenericOp op, ValueRange coordinates);
+
+  OpBuilder &b;
+  Location loc;
+  ArrayRef<Value> leaves;
+};
+} // namespace
+
+Value ElementBuilder::build(linalg::GenericOp op, ValueRange coordinates) {
   AffineMap written = op.getIndexingMapsArray().back();
   SmallVector<Value> loops(op.getNumLoops());
   for (auto [dim, coordinate] : llvm::enumerate(coordinates))
@@ -99,8 +185,7 @@ static Value elementOf(OpBuilder &b, Location loc, linalg::GenericOp op,
         at.push_back(affine::AffineApplyOp::create(
             b, loc, AffineMap::get(loops.size(), 0, expr), loops));
     }
-    map.map(op.getMatchingBlockArgument(operand),
-            elementAt(b, loc, operand->get(), at));
+    map.map(op.getMatchingBlockArgument(operand), build(operand->get(), at));
   }
   for (Operation &inner : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(inner))
@@ -111,20 +196,33 @@ static Value elementOf(OpBuilder &b, Location loc, linalg::GenericOp op,
   return map.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0));
 }
 
-Value lutra::elementAt(OpBuilder &b, Location loc, Value tensor,
-                       ValueRange coordinates) {
+Value ElementBuilder::build(Value tensor, ValueRange coordinates) {
   if (!isa<RankedTensorType>(tensor.getType()))
     return tensor;
-  if (auto fill = tensor.getDefiningOp<linalg::FillOp>())
+  Operation *op = tensor.getDefiningOp();
+  if (auto fill = dyn_cast_or_null<linalg::FillOp>(op))
     return fill.value();
-  if (auto expand = tensor.getDefiningOp<tensor::ExpandShapeOp>()) {
-    SmallVector<Value> at;
-    for (int64_t dim : *sourceDims(expand))
-      at.push_back(dim == kUnit
-                       ? arith::ConstantIndexOp::create(b, loc, 0).getResult()
-                       : coordinates[dim]);
-    return elementAt(b, loc, expand.getSrc(), at);
-  }
-  return elementOf(b, loc, tensor.getDefiningOp<linalg::GenericOp>(),
-                   coordinates);
+  if (auto elements = dyn_cast_or_null<tensor::FromElementsOp>(op))
+    if (isOneSize(elements))
+      return elements.getElements()[0];
+  if (auto expand = dyn_cast_or_null<tensor::ExpandShapeOp>(op))
+    if (auto dims = sourceDims(expand)) {
+      SmallVector<Value> at;
+      for (int64_t dim : *dims)
+        at.push_back(dim == kUnit
+                         ? arith::ConstantIndexOp::create(b, loc, 0).getResult()
+                         : coordinates[dim]);
+      return build(expand.getSrc(), at);
+    }
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+  if (generic && isElementwise(generic))
+    return build(generic, coordinates);
+  Value leaf = leaves.front();
+  leaves = leaves.drop_front();
+  return leaf;
+}
+
+Value lutra::elementAt(OpBuilder &b, Location loc, Value tensor,
+                       ValueRange coordinates, ArrayRef<Value> leaves) {
+  return ElementBuilder(b, loc, leaves).build(tensor, coordinates);
 }

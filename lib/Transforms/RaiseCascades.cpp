@@ -46,7 +46,10 @@ private:
   FailureOr<SmallVector<OpFoldResult>> extents(OpBuilder &b);
   void moveUsersBehind(Operation *cascade);
   Value raise(OpBuilder &b, linalg::GenericOp op);
-  Value compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand);
+  Value compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand,
+                ArrayRef<Value> leaves);
+  std::optional<SmallVector<Leaf>> computedOf(linalg::GenericOp op,
+                                              OpOperand &operand);
   void moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
                    MutableArrayRef<Value> inputs,
                    MutableArrayRef<AffineMap> maps);
@@ -205,8 +208,38 @@ void Raiser::moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
   }
 }
 
+/// What an element that `operand` reads is computed of in the body of the
+/// Einsum, if it is. That must not be more to be read: of what has all of
+/// queries and keys one tensor, of elements that are no wider.
+std::optional<SmallVector<Leaf>> Raiser::computedOf(linalg::GenericOp op,
+                                                    OpOperand &operand) {
+  if (map.contains(operand.get()) || op.getNumReductionLoops() != 0)
+    return std::nullopt;
+  ArrayRef<unsigned> ranks = group.ranksOf[op];
+  auto isAlong = [&](AffineMap read, unsigned rank) {
+    const unsigned *loop = llvm::find(ranks, rank);
+    return loop != ranks.end() && read.isFunctionOfDim(loop - ranks.begin());
+  };
+  auto widthOf = [](Value tensor) {
+    return getElementTypeOrSelf(tensor).getIntOrFloatBitWidth();
+  };
+  unsigned numLarge = 0;
+  auto isLeaf = [&](const Leaf &leaf) {
+    bool isLarge = isAlong(leaf.read, group.reduced) &&
+                   isAlong(leaf.read, group.rows.back());
+    numLarge += isLarge;
+    return leaf.read.isProjectedPermutation(/*allowZeroInResults=*/true) &&
+           getElementTypeOrSelf(leaf.tensor).isIntOrFloat() &&
+           (!isLarge ||
+            (numLarge == 1 && widthOf(leaf.tensor) <= widthOf(operand.get())));
+  };
+  return toldElements(operand.get(), op.getMatchingIndexingMap(&operand),
+                      isLeaf);
+}
+
 /// The element that `operand` reads, computed in the body of the Einsum.
-Value Raiser::compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand) {
+Value Raiser::compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand,
+                      ArrayRef<Value> leaves) {
   Location loc = op.getLoc();
   SmallVector<Value> loops, at;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
@@ -215,7 +248,7 @@ Value Raiser::compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand) {
   for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults())
     at.push_back(affine::AffineApplyOp::create(
         b, loc, AffineMap::get(loops.size(), 0, expr), loops));
-  return elementAt(b, loc, operand.get(), at);
+  return elementAt(b, loc, operand.get(), at, leaves);
 }
 
 Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
@@ -226,19 +259,17 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
     iter.push_back(b.getStringAttr(nameOf(op, loop)));
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps;
-  SmallVector<OpOperand *> computed;
+  // For each operand what it is computed of, or itself.
+  SmallVector<std::optional<SmallVector<Leaf>>> computed;
   for (OpOperand *operand : op.getDpsInputOperands()) {
-    AffineMap read = op.getMatchingIndexingMap(operand);
-    Value tensor = operand->get();
-    if (!map.contains(tensor) && op.getNumReductionLoops() == 0 &&
-        isToldByCoordinates(tensor)) {
-      computed.push_back(operand);
-      continue;
+    computed.push_back(computedOf(op, *operand));
+    for (auto [tensor, read] : computed.back().value_or(SmallVector<Leaf>{
+             {operand->get(), op.getMatchingIndexingMap(operand)}})) {
+      if (!map.contains(tensor))
+        tensor = readThrough(tensor, read);
+      inputs.push_back(map.lookupOrDefault(tensor));
+      maps.push_back(read);
     }
-    if (!map.contains(tensor))
-      tensor = readThrough(tensor, read);
-    inputs.push_back(map.lookupOrDefault(tensor));
-    maps.push_back(read);
   }
   if (op.getNumReductionLoops() != 0) {
     moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
@@ -265,13 +296,17 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
   OpBuilder::InsertionGuard guard(b);
   Block *body = b.createBlock(&raised.getBody());
   IRMapping inner;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    BlockArgument argument = op.getMatchingBlockArgument(operand);
-    if (!llvm::is_contained(computed, operand))
-      inner.map(argument, body->addArgument(argument.getType(), loc));
+  for (Value input : inputs)
+    body->addArgument(getElementTypeOrSelf(input), loc);
+  ValueRange elements = body->getArguments();
+  for (auto [operand, leaves] :
+       llvm::zip_equal(op.getDpsInputOperands(), computed)) {
+    unsigned number = leaves ? leaves->size() : 1;
+    SmallVector<Value> own(elements.take_front(number));
+    elements = elements.drop_front(number);
+    inner.map(op.getMatchingBlockArgument(operand),
+              leaves ? compute(b, op, *operand, own) : own[0]);
   }
-  for (OpOperand *operand : computed)
-    inner.map(op.getMatchingBlockArgument(operand), compute(b, op, *operand));
   Value point = einsum.getEinsumPoint();
   for (Operation &each : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(each))

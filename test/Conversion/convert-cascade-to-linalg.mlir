@@ -233,16 +233,36 @@ func.func @window(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> ten
   return %y : tensor<?xf32>
 }
 
-// Of two sets, the loop goes from the lesser beginning to the greater end.
+// Of two sets, the loop goes from the lesser beginning to the greater end, and
+// leaves out what lies between them: parts from the end of the first on are
+// taken from where the second begins. A set that is empty is beyond the other.
 // BOUND-LABEL: func.func @union
 // BOUND-SAME: %[[P:[a-z0-9]*]]: index, %[[M:[a-z0-9]*]]: index, %[[OFF:[a-z0-9]*]]: index
 // BOUND: %[[END0:.*]] = arith.minsi %c4{{.*}}, %[[M]] : index
 // BOUND: %[[BEGIN1:.*]] = arith.maxsi %c0{{.*}}, %[[OFF]] : index
 // BOUND: %[[BEHIND:.*]] = arith.addi %[[OFF]], %c1{{.*}} : index
 // BOUND: %[[END1:.*]] = arith.minsi %[[BEHIND]], %[[M]] : index
-// BOUND: %[[BEGIN:.*]] = arith.minsi %c0{{.*}}, %[[BEGIN1]] : index
-// BOUND: %[[END:.*]] = arith.maxsi %[[END1]], %[[END0]] : index
-// BOUND: scf.for %{{.*}} = %[[BEGIN]] to %[[END]] step %c32
+// BOUND: %[[IS0:.*]] = arith.cmpi sgt, %[[END0]], %c0 : index
+// BOUND: %[[FROM0:.*]] = arith.select %[[IS0]], %c0, %[[M]] : index
+// BOUND: %[[TO0:.*]] = arith.select %[[IS0]], %[[END0]], %c0 : index
+// BOUND: %[[IS1:.*]] = arith.cmpi slt, %[[BEGIN1]], %[[END1]] : index
+// BOUND: %[[FROM1:.*]] = arith.select %[[IS1]], %[[BEGIN1]], %[[M]] : index
+// BOUND: %[[TO1:.*]] = arith.select %[[IS1]], %[[END1]], %c0 : index
+// BOUND: %[[BEGIN:.*]] = arith.minsi %[[FROM1]], %[[FROM0]] : index
+// BOUND: %[[END:.*]] = arith.maxsi %[[TO1]], %[[TO0]] : index
+// BOUND: %[[STEPS:.*]] = arith.muli %{{.*}}, %c32 : index
+// BOUND: %[[SPLIT:.*]] = arith.addi %[[BEGIN]], %[[STEPS]] : index
+// BOUND: %[[SPACE:.*]] = arith.subi %{{.*}}, %[[SPLIT]] : index
+// BOUND: %[[GAP:.*]] = arith.maxsi %[[SPACE]], %c0 : index
+// BOUND: %[[LESS:.*]] = arith.subi %[[END]], %[[GAP]] : index
+// BOUND: scf.for %[[I:.*]] = %[[BEGIN]] to %[[LESS]] step %c32
+// BOUND: %[[IS:.*]] = arith.cmpi sge, %[[I]], %[[SPLIT]] : index
+// BOUND: %[[JUMP:.*]] = arith.addi %[[I]], %[[GAP]] : index
+// BOUND: %[[AT:.*]] = arith.select %[[IS]], %[[JUMP]], %[[I]] : index
+// BOUND: %[[MINUS:.*]] = arith.muli %[[AT]], %c-1{{.*}} : index
+// BOUND: %[[LEFT:.*]] = arith.addi %[[END]], %[[MINUS]] : index
+// BOUND: %[[SIZE:.*]] = arith.minsi %c32{{.*}}, %[[LEFT]] : index
+// BOUND: tensor.extract_slice %{{.*}}[0, %[[AT]]] [%{{.*}}, %[[SIZE]]]
 func.func @union(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %p, m = %m) {
     %s0 = cascade.einsum [p] () -> [p] {
@@ -262,18 +282,28 @@ func.func @union(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> tens
   return %y : tensor<?xf32>
 }
 
-// What has the rank with another factor, or in a quotient, bounds nothing.
-// BOUND-LABEL: func.func @unbounded
+// A factor divides the bound, a quotient is at least its dividend less the
+// divisor, and a remainder bounds nothing. What has no rank says whether there
+// is anything to go over.
+// BOUND-LABEL: func.func @factors
 // BOUND-SAME: %[[P:[a-z0-9]*]]: index, %[[M:[a-z0-9]*]]: index, %[[OFF:[a-z0-9]*]]: index
-// BOUND: scf.for %{{.*}} = %c0 to %[[M]] step %c32
-func.func @unbounded(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> tensor<?xf32> {
+// BOUND: %[[FOUR:.*]] = arith.muli %[[P]], %c4{{.*}} : index
+// BOUND: arith.divsi %{{.*}}, %c2
+// BOUND: %[[HALF:.*]] = arith.addi %{{.*}}, %c1{{.*}} : index
+// BOUND: %[[END0:.*]] = arith.minsi %[[FOUR]], %[[M]] : index
+// BOUND: %[[END:.*]] = arith.minsi %[[END0]], %[[HALF]] : index
+// BOUND: %[[SUM:.*]] = arith.addi %[[OFF]], %[[P]] : index
+// BOUND: %[[SLACK:.*]] = arith.addi %[[SUM]], %c-1{{.*}} : index
+// BOUND: %[[IS:.*]] = arith.cmpi sge, %[[SLACK]], %c0 : index
+// BOUND: arith.select %[[IS]], %[[END]], %c0 : index
+func.func @factors(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %p, m = %m) {
     %s0 = cascade.einsum [p] () -> [p] {
       %c = arith.constant 0.0 : f32
       cascade.yield %c : f32
     } : () -> tensor<?xf32>
     %r = cascade.iterate "m" (%part = %x[1]) carry(%s = %s0)
-        filters([affine_set<(d0, d1)[s0] : (d0 - 2 * d1 >= 0, d0 - d1 floordiv 4 >= 0, d0 + s0 >= 0)>][%off]) : (tensor<?x?xf32>), (tensor<?xf32>) {
+        filters([affine_set<(d0, d1)[s0] : (d0 - 2 * d1 >= 0, d0 - d1 floordiv 4 >= 0, 3 - d1 mod 4 >= 0, d0 + s0 >= 0)>][%off]) : (tensor<?x?xf32>), (tensor<?xf32>) {
       %s1 = cascade.einsum [p, m] (%part[p, m]) reduce(add) init(%s) -> [p] {
       ^bb0(%a: f32):
         cascade.yield %a : f32

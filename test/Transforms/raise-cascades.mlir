@@ -157,3 +157,219 @@ func.func @alone(%x: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   } -> tensor<4xf32>
   return %sum, %square : tensor<4xf32>, tensor<4xf32>
 }
+
+#at0 = affine_map<(p, m) -> (p, 0)>
+#at1 = affine_map<(p, m) -> (m)>
+#one = affine_map<(p) -> ()>
+#each = affine_map<(p) -> (p)>
+
+// A mask that coordinates and sizes tell is no member, though it has all rows:
+// it is computed where it is read, also from a number that was made a tensor.
+// CHECK-LABEL: func.func @told
+// CHECK-SAME: %[[OFF:[a-z0-9]*]]: index
+// CHECK: %[[START:.*]] = arith.index_cast %[[OFF]]
+// CHECK: cascade.cascade reassoc
+// CHECK-NOT: -> tensor<?x?xi1>
+// CHECK: cascade.einsum [p, m] (%arg0[p, m]) -> [p, m]
+// CHECK: %[[P:.*]] = cascade.index "p"
+// CHECK: %[[M:.*]] = cascade.index "m"
+// CHECK: %[[ROW:.*]] = arith.addi %[[START]]
+// CHECK: arith.cmpi sle, %{{.*}}, %[[ROW]] : i64
+// CHECK: reduce(max)
+// CHECK: reduce(add)
+// CHECK-NOT: linalg.generic
+func.func @told(%x: tensor<?x?xf32> {lutra.shape = affine_map<()[s0, s1] -> (s0, s1)>}, %off: index) -> tensor<?xf32>
+    attributes {lutra.dims = [{name = "p", min = 1, max = 99, multiple = 1}, {name = "m", min = 1, max = 99, multiple = 1}]} {
+  %np = lutra.dim "p" min 1 max 99 multiple 1
+  %nm = lutra.dim "m" min 1 max 99 multiple 1
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %off64 = arith.index_cast %off : index to i64
+  %start = tensor.from_elements %off64 : tensor<i64>
+  %ep = tensor.empty(%np) : tensor<?xi64>
+  %rows = linalg.generic {indexing_maps = [#one, #each], iterator_types = ["parallel"]}
+      ins(%start : tensor<i64>) outs(%ep : tensor<?xi64>) {
+  ^bb0(%a: i64, %acc: i64):
+    %i = linalg.index 0 : index
+    %j = arith.index_cast %i : index to i64
+    %r = arith.addi %a, %j : i64
+    linalg.yield %r : i64
+  } -> tensor<?xi64>
+  %column = tensor.expand_shape %rows [[0, 1]] output_shape [%np, 1] : tensor<?xi64> into tensor<?x1xi64>
+  %em = tensor.empty(%nm) : tensor<?xi64>
+  %columns = linalg.generic {indexing_maps = [#each], iterator_types = ["parallel"]} outs(%em : tensor<?xi64>) {
+  ^bb0(%acc: i64):
+    %i = linalg.index 0 : index
+    %j = arith.index_cast %i : index to i64
+    linalg.yield %j : i64
+  } -> tensor<?xi64>
+  %eb = tensor.empty(%np, %nm) : tensor<?x?xi1>
+  %keep = linalg.generic {indexing_maps = [#at1, #at0, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%columns, %column : tensor<?xi64>, tensor<?x1xi64>) outs(%eb : tensor<?x?xi1>) {
+  ^bb0(%a: i64, %b: i64, %acc: i1):
+    %z = arith.cmpi sle, %a, %b : i64
+    linalg.yield %z : i1
+  } -> tensor<?x?xi1>
+  %e = tensor.empty(%np, %nm) : tensor<?x?xf32>
+  %s = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %keep : tensor<?x?xf32>, tensor<?x?xi1>) outs(%e : tensor<?x?xf32>) {
+  ^bb0(%a: f32, %k: i1, %acc: f32):
+    %z = arith.select %k, %a, %low : f32
+    linalg.yield %z : f32
+  } -> tensor<?x?xf32>
+  %er = tensor.empty(%np) : tensor<?xf32>
+  %fl = linalg.fill ins(%low : f32) outs(%er : tensor<?xf32>) -> tensor<?xf32>
+  %max = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%s : tensor<?x?xf32>) outs(%fl : tensor<?xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<?xf32>
+  %exp = linalg.generic {indexing_maps = [#id, #first, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%s, %max : tensor<?x?xf32>, tensor<?xf32>) outs(%e : tensor<?x?xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %z = arith.subf %a, %b : f32
+    %w = math.exp %z : f32
+    linalg.yield %w : f32
+  } -> tensor<?x?xf32>
+  %fz = linalg.fill ins(%zero : f32) outs(%er : tensor<?xf32>) -> tensor<?xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%exp : tensor<?x?xf32>) outs(%fz : tensor<?xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<?xf32>
+  return %sum : tensor<?xf32>
+}
+
+// An element that is gathered is told by data: the bias stays a tensor.
+// CHECK-LABEL: func.func @gathered
+// CHECK: tensor.extract
+// CHECK: cascade.cascade
+// CHECK-NOT: tensor.extract
+func.func @gathered(%x: tensor<4x8xf32>, %table: tensor<12xf32>) -> tensor<4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %e = tensor.empty() : tensor<4x8xf32>
+  %bias = linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel"]} outs(%e : tensor<4x8xf32>) {
+  ^bb0(%acc: f32):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %at = arith.addi %i, %j : index
+    %z = tensor.extract %table[%at] : tensor<12xf32>
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %b = tensor.expand_shape %bias [[0], [1, 2]] output_shape [4, 8, 1] : tensor<4x8xf32> into tensor<4x8x1xf32>
+  %s = linalg.generic {indexing_maps = [#id, affine_map<(p, m) -> (p, m, 0)>, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %b : tensor<4x8xf32>, tensor<4x8x1xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %k: f32, %acc: f32):
+    %z = arith.addf %a, %k : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %er = tensor.empty() : tensor<4xf32>
+  %fl = linalg.fill ins(%low : f32) outs(%er : tensor<4xf32>) -> tensor<4xf32>
+  %max = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%s : tensor<4x8xf32>) outs(%fl : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.maximumf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  %exp = linalg.generic {indexing_maps = [#id, #first, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%s, %max : tensor<4x8xf32>, tensor<4xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%a: f32, %k: f32, %acc: f32):
+    %z = arith.subf %a, %k : f32
+    %w = math.exp %z : f32
+    linalg.yield %w : f32
+  } -> tensor<4x8xf32>
+  %fz = linalg.fill ins(%zero : f32) outs(%er : tensor<4xf32>) -> tensor<4xf32>
+  %sum = linalg.generic {indexing_maps = [#id, #first], iterator_types = ["parallel", "reduction"]}
+      ins(%exp : tensor<4x8xf32>) outs(%fz : tensor<4xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %z = arith.addf %a, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<4xf32>
+  return %sum : tensor<4xf32>
+}
+
+#mask = affine_map<(b, p, m) -> (p, m)>
+#point = affine_map<(p, m) -> (p, m)>
+#key = affine_map<(p, m) -> (m)>
+
+// Data has a part in the mask: a truth value for each key, and, in the other, for
+// each query and key. It is read where the mask is computed, rather than the
+// mask. Two numbers for each point are more to be read than their sum.
+// CHECK-LABEL: func.func @leaves
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<2x4x8xf32>, %[[KEYS:[a-z0-9]*]]: tensor<8xi8>, %[[ALL:[a-z0-9]*]]: tensor<4x8xi8>, %[[A:[a-z0-9]*]]: tensor<4x8xf32>, %[[B:[a-z0-9]*]]: tensor<4x8xf32>
+// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[A]], %[[B]] :
+// CHECK: cascade.cascade
+// CHECK: cascade.einsum [b, p, m] (%[[X]][b, p, m], %[[KEYS]][m], %[[ALL]][p, m], %[[SUM]][p, m]) -> [b, p, m] {
+// CHECK-NEXT: ^bb0(%[[S:.*]]: f32, %[[KEY:.*]]: i8, %[[POINT:.*]]: i8, %[[BIAS:.*]]: f32):
+// CHECK-DAG: %[[I:.*]] = cascade.index "p"
+// CHECK-DAG: %[[J:.*]] = cascade.index "m"
+// CHECK: %[[C:.*]] = arith.cmpi sle, %[[J]], %[[I]] : index
+// CHECK: %[[T:.*]] = arith.cmpi ne, %[[KEY]], %{{.*}} : i8
+// CHECK: arith.andi %[[C]], %[[T]] : i1
+// CHECK: arith.cmpi ne, %[[POINT]], %{{.*}} : i8
+// CHECK: reduce(max)
+func.func @leaves(%x: tensor<2x4x8xf32>, %keys: tensor<8xi8>, %all: tensor<4x8xi8>, %a: tensor<4x8xf32>, %b: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %none = arith.constant 0 : i8
+  %eb = tensor.empty() : tensor<4x8xi1>
+  %keep = linalg.generic {indexing_maps = [#key, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%keys : tensor<8xi8>) outs(%eb : tensor<4x8xi1>) {
+  ^bb0(%k: i8, %acc: i1):
+    %i = linalg.index 0 : index
+    %j = linalg.index 1 : index
+    %c = arith.cmpi sle, %j, %i : index
+    %t = arith.cmpi ne, %k, %none : i8
+    %z = arith.andi %c, %t : i1
+    linalg.yield %z : i1
+  } -> tensor<4x8xi1>
+  %ef = tensor.empty() : tensor<4x8xf32>
+  %drop = linalg.generic {indexing_maps = [#point, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%all : tensor<4x8xi8>) outs(%ef : tensor<4x8xf32>) {
+  ^bb0(%k: i8, %acc: f32):
+    %t = arith.cmpi ne, %k, %none : i8
+    %z = arith.select %t, %zero, %low : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %sum = linalg.generic {indexing_maps = [#point, #point, #point], iterator_types = ["parallel", "parallel"]}
+      ins(%a, %b : tensor<4x8xf32>, tensor<4x8xf32>) outs(%ef : tensor<4x8xf32>) {
+  ^bb0(%k: f32, %l: f32, %acc: f32):
+    %z = arith.addf %k, %l : f32
+    linalg.yield %z : f32
+  } -> tensor<4x8xf32>
+  %e = tensor.empty() : tensor<2x4x8xf32>
+  %s = linalg.generic {indexing_maps = [#whole, #mask, #mask, #mask, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x, %keep, %drop, %sum : tensor<2x4x8xf32>, tensor<4x8xi1>, tensor<4x8xf32>, tensor<4x8xf32>) outs(%e : tensor<2x4x8xf32>) {
+  ^bb0(%p: f32, %k: i1, %d: f32, %c: f32, %acc: f32):
+    %y = arith.addf %p, %d : f32
+    %w = arith.addf %y, %c : f32
+    %z = arith.select %k, %w, %low : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4x8xf32>
+  %er = tensor.empty() : tensor<2x4xf32>
+  %fl = linalg.fill ins(%low : f32) outs(%er : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %max = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%s : tensor<2x4x8xf32>) outs(%fl : tensor<2x4xf32>) {
+  ^bb0(%p: f32, %acc: f32):
+    %z = arith.maximumf %p, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4xf32>
+  %exp = linalg.generic {indexing_maps = [#whole, #row, #whole], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%s, %max : tensor<2x4x8xf32>, tensor<2x4xf32>) outs(%e : tensor<2x4x8xf32>) {
+  ^bb0(%p: f32, %k: f32, %acc: f32):
+    %z = arith.subf %p, %k : f32
+    %w = math.exp %z : f32
+    linalg.yield %w : f32
+  } -> tensor<2x4x8xf32>
+  %fz = linalg.fill ins(%zero : f32) outs(%er : tensor<2x4xf32>) -> tensor<2x4xf32>
+  %total = linalg.generic {indexing_maps = [#whole, #row], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%exp : tensor<2x4x8xf32>) outs(%fz : tensor<2x4xf32>) {
+  ^bb0(%p: f32, %acc: f32):
+    %z = arith.addf %p, %acc : f32
+    linalg.yield %z : f32
+  } -> tensor<2x4xf32>
+  return %total : tensor<2x4xf32>
+}

@@ -72,9 +72,10 @@ def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
 def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
   let summary = "finds the parts of iterated ranks that masks leave nothing of";
   let description = [{
-    A condition over coordinates that selects -inf becomes the filter of an
-    iteration, where what is carried does not change outside of it. Points inside
-    are masked as before.
+    Conditions over coordinates that select -inf become the filters of an
+    iteration, where what is carried does not change outside of them. The least
+    finite number is as good as -inf in rows that have another; others are filters
+    as a whole. Points inside are masked as before.
   }];
 }
 

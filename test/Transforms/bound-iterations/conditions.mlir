@@ -1,8 +1,12 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(bound-iterations))' | FileCheck %s
 
 // CHECK-DAG: #[[CAUSAL:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0)>
-// CHECK-DAG: #[[WINDOW:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0, d1 - (d0 - 4) >= 0)>
-// CHECK-DAG: #[[OFFSET:.*]] = affine_set<(d0, d1)[s0] : (d0 + s0 - d1 >= 0)>
+// CHECK-DAG: #[[WINDOW:.*]] = affine_set<(d0, d1) : (d0 - d1 >= 0, -d0 + d1 + 4 >= 0)>
+// CHECK-DAG: #[[OFFSET:.*]] = affine_set<(d0, d1)[s0] : (d0 - d1 + s0 >= 0)>
+// CHECK-DAG: #[[FIRST:.*]] = affine_set<(d0, d1) : (-d1 + 3 >= 0)>
+// CHECK-DAG: #[[GRID:.*]] = affine_set<(d0, d1) : (-d0 + d1 + 35 >= 0, d0 - d1 + 35 >= 0)>
+// CHECK-DAG: #[[PAIR:.*]] = affine_set<(d0, d1) : (-d0 + d1 + 7 >= 0, d0 - d1 + 7 >= 0)>
+// CHECK-DAG: #[[LATER:.*]] = affine_set<(d0, d1) : (-d0 + d1 - 1 >= 0)>
 // CHECK-DAG: #[[STRICT:.*]] = affine_set<(d0, d1)[s0] : (-d1 + s0 - 1 >= 0)>
 
 // Keys past the query are -inf: a maximum stays as it is, and exp(-inf) adds
@@ -303,11 +307,9 @@ func.func @not_exp(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
   return %y : tensor<?xf32>
 }
 
-// Where the condition holds is what is masked: nothing is said of the points
-// outside.
+// Where the condition holds is what is masked.
 // CHECK-LABEL: func.func @inverted(
-// CHECK: cascade.iterate
-// CHECK-NOT: filters
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[LATER]]])
 func.func @inverted(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %p, m = %m) {
     %d0 = cascade.einsum [p] () -> [p] {
@@ -350,6 +352,209 @@ func.func @element(%x: tensor<?x?xf32>, %mask: tensor<?x?xindex>, %p: index, %m:
         %v = arith.select %k, %a, %low : f32
         cascade.yield %v : f32
       } : (tensor<?x?xf32>, tensor<?x?xindex>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// One of two conditions: a filter for each.
+// CHECK-LABEL: func.func @two(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[LATER]], #[[FIRST]]])
+func.func @two(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c4 = arith.constant 4 : index
+        %k1 = arith.cmpi sgt, %j, %i : index
+        %k2 = arith.cmpi slt, %j, %c4 : index
+        %k = arith.ori %k1, %k2 : i1
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Conditions that are negated, as numbers, and of distances, which are the
+// difference or its opposite.
+// CHECK-LABEL: func.func @distance(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[PAIR]]])
+func.func @distance(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %zero = arith.constant 0 : index
+        %one = arith.constant true
+        %none = arith.constant 0 : i8
+        %c7 = arith.constant 7 : index
+        %n = arith.subi %i, %j : index
+        %minus = arith.subi %zero, %n : index
+        %isneg = arith.cmpi slt, %n, %zero : index
+        %abs = arith.select %isneg, %minus, %n : index
+        %far = arith.cmpi sgt, %abs, %c7 : index
+        %near = arith.xori %far, %one : i1
+        %byte = arith.extui %near : i1 to i8
+        %k = arith.cmpi ne, %byte, %none : i8
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Quotients and remainders of coordinates, as of a grid whose rows are twelve
+// long, are bounded by what they are quotients of.
+// CHECK-LABEL: func.func @grid(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[GRID]]])
+func.func @grid(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c12 = arith.constant 12 : index
+        %c2 = arith.constant 2 : index
+        %minus2 = arith.constant -2 : index
+        %yi = arith.divsi %i, %c12 : index
+        %yj = arith.divsi %j, %c12 : index
+        %dy = arith.subi %yi, %yj : index
+        %xi = arith.remsi %i, %c12 : index
+        %xj = arith.remsi %j, %c12 : index
+        %dx = arith.subi %xi, %xj : index
+        %k0 = arith.cmpi sle, %dy, %c2 : index
+        %k1 = arith.cmpi sge, %dy, %minus2 : index
+        %k2 = arith.cmpi sle, %dx, %c2 : index
+        %k3 = arith.cmpi sge, %dx, %minus2 : index
+        %ky = arith.andi %k0, %k1 : i1
+        %kx = arith.andi %k2, %k3 : i1
+        %k = arith.andi %ky, %kx : i1
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A triangle of ones and zeros, which are compared again, and a selection of
+// the scores themselves.
+// CHECK-LABEL: func.func @ones(
+// CHECK: cascade.iterate "m" {{.*}} filters([#[[CAUSAL]]])
+func.func @ones(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %zero = arith.constant 0.0 : f32
+        %one = arith.constant 1.0 : f32
+        %k0 = arith.cmpi sle, %j, %i : index
+        %f = arith.select %k0, %one, %zero : f32
+        %k = arith.cmpf une, %f, %zero : f32
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// A product with a number that may leave its type bounds nothing.
+// CHECK-LABEL: func.func @wide(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @wide(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c = arith.constant 70000 : i32
+        %i32 = arith.index_cast %i : index to i32
+        %j32 = arith.index_cast %j : index to i32
+        %n = arith.muli %j32, %c : i32
+        %k = arith.cmpi sle, %n, %i32 : i32
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// Numbers at the ends of their type bound nothing.
+// CHECK-LABEL: func.func @huge(
+// CHECK: cascade.iterate
+// CHECK-NOT: filters
+func.func @huge(%x: tensor<?x?xf32>, %p: index, %m: index) -> tensor<?xf32> {
+  %y = cascade.cascade ranks(p = %p, m = %m) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%d = %d0) : (tensor<?x?xf32>), (tensor<?xf32>) {
+      %d1 = cascade.einsum [p, m] (%part[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        %low = arith.constant 0xFF800000 : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c = arith.constant 9223372036854775807 : i64
+        %i64 = arith.index_cast %i : index to i64
+        %j64 = arith.index_cast %j : index to i64
+        %n = arith.addi %j64, %c : i64
+        %t = arith.addi %n, %c : i64
+        %k = arith.cmpi sle, %t, %i64 : i64
+        %v = arith.select %k, %a, %low : f32
+        cascade.yield %v : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
       cascade.yield %d1 : tensor<?xf32>
     }
     cascade.yield %r : tensor<?xf32>
