@@ -14,7 +14,9 @@
 #include "lutra/Conversion/Passes.h"
 
 #include "ExpandMath/Expr.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -158,7 +160,7 @@ static Operation *widen(OpBuilder &b, Operation *op) {
   return widened;
 }
 
-static LogicalResult replace(Operation *op) {
+static LogicalResult replace(Operation *op, TargetAttr target) {
   OpBuilder b(op);
   auto element =
       dyn_cast<FloatType>(getElementTypeOrSelf(op->getResult(0).getType()));
@@ -166,7 +168,7 @@ static LogicalResult replace(Operation *op) {
     op = widen(b, op);
     b.setInsertionPoint(op);
   }
-  ex::Context context{b, op->getLoc()};
+  ex::Context context{b, op->getLoc(), target};
   Value value = buildFormula(op, context);
   if (!value)
     return op->emitError("no formula for ") << op->getName();
@@ -189,8 +191,11 @@ struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
       if (isa<math::MathDialect>(op->getDialect()) && !isElementary(op))
         ops.push_back(op);
     });
+    TargetAttr target;
+    if (auto module = getOperation()->getParentOfType<ModuleOp>())
+      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
     for (Operation *op : ops)
-      if (failed(replace(op)))
+      if (failed(replace(op, target)))
         return signalPassFailure();
   }
 };

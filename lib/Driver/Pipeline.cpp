@@ -54,7 +54,7 @@ static void buildEncode(OpPassManager &pm) {
   // After the passes were counted and reported on, as the source has them.
   pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
-  pm.addNestedPass<func::FuncOp>(createEncodeCascades());
+  pm.addNestedPass<func::FuncOp>(createLowerResidentCascades());
   // Before contractions, since only a weight is packed for nothing.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.
@@ -77,6 +77,10 @@ static void buildForm(OpPassManager &pm) {
 }
 
 static void buildTile(OpPassManager &pm) {
+  // Of kernels, since it concerns only what is inside of them, and so that one
+  // can have several versions.
+  pm.addNestedPass<func::FuncOp>(createEncodeCascades());
+  simplify(pm);
   // The choice is written down as an attribute before it is applied, so that a
   // dump or a user can change it.
   pm.addPass(createSelectSchedule());

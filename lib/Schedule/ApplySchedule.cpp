@@ -13,9 +13,11 @@
 #include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Schedule/Passes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -157,6 +159,52 @@ static void shareDestination(IRRewriter &rewriter, linalg::GenericOp root) {
   }
 }
 
+/// The first producer of `reduction` that can be computed in its loops, and is
+/// kept for others behind it: elements in the order in which they lie, summed
+/// along rows.
+static OpOperand *keptProducer(linalg::GenericOp reduction) {
+  SmallVector<Operation *> combiners;
+  if (reduction.getNumReductionLoops() == 0 ||
+      reduction.getNumDpsInits() != 1 ||
+      !linalg::isReductionIterator(reduction.getIteratorTypesArray().back()) ||
+      !matchReduction(reduction.getRegionOutputArgs(), 0, combiners) ||
+      combiners.size() != 1)
+    return nullptr;
+  for (OpOperand *operand : reduction.getDpsInputOperands()) {
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    if (producer && producer->getBlock() == reduction->getBlock() &&
+        reduction.getMatchingIndexingMap(operand).isIdentity() &&
+        producer.getIndexingMapsArray().back().isIdentity() &&
+        linalg::areElementwiseOpsFusable(operand) &&
+        llvm::none_of(producer->getUsers(), [&](Operation *user) {
+          return user->isBeforeInBlock(reduction);
+        }))
+      return operand;
+  }
+  return nullptr;
+}
+
+/// Computes what is both summed and kept in the loops of the sum: it is stored
+/// on the way and need not be read for it.
+static void fuseIntoReductions(IRRewriter &rewriter, func::FuncOp func) {
+  SmallVector<linalg::GenericOp> reductions;
+  func.walk([&](linalg::GenericOp op) { reductions.push_back(op); });
+  for (linalg::GenericOp reduction : reductions) {
+    OpOperand *operand = keptProducer(reduction);
+    if (!operand)
+      continue;
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    rewriter.setInsertionPoint(reduction);
+    auto fused = linalg::fuseElementwiseOps(rewriter, operand);
+    if (failed(fused))
+      continue;
+    for (auto [from, to] : fused->replacements)
+      rewriter.replaceAllUsesWith(from, to);
+    rewriter.eraseOp(reduction);
+    rewriter.eraseOp(producer);
+  }
+}
+
 static bool isTiled(ArrayRef<int64_t> sizes) {
   return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
 }
@@ -182,11 +230,15 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     if (!schedule)
       return;
     IRRewriter rewriter(&getContext());
-    if (auto cascades = func.getOps<cascade::CascadeOp>(); !cascades.empty()) {
-      if (failed(applyCascadeSchedule(rewriter, *cascades.begin(), schedule)))
-        signalPassFailure();
-      return;
+    SmallVector<cascade::CascadeOp> cascades;
+    func.walk([&](cascade::CascadeOp op) { cascades.push_back(op); });
+    for (cascade::CascadeOp op : cascades) {
+      auto own = op->getAttrOfType<ScheduleAttr>(attr::kSchedule);
+      if (failed(applyCascadeSchedule(rewriter, op, own ? own : schedule)))
+        return signalPassFailure();
     }
+    if (!cascades.empty())
+      return;
     linalg::GenericOp root;
     for (auto op : func.getOps<linalg::GenericOp>())
       root = op;
@@ -212,6 +264,7 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
       return;
     func.walk([&](linalg::GenericOp op) { root = op; });
     shareDestination(rewriter, root);
+    fuseIntoReductions(rewriter, func);
   }
 
   /// Replaces `root` by its tiled form.

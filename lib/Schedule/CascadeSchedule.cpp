@@ -247,6 +247,10 @@ LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,
            << ranks << " loops, got " << schedule.getDistribute().size();
   SmallVector<Value> outputs(
       func.getArguments().take_back(func.getNumResults()));
+  rewriter.setInsertionPoint(op);
+  for (auto [output, type] : llvm::zip_equal(outputs, op.getResultTypes()))
+    if (output.getType() != type)
+      output = tensor::CastOp::create(rewriter, op.getLoc(), type, output);
   if (llvm::any_of(schedule.getDistribute(),
                    [](int64_t size) { return size != 0; })) {
     if (failed(distribute(rewriter, op, schedule, outputs)))

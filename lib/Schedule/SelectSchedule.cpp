@@ -36,9 +36,9 @@ static constexpr int64_t kMinTaskWork = 1 << 15;
 static constexpr int64_t kMinTasks = 6;
 /// Elements of a tile whose intermediate results lie on the stack.
 static constexpr int64_t kMaxStackTile = 1 << 12;
-/// Rows that are computed together: fewer leave sums waiting for each other,
-/// and of more a cache line of statistics is enough.
-static constexpr int64_t kMinRows = 4, kMaxRows = 64;
+/// Rows that are computed together: of more, a cache line of statistics is
+/// enough.
+static constexpr int64_t kMaxRows = 64;
 
 static int64_t known(int64_t size) {
   return ShapedType::isDynamic(size) ? kUnknownSize : size;
@@ -243,8 +243,9 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
                            lanes(kernel, target));
 }
 
-/// Whole rows: as many in a tile as lie in the cache while they are computed
-/// with, and as many tiles in a chunk as are worth a thread.
+/// Whole rows: as many in a tile as take half of the first-level cache, with
+/// what is read and what is written, and as many tiles in a chunk as are worth
+/// a thread.
 static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
                                 TargetAttr target) {
   linalg::GenericOp root = kernel.root;
@@ -263,9 +264,11 @@ static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
     work *= fits ? ranges[loop] : limit;
     tile[loop] = 1;
   }
+  int64_t bytes =
+      getElementTypeOrSelf(root.getResult(0)).getIntOrFloatBitWidth() / 8;
+  int64_t fit = target.getL1() / 2 / (2 * length * std::max<int64_t>(1, bytes));
   tile[rows.back()] =
-      tileUpTo(root, rows.back(),
-               std::clamp<int64_t>(kMaxStackTile / length, kMinRows, kMaxRows));
+      tileUpTo(root, rows.back(), std::clamp<int64_t>(fit, 1, kMaxRows));
   return ScheduleAttr::get(root.getContext(), distribute, tile, rows,
                            lanes(kernel, target));
 }
@@ -284,12 +287,14 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!func->hasAttr(attr::kKernel))
         continue;
-      if (auto cascades = func.getOps<cascade::CascadeOp>();
-          !cascades.empty()) {
-        func->setAttr(attr::kSchedule,
-                      selectCascadeSchedule(*cascades.begin(), target));
+      func.walk([&](cascade::CascadeOp op) {
+        ScheduleAttr schedule = selectCascadeSchedule(op, target);
+        op->setAttr(attr::kSchedule, schedule);
+        // The last version is for any sizes.
+        func->setAttr(attr::kSchedule, schedule);
+      });
+      if (func->hasAttr(attr::kSchedule))
         continue;
-      }
       std::optional<Kernel> kernel = readKernel(func);
       if (!kernel)
         continue;

@@ -92,6 +92,43 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   return std::nullopt;
 }
 
+/// Where vectors are to lie along a rank of unknown extent, a version of the
+/// cascade for one coordinate of it, in which they lie elsewhere: that of a
+/// step of generation. The two become branches.
+static CascadeOp versionOfOneRow(CascadeOp op) {
+  std::optional<StringRef> lane = laneRank(op);
+  if (!lane || !ShapedType::isDynamic(op.getStaticExtent(*lane)))
+    return nullptr;
+  Location loc = op.getLoc();
+  IRRewriter b(op);
+  unsigned rank = *op.findRank(*lane);
+  SmallVector<OpFoldResult> sizes = op.getMixedExtents(),
+                            offsets(sizes.size(), b.getIndexAttr(0));
+  Value isOne = arith::CmpIOp::create(
+      b, loc, arith::CmpIPredicate::eq, cast<Value>(sizes[rank]),
+      arith::ConstantIndexOp::create(b, loc, 1));
+  auto branch = scf::IfOp::create(b, loc, op.getResultTypes(), isOne,
+                                  /*withElseRegion=*/true);
+  b.replaceAllUsesWith(op.getResults(), branch.getResults());
+  b.setInsertionPointToEnd(branch.elseBlock());
+  auto yield = scf::YieldOp::create(b, loc, op.getResults());
+  b.setInsertionPointToEnd(branch.thenBlock());
+  sizes[rank] = b.getIndexAttr(1);
+  auto tiled = op.getTiledImplementation(b, offsets, sizes);
+  if (failed(tiled)) {
+    b.replaceAllUsesWith(branch.getResults(), op.getResults());
+    b.eraseOp(branch);
+    return nullptr;
+  }
+  SmallVector<Value> results;
+  for (auto [value, result] :
+       llvm::zip_equal(tiled->tiledValues, op.getResults()))
+    results.push_back(tensor::CastOp::create(b, loc, result.getType(), value));
+  scf::YieldOp::create(b, loc, results);
+  b.moveOpBefore(op, yield);
+  return cast<CascadeOp>(tiled->tiledOps.front());
+}
+
 namespace {
 class Encoding {
 public:
@@ -390,66 +427,6 @@ void Encoding::run() {
     setType(value);
 }
 
-/// Whether `sum` adds up exponentials, so that its reciprocal does not overflow
-/// where a quotient by it would not.
-static bool isSumOfExponentials(Value sum) {
-  auto einsum = sum.getDefiningOp<EinsumOp>();
-  if (!einsum || einsum.getMonoid() != Monoid::Add)
-    return false;
-  Value point = einsum.getEinsumPoint();
-  if (auto argument = dyn_cast<BlockArgument>(point)) {
-    auto producer =
-        einsum.getInputs()[argument.getArgNumber()].getDefiningOp<EinsumOp>();
-    point = producer && !producer.hasReduction() ? producer.getEinsumPoint()
-                                                 : Value();
-  }
-  return point &&
-         isa_and_nonnull<math::ExpOp, math::Exp2Op>(point.getDefiningOp());
-}
-
-/// Divides once for each row, and multiplies all of it by the reciprocal.
-static void hoistReciprocals(CascadeOp op) {
-  SmallVector<EinsumOp> maps;
-  for (auto einsum : op.getBlock()->getOps<EinsumOp>())
-    if (!einsum.hasReduction())
-      maps.push_back(einsum);
-  for (EinsumOp einsum : maps)
-    for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
-      BlockArgument divisor = einsum.getBlock()->getArgument(i);
-      auto quotient = divisor.hasOneUse()
-                          ? dyn_cast<arith::DivFOp>(*divisor.user_begin())
-                          : arith::DivFOp();
-      auto sum = dyn_cast<RankedTensorType>(input.getType());
-      if (!quotient || quotient.getRhs() != divisor ||
-          quotient.getLhs() == divisor || !sum ||
-          sum.getRank() >= cast<RankedTensorType>(einsum.getType()).getRank() ||
-          !isSumOfExponentials(input))
-        continue;
-      OpBuilder b(einsum);
-      auto ranks = ranksOf(input);
-      AffineMap same = b.getMultiDimIdentityMap(ranks->size());
-      auto reciprocal = EinsumOp::create(
-          b, einsum.getLoc(), sum, input, Value(), ValueRange(), Value(),
-          b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
-          MonoidAttr(), ArrayAttr());
-      Block *body = b.createBlock(&reciprocal.getBody());
-      Type element = sum.getElementType();
-      Value x = body->addArgument(element, einsum.getLoc());
-      Value one = arith::ConstantOp::create(b, einsum.getLoc(),
-                                            b.getFloatAttr(element, 1.0));
-      YieldOp::create(
-          b, einsum.getLoc(),
-          arith::DivFOp::create(b, einsum.getLoc(), one, x).getResult());
-      einsum->setOperand(i, reciprocal.getResult());
-      b.setInsertionPoint(quotient);
-      quotient.replaceAllUsesWith(arith::MulFOp::create(b, quotient.getLoc(),
-                                                        quotient.getLhs(),
-                                                        divisor)
-                                      .getResult());
-      quotient.erase();
-    }
-}
-
 /// Keeps more of a number than the source asks for: what is rounded and widened
 /// again inside of a point is neither.
 static void dropRoundings(CascadeOp op) {
@@ -474,23 +451,27 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
 
   void runOnOperation() override {
     auto module = getOperation()->getParentOfType<ModuleOp>();
-    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
-                         : TargetAttr();
+    target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
+                    : TargetAttr();
     SmallVector<CascadeOp> cascades;
-    getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
-    IRRewriter rewriter(&getContext());
+    getOperation().walk([&](CascadeOp op) {
+      if (isIterated(op))
+        cascades.push_back(op);
+    });
     for (CascadeOp op : cascades) {
-      if (!isIterated(op)) {
-        if (op.getReassoc())
-          hoistReciprocals(op);
-        rewriter.replaceOp(op, lowerCascade(rewriter, op, /*part=*/0));
-        continue;
-      }
-      if (std::optional<StringRef> lane = laneRank(op))
-        Encoding(op, *lane, target).run();
-      if (op.getReassoc())
-        dropRoundings(op);
+      if (CascadeOp one = versionOfOneRow(op))
+        encode(one);
+      encode(op);
     }
   }
+
+  void encode(CascadeOp op) {
+    if (std::optional<StringRef> lane = laneRank(op))
+      Encoding(op, *lane, target).run();
+    if (op.getReassoc())
+      dropRoundings(op);
+  }
+
+  TargetAttr target;
 };
 } // namespace

@@ -94,6 +94,44 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
 
 // -----
 
+// With AVX-512, exponentials of whole vectors take 2^(i / 16) from a register.
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "x86-64-v4", features = "+avx512dq,+avx512f", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 524288>} {
+  // CHECK-LABEL: func.func @table
+  // CHECK-NOT:     arith.cmpf
+  // CHECK:         %[[SHIFTED:.*]] = arith.addf {{.*}} : vector<16xf32>
+  // CHECK:         %[[N:.*]] = arith.subf %[[SHIFTED]], %{{.*}} : vector<16xf32>
+  // CHECK:         llvm.call_intrinsic "llvm.x86.avx512.mask.range.ps.512"
+  // CHECK:         %[[BITS:.*]] = arith.bitcast %[[SHIFTED]]
+  // CHECK:         llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[BITS]])
+  // CHECK:         %[[EXP:.*]] = llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"(%{{.*}}, %[[N]],
+  // CHECK-NEXT:    return %[[EXP]]
+  func.func @table(%x: vector<16xf32>) -> vector<16xf32> {
+    %0 = math.exp %x : vector<16xf32>
+    return %0 : vector<16xf32>
+  }
+
+  // CHECK-LABEL:   func.func @twice
+  // CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+  // CHECK:         arith.truncf %{{.*}} : vector<32xf32> to vector<32xbf16>
+  func.func @twice(%x: vector<32xbf16>) -> vector<32xbf16> {
+    %0 = math.exp2 %x : vector<32xbf16>
+    return %0 : vector<32xbf16>
+  }
+
+  // CHECK-LABEL: func.func @short
+  // CHECK-NOT:     llvm.call_intrinsic
+  // CHECK:         return
+  func.func @short(%x: vector<8xf32>, %y: f32, %z: vector<8xf64>) -> (vector<8xf32>, f32, vector<8xf64>) {
+    %0 = math.exp %x : vector<8xf32>
+    %1 = math.exp %y : f32
+    %2 = math.exp %z : vector<8xf64>
+    return %0, %1, %2 : vector<8xf32>, f32, vector<8xf64>
+  }
+}
+
+// -----
+
 // f16 and bf16 go through f32.
 
 // CHECK-LABEL: func.func @narrow

@@ -58,7 +58,7 @@ func.func private @pack(%x: tensor<40x64xf32>, %o: tensor<4x64x12xf32>) -> tenso
 // -----
 
 // Rows are computed a few at a time, each step once, and what is as large as the
-// output where the output will be.
+// output where the output will be. What is summed and read again is stored on the way.
 
 #id = affine_map<(a, b) -> (a, b)>
 #row = affine_map<(a, b) -> (a)>
@@ -68,11 +68,12 @@ func.func private @pack(%x: tensor<40x64xf32>, %o: tensor<4x64x12xf32>) -> tenso
 // CHECK: scf.for %[[R:.*]] = %c0 to %{{.*}} step %c4 iter_args(%[[ACC:.*]] = %{{.*}})
 // CHECK: arith.maximumf
 // CHECK: %[[PLACE:.*]] = tensor.extract_slice %[[ACC]]
-// CHECK: %[[EXP:.*]] = linalg.generic {{.*}} outs(%[[PLACE]]
-// CHECK: math.exp
+// CHECK: %[[BOTH:.*]]:2 = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} {{.*}} outs(%[[PLACE]], %{{.*}} :
+// CHECK: %[[EXP:.*]] = math.exp
+// CHECK: %[[SUM:.*]] = arith.addf %[[EXP]]
+// CHECK: linalg.yield %[[EXP]], %[[SUM]]
 // CHECK-NOT: math.exp
-// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[EXP]]
-// CHECK: linalg.generic {{.*}} ins(%[[EXP]], %[[SUM]] : {{.*}}) outs(%[[EXP]]
+// CHECK: linalg.generic {{.*}} ins(%[[BOTH]]#0, %[[BOTH]]#1 : {{.*}}) outs(%[[BOTH]]#0
 // CHECK: arith.divf
 func.func private @softmax(%n: index, %x: tensor<?x100xf32>, %out: tensor<?x100xf32>) -> tensor<?x100xf32>
     attributes {lutra.kernel, lutra.rows = array<i64: 0>,

@@ -23,9 +23,10 @@ func.func private @contract(%x: tensor<?x512xf32>, %w: tensor<32x512x32xf32>, %o
   return %y : tensor<?x1024xf32>
 }
 
-// Whole rows: 40 of 100 elements in a tile, 327 for a thread.
+// Whole rows: 20 of 100 elements in a tile, with 20 that are written half of the
+// first-level cache, and 327 for a thread.
 // CHECK-LABEL: func private @rows
-// CHECK-SAME: #lutra.schedule<distribute = [327, 0], tile = [40, 0], order = [0], vector = 16>
+// CHECK-SAME: #lutra.schedule<distribute = [327, 0], tile = [20, 0], order = [0], vector = 16>
 func.func private @rows(%n: index, %x: tensor<?x100xf32>, %out: tensor<?x100xf32>) -> tensor<?x100xf32>
     attributes {lutra.kernel, lutra.rows = array<i64: 0>} {
   %zero = arith.constant 0.0 : f32

@@ -2,9 +2,19 @@
 
 // Vectors lie along the rows: what the cascade computes for itself has them
 // innermost, and what each part reads again of the queries is copied so before the
-// loop. Streams stay as they are, and so does the result.
+// loop. Streams stay as they are, and so does the result. Of how many rows there
+// are is not known: a single one, which fills no vector, has a version of its own.
 // CHECK-LABEL: func.func @rows(
 // CHECK-SAME: %[[Q:[a-z0-9]*]]: tensor<?x64xf32>, %[[K:[a-z0-9]*]]: tensor<?x64xf32>, %[[V:[a-z0-9]*]]: tensor<?x32xf32>
+// CHECK: %[[ONE:.*]] = arith.cmpi eq, %[[P:.*]], %c1
+// CHECK: scf.if %[[ONE]] -> (tensor<?x32xf32>) {
+// CHECK: %[[ROW:.*]] = tensor.extract_slice %[[Q]][0, 0] [1, 64] [1, 1]
+// CHECK: %[[Y1:.*]] = cascade.cascade reassoc ranks(p = 1,
+// CHECK: cascade.einsum [p, m, e] (%[[ROW]][p, e], %{{.*}}[m, e]) reduce(add) -> [p, m]
+// CHECK: %[[CAST:.*]] = tensor.cast %[[Y1]]
+// CHECK: scf.yield %[[CAST]]
+// CHECK: } else {
+// CHECK: cascade.cascade reassoc ranks(p = %[[P]],
 // CHECK: %[[S0:.*]] = cascade.einsum [p, f] () -> [f, p] {
 // CHECK: () -> tensor<32x?xf32>
 // CHECK: %[[HELD:.*]] = cascade.einsum [p, e] (%[[Q]][p, e]) -> [e, p] {
@@ -150,30 +160,6 @@ func.func @groups(%q: tensor<2x4x1x64xf32>, %k: tensor<2x128x64xf32>) -> tensor<
   return %y : tensor<2x4x1xf32>
 }
 
-// What goes over nothing part by part becomes structured operations again.
-// CHECK-LABEL: func.func @passes(
-// CHECK-NOT: cascade
-// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]}
-// CHECK: arith.maximumf
-// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]}
-// CHECK: arith.subf
-// CHECK-NOT: cascade
-func.func @passes(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
-  %y = cascade.cascade ranks(p = 4, m = 8) {
-    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
-    ^bb0(%a: f32):
-      cascade.yield %a : f32
-    } : (tensor<4x8xf32>) -> tensor<4xf32>
-    %d = cascade.einsum [p, m] (%x[p, m], %max[p]) -> [p, m] {
-    ^bb0(%a: f32, %b: f32):
-      %r = arith.subf %a, %b : f32
-      cascade.yield %r : f32
-    } : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<4x8xf32>
-    cascade.yield %d : tensor<4x8xf32>
-  } : tensor<4x8xf32>
-  return %y : tensor<4x8xf32>
-}
-
 // A mask is read where it lies.
 // CHECK-LABEL: func.func @mask(
 // CHECK: %[[KEEP:.*]] = cascade.einsum [p, m] (%arg1[p]) -> [m, p]
@@ -307,4 +293,58 @@ func.func @widened(%q: tensor<8x64xf16>, %k: tensor<128x64xf16>) -> tensor<8xf32
     cascade.yield %r : tensor<8xf32>
   } : tensor<8xf32>
   return %y : tensor<8xf32>
+}
+
+// With fewer rows than a vector has lanes, states that are longer than a vector keep
+// their layout; scores, and states of one number a row, do not.
+// CHECK-LABEL: func.func @few_rows(
+// CHECK: %[[R:.*]]:2 = cascade.iterate "m" {{.*}} : (tensor<128x64xf32>, tensor<128x32xf32>), (tensor<4xf32>, tensor<4x32xf32>)
+// CHECK: cascade.einsum [p, m, e] {{.*}} reduce(add) -> [m, p]
+// CHECK: cascade.einsum [p, f, m] (%{{.*}}[m, p], %{{.*}}[m, f]) reduce(add) init(%{{.*}}) -> [p, f]
+func.func @few_rows(%q: tensor<4x64xf32>, %k: tensor<128x64xf32>, %v: tensor<128x32xf32>) -> tensor<4x32xf32> {
+  %y = cascade.cascade reassoc ranks(p = 4, m = 128, e = 64, f = 32) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -3.40282347E+38 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4xf32>
+    %s0 = cascade.einsum [p, f] () -> [p, f] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4x32xf32>
+    %r:2 = cascade.iterate "m" (%key = %k[0], %value = %v[0]) carry(%d = %d0, %s = %s0) : (tensor<128x64xf32>, tensor<128x32xf32>), (tensor<4xf32>, tensor<4x32xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[p, e], %key[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<4x64xf32>, tensor<?x64xf32>) -> tensor<4x?xf32>
+      %l = cascade.einsum [p, m] (%qk[p, m]) reduce(max) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      %d1, %c = cascade.rebase %d, %l exp max : tensor<4xf32>
+      %e = cascade.einsum [p, m] (%qk[p, m], %d1[p]) -> [p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.subf %a, %b : f32
+        %u = math.exp %t : f32
+        cascade.yield %u : f32
+      } : (tensor<4x?xf32>, tensor<4xf32>) -> tensor<4x?xf32>
+      %moved = cascade.einsum [p, f] (%s[p, f], %c[p]) -> [p, f] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<4x32xf32>, tensor<4xf32>) -> tensor<4x32xf32>
+      %s1 = cascade.einsum [p, f, m] (%e[p, m], %value[m, f]) reduce(add) init(%moved) -> [p, f] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<4x?xf32>, tensor<?x32xf32>) -> tensor<4x32xf32>
+      cascade.yield %d1, %s1 : tensor<4xf32>, tensor<4x32xf32>
+    }
+    %o = cascade.einsum [p, f] (%r#1[p, f]) -> [p, f] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x32xf32>) -> tensor<4x32xf32>
+    cascade.yield %o : tensor<4x32xf32>
+  } : tensor<4x32xf32>
+  return %y : tensor<4x32xf32>
 }

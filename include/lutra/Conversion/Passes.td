@@ -29,10 +29,12 @@ def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "replaces math functions by arithmetic, so that kernels call no libm";
   let description = [{
     Needs no FMA, but leaves sums and products free to fuse. Rounding, square roots
-    and the like stay: see `expand-rounding`. f16 and bf16 go through f32.
+    and the like stay: see `expand-rounding`. f16 and bf16 go through f32. Where the
+    module's `lutra.target` has AVX-512, exponentials use a table in a register.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def ExpandHalf : Pass<"expand-half", "::mlir::func::FuncOp"> {

@@ -90,17 +90,22 @@ def SimplifyCascades : Pass<"simplify-cascades", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
-def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
-  let summary = "gives what cascades compute for themselves a layout, and writes out those that iterate over nothing";
-  let description = [{
-    The innermost rank of the rows becomes the innermost dimension of intermediate
-    results, states, and copies of what all parts of the iterated rank read. A
-    cascade whose rows stay in a cache between its passes gains nothing from being
-    one kernel of its own kind, and becomes structured operations again.
-  }];
+def LowerResidentCascades : Pass<"lower-resident-cascades", "::mlir::func::FuncOp"> {
+  let summary = "writes out cascades whose rows stay in a cache between their passes";
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
                            "::mlir::affine::AffineDialect"];
+}
+
+def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
+  let summary = "gives what cascades compute for themselves a layout";
+  let description = [{
+    The innermost rank of the rows becomes the innermost dimension of intermediate
+    results, states, and copies of what all parts of the iterated rank read. Where the
+    extent of that rank is not known, there is a second version for a single row.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
 def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {

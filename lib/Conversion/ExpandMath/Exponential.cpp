@@ -5,7 +5,9 @@
 //
 // exp(x) = 2^n * exp(r) with |r| <= ln(2) / 2, n found by adding a constant
 // that leaves no room for fractions, ln(2) subtracted in two parts, and a
-// polynomial for exp(r). Results that would be subnormal are zero.
+// polynomial for exp(r). Results that would be subnormal are zero. With tables,
+// n is a multiple of 1 / 16, half of the polynomial does, and the instruction
+// that multiplies by 2^n sees to the ends of the range.
 //
 //===----------------------------------------------------------------------===//
 
@@ -102,7 +104,35 @@ static Expr greatestOfExp(Expr x) {
   return x.pick(88.7228317, 709.78271289338397310);
 }
 
+/// 2^(i / 16); then (exp(r) - 1) / r for |r| <= ln(2) / 32, and (2^r - 1) / r
+/// for |r| <= 1 / 32.
+static const double kRoots[] = {
+    1,           1.044273782, 1.090507733, 1.138788635,
+    1.189207115, 1.241857812, 1.296839555, 1.354255547,
+    1.414213562, 1.476826146, 1.542210825, 1.610490332,
+    1.681792831, 1.756252160, 1.834008086, 1.915206561};
+static const double kExpOfPart[] = {1, 0.5000162, 0.16666718};
+static const double kExp2OfPart[] = {0.6931471806, 0.2402342903, 0.05550427962};
+
+/// The low bits of x + kTableShifter are 16 * x, rounded to an integer.
+static constexpr double kTableShifter = 1.5 * (1 << 19);
+
+/// 2^n times what `ofPart` gives for r, where n, a multiple of 1 / 16, is
+/// shifted - kTableShifter.
+static Expr tableExp(Expr shifted, Expr n, Expr r, ArrayRef<double> ofPart) {
+  // Where r is out of bounds n alone decides: it is too, or NaN.
+  r = boundMagnitude(r, 0.5);
+  Expr root = lookUp(shifted.bits(), kRoots);
+  return scaleByPower(root * (polynomial(r, {ofPart, {}}) * r) + root, n);
+}
+
 Expr ex::exp(Expr x) {
+  if (hasTables(x)) {
+    Expr shifted = x * kLog2E + kTableShifter, n = shifted - kTableShifter;
+    // As in reduce(); these n have four more bits.
+    Expr most = x - n * 0.693115234375;
+    return tableExp(shifted, n, most - n * 3.1946184945309417e-5, kExpOfPart);
+  }
   return withinRange(x, scaledExp(reduce(x)), leastOfExp(x),
                      isNotAtMost(x, greatestOfExp(x)));
 }
@@ -115,6 +145,10 @@ Expr ex::expOfSum(Expr x, Expr low) {
 }
 
 Expr ex::exp2(Expr x) {
+  if (hasTables(x)) {
+    Expr shifted = x + kTableShifter, n = shifted - kTableShifter;
+    return tableExp(shifted, n, x - n, kExp2OfPart);
+  }
   Expr shifted = shiftToInteger(x);
   Expr r = (x - unshift(shifted)) * kLn2;
   return withinRange(

@@ -12,6 +12,7 @@
 #ifndef LUTRA_LIB_CONVERSION_EXPANDMATH_EXPR_H
 #define LUTRA_LIB_CONVERSION_EXPANDMATH_EXPR_H
 
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 
@@ -20,6 +21,8 @@ namespace mlir::lutra::expand {
 struct Context {
   OpBuilder &b;
   Location loc;
+  /// The machine, or null.
+  TargetAttr target;
 };
 
 /// A value and where formulas over it are built.
@@ -117,6 +120,15 @@ Expr shiftToInteger(Expr x);
 Expr unshift(Expr shifted);
 /// An integer of small magnitude as a number.
 Expr toFloat(Expr integer, Expr like);
+
+/// Whether the machine can do what follows, to vectors as `x`.
+bool hasTables(Expr x);
+/// The entry of a table of 16 that the low bits of each index name.
+Expr lookUp(Expr index, ArrayRef<double> table);
+/// x, or a number of the magnitude `bound` where that is less or x is NaN.
+Expr boundMagnitude(Expr x, double bound);
+/// x * 2^floor(n), rounded once; for all n and x.
+Expr scaleByPower(Expr x, Expr n);
 
 //===----------------------------------------------------------------------===//
 // The functions.

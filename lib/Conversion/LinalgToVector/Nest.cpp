@@ -35,6 +35,7 @@ private:
 
   void emitRows(function_ref<void(int64_t rows)> inside);
   void emitPrefetch(int64_t rows, const Piece &piece);
+  void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
   void emitLaneReduction(int64_t rows);
@@ -54,6 +55,9 @@ private:
   SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
                                  int64_t row, int64_t lane);
   Value output(unsigned number) { return op.getDpsInits()[number]; }
+  bool isStream(unsigned output) const {
+    return plan.reducesLanes() && !plan.combiners[output];
+  }
 
   OpBuilder &b;
   Location loc;
@@ -165,8 +169,38 @@ Values Nest::emitReductions(unsigned depth, ValueRange sums,
                    });
 }
 
-/// Clones the body for all vectors of a tile. `sums` holds, per output and row,
-/// `stride` vectors, of which the first piece.vectors are updated.
+/// A line of a cache.
+static constexpr int64_t kLineBits = 512;
+
+/// Fetches what the next tile of rows reads where this one stands at `row` and
+/// `lane`: while so much is computed, memory has nothing else to do. Addresses
+/// may lie behind the operands; nothing is read there.
+void Nest::emitPrefetchOfNextTile(int64_t row, int64_t lane) {
+  SmallVector<unsigned> rows;
+  op.getParallelDims(rows);
+  if (rows.empty())
+    return;
+  SmallVector<Index> next = at(row, lane);
+  Index &moved = next[rows.back()];
+  if (auto extent = getConstantIntValue(extents[rows.back()]))
+    moved = moved.plus(*extent);
+  else
+    moved = {arith::AddIOp::create(b, loc, moved.materialize(b, loc),
+                                   cast<Value>(extents[rows.back()])),
+             1, 0};
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    auto type = dyn_cast<MemRefType>(operand->get().getType());
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    if (!type || !map.isIdentity() ||
+        lane * type.getElementTypeBitWidth() % kLineBits)
+      continue;
+    fetch(operand, next);
+  }
+}
+
+/// Clones the body for all vectors of a tile. `sums` holds, per output that is
+/// not stored on the way, and row, `stride` vectors, of which the first
+/// piece.vectors are updated.
 Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
                       const VectorBuilder &builder, ValueRange sums) {
   unsigned outputs = op.getNumDpsInits();
@@ -174,16 +208,26 @@ Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
   body.restart();
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < piece.vectors; ++vector) {
-      auto slot = [&](unsigned output) {
-        return (output * rows + row) * stride + vector;
-      };
+      int64_t count = 0;
+      SmallVector<int64_t> slots;
       SmallVector<Lanes> current;
-      for (unsigned i = 0; i < outputs; ++i)
-        current.push_back({sums[slot(i)]});
+      for (unsigned i = 0; i < outputs; ++i) {
+        slots.push_back((count * rows + row) * stride + vector);
+        current.push_back({isStream(i) ? Value() : sums[slots[i]]});
+        count += !isStream(i);
+      }
+      if (count < outputs)
+        emitPrefetchOfNextTile(row, vector * piece.lanes);
       auto yielded = body.clone(builder, row, vector,
                                 at(row, vector * piece.lanes), current);
-      for (unsigned i = 0; i < outputs; ++i)
-        next[slot(i)] = builder.materialize(yielded[i]);
+      for (unsigned i = 0; i < outputs; ++i) {
+        Value value = builder.materialize(yielded[i]);
+        if (isStream(i))
+          builder.store(value, output(i),
+                        outputIndex(builder, i, row, vector * piece.lanes));
+        else
+          next[slots[i]] = value;
+      }
     }
   return next;
 }
@@ -232,13 +276,10 @@ void Nest::emitGroups(int64_t rows, const Piece &piece,
     }
 }
 
-/// How many steps of a reduction ahead a stream is fetched that the reduction
-/// walks from row to row of memory, where the reduction's length is not known.
-static constexpr int64_t kStepsAhead = 64;
-
-/// Fetches the lines of memory that a stream is read of next: the rows of the
-/// next tile where the reduction lies along its rows, else what the same steps
-/// bring in the next part of the stream. Addresses may lie behind the stream;
+/// Fetches what a stream is read of next: the rows of the next tile where the
+/// reduction lies along its rows, else the next part of the stream. Either is
+/// fetched in the order in which it lies in memory, which is not the order in
+/// which it is read, a bit at each step. Addresses may lie behind the stream;
 /// nothing is read there.
 void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
   auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
@@ -247,35 +288,35 @@ void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
   OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   AffineMap map = op.getMatchingIndexingMap(operand);
   unsigned reduction = plan.reductions[0];
-  bool hasRow = plan.row && map.isFunctionOfDim(*plan.row);
-  if (!map.isFunctionOfDim(reduction) ||
-      hasRow == map.isFunctionOfDim(plan.loop))
-    return;
-  SmallVector<Index> next = position;
+  bool isAlongRows = map.getResults().back().isFunctionOfDim(reduction);
+  // The loop that is the rows of the stream or the columns, and its tile.
+  std::optional<unsigned> other = isAlongRows ? plan.row : plan.loop;
+  int64_t tile = isAlongRows ? rows : piece.step();
   std::optional<int64_t> depth = getConstantIntValue(extents[reduction]);
-  if (map.getResults().back().isFunctionOfDim(reduction)) {
-    if (!hasRow || !depth || *depth == 0)
-      return;
-    AffineExpr row = b.getAffineDimExpr(*plan.row),
-               step = b.getAffineDimExpr(reduction);
-    next[*plan.row] = evaluate(
-        b, loc, row + 2 * rows + (step * rows).floorDiv(*depth), position);
-    next[reduction] = evaluate(b, loc, (step * rows) % *depth, position);
-    fetch(operand, next);
+  if (!depth || *depth == 0 || !map.isFunctionOfDim(reduction) || !other ||
+      !map.isFunctionOfDim(*other))
     return;
+  AffineExpr at = b.getAffineDimExpr(*other),
+             step = b.getAffineDimExpr(reduction);
+  SmallVector<Index> next = position;
+  auto set = [&](unsigned loop, AffineExpr expr) {
+    next[loop] = evaluate(b, loc, expr, position);
+  };
+  if (isAlongRows) {
+    set(*other, at + 2 * tile + (step * tile).floorDiv(*depth));
+    set(reduction, (step * tile) % *depth);
+    return fetch(operand, next);
   }
-  next[reduction] = next[reduction].plus(depth.value_or(kStepsAhead));
-  if (hasRow) {
-    next[*plan.row] = next[*plan.row].plus(rows - 1);
-    fetch(operand, next);
+  std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
+  if (!columns || *columns == 0)
     return;
-  }
   auto type = cast<MemRefType>(operand->get().getType());
-  int64_t line = 64 * 8 / type.getElementTypeBitWidth();
-  for (int64_t lane = 0; lane < piece.step(); lane += line) {
-    SmallVector<Index> at = next;
-    at[plan.loop] = at[plan.loop].plus(lane);
-    fetch(operand, at);
+  int64_t line = kLineBits / type.getElementTypeBitWidth();
+  for (int64_t i = 0; i < tile; i += line) {
+    AffineExpr all = at * *depth + step * tile + i;
+    set(reduction, all.floorDiv(*columns) + *depth);
+    set(*other, all % *columns);
+    fetch(operand, next);
   }
 }
 
@@ -342,18 +383,18 @@ Value Nest::reduceLanes(unsigned number, ArrayRef<Value> vectors,
                         Value initial) {
   Operation *combiner = plan.combiners[number];
   auto combine = [&](Value x, Value y) {
-    return b
-        .create(loc, combiner->getName().getIdentifier(), {x, y}, x.getType(),
-                combiner->getAttrs())
-        ->getResult(0);
+    Operation *both = b.create(loc, combiner->getName().getIdentifier(), {x, y},
+                               x.getType(), combiner->getAttrs());
+    freeOrder(both);
+    return both->getResult(0);
   };
   Value all = vectors.front();
   for (Value vector : vectors.drop_front())
     all = combine(all, vector);
-  // Sums are already in another order than the source's; without this flag the
-  // lanes would be added one after the other.
-  auto order = isa<FloatType>(initial.getType()) ? arith::FastMathFlags::reassoc
-                                                 : arith::FastMathFlags::none;
+  // Without these flags the lanes would be taken one after the other.
+  auto order = isa<FloatType>(initial.getType())
+                   ? arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz
+                   : arith::FastMathFlags::none;
   Value one = vector::ReductionOp::create(b, loc, kindOf(combiner), all, order);
   return combine(initial, one);
 }
@@ -363,6 +404,8 @@ void Nest::emitLaneReduction(int64_t rows) {
   VectorBuilder builder = builderFor(full);
   Values sums;
   for (Operation *combiner : plan.combiners) {
+    if (!combiner)
+      continue;
     TypedAttr neutral = *arith::getNeutralElement(combiner);
     Value vector = arith::ConstantOp::create(
         b, loc,
@@ -389,7 +432,7 @@ void Nest::emitLaneReduction(int64_t rows) {
   });
   ArrayRef<Value> rest = sums;
   for (unsigned i = 0; i < op.getNumDpsInits(); ++i)
-    for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t row = 0; !isStream(i) && row < rows; ++row) {
       SmallVector<Lanes> index = outputIndex(builder, i, row, 0);
       Value initial = builder.load(output(i), index).value;
       Value result = reduceLanes(i, rest.take_front(plan.vectors), initial);

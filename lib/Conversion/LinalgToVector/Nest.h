@@ -30,7 +30,7 @@ struct Plan {
   SmallVector<unsigned> outer;
   SmallVector<unsigned> reductions;
   /// For lanes along a reduction: what combines the partial results, per
-  /// output.
+  /// output; null for one that has all loops and is stored on the way.
   SmallVector<Operation *> combiners;
   bool isContraction = false;
   /// The innermost loop of `groupSize` steps that is no loop of the nest: each
@@ -56,6 +56,9 @@ bool isVectorizable(Block &body);
 /// The operation that combines the output `acc` with new values, if that is all
 /// the body does with it.
 Operation *findCombiner(BlockArgument acc, unsigned result);
+
+/// Lets a combiner take elements in any order, as its reduction does.
+void freeOrder(Operation *combiner);
 
 /// Clones the body for the tile's vectors. Values that are equal for several
 /// rows or vectors are computed once.
@@ -88,6 +91,7 @@ private:
   mutable linalg::GenericOp op;
   const Plan &plan;
   DenseMap<Value, Dependence> dependences;
+  SmallPtrSet<Operation *, 2> combiners;
   DenseMap<Key, Lanes> known;
 };
 

@@ -21,9 +21,9 @@ using namespace mlir::lutra;
 
 namespace {
 
-/// Rows and vectors of the tile of a reduction that is not a contraction: eight
-/// sums hide the latency of an addition.
-constexpr int64_t kRows = 4, kVectors = 2;
+/// The tile of a reduction that is not a contraction: at most so many rows, and
+/// vectors for as many sums as hide the latency of an addition.
+constexpr int64_t kRows = 4, kSums = 8;
 
 class Planner {
 public:
@@ -94,6 +94,14 @@ Planner::Planner(linalg::GenericOp op, TargetAttr target, ScheduleAttr schedule)
   maxLanes = std::max<int64_t>(1, maxLanes);
 }
 
+/// Whether an output of a reduction has all loops, and nothing is read of it.
+static bool isStreamOf(linalg::GenericOp op, unsigned output) {
+  return op.getNumReductionLoops() != 0 &&
+         op.getRegionOutputArgs()[output].use_empty() &&
+         op.getMatchingIndexingMap(op.getDpsInitOperand(output))
+             .isPermutation();
+}
+
 bool Planner::inAllOutputs(unsigned loop) const {
   return llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
     return op.getMatchingIndexingMap(&output).isFunctionOfDim(loop);
@@ -147,12 +155,20 @@ void Planner::fillTile(Plan &plan) const {
     return;
   }
   plan.isContraction = contraction.has_value();
+  // What stores vectors on the way has enough to do for a sum not to be waited
+  // for. Rows that are short it takes together, to reduce lanes side by side.
+  bool hasStreams = llvm::is_contained(plan.combiners, nullptr);
+  bool isShort = extents[plan.loop] <= kSums * plan.lanes &&
+                 !ShapedType::isDynamic(extents[plan.loop]);
   for (unsigned loop : loopsInOutputOrder())
     if (isParallel(loop) && loop != plan.loop && extents[loop] != 1 &&
-        inAllOutputs(loop))
+        inAllOutputs(loop) && (!hasStreams || isShort))
       plan.row = loop;
-  plan.rows = plan.row ? kRows : 1;
-  plan.vectors = plan.row ? kVectors : kRows;
+  if (plan.row) {
+    int64_t rows = extents[*plan.row];
+    plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
+  }
+  plan.vectors = hasStreams ? 1 : kSums / plan.rows;
   int64_t extent = extents[plan.loop];
   if (!ShapedType::isDynamic(extent))
     plan.vectors =
@@ -255,13 +271,17 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
     plan.lanes = std::min<int64_t>(maxLanes, llvm::PowerOf2Ceil(extents[loop]));
   if (plan.lanes < 2)
     return std::nullopt;
-  if (!isParallel(loop))
-    for (unsigned i : llvm::seq(op.getNumDpsInits())) {
-      Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i);
-      if (!combiner)
-        return std::nullopt;
-      plan.combiners.push_back(combiner);
-    }
+  for (unsigned i : llvm::seq(op.getNumDpsInits())) {
+    bool isStream = isStreamOf(op, i);
+    if (isParallel(loop) && isStream)
+      return std::nullopt;
+    if (isParallel(loop))
+      continue;
+    Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i);
+    if (!combiner && !isStream)
+      return std::nullopt;
+    plan.combiners.push_back(combiner);
+  }
   fillTile(plan);
   fillGroup(plan);
   for (unsigned other : llvm::seq(op.getNumLoops()))
@@ -308,10 +328,11 @@ std::optional<Plan> lutra::planNest(linalg::GenericOp op, TargetAttr target,
     return std::nullopt;
   // Parallel loops that an output lacks would store one element more than once;
   // of reductions that it has, only the last element would be stored.
-  for (OpOperand &output : op.getDpsInitsMutable())
+  for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable()))
     for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray()))
       if ((kind == utils::IteratorType::parallel) !=
-          op.getMatchingIndexingMap(&output).isFunctionOfDim(loop))
+              op.getMatchingIndexingMap(&output).isFunctionOfDim(loop) &&
+          !isStreamOf(op, i))
         return std::nullopt;
   return Planner(op, target, schedule).run();
 }

@@ -51,9 +51,29 @@ Operation *lutra::findCombiner(BlockArgument acc, unsigned result) {
   return combiner;
 }
 
+/// Adds to what the arithmetic of `op` may do.
+static void addFlags(Operation *op, arith::FastMathFlags flags) {
+  if (auto math = dyn_cast<arith::ArithFastMathInterface>(op))
+    op->setAttr(
+        math.getFastMathAttrName(),
+        arith::FastMathFlagsAttr::get(
+            op->getContext(), math.getFastMathFlagsAttr().getValue() | flags));
+}
+
+void lutra::freeOrder(Operation *combiner) {
+  // Which zero is found where there are some of both signs is not promised
+  // either. On x86 that is half of the instructions.
+  if (isa<arith::MaximumFOp, arith::MinimumFOp>(combiner))
+    addFlags(combiner, arith::FastMathFlags::nsz);
+}
+
 TileBody::TileBody(linalg::GenericOp op, const Plan &plan)
     : op(op), plan(plan) {
   Block *body = op.getBlock();
+  if (op.getNumReductionLoops() != 0)
+    for (unsigned i : llvm::seq(op.getNumDpsInits()))
+      if (Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i))
+        combiners.insert(combiner);
   auto onLoop = [&](AffineMap map, std::optional<unsigned> loop) {
     return loop && map.isFunctionOfDim(*loop);
   };
@@ -142,10 +162,10 @@ Lanes TileBody::cloneOp(const VectorBuilder &builder, Operation &inner,
   Operation *clone =
       b.create(builder.loc, inner.getName().getIdentifier(), values,
                stride ? type : Type(builder.vectorOf(type)), inner.getAttrs());
+  if (combiners.contains(&inner))
+    freeOrder(clone);
   if (plan.isContraction && isa<arith::MulFOp, arith::AddFOp>(clone))
-    clone->setAttr("fastmath",
-                   arith::FastMathFlagsAttr::get(
-                       b.getContext(), arith::FastMathFlags::contract));
+    addFlags(clone, arith::FastMathFlags::contract);
   return {clone->getResult(0), stride.value_or(0)};
 }
 

@@ -11,6 +11,8 @@
 
 #include "Jit.h"
 
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
 #include "gtest/gtest.h"
 #include <cfloat>
 #include <cmath>
@@ -181,22 +183,27 @@ std::vector<std::pair<T, T>> argumentsOf(const Function &function) {
 }
 
 template <typename T>
-std::string moduleFor(const Function &function, bool isVector) {
-  std::string element = sizeof(T) == 4 ? "f32" : "f64";
-  std::string type = isVector ? "vector<8x" + element + ">" : element;
+std::string moduleFor(const Function &function, int lanes,
+                      const std::string &features) {
+  bool isVector = lanes > 1;
+  std::string element = sizeof(T) == 4 ? "f32" : "f64",
+              step = std::to_string(lanes);
+  std::string type =
+      isVector ? "vector<" + step + "x" + element + ">" : element;
   std::string load = isVector ? "vector.load" : "memref.load";
   std::string store = isVector ? "vector.store" : "memref.store";
   std::string memref = "memref<?x" + element + ">";
   std::string suffix = isVector ? ", " + type : "";
   return "module attributes {lutra.target = #lutra.target<triple = "
-         "\"x86_64\", cpu = \"x86-64\", features = \"\", vectorBits = 128, "
+         "\"x86_64\", cpu = \"x86-64\", features = \"" +
+         features +
+         "\", vectorBits = 128, "
          "vectorRegisters = 16, l1 = 32768, l2 = 1048576>} {\n"
          "func.func @f(%x: " +
          memref + ", %y: " + memref + ", %z: " + memref +
          ") attributes {llvm.emit_c_interface} {\n"
          "  %c0 = arith.constant 0 : index\n  %c1 = arith.constant " +
-         (isVector ? "8" : "1") +
-         " : index\n  %n = memref.dim %x, %c0 : " + memref +
+         step + " : index\n  %n = memref.dim %x, %c0 : " + memref +
          "\n  scf.for %i = %c0 to %n step %c1 {\n"
          "    %a = " +
          load + " %x[%i] : " + memref + suffix + "\n    %b = " + load +
@@ -206,10 +213,10 @@ std::string moduleFor(const Function &function, bool isVector) {
 }
 
 template <typename T>
-void check(const Function &function, bool isVector, double bound,
-           Machine machine = Machine::Host) {
+void check(const Function &function, int lanes, double bound,
+           Machine machine = Machine::Host, const std::string &features = "") {
   auto arguments = argumentsOf<T>(function);
-  while (arguments.size() % 8)
+  while (arguments.size() % lanes)
     arguments.push_back(arguments.back());
   int64_t count = arguments.size();
   std::vector<T> x, y, z(count);
@@ -217,7 +224,7 @@ void check(const Function &function, bool isVector, double bound,
     x.push_back(first);
     y.push_back(second);
   }
-  Jit jit(moduleFor<T>(function, isVector),
+  Jit jit(moduleFor<T>(function, lanes, features),
           "func.func(expand-math,expand-rounding)", machine);
   jit.call("f", {{x.data(), 0, {count}, {1}},
                  {y.data(), 0, {count}, {1}},
@@ -243,15 +250,26 @@ void check(const Function &function, bool isVector, double bound,
 
 class Accuracy : public testing::TestWithParam<Function> {};
 
-TEST_P(Accuracy, F32) { check<float>(GetParam(), true, GetParam().single); }
-TEST_P(Accuracy, F64) { check<double>(GetParam(), true, GetParam().twice); }
-TEST_P(Accuracy, Scalar) { check<float>(GetParam(), false, GetParam().single); }
+TEST_P(Accuracy, F32) { check<float>(GetParam(), 8, GetParam().single); }
+TEST_P(Accuracy, F64) { check<double>(GetParam(), 8, GetParam().twice); }
+TEST_P(Accuracy, Scalar) { check<float>(GetParam(), 1, GetParam().single); }
 
 TEST_P(Accuracy, BaselineF32) {
-  check<float>(GetParam(), true, GetParam().single, Machine::Baseline);
+  check<float>(GetParam(), 8, GetParam().single, Machine::Baseline);
 }
 TEST_P(Accuracy, BaselineF64) {
-  check<double>(GetParam(), true, GetParam().twice, Machine::Baseline);
+  check<double>(GetParam(), 8, GetParam().twice, Machine::Baseline);
+}
+
+// What has a table in a register on machines with AVX-512.
+TEST(Tables, F32) {
+  if (!llvm::sys::getHostCPUFeatures().lookup("avx512dq"))
+    GTEST_SKIP() << "the machine has no AVX-512";
+  for (const Function &function : kFunctions)
+    if (llvm::StringRef(function.op).starts_with("exp"))
+      for (int lanes : {8, 16, 32})
+        check<float>(function, lanes, function.single, Machine::Host,
+                     "+avx512dq");
 }
 
 INSTANTIATE_TEST_SUITE_P(Functions, Accuracy, testing::ValuesIn(kFunctions),

@@ -47,6 +47,12 @@ void RandomOperation::build() {
   if (chance(40))
     std::shuffle(parallel.begin(), parallel.end(), random);
   operands.push_back(makeOperand(type, parallel, true));
+  hasStream = !reductions.empty() && chance(30);
+  if (hasStream) {
+    if (chance(40))
+      std::shuffle(all.begin(), all.end(), random);
+    operands.push_back(makeOperand(type, all, true));
+  }
   makeBody();
 }
 
@@ -124,7 +130,7 @@ std::string RandomOperation::arithmetic(const std::string &x,
 void RandomOperation::makeBody() {
   int next = 0;
   std::vector<std::string> values;
-  size_t inputs = operands.size() - 1;
+  size_t inputs = numInputs();
   bool isContraction = inputs == 2 && chance(50);
   for (size_t i = 0; i < inputs; ++i)
     values.push_back(
@@ -157,6 +163,7 @@ void RandomOperation::makeBody() {
   }
   if (!isContraction && chance(15)) // Reads the output, and not as a combiner.
     result = arithmetic(result, "%acc", body, next);
+  std::string stream = result;
   bool reduces = false;
   for (bool each : isReduction)
     reduces |= each;
@@ -170,24 +177,29 @@ void RandomOperation::makeBody() {
             type.name + "\n";
     result = "%r";
   }
-  body += "    linalg.yield " + result + " : " + type.name + "\n";
+  body += "    linalg.yield " + result + (hasStream ? ", " + stream : "") +
+          " : " + type.name + (hasStream ? std::string(", ") + type.name : "") +
+          "\n";
 }
 
 std::string RandomOperation::function(const std::string &name) const {
-  std::string arguments, maps, iterators, ins, types, blockArguments;
+  std::string arguments, maps, iterators, ins, types, outs, outTypes,
+      blockArguments;
   for (size_t i = 0; i < operands.size(); ++i) {
-    bool isLast = i + 1 == operands.size();
+    bool isOutput = i >= numInputs(), isStream = i > numInputs();
     std::string comma = i ? ", " : "";
     arguments +=
         comma + "%a" + std::to_string(i) + ": " + operands[i].typeText();
     maps += comma + operands[i].mapText(loops);
-    blockArguments +=
-        comma + (isLast ? std::string("%acc") : "%b" + std::to_string(i)) +
-        ": " + operands[i].type.name;
-    if (isLast)
-      continue;
-    ins += comma + "%a" + std::to_string(i);
-    types += comma + operands[i].typeText();
+    blockArguments += comma +
+                      (isStream   ? "%stream"
+                       : isOutput ? "%acc"
+                                  : "%b" + std::to_string(i)) +
+                      ": " + operands[i].type.name;
+    if (isOutput)
+      comma = isStream ? ", " : "";
+    (isOutput ? outs : ins) += comma + "%a" + std::to_string(i);
+    (isOutput ? outTypes : types) += comma + operands[i].typeText();
   }
   for (int i = 0; i < loops; ++i)
     iterators += std::string(i ? ", " : "") +
@@ -197,9 +209,8 @@ std::string RandomOperation::function(const std::string &name) const {
          ">) attributes {llvm.emit_c_interface} {\n  linalg.generic "
          "{indexing_maps = [" +
          maps + "], iterator_types = [" + iterators + "]} ins(" + ins + " : " +
-         types + ") outs(%a" + std::to_string(operands.size() - 1) + " : " +
-         operands.back().typeText() + ") {\n  ^bb0(" + blockArguments + "):\n" +
-         body + "  }\n  return\n}\n";
+         types + ") outs(" + outs + " : " + outTypes + ") {\n  ^bb0(" +
+         blockArguments + "):\n" + body + "  }\n  return\n}\n";
 }
 
 std::vector<std::vector<char>> RandomOperation::makeData() {
@@ -266,13 +277,13 @@ static void compareAs(const std::vector<char> &expected,
 void RandomOperation::compare(const std::vector<std::vector<char>> &expected,
                               const std::vector<std::vector<char>> &got) const {
   std::string what = function("f");
-  size_t output = operands.size() - 1;
-  for (size_t i = 0; i < output; ++i)
-    ASSERT_EQ(expected[i], got[i]) << "an input has changed in\n" << what;
-  if (type.isFloat && type.bytes == 4)
-    compareAs<float>(expected[output], got[output], 1e-4, what);
-  else if (type.isFloat)
-    compareAs<double>(expected[output], got[output], 1e-10, what);
-  else
-    ASSERT_EQ(expected[output], got[output]) << what;
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (i < numInputs())
+      ASSERT_EQ(expected[i], got[i]) << "an input has changed in\n" << what;
+    else if (type.isFloat && type.bytes == 4)
+      compareAs<float>(expected[i], got[i], 1e-4, what);
+    else if (type.isFloat)
+      compareAs<double>(expected[i], got[i], 1e-10, what);
+    else
+      ASSERT_EQ(expected[i], got[i]) << what;
 }

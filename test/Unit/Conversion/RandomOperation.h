@@ -70,7 +70,8 @@ struct Operand {
   }
 };
 
-/// One random operation.
+/// One random operation. Besides what it reduces, it may store what it computes
+/// for each iteration.
 class RandomOperation {
 public:
   RandomOperation(unsigned seed) : random(seed) { build(); }
@@ -91,6 +92,7 @@ private:
     return std::uniform_int_distribution<int>(0, count - 1)(random);
   }
   bool chance(int percent) { return pick(100) < percent; }
+  size_t numInputs() const { return operands.size() - (hasStream ? 2 : 1); }
   void build();
   Operand makeOperand(Type type, std::vector<int> used, bool isOutput);
   void layOut(Operand &operand);
@@ -104,8 +106,9 @@ private:
   int loops;
   std::vector<int64_t> extents;
   std::vector<bool> isReduction;
-  std::vector<Operand> operands; // The last is the output.
-  Type type = kF32;              // The output's.
+  std::vector<Operand> operands; // Inputs and the output; then the stream.
+  bool hasStream = false;
+  Type type = kF32; // The outputs'.
   std::string body;
 };
 
