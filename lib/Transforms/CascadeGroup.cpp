@@ -49,8 +49,11 @@ bool lutra::isCascadeMember(linalg::GenericOp op) {
   if (isMap ? !isa_and_nonnull<tensor::EmptyOp>(init)
             : !isa_and_nonnull<linalg::FillOp>(init))
     return false;
+  // What is gathered is no input of an Einsum.
   return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &op) {
-    return op.getNumRegions() == 0 && isMemoryEffectFree(&op);
+    return op.getNumRegions() == 0 && isMemoryEffectFree(&op) &&
+           llvm::none_of(op.getOperandTypes(),
+                         llvm::IsaPred<RankedTensorType>);
   });
 }
 
