@@ -52,8 +52,7 @@ bool lutra::isCascadeMember(linalg::GenericOp op) {
   // What is gathered is no input of an Einsum.
   return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &op) {
     return op.getNumRegions() == 0 && isMemoryEffectFree(&op) &&
-           llvm::none_of(op.getOperandTypes(),
-                         llvm::IsaPred<RankedTensorType>);
+           llvm::none_of(op.getOperandTypes(), llvm::IsaPred<RankedTensorType>);
   });
 }
 
