@@ -83,7 +83,8 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   if (hasFixedLayouts(op))
     return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
-  for (StringRef rank : llvm::reverse(rowRanks(op))) {
+  SmallVector<StringRef> rows = rowRanks(op);
+  for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
     if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
         sharesStreams(iterate, rank))
