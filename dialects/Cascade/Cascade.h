@@ -52,6 +52,12 @@ std::optional<Monoid> monoidOf(Operation *op);
 /// outside, whose readers alone know, and for a part of one.
 std::optional<SmallVector<StringRef>> ranksOf(Value tensor);
 
+/// The ranks of the rows of a cascade, which tiles are cut along: those that
+/// all states and results have. Where a step sums up what it then goes over, a
+/// rank that none of these sums has is no row, as each tile along it would
+/// compute them again.
+SmallVector<StringRef> rowRanks(CascadeOp op);
+
 /// Whether `value` is defined before `op`, or before what `op` is in. For those
 /// who run before it is verified that everything is.
 bool isBefore(Value value, Operation *op);

@@ -111,3 +111,45 @@ bool lutra::cascade::countsParts(CascadeOp op, StringRef rank) {
                                                  : WalkResult::advance();
                          }).wasInterrupted();
 }
+
+/// The ranks of the sums that `iterate` computes along its own rank.
+static SmallVector<StringRef> ranksOfSums(IterateOp iterate) {
+  SmallVector<StringRef> ranks;
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
+    SmallVector<StringRef> own = *ranksOf(einsum.getResult());
+    if (einsum.hasReduction() && llvm::is_contained(own, iterate.getRank()))
+      ranks.append(own);
+  }
+  return ranks;
+}
+
+SmallVector<StringRef> lutra::cascade::rowRanks(CascadeOp op) {
+  SmallVector<StringRef> rows;
+  auto intersect = [&](ArrayRef<StringRef> ranks, bool isFirst) {
+    if (isFirst)
+      rows.assign(ranks.begin(), ranks.end());
+    else
+      llvm::erase_if(rows, [&](StringRef rank) {
+        return !llvm::is_contained(ranks, rank);
+      });
+  };
+  bool isFirst = true;
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    for (Value init : iterate.getInits()) {
+      intersect(*ranksOf(init), isFirst);
+      isFirst = false;
+    }
+  for (auto merge : op.getBlock()->getOps<MergeOp>())
+    for (Value state : merge.getResults()) {
+      intersect(*ranksOf(state), isFirst);
+      isFirst = false;
+    }
+  for (Value value : op.getBlock()->getTerminator()->getOperands()) {
+    intersect(*ranksOf(value), isFirst);
+    isFirst = false;
+  }
+  for (auto iterate : op.getBlock()->getOps<IterateOp>())
+    if (SmallVector<StringRef> sums = ranksOfSums(iterate); !sums.empty())
+      intersect(sums, /*isFirst=*/false);
+  return rows;
+}

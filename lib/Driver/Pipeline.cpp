@@ -40,6 +40,7 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
 static void buildQuantize(OpPassManager &pm) { simplify(pm); }
 
 static void buildCascade(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createFoldMovement());
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createRaiseCascades());

@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -31,37 +32,6 @@ using namespace mlir::lutra::cascade;
 
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
-
-/// The ranks of the rows: those that every state has; without states, those of
-/// all results.
-static SmallVector<StringRef> rowRanks(CascadeOp op) {
-  SmallVector<StringRef> rows;
-  auto intersect = [&](Value value, bool isFirst) {
-    SmallVector<StringRef> ranks = *ranksOf(value);
-    if (isFirst)
-      rows = ranks;
-    else
-      llvm::erase_if(rows, [&](StringRef rank) {
-        return !llvm::is_contained(ranks, rank);
-      });
-  };
-  bool isFirst = true;
-  for (auto iterate : op.getBlock()->getOps<IterateOp>())
-    for (Value init : iterate.getInits()) {
-      intersect(init, isFirst);
-      isFirst = false;
-    }
-  for (auto merge : op.getBlock()->getOps<MergeOp>())
-    for (Value state : merge.getResults()) {
-      intersect(state, isFirst);
-      isFirst = false;
-    }
-  for (Value value : op.getBlock()->getTerminator()->getOperands()) {
-    intersect(value, isFirst);
-    isFirst = false;
-  }
-  return rows;
-}
 
 /// The longest static extent of the ranks that a contraction reduces beside the
 /// iterated one: the depth of what stays at hand.
@@ -80,6 +50,31 @@ static int64_t depthOf(CascadeOp op) {
     }
   });
   return depth;
+}
+
+/// How much of other ranks a step computes for each coordinate of its own, for
+/// all rows alike: what it widens.
+static int64_t widthOfShared(CascadeOp op, IterateOp iterate,
+                             ArrayRef<StringRef> rows) {
+  int64_t width = 0;
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
+    SmallVector<StringRef> ranks = *ranksOf(einsum.getResult());
+    bool isSummed = llvm::any_of(einsum->getUsers(), [](Operation *user) {
+      auto reader = dyn_cast<EinsumOp>(user);
+      return reader && reader.hasReduction();
+    });
+    if (!isSummed || rows.empty() || llvm::is_contained(ranks, rows.back()) ||
+        !llvm::is_contained(ranks, iterate.getRank()))
+      continue;
+    int64_t elements = 1;
+    for (StringRef rank : ranks)
+      if (int64_t extent = op.getStaticExtent(rank);
+          rank != iterate.getRank() && !llvm::is_contained(rows, rank) &&
+          !ShapedType::isDynamic(extent))
+        elements *= extent;
+    width += elements;
+  }
+  return width;
 }
 
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
@@ -102,6 +97,12 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
     int64_t part =
         std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), 16, kMaxPart);
+    // Few rows use what is widened for them once, right behind.
+    int64_t width = columns < lanes ? widthOfShared(op, iterate, rows) : 0;
+    if (width > 0)
+      part = std::clamp<int64_t>(
+          llvm::bit_floor<uint64_t>(target.getL1() / 2 / (4 * width)), 16,
+          part);
     tile[*op.findRank(iterate.getRank())] = part;
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);

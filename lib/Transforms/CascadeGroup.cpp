@@ -14,6 +14,7 @@
 #include "CascadeGroup.h"
 
 #include "CoordinateTensors.h"
+#include "GroupCost.h"
 #include "dialects/Cascade/Cascade.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/MapVector.h"
@@ -48,8 +49,10 @@ bool lutra::isCascadeMember(linalg::GenericOp op) {
   if (isMap ? !isa_and_nonnull<tensor::EmptyOp>(init)
             : !isa_and_nonnull<linalg::FillOp>(init))
     return false;
+  // What is gathered is no input of an Einsum.
   return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &op) {
-    return op.getNumRegions() == 0 && isMemoryEffectFree(&op);
+    return op.getNumRegions() == 0 && isMemoryEffectFree(&op) &&
+           llvm::none_of(op.getOperandTypes(), llvm::IsaPred<RankedTensorType>);
   });
 }
 
@@ -60,12 +63,14 @@ public:
       : seed(seed), isTaken(isTaken) {}
 
   std::optional<CascadeGroup> find();
+  std::optional<CascadeGroup> findAround(OpOperand &intermediate);
 
 private:
   using Labels = SmallVector<unsigned>;
 
   bool isCandidate(linalg::GenericOp op);
   bool addReader(OpOperand &use);
+  bool addMember(linalg::GenericOp op);
   bool addProducer(linalg::GenericOp op);
   bool label(linalg::GenericOp op, Labels &labels);
   void labelReduced(linalg::GenericOp op, Labels &labels);
@@ -74,11 +79,15 @@ private:
   }
   bool hasRows(linalg::GenericOp op, const Labels &labels);
   bool isBounded(linalg::GenericOp op, const Labels &labels);
+  bool joinsResults(linalg::GenericOp op);
   bool isAboutRows(const Labels &labels) {
     return labels.size() == rows.size();
   }
+  bool start(AffineMap rowLoops);
+  void grow();
   bool isWorthIt();
   bool isConvex();
+  CascadeGroup group();
 
   linalg::GenericOp seed;
   function_ref<bool(Operation *)> isTaken;
@@ -206,12 +215,26 @@ bool GroupFinder::addReader(OpOperand &use) {
   unsigned before = numRanks;
   Labels labels;
   if (!label(op, labels) || !hasRows(op, labels) || !isBounded(op, labels) ||
-      !(has(labels, reduced) || (isAboutRows(labels) && !isReduction(op)))) {
+      !(has(labels, reduced) || (isAboutRows(labels) && !isReduction(op)) ||
+        joinsResults(op))) {
     numRanks = before;
     return false;
   }
   members[op] = labels;
   return true;
+}
+
+/// Whether `op` is a map of several results of the group and of nothing else.
+bool GroupFinder::joinsResults(linalg::GenericOp op) {
+  llvm::SmallSet<Operation *, 4> read;
+  for (Value input : op.getDpsInputs()) {
+    if (!isa<RankedTensorType>(input.getType()))
+      continue;
+    if (!members.count(input.getDefiningOp()))
+      return false;
+    read.insert(input.getDefiningOp());
+  }
+  return !isReduction(op) && read.size() > 1;
 }
 
 static bool isShallow(linalg::GenericOp op) {
@@ -227,13 +250,8 @@ static bool isShallow(linalg::GenericOp op) {
   return depth <= kMaxDepth;
 }
 
-/// Adds what only members read, where it has all rows. What coordinates tell is
-/// computed where it is read.
-bool GroupFinder::addProducer(linalg::GenericOp op) {
-  if (!isCandidate(op) || isToldByCoordinates(op.getResult(0)) ||
-      !llvm::all_of(op->getUsers(),
-                    [&](Operation *user) { return members.count(user); }))
-    return false;
+/// Adds what has all rows and is read by a member.
+bool GroupFinder::addMember(linalg::GenericOp op) {
   unsigned before = numRanks;
   Labels labels;
   if (!label(op, labels) || !hasRows(op, labels) ||
@@ -243,6 +261,15 @@ bool GroupFinder::addProducer(linalg::GenericOp op) {
   }
   members[op] = labels;
   return true;
+}
+
+/// The same, of what only members read. What coordinates tell is computed where
+/// it is read.
+bool GroupFinder::addProducer(linalg::GenericOp op) {
+  return isCandidate(op) && !isToldByCoordinates(op.getResult(0)) &&
+         llvm::all_of(op->getUsers(),
+                      [&](Operation *user) { return members.count(user); }) &&
+         addMember(op);
 }
 
 /// Whether a second reduction goes along the rank, after what the first one
@@ -297,21 +324,25 @@ bool GroupFinder::isConvex() {
   return true;
 }
 
-std::optional<CascadeGroup> GroupFinder::find() {
+/// Begins with the seed alone. The loops that `rowLoops` is a function of are
+/// rows, but for the one that is reduced. Returns whether there are any.
+bool GroupFinder::start(AffineMap rowLoops) {
   if (!isCandidate(seed) || seed.getNumReductionLoops() != 1)
-    return std::nullopt;
+    return false;
   AffineMap written = seed.getIndexingMapsArray().back();
   Labels labels;
   for (unsigned loop = 0; loop < seed.getNumLoops(); ++loop) {
     labels.push_back(numRanks++);
-    if (written.isFunctionOfDim(loop))
-      rows.push_back(loop);
-    else
+    if (!written.isFunctionOfDim(loop))
       reduced = loop;
+    else if (rowLoops.isFunctionOfDim(loop))
+      rows.push_back(loop);
   }
-  if (rows.empty())
-    return std::nullopt;
   members[seed] = labels;
+  return !rows.empty();
+}
+
+void GroupFinder::grow() {
   for (bool hasChanged = true; hasChanged;) {
     hasChanged = false;
     for (unsigned i = 0; i < members.size(); ++i) {
@@ -323,8 +354,9 @@ std::optional<CascadeGroup> GroupFinder::find() {
             addProducer(operand->get().getDefiningOp<linalg::GenericOp>());
     }
   }
-  if (!isWorthIt() || !isConvex())
-    return std::nullopt;
+}
+
+CascadeGroup GroupFinder::group() {
   CascadeGroup group;
   for (auto &[op, ranks] : members) {
     group.members.push_back(cast<linalg::GenericOp>(op));
@@ -338,8 +370,40 @@ std::optional<CascadeGroup> GroupFinder::find() {
   return group;
 }
 
+std::optional<CascadeGroup> GroupFinder::find() {
+  if (!start(seed.getIndexingMapsArray().back()))
+    return std::nullopt;
+  grow();
+  if (!isWorthIt() || !isConvex())
+    return std::nullopt;
+  return group();
+}
+
+std::optional<CascadeGroup> GroupFinder::findAround(OpOperand &intermediate) {
+  AffineMap read = seed.getMatchingIndexingMap(&intermediate);
+  auto producer = intermediate.get().getDefiningOp<linalg::GenericOp>();
+  // Others may read it too, if they turn out to be members.
+  if (!read.isProjectedPermutation() || !start(read) ||
+      !isCandidate(producer) || !addMember(producer))
+    return std::nullopt;
+  grow();
+  CascadeGroup found = group();
+  if (!isConvex() || !isCheaperTogether(found))
+    return std::nullopt;
+  return found;
+}
+
 std::optional<CascadeGroup>
 lutra::findCascadeGroup(linalg::GenericOp seed,
                         function_ref<bool(Operation *)> isTaken) {
   return GroupFinder(seed, isTaken).find();
+}
+
+std::optional<CascadeGroup>
+lutra::findProductGroup(linalg::GenericOp seed,
+                        function_ref<bool(Operation *)> isTaken) {
+  for (OpOperand *operand : seed.getDpsInputOperands())
+    if (auto group = GroupFinder(seed, isTaken).findAround(*operand))
+      return group;
+  return std::nullopt;
 }

@@ -33,6 +33,14 @@ std::optional<CascadeGroup>
 findCascadeGroup(linalg::GenericOp seed,
                  function_ref<bool(Operation *)> isTaken);
 
+/// The group around `seed`, a reduction of what another reduction gives the
+/// points of along the reduced loop, such as two products with a map between
+/// them: no pass needs another, and what is between them need not be kept.
+/// Nothing where that is not cheaper.
+std::optional<CascadeGroup>
+findProductGroup(linalg::GenericOp seed,
+                 function_ref<bool(Operation *)> isTaken);
+
 /// Whether `op` reads as an Einsum that can be part of a cascade.
 bool isCascadeMember(linalg::GenericOp op);
 

@@ -84,9 +84,7 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
   if (hasFixedLayouts(op))
     return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
-  if (iterate.getInits().empty())
-    return std::nullopt;
-  SmallVector<StringRef> rows = *ranksOf(iterate.getInits().front());
+  SmallVector<StringRef> rows = rowRanks(op);
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
     if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&

@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Movement.h"
+#include "PackedElements.h"
 #include "UnitDims.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
@@ -232,6 +233,8 @@ struct FoldMovement : lutra::impl::FoldMovementBase<FoldMovement> {
   using FoldMovementBase::FoldMovementBase;
 
   void runOnOperation() override {
+    if (failed(splitPacked()))
+      return signalPassFailure();
     // Each round reads through one reshape more.
     for (unsigned round = 0; round < kMaxRounds; ++round) {
       llvm::DenseSet<Operation *> moving;
@@ -245,6 +248,7 @@ struct FoldMovement : lutra::impl::FoldMovementBase<FoldMovement> {
 
 private:
   bool foldMovement(llvm::DenseSet<Operation *> &moving);
+  LogicalResult splitPacked();
   void dropUnits(const llvm::DenseSet<Operation *> &moving);
   LogicalResult split(llvm::DenseSet<Operation *> &moving, bool &changed);
   LogicalResult resolveSizes();
@@ -264,11 +268,20 @@ bool FoldMovement::foldMovement(llvm::DenseSet<Operation *> &moving) {
     for (OpOperand *operand : op.getDpsInputOperands()) {
       changed |= readThrough(b, op, *operand);
       auto collapse = operand->get().getDefiningOp<tensor::CollapseShapeOp>();
-      if (collapse && canSplit(collapse))
+      if (collapse && (canSplit(collapse) || isUnpacked(collapse.getSrc())))
         moving.insert(collapse);
     }
   }
   return changed;
+}
+
+/// Splits the loops of what reads elements of which one holds several.
+LogicalResult FoldMovement::splitPacked() {
+  llvm::DenseSet<Operation *> moving;
+  for (tensor::CollapseShapeOp reshape : unpackElements(getOperation()))
+    moving.insert(reshape);
+  bool changed = false;
+  return moving.empty() ? success() : split(moving, changed);
 }
 
 /// Takes dimensions of size 1 out of what is read beside the reshapes, and

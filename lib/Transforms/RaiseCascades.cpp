@@ -12,6 +12,7 @@
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
 #include "Movement.h"
+#include "NarrowSources.h"
 #include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -37,7 +38,7 @@ using namespace mlir::lutra::cascade;
 namespace {
 class Raiser {
 public:
-  Raiser(CascadeGroup group) : group(std::move(group)) {}
+  Raiser(CascadeGroup found) : group(std::move(found)), sources(group) {}
   LogicalResult run();
 
 private:
@@ -55,11 +56,13 @@ private:
   Value scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
               AffineMap map, const Scaled &by);
   bool hasRows(linalg::GenericOp op, AffineMap map);
+  bool isStreamed(linalg::GenericOp op, AffineMap map);
   StringRef nameOf(linalg::GenericOp op, unsigned loop) {
     return names[group.ranksOf[op][loop]];
   }
 
   CascadeGroup group;
+  NarrowSources sources;
   SmallVector<std::string> names;
   IRMapping map;
 };
@@ -74,7 +77,10 @@ void Raiser::nameRanks() {
   static constexpr StringLiteral kRows[] = {"b", "h", "g", "i", "j"},
                                  kOthers[] = {"e", "f", "c", "d", "k", "n"};
   unsigned numRows = 0, numOthers = 0;
-  for (unsigned rank = 0; rank < group.numRanks; ++rank) {
+  SmallVector<unsigned> ranks(group.rows);
+  for (linalg::GenericOp op : group.members)
+    ranks.append(group.ranksOf[op]);
+  for (unsigned rank : ranks) {
     if (!names[rank].empty())
       continue;
     bool isRow = llvm::is_contained(group.rows, rank);
@@ -127,6 +133,14 @@ bool Raiser::hasRows(linalg::GenericOp op, AffineMap map) {
     const unsigned *loop = llvm::find(group.ranksOf[op], row);
     return map.isFunctionOfDim(loop - group.ranksOf[op].begin());
   });
+}
+
+/// Whether a tensor that a member reads by `map` is gone over, for all rows
+/// alike.
+bool Raiser::isStreamed(linalg::GenericOp op, AffineMap map) {
+  const unsigned *loop = llvm::find(group.ranksOf[op], group.reduced);
+  return loop != group.ranksOf[op].end() && !hasRows(op, map) &&
+         map.isFunctionOfDim(loop - group.ranksOf[op].begin());
 }
 
 /// `tensor`, which is read by `map`, times or divided by a number.
@@ -260,8 +274,12 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
       maps.push_back(read);
     }
   }
-  if (op.getNumReductionLoops() != 0)
+  if (op.getNumReductionLoops() != 0) {
     moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
+    for (auto [input, read] : llvm::zip_equal(inputs, maps))
+      if (isStreamed(op, read))
+        input = sources.raise(b, input, read, iter);
+  }
   maps.push_back(op.getIndexingMapsArray().back());
   auto type = cast<RankedTensorType>(op.getResult(0).getType());
   MonoidAttr monoid;
@@ -383,19 +401,26 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
     config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
     if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       return signalPassFailure();
+    // What reads a member has to be a reader.
+    for (Operation &op : llvm::make_early_inc_range(
+             llvm::reverse(getOperation().getBody().front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
     llvm::DenseSet<Operation *> taken;
     SmallVector<CascadeGroup> groups;
-    for (auto op : getOperation().getOps<linalg::GenericOp>()) {
-      if (op.getNumReductionLoops() == 0 || taken.contains(op))
-        continue;
-      auto group = findCascadeGroup(
-          op, [&](Operation *other) { return taken.contains(other); });
-      if (!group)
-        continue;
-      for (linalg::GenericOp member : group->members)
-        taken.insert(member);
-      groups.push_back(std::move(*group));
-    }
+    auto isTaken = [&](Operation *op) { return taken.contains(op); };
+    // What has several passes comes first, since it needs the products.
+    for (auto find : {findCascadeGroup, findProductGroup})
+      for (auto op : getOperation().getOps<linalg::GenericOp>()) {
+        if (op.getNumReductionLoops() == 0 || taken.contains(op))
+          continue;
+        auto group = find(op, isTaken);
+        if (!group)
+          continue;
+        for (linalg::GenericOp member : group->members)
+          taken.insert(member);
+        groups.push_back(std::move(*group));
+      }
     for (CascadeGroup &group : groups)
       (void)Raiser(std::move(group)).run();
   }

@@ -39,6 +39,22 @@ static bool isInResults(CascadeOp cascade, StringRef rank) {
                       });
 }
 
+/// Whether what a reduction reads along the rank comes from another one, so
+/// that without an iteration it is kept whole.
+static bool keepsProducts(CascadeOp cascade, StringRef rank) {
+  llvm::DenseSet<Value> products;
+  for (auto op : cascade.getBlock()->getOps<EinsumOp>()) {
+    bool reads = llvm::any_of(
+        op.getInputs(), [&](Value input) { return products.contains(input); });
+    bool carries = llvm::is_contained(*ranksOf(op.getResult()), rank);
+    if (carries && (reads || op.hasReduction()))
+      products.insert(op.getResult());
+    else if (reads && op.hasReduction())
+      return true;
+  }
+  return false;
+}
+
 /// Replaces `cascade` by one that iterates over the rank, where one pass is all
 /// that is left then: a pass behind the iteration would have all of the rank to
 /// hold or to compute again, unless that is asked for. Returns the passes that
@@ -51,10 +67,10 @@ static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
   auto trial = cast<CascadeOp>(b.clone(*cascade));
   Journal words;
   joinStarts(trial, rank);
-  unsigned left = iterateOverRank(trial, rank, options.lazy, words)
-                      ? PassCount(trial).count(rank).passes
-                      : passes;
-  bool isBetter = options.partial ? left < passes : left == 1;
+  bool hasIterated = iterateOverRank(trial, rank, options.lazy, words);
+  unsigned left = hasIterated ? PassCount(trial).count(rank).passes : passes;
+  bool isBetter =
+      options.partial && passes > 1 ? left < passes : hasIterated && left == 1;
   for (const std::string &obstacle : words.obstacles.get())
     journal.obstacles.insert(obstacle);
   for (const std::string &refusal : words.refusals.get())
@@ -75,16 +91,19 @@ static std::optional<unsigned> tryIteration(CascadeOp &cascade, StringRef rank,
 /// cascade.iterate now.
 static bool reduceRank(CascadeOp &cascade, StringRef rank,
                        const ReducePassesOptions &options, Journal &journal) {
-  for (unsigned round = 0; round < kMaxRounds; ++round) {
+  unsigned passes = PassCount(cascade).count(rank).passes;
+  for (unsigned round = 0; passes > 1 && round < kMaxRounds; ++round) {
     journal.obstacles = {};
     if (!hoistOutOfReductions(cascade, rank, journal))
       break;
   }
-  unsigned passes = PassCount(cascade).count(rank).passes;
-  if (passes < 2)
+  passes = PassCount(cascade).count(rank).passes;
+  if (passes == 1 && !keepsProducts(cascade, rank))
     return false;
-  if (!options.partial && isInResults(cascade, rank)) {
-    journal.rewrites.insert("rows of " + rank.str() + " stay in cache: final");
+  if ((!options.partial || passes == 1) && isInResults(cascade, rank)) {
+    if (passes > 1)
+      journal.rewrites.insert("rows of " + rank.str() +
+                              " stay in cache: final");
     return false;
   }
   std::optional<unsigned> left =
@@ -116,17 +135,19 @@ static void reduceCascade(CascadeOp cascade,
   SmallVector<std::pair<unsigned, StringRef>> ranks;
   for (NamedAttribute count : passCounts(cascade)) {
     unsigned passes = cast<IntegerAttr>(count.getValue()).getInt();
-    if (passes < 2)
-      continue;
-    before.push_back(count);
-    ranks.push_back({passes, count.getName().getValue()});
+    StringRef rank = count.getName().getValue();
+    if (passes > 1)
+      before.push_back(count);
+    if (passes > 0)
+      ranks.push_back({passes, rank});
   }
   // The rank with most passes gains most, and only one is iterated over.
   llvm::sort(ranks, [](const auto &x, const auto &y) {
     return x.first != y.first ? x.first > y.first : x.second < y.second;
   });
   for (auto [passes, rank] : ranks)
-    if (reduceRank(cascade, rank, options, journal))
+    if ((passes > 1 || before.empty()) &&
+        reduceRank(cascade, rank, options, journal))
       break;
   if (!before.empty())
     cascade->setAttr("passes", b.getDictionaryAttr(before));

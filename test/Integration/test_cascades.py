@@ -54,17 +54,17 @@ VARIANTS = {
     "relative_bias": (1, 3, 1, NEVER),
     "bias_input": (1, 3, 1, ALWAYS),
     "softcap": (1, 3, 1, ALWAYS),
-    # The column makes rows longer by one, which no rank of the scores is: softmax
-    # is a group of its own, a row at a time.
-    "learned_sink": (0, 3, 3, NEVER),
+    # The column is taken apart from the rank of the keys.
+    "learned_sink": (1, 3, 1, ALWAYS),
     # ReduceMax and ReduceSum keep their dimension, which is dropped first.
     "sink_as_start": (1, 3, 1, ALWAYS),
     "smooth_softmax": (1, 3, 1, ALWAYS),
     "shared_prefix_merged": (2, 2, 1, NEVER),
-    # No reduction needs another: products stay where they are.
-    "sigmoid": (0, 0, 0, NEVER),
+    # No reduction needs another: one pass, where it is cheaper.
+    "sigmoid": (1, 1, 1, ALWAYS),
     "linear": (0, 0, 0, NEVER),
-    "linear_causal": (0, 0, 0, NEVER),
+    # The keys' map is as wide as they are.
+    "linear_causal": (1, 1, 1, NEVER),
     "gated_chunks": (0, 0, 0, NEVER),
     # Joined keys are written out for every member of the batch.
     "shared_prefix": (1, 3, 1, NEVER),
@@ -72,10 +72,10 @@ VARIANTS = {
     "long_and_short_heads": (2, 3, 1, NEVER),
     # The weights are a result of the chain: they go along the keys.
     "column_sums": (0, 3, 3, NEVER),
-    # Keys and values are dequantized to memory before.
-    "kv8_per_channel": (1, 3, 1, NEVER),
-    "kv8_per_token": (1, 3, 1, NEVER),
-    "kv4_packed": (1, 3, 1, NEVER),
+    # Keys and values are dequantized part by part.
+    "kv8_per_channel": (1, 3, 1, ALWAYS),
+    "kv8_per_token": (1, 3, 1, ALWAYS),
+    "kv4_packed": (1, 3, 1, ALWAYS),
     # Keys and values are computed to memory before.
     "xquant": (1, 3, 1, NEVER),
     # Weights of blocks, which are sorted, in three passes; the attention in one.

@@ -206,4 +206,40 @@ func.func private @row_of_cascade(%p: index, %m: index, %q: tensor<8x64x1xf32>, 
   } : tensor<8x1xf32>
   return %y : tensor<8x1xf32>
 }
+
+// What a single row widens is as much as half of the first-level cache holds, since
+// it is read once, right behind; more rows would read it again and again.
+// CHECK-LABEL: func private @widening_cascade
+// CHECK-SAME: #lutra.schedule<distribute = [1, 1, 0, 0], tile = [0, 0, 64, 0], order = [], vector = 16>
+func.func private @widening_cascade(%m: index, %q: tensor<8x1x64xf32>, %k: tensor<8x?x64xi8>, %o: tensor<8x1xf32>) -> tensor<8x1xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 1, m = %m, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x1xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x?x64xi8>), (tensor<8x1xf32>) {
+      %wide = cascade.einsum [h, m, e] (%key[h, m, e]) -> [h, m, e] {
+      ^bb0(%a: i8):
+        %t = arith.sitofp %a : i8 to f32
+        cascade.yield %t : f32
+      } : (tensor<8x?x64xi8>) -> tensor<8x?x64xf32>
+      %qk = cascade.einsum [h, p, m, e] (%q[h, p, e], %wide[h, m, e]) reduce(add) -> [h, p, m] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x1x64xf32>, tensor<8x?x64xf32>) -> tensor<8x1x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, p, m]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x1x?xf32>) -> tensor<8x1xf32>
+      cascade.yield %d1 : tensor<8x1xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x1xf32>) -> tensor<8x1xf32>
+    cascade.yield %z : tensor<8x1xf32>
+  } : tensor<8x1xf32>
+  return %y : tensor<8x1xf32>
+}
 }

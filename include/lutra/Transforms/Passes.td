@@ -187,6 +187,17 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
 }
 
+def SplitColumns : Pass<"split-columns", "::mlir::func::FuncOp"> {
+  let summary = "computes apart with columns that are joined to a rank and cut off again";
+  let description = [{
+    Where all that is done with a concatenation of a tensor and of columns, of size 1
+    along the joined dimension, are operations on elements that end in reductions
+    along that dimension or in the tensor's part, each is done to the tensor and to the
+    columns. A reduction takes the columns last.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
   let summary = "lowers the number of passes that cascades make over their ranks, by algebra";
   let description = [{

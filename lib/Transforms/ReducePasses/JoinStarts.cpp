@@ -16,10 +16,10 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
-/// The maximum over the rank that `term` reads and that nothing joins yet.
+/// The maximum over the rank that `term` reads.
 static EinsumOp matchMaximum(Terms &terms, Levels &levels, const Term *term) {
   EinsumOp op = terms.einsum(term);
-  bool isMaximum = op && op.getMonoid() == Monoid::Max && !op.getInit() &&
+  bool isMaximum = op && op.getMonoid() == Monoid::Max &&
                    isa<FloatType>(getElementTypeOrSelf(op.getType()));
   return isMaximum && levels.of(op) == 1 && levels.waits(term) &&
                  !levels.carries(term)
@@ -43,7 +43,8 @@ static std::pair<EinsumOp, const Term *> matchJoin(Terms &terms, Levels &levels,
   return {};
 }
 
-void lutra::cascade::joinStarts(CascadeOp cascade, StringRef rank) {
+/// Joins what each maximum is joined by first. Returns whether there was any.
+static bool joinNext(CascadeOp cascade, StringRef rank) {
   Terms terms(cascade);
   Levels levels(cascade, rank);
   SmallVector<std::pair<EinsumOp, Value>> joined;
@@ -54,6 +55,12 @@ void lutra::cascade::joinStarts(CascadeOp cascade, StringRef rank) {
       continue;
     OpBuilder b(op);
     EinsumShape shape = EinsumShape::of(maximum);
+    if (Value init = maximum.getInit())
+      other = terms.operation<arith::MaximumFOp>(
+          {terms.element(init,
+                         terms.toCascade(maximum, maximum.getResultMap())),
+           other},
+          getElementTypeOrSelf(maximum.getType()));
     shape.init =
         buildEinsum(b, op.getLoc(), cascade, shape.asMap(), other).getResult();
     joined.push_back(
@@ -62,4 +69,10 @@ void lutra::cascade::joinStarts(CascadeOp cascade, StringRef rank) {
   for (auto [op, value] : joined)
     op.getResult().replaceAllUsesWith(value);
   eraseUnread(cascade);
+  return !joined.empty();
+}
+
+void lutra::cascade::joinStarts(CascadeOp cascade, StringRef rank) {
+  while (joinNext(cascade, rank))
+    ;
 }

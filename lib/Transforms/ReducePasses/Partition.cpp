@@ -188,13 +188,17 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
       loop.squares.push_back(central);
       totals.insert(central.total);
     }
-  if (loop.sums.empty() && loop.squares.empty())
+  // One pass is made part by part as it is.
+  bool isOnePass = levels.getPasses() == 1;
+  if (loop.sums.empty() && loop.squares.empty() && !isOnePass)
     return false;
   for (EinsumOp op : plain)
     if (totals.contains(op) ||
         (!references.contains(op) && canStart(terms, levels, op) &&
          succeeded(partition.add(op))))
       loop.plain.push_back(op);
+  if (isOnePass && loop.plain.size() != plain.size())
+    return false;
   // A maximum that is a result is not to start from the lowest finite number.
   for (Value value : cascade.getBlock()->getTerminator()->getOperands())
     for (EinsumOp op : loop.references)
@@ -222,6 +226,9 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
     journal.rewrites.insert(
         "B rebase {" + describe(central.total) + "; count, squares of " +
         describe(terms, central.value) + "} family=powers to the mean so far");
+  if (isOnePass)
+    journal.rewrites.insert("C go over " + rank.str() +
+                            " in parts: nothing along it is kept");
   buildIteration(terms, rank, loop, lazy);
   eraseUnread(cascade);
   return true;

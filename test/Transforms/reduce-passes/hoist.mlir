@@ -46,10 +46,15 @@ func.func @rms_gemm(%x: tensor<?x256xf32>, %g: tensor<256xf32>, %w: tensor<256x1
   return %y : tensor<?x128xf32>
 }
 
-// One pass as it is, and no state.
+// One pass as it is: a sum of its own is carried, and the products that it adds
+// up are those of a part.
 // CHECK-LABEL: func.func @sigmoid(
-// CHECK: cascade.cascade reassoc ranks(p = 8, m = %{{.*}}, e = 64, f = 32) {
-// CHECK-NOT: cascade.iterate
+// CHECK: cascade.cascade reassoc ranks(p = 8, m = %{{.*}}, e = 64, f = 32) attributes {rewrites = ["C go over m in parts: nothing along it is kept"]} {
+// CHECK: cascade.iterate "m" (%[[V:.*]] = %arg2[0], %[[K:.*]] = %arg1[0]) carry(%[[SUM:.*]] = %{{.*}})
+// CHECK: cascade.einsum [p, m, e] (%arg0[p, e], %[[K]][m, e]) reduce(add) -> [p, m]
+// CHECK: arith.divf
+// CHECK: cascade.einsum [p, f, m] (%{{.*}}[p, m], %[[V]][m, f]) reduce(add) init(%[[SUM]]) -> [p, f]
+// CHECK-NOT: cascade.rebase
 func.func @sigmoid(%q: tensor<8x64xf32>, %k: tensor<?x64xf32>, %v: tensor<?x32xf32>, %m: index) -> tensor<8x32xf32> {
   %y = cascade.cascade reassoc ranks(p = 8, m = %m, e = 64, f = 32) {
     %qk = cascade.einsum [p, m, e] (%q[p, e], %k[m, e]) reduce(add) -> [p, m] {
