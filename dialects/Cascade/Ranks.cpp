@@ -149,7 +149,11 @@ SmallVector<StringRef> lutra::cascade::rowRanks(CascadeOp op) {
     isFirst = false;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>())
-    if (SmallVector<StringRef> sums = ranksOfSums(iterate); !sums.empty())
+    if (SmallVector<StringRef> sums = ranksOfSums(iterate); !sums.empty()) {
+      // Sums are of one part; the states of all parts are rows.
+      llvm::copy_if(rows, std::back_inserter(sums),
+                    [&](StringRef rank) { return countsParts(op, rank); });
       intersect(sums, /*isFirst=*/false);
+    }
   return rows;
 }
