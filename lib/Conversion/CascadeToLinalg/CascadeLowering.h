@@ -1,0 +1,74 @@
+//===- CascadeLowering.h - A cascade as structured operations ---*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the lowering of Einsums, of iterations and of states share: where each
+// value of the cascade is, and which part of the iterated rank it is about.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_CASCADETOLINALG_CASCADELOWERING_H
+#define LUTRA_LIB_CONVERSION_CASCADETOLINALG_CASCADELOWERING_H
+
+#include "IterationRange.h"
+#include "dialects/Cascade/Cascade.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace mlir::lutra {
+
+class CascadeLowering {
+public:
+  CascadeLowering(RewriterBase &b, cascade::CascadeOp op, int64_t part,
+                  ValueRange destinations);
+  SmallVector<Value> run();
+
+private:
+  void lower(Operation &op);
+  void lower(cascade::EinsumOp op);
+  void lower(cascade::IterateOp op);
+  void lower(cascade::RebaseOp op);
+  void lower(cascade::MergeOp op);
+
+  Value lookup(Value value) { return map.lookupOrDefault(value); }
+  Value emptyOf(AffineMap indices, cascade::EinsumOp op, Type element);
+  Value fillOf(Value empty, TypedAttr value);
+  Value destinationOf(cascade::EinsumOp op);
+  OpOperand *updatedInput(cascade::EinsumOp op);
+  bool isImplied(cascade::EinsumOp op, AffineExpr constraint);
+  Value isInside(OpBuilder &b, cascade::EinsumOp op);
+  Value isPresent(OpBuilder &b, cascade::EinsumOp op, Value mask);
+  Value point(OpBuilder &b, cascade::EinsumOp op, ValueRange elements);
+  void cloneBody(OpBuilder &b, cascade::EinsumOp op, IRMapping &inner);
+  Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
+  IterationRange rangeOf(cascade::IterateOp op, Value step, bool inWholeSteps);
+  void cutStreams(cascade::IterateOp op, Value at, OpFoldResult length);
+  ValueRange goOver(cascade::IterateOp op, const IterationRange &range,
+                    OpFoldResult from, OpFoldResult to, Value step,
+                    bool areWhole, ValueRange carried);
+  OpFoldResult apply(AffineExpr expr, ArrayRef<OpFoldResult> operands) {
+    return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
+  }
+
+  RewriterBase &b;
+  cascade::CascadeOp root;
+  int64_t part;
+  Location loc;
+  IRMapping map;
+  /// How far each rank goes: inside an iteration, the size of the part.
+  llvm::StringMap<OpFoldResult> extents;
+  /// Where the part begins, inside an iteration.
+  llvm::StringMap<Value> offsets;
+  /// What the range of an iteration is rounded to, outwards.
+  int64_t unit = 1;
+  /// Where the Einsums that are yielded are to write.
+  DenseMap<Value, Value> destinations;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_CASCADETOLINALG_CASCADELOWERING_H

@@ -1,0 +1,96 @@
+//===- States.cpp - References and merges of states -----------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A reference and its correction are one operation, as two would have to read
+// the old reference after it was updated.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CascadeLowering.h"
+
+#include "StateAlgebra.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+void CascadeLowering::lower(RebaseOp op) {
+  loc = op.getLoc();
+  Value old = lookup(op.getReference()), local = lookup(op.getLocal());
+  auto type = cast<RankedTensorType>(old.getType());
+  SmallVector<OpFoldResult> sizes;
+  auto ranks = ranksOf(op.getReference());
+  for (StringRef rank : *ranks)
+    sizes.push_back(extents[rank]);
+  Value empty = tensor::EmptyOp::create(b, loc, sizes, type.getElementType());
+  AffineMap same = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::parallel);
+  auto body = [&](OpBuilder &b, Location loc, ValueRange values) {
+    if (op.getPolicyKind() == PolicyKind::Final ||
+        op.getPolicyKind() == PolicyKind::Fixed) {
+      Value one = arith::ConstantOp::create(
+          b, loc, b.getFloatAttr(values[1].getType(), 1.0));
+      linalg::YieldOp::create(b, loc, ValueRange{values[1], one});
+      return;
+    }
+    Value next = newReference(b, loc, op, values[0], values[1]);
+    Value factor = correction(b, loc, op.getFamily(), values[1], next);
+    linalg::YieldOp::create(b, loc, ValueRange{next, factor});
+  };
+  auto generic = linalg::GenericOp::create(
+      b, loc, TypeRange{old.getType(), empty.getType()}, local,
+      ValueRange{old, empty}, ArrayRef<AffineMap>{same, same, same}, loops,
+      body);
+  map.map(op.getResults(), generic.getResults());
+}
+
+void CascadeLowering::lower(MergeOp op) {
+  loc = op.getLoc();
+  auto dropFirst = [&](int64_t rank) {
+    return b.getMultiDimIdentityMap(rank).getMinorSubMap(rank - 1);
+  };
+  unsigned number = 0;
+  Value parts, combined;
+  auto first = [](OpBuilder &, ValueRange values) { return values[0]; };
+  if (op.getReference()) {
+    parts = lookup(op.getReference());
+    int64_t rank = cast<RankedTensorType>(parts.getType()).getRank();
+    combined =
+        reduceStates(b, loc, op.getMonoid(), parts,
+                     {b.getMultiDimIdentityMap(rank), dropFirst(rank)}, first);
+    map.map(op.getResult(number++), combined);
+  }
+  for (Value operand : op.getSums()) {
+    Value sum = lookup(operand);
+    int64_t rank = cast<RankedTensorType>(sum.getType()).getRank();
+    AffineMap all = b.getMultiDimIdentityMap(rank);
+    SmallVector<Value> inputs{sum};
+    SmallVector<AffineMap> maps{all};
+    if (combined) {
+      // References lack what follows their own dimensions.
+      int64_t shared = cast<RankedTensorType>(parts.getType()).getRank();
+      inputs.append({parts, combined});
+      maps.append({all.getMajorSubMap(shared),
+                   all.getMajorSubMap(shared).getMinorSubMap(shared - 1)});
+    }
+    maps.push_back(dropFirst(rank));
+    auto moved = [&](OpBuilder &b, ValueRange values) -> Value {
+      if (!combined)
+        return values[0];
+      Value from = values[1], to = values[2];
+      if (op.getFamily() != Family::Ratio) {
+        from = atLeastLowest(b, loc, from);
+        to = atLeastLowest(b, loc, to);
+      }
+      Value factor = correction(b, loc, op.getFamily(), from, to);
+      return arith::MulFOp::create(b, loc, values[0], factor);
+    };
+    map.map(op.getResult(number++),
+            reduceStates(b, loc, Monoid::Add, inputs, maps, moved));
+  }
+}
