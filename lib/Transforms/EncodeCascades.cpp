@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CascadePrecision.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
@@ -143,8 +144,6 @@ private:
   void findStates(IterateOp iterate);
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
-  void narrowOperands(IterateOp iterate);
-  void widenOperands(IterateOp iterate);
   void copyHeldInputs(IterateOp iterate);
   Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
   void setType(Value value);
@@ -152,8 +151,6 @@ private:
   CascadeOp op;
   StringRef lane;
   TargetAttr target;
-  /// Reductions whose factors the machine multiplies in bf16.
-  DenseSet<Operation *> isDot;
   /// What an iteration carries, and what becomes that.
   DenseSet<Value> states;
   DenseMap<Value, unsigned> moved;
@@ -210,24 +207,6 @@ std::optional<unsigned> Encoding::laneDim(Value value) {
   return std::nullopt;
 }
 
-/// An Einsum that moves, and widens where `type` says so.
-static EinsumOp copy(OpBuilder &b, Location loc, Value tensor,
-                     ArrayRef<Attribute> iter, AffineMap read,
-                     AffineMap written, RankedTensorType type) {
-  auto einsum = EinsumOp::create(b, loc, type, tensor, Value(), ValueRange(),
-                                 Value(), b.getArrayAttr(iter),
-                                 b.getAffineMapArrayAttr({read, written}),
-                                 MonoidAttr(), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&einsum.getBody());
-  Type from = getElementTypeOrSelf(tensor.getType());
-  Value element = body->addArgument(from, loc);
-  if (from != type.getElementType())
-    element = arith::ExtFOp::create(b, loc, type.getElementType(), element);
-  YieldOp::create(b, loc, element);
-  return einsum;
-}
-
 /// Makes each result an Einsum that nothing else reads.
 void Encoding::separateResults() {
   Operation *yield = op.getBlock()->getTerminator();
@@ -241,107 +220,9 @@ void Encoding::separateResults() {
     for (StringRef rank : *ranks)
       iter.push_back(b.getStringAttr(rank));
     AffineMap same = b.getMultiDimIdentityMap(iter.size());
-    operand.set(copy(b, value.getLoc(), value, iter, same, same,
-                     cast<RankedTensorType>(value.getType())));
+    operand.set(copyEinsum(b, value.getLoc(), value, iter, same, same,
+                           cast<RankedTensorType>(value.getType())));
   }
-}
-
-/// The type that a body widens all uses of `argument` to, if it does.
-static FloatType widenedType(BlockArgument argument) {
-  FloatType type;
-  for (Operation *user : argument.getUsers()) {
-    auto widen = dyn_cast<arith::ExtFOp>(user);
-    if (!widen || (type && type != widen.getType()))
-      return nullptr;
-    type = cast<FloatType>(widen.getType());
-  }
-  return type;
-}
-
-/// Where an input of a reduction is bf16 by its values: the map inside of the
-/// cascade that widens it last, or nothing for a tensor of bf16 that the body
-/// widens. Fails where it is not.
-static FailureOr<EinsumOp> narrowProducer(EinsumOp reader, unsigned input) {
-  Value tensor = reader.getInputs()[input];
-  BlockArgument argument = reader.getBlock()->getArgument(input);
-  if (argument.getType().isBF16()) {
-    if (!widenedType(argument))
-      return failure();
-    return EinsumOp();
-  }
-  auto producer = tensor.getDefiningOp<EinsumOp>();
-  if (!producer || producer.hasReduction() || !tensor.hasOneUse())
-    return failure();
-  auto widen = producer.getEinsumPoint().getDefiningOp<arith::ExtFOp>();
-  if (!widen || !widen.getIn().getType().isBF16())
-    return failure();
-  return producer;
-}
-
-/// Makes the factors of sums of products bf16 where their values are and the
-/// machine multiplies that.
-void Encoding::narrowOperands(IterateOp iterate) {
-  for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
-    if (!reader.hasReduction() || reader.getInputs().size() != 2 ||
-        reader.isFiltered() ||
-        dotGroup(target, BFloat16Type::get(op.getContext()),
-                 reader.getType().getElementType()) < 2)
-      continue;
-    FailureOr<EinsumOp> producers[] = {narrowProducer(reader, 0),
-                                       narrowProducer(reader, 1)};
-    if (failed(producers[0]) || failed(producers[1]))
-      continue;
-    isDot.insert(reader);
-    for (auto [i, producer] : llvm::enumerate(producers)) {
-      if (!*producer)
-        continue;
-      auto widen = producer->getEinsumPoint().getDefiningOp<arith::ExtFOp>();
-      producer->getBlock()->getTerminator()->setOperand(0, widen.getIn());
-      auto type = cast<RankedTensorType>(producer->getType());
-      Type narrow = widen.getIn().getType();
-      producer->getResult().setType(
-          RankedTensorType::get(type.getShape(), narrow));
-      BlockArgument argument = reader.getBlock()->getArgument(i);
-      argument.setType(narrow);
-      OpBuilder b = OpBuilder::atBlockBegin(reader.getBlock());
-      auto wide = arith::ExtFOp::create(b, reader.getLoc(),
-                                        type.getElementType(), argument);
-      argument.replaceAllUsesExcept(wide, wide);
-    }
-  }
-}
-
-/// Widens what sums of products read before they read it: once for a tile, and
-/// not once for each of its products.
-void Encoding::widenOperands(IterateOp iterate) {
-  SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
-  for (EinsumOp reader : readers)
-    for (unsigned i = 0; reader.hasReduction() && !isDot.contains(reader) &&
-                         i < reader.getInputs().size();
-         ++i) {
-      Value input = reader.getInputs()[i];
-      auto type = dyn_cast<RankedTensorType>(input.getType());
-      AffineMap map = reader.getInputMap(i);
-      BlockArgument argument = reader.getBlock()->getArgument(i);
-      FloatType wide = widenedType(argument);
-      if (!type || !wide || !map.isProjectedPermutation())
-        continue;
-      bool isInside = iterate.getBody().isAncestor(input.getParentRegion());
-      OpBuilder b(isInside ? reader.getOperation() : iterate.getOperation());
-      SmallVector<Attribute> iter;
-      for (AffineExpr expr : map.getResults())
-        iter.push_back(
-            reader.getIter()[cast<AffineDimExpr>(expr).getPosition()]);
-      AffineMap same = b.getMultiDimIdentityMap(iter.size());
-      EinsumOp widened = copy(b, reader.getLoc(), input, iter, same, same,
-                              RankedTensorType::get(type.getShape(), wide));
-      reader->setOperand(i, widened.getResult());
-      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
-        user->getResult(0).replaceAllUsesWith(argument);
-        user->erase();
-      }
-      argument.setType(wide);
-    }
 }
 
 /// A copy, before the iteration, of an input with the lane rank at `dim`.
@@ -356,8 +237,8 @@ Value Encoding::copyOf(EinsumOp reader, unsigned input, unsigned dim) {
   AffineMap read = b.getMultiDimIdentityMap(iter.size());
   auto moved = RankedTensorType::get(moveLast(type.getShape(), dim),
                                      type.getElementType());
-  return copy(b, reader.getLoc(), tensor, iter, read, moveLast(read, dim),
-              moved);
+  return copyEinsum(b, reader.getLoc(), tensor, iter, read, moveLast(read, dim),
+                    moved);
 }
 
 /// Copies what all parts read, so that the lane rank is innermost.
@@ -393,8 +274,7 @@ void Encoding::setType(Value value) {
 void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    narrowOperands(iterate);
-    widenOperands(iterate);
+    fitFactors(iterate, target);
     copyHeldInputs(iterate);
     findStates(iterate);
   }
@@ -427,24 +307,6 @@ void Encoding::run() {
   });
   for (Value value : values)
     setType(value);
-}
-
-/// Keeps more of a number than the source asks for: what is rounded and widened
-/// again inside of a point is neither.
-static void dropRoundings(CascadeOp op) {
-  SmallVector<arith::ExtFOp> widenings;
-  op.walk([&](arith::ExtFOp widen) { widenings.push_back(widen); });
-  for (arith::ExtFOp widen : widenings) {
-    auto round = widen.getIn().getDefiningOp<arith::TruncFOp>();
-    // Of 8 bits the rounding is what the source is about.
-    if (!round || round.getIn().getType() != widen.getType() ||
-        round.getType().getIntOrFloatBitWidth() < 16)
-      continue;
-    widen.replaceAllUsesWith(round.getIn());
-    widen.erase();
-    if (round->use_empty())
-      round.erase();
-  }
 }
 
 namespace {

@@ -1,0 +1,159 @@
+//===- CascadePrecision.cpp - Types inside of cascades --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sources round between operations, since each writes its result to memory.
+// Inside of a cascade nothing is written, and numbers keep the type in which
+// they are computed until a machine multiplies them in a narrower one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "CascadePrecision.h"
+
+#include "lutra/Analysis/Contraction.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+EinsumOp lutra::copyEinsum(OpBuilder &b, Location loc, Value tensor,
+                           ArrayRef<Attribute> iter, AffineMap read,
+                           AffineMap written, RankedTensorType type) {
+  auto einsum = EinsumOp::create(b, loc, type, tensor, Value(), ValueRange(),
+                                 Value(), b.getArrayAttr(iter),
+                                 b.getAffineMapArrayAttr({read, written}),
+                                 MonoidAttr(), ArrayAttr());
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = b.createBlock(&einsum.getBody());
+  Type from = getElementTypeOrSelf(tensor.getType());
+  Value element = body->addArgument(from, loc);
+  if (from != type.getElementType())
+    element = arith::ExtFOp::create(b, loc, type.getElementType(), element);
+  YieldOp::create(b, loc, element);
+  return einsum;
+}
+
+/// The type that a body widens all uses of `argument` to, if it does.
+static FloatType widenedType(BlockArgument argument) {
+  FloatType type;
+  for (Operation *user : argument.getUsers()) {
+    auto widen = dyn_cast<arith::ExtFOp>(user);
+    if (!widen || (type && type != widen.getType()))
+      return nullptr;
+    type = cast<FloatType>(widen.getType());
+  }
+  return type;
+}
+
+/// Where an input of a reduction is bf16 by its values: the map inside of the
+/// cascade that widens it last, or nothing for a tensor of bf16 that the body
+/// widens. Fails where it is not.
+static FailureOr<EinsumOp> narrowProducer(EinsumOp reader, unsigned input) {
+  Value tensor = reader.getInputs()[input];
+  BlockArgument argument = reader.getBlock()->getArgument(input);
+  if (argument.getType().isBF16()) {
+    if (!widenedType(argument))
+      return failure();
+    return EinsumOp();
+  }
+  auto producer = tensor.getDefiningOp<EinsumOp>();
+  if (!producer || producer.hasReduction() || !tensor.hasOneUse())
+    return failure();
+  auto widen = producer.getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+  if (!widen || !widen.getIn().getType().isBF16())
+    return failure();
+  return producer;
+}
+
+/// Makes the factors of sums of products bf16 where their values are and the
+/// machine multiplies that. Returns the reductions of which that is so.
+static DenseSet<Operation *> narrowFactors(IterateOp iterate,
+                                           TargetAttr target) {
+  DenseSet<Operation *> dots;
+  for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
+    if (!reader.hasReduction() || reader.getInputs().size() != 2 ||
+        reader.isFiltered() ||
+        dotGroup(target, BFloat16Type::get(iterate.getContext()),
+                 reader.getType().getElementType()) < 2)
+      continue;
+    FailureOr<EinsumOp> producers[] = {narrowProducer(reader, 0),
+                                       narrowProducer(reader, 1)};
+    if (failed(producers[0]) || failed(producers[1]))
+      continue;
+    dots.insert(reader);
+    for (auto [i, producer] : llvm::enumerate(producers)) {
+      if (!*producer)
+        continue;
+      auto widen = producer->getEinsumPoint().getDefiningOp<arith::ExtFOp>();
+      producer->getBlock()->getTerminator()->setOperand(0, widen.getIn());
+      auto type = cast<RankedTensorType>(producer->getType());
+      Type narrow = widen.getIn().getType();
+      producer->getResult().setType(
+          RankedTensorType::get(type.getShape(), narrow));
+      BlockArgument argument = reader.getBlock()->getArgument(i);
+      argument.setType(narrow);
+      OpBuilder b = OpBuilder::atBlockBegin(reader.getBlock());
+      auto wide = arith::ExtFOp::create(b, reader.getLoc(),
+                                        type.getElementType(), argument);
+      argument.replaceAllUsesExcept(wide, wide);
+    }
+  }
+  return dots;
+}
+
+/// Widens what sums of products read before they read it: once for a tile, and
+/// not once for each of its products.
+static void widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
+  SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
+  for (EinsumOp reader : readers)
+    for (unsigned i = 0; reader.hasReduction() && !dots.contains(reader) &&
+                         i < reader.getInputs().size();
+         ++i) {
+      Value input = reader.getInputs()[i];
+      auto type = dyn_cast<RankedTensorType>(input.getType());
+      AffineMap map = reader.getInputMap(i);
+      BlockArgument argument = reader.getBlock()->getArgument(i);
+      FloatType wide = widenedType(argument);
+      if (!type || !wide || !map.isProjectedPermutation())
+        continue;
+      bool isInside = iterate.getBody().isAncestor(input.getParentRegion());
+      OpBuilder b(isInside ? reader.getOperation() : iterate.getOperation());
+      SmallVector<Attribute> iter;
+      for (AffineExpr expr : map.getResults())
+        iter.push_back(
+            reader.getIter()[cast<AffineDimExpr>(expr).getPosition()]);
+      AffineMap same = b.getMultiDimIdentityMap(iter.size());
+      EinsumOp widened =
+          copyEinsum(b, reader.getLoc(), input, iter, same, same,
+                     RankedTensorType::get(type.getShape(), wide));
+      reader->setOperand(i, widened.getResult());
+      for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+        user->getResult(0).replaceAllUsesWith(argument);
+        user->erase();
+      }
+      argument.setType(wide);
+    }
+}
+
+void lutra::fitFactors(IterateOp iterate, TargetAttr target) {
+  widenFactors(iterate, narrowFactors(iterate, target));
+}
+
+void lutra::dropRoundings(CascadeOp op) {
+  SmallVector<arith::ExtFOp> widenings;
+  op.walk([&](arith::ExtFOp widen) { widenings.push_back(widen); });
+  for (arith::ExtFOp widen : widenings) {
+    auto round = widen.getIn().getDefiningOp<arith::TruncFOp>();
+    // Of 8 bits the rounding is what the source is about.
+    if (!round || round.getIn().getType() != widen.getType() ||
+        round.getType().getIntOrFloatBitWidth() < 16)
+      continue;
+    widen.replaceAllUsesWith(round.getIn());
+    widen.erase();
+    if (round->use_empty())
+      round.erase();
+  }
+}
