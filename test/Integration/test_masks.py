@@ -146,3 +146,14 @@ def test_joined_with_data(tmp_path, way, shape, dynamic):
     made = check(graph, tmp_path, DRAWS[:-1], peer=False)
     assert (made.cascades, made.others, made.after) == (1, 0, 1)
     assert bool(filters(write, dynamic)) == (way in (masks.added, masks.chosen))
+
+
+def test_static_queries_and_symbolic_keys(tmp_path):
+    """The Range of the queries begins at a symbolic number and has a static length."""
+    graph = Graph(dynamic=True)
+    q = graph.input("q", 1, 2, 3, 16)
+    k, v = (graph.input(name, 1, 2, graph.dim("m", 133), 16) for name in "kv")
+    rows, columns = variants.positions(graph, q, k)
+    scores = graph.masked(graph.scores(q, k, 0.2), graph.node("LessOrEqual", columns, rows))
+    graph.output(graph.attend(scores, v))
+    assert check(graph, tmp_path, [{"m": 3}]).cascades == 1

@@ -179,14 +179,14 @@ static AffineExpr countInts(const Node &node, Lowering &lowering) {
   auto delta = dyn_cast<AffineConstantExpr>(bounds[2]);
   if (!delta || delta.getValue() == 0 || delta.getValue() == INT64_MIN)
     return {};
-  AffineExpr span =
-      delta.getValue() > 0 ? bounds[1] - bounds[0] : bounds[0] - bounds[1];
+  AffineExpr span = canonicalSize(delta.getValue() > 0 ? bounds[1] - bounds[0]
+                                                       : bounds[0] - bounds[1]);
   int64_t step = std::abs(delta.getValue());
   if (auto known = dyn_cast<AffineConstantExpr>(span))
     return lowering.constant(
         std::max<int64_t>(0, llvm::divideCeilSigned(known.getValue(), step)));
-  return lowering.isNonNegative(canonicalSize(span)) ? span.ceilDiv(step)
-                                                     : AffineExpr();
+  return lowering.isNonNegative(span) ? canonicalSize(span.ceilDiv(step))
+                                      : AffineExpr();
 }
 
 static Results lowerRange(const Node &node, Lowering &lowering) {
