@@ -156,4 +156,4 @@ def test_static_queries_and_symbolic_keys(tmp_path):
     rows, columns = variants.positions(graph, q, k)
     scores = graph.masked(graph.scores(q, k, 0.2), graph.node("LessOrEqual", columns, rows))
     graph.output(graph.attend(scores, v))
-    assert check(graph, tmp_path, [{"m": 3}]).cascades == 1
+    assert check(graph, tmp_path, [{"m": 3}]).after == 1
