@@ -77,7 +77,8 @@ void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
     return fetch(operand, next);
   }
   std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
-  if (!columns || *columns == 0)
+  // Hardware foresees whole rows, one after the other.
+  if (!columns || *columns <= tile)
     return;
   auto type = cast<MemRefType>(operand->get().getType());
   int64_t line = kLineBits / type.getElementTypeBitWidth();
