@@ -98,8 +98,7 @@ DenseSet<Operation *> lutra::narrowFactors(IterateOp iterate,
   return dots;
 }
 
-void lutra::widenFactors(IterateOp iterate,
-                         const DenseSet<Operation *> &dots) {
+void lutra::widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
   SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
   for (EinsumOp reader : readers)
     for (unsigned i = 0; reader.hasReduction() && !dots.contains(reader) &&
