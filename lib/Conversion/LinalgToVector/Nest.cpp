@@ -53,6 +53,8 @@ void Nest::emitOuter(unsigned depth) {
               });
     return;
   }
+  if (!plan.transposed.empty())
+    return emitTransposes();
   if (plan.reducesLanes())
     return emitRows([&](int64_t rows) { emitLaneReduction(rows); });
   coverLoop(b, loc, extents[plan.loop],

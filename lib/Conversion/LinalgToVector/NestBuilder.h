@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, DotProducts.cpp and Prefetch.cpp share: the loops of a plan
-// around the vectors of a tile.
+// What Nest.cpp, DotProducts.cpp, Transposes.cpp and Prefetch.cpp share: the
+// loops of a plan around the vectors of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,6 +39,18 @@ private:
                   const VectorBuilder &builder, ValueRange sums);
   void emitGroups(int64_t rows, const Piece &piece,
                   const VectorBuilder &builder);
+  void emitTransposes();
+  void emitTransposedTile(OpFoldResult lanes, OpFoldResult rows);
+  Values loadTransposed(OpOperand &operand, OpFoldResult lanes,
+                        OpFoldResult rows);
+  void storeTransposed(Values vectors, OpOperand &output, OpFoldResult lanes,
+                       OpFoldResult rows);
+  void storeRows(ArrayRef<Values> vectors, OpOperand &output,
+                 OpFoldResult lanes, OpFoldResult rows);
+  OpFoldResult stepsOf(const Piece &piece, unsigned loop);
+  int64_t boundOf(OpFoldResult steps) const;
+  SmallVector<Index> atRow(int64_t row, OpFoldResult rows);
+  VectorBuilder builderFor(OpFoldResult size, int64_t step, OpFoldResult steps);
   Value reduceLanes(unsigned output, ArrayRef<Value> vectors, Value initial);
 
   VectorBuilder builderFor(const Piece &piece);
