@@ -4,10 +4,11 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Vectors lie along the innermost rank of the rows: then a maximum or a sum of
-// each row is a maximum or a sum of vectors, and tensors that are streamed are
-// read an element at a time, broadcast, from where they lie. So what a cascade
-// computes for itself has that rank innermost, and what it holds of a tensor
-// from outside over all parts is copied so. The results keep their layout.
+// each row is a maximum or a sum of vectors, and the keys and values that are
+// streamed are read an element at a time, broadcast, from where they lie. So
+// what a cascade computes for itself has that rank innermost, and what it reads
+// from outside and has that rank is copied so: a bias or a mask part by part,
+// and all else once. The results keep their layout.
 //
 //===----------------------------------------------------------------------===//
 

@@ -51,8 +51,8 @@ static bool liesAlong(linalg::GenericOp op, OpOperand &operand, unsigned loop,
 
 std::optional<Plan> lutra::transposeAlong(linalg::GenericOp op, Plan plan,
                                           unsigned loop, TargetAttr target) {
-  // A tile is then half of the registers.
-  plan.lanes = std::min(plan.lanes, vectorBits(target) / 32);
+  int64_t registers = target ? target.getVectorRegisters() : 16;
+  plan.lanes = std::min(plan.lanes, registers / 2);
   if (op.getNumReductionLoops() != 0 || plan.lanes < 2 || loop == plan.loop ||
       loop == plan.group || !isShort(*op.getBlock()))
     return std::nullopt;
@@ -62,7 +62,8 @@ std::optional<Plan> lutra::transposeAlong(linalg::GenericOp op, Plan plan,
         strideAlong(op, operand, plan.loop, plan.lanes) == 0 ||
         !liesAlong(op, operand, loop, plan) ||
         type.getElementType().isIndex() ||
-        (plan.group && type.getElementTypeBitWidth() * plan.groupSize > 32))
+        type.getElementTypeBitWidth() * plan.groupSize * plan.lanes >
+            vectorBits(target))
       continue;
     plan.transposed.push_back(operand.getOperandNumber());
   }
