@@ -153,8 +153,8 @@ private:
   /// What an iteration carries, and what becomes that.
   DenseSet<Value> states;
   DenseMap<Value, unsigned> moved;
-  /// Copies of tensors with one dimension innermost.
-  DenseMap<std::pair<Value, unsigned>, Value> copies;
+  /// Copies of tensors, by how and over which ranks they are read.
+  DenseMap<std::tuple<Value, AffineMap, Attribute>, Value> copies;
 };
 } // namespace
 
@@ -226,15 +226,21 @@ void Encoding::separateResults() {
   }
 }
 
-/// A copy of an operand of `reader`, without dimensions that are read at 0
-/// alone and with dimension `dim` innermost: of a part of a stream in each
+/// Whether an operand's dimensions are ranks, each once, or read at a constant.
+static bool isPlain(AffineMap map) {
+  llvm::SmallDenseSet<AffineExpr> seen;
+  return llvm::all_of(map.getResults(), [&](AffineExpr expr) {
+    return isa<AffineConstantExpr>(expr) ||
+           (isa<AffineDimExpr>(expr) && seen.insert(expr).second);
+  });
+}
+
+/// A copy of an operand of `reader`, without dimensions that are read at a
+/// constant and with dimension `dim` innermost: of a part of a stream in each
 /// step, of all else before the iteration.
 Value Encoding::copyOf(EinsumOp reader, unsigned operand, unsigned dim) {
-  Value tensor = reader->getOperand(operand);
-  Value &copy = copies[{tensor, dim}];
-  if (copy)
-    return copy;
   OpBuilder b(reader->getParentOp());
+  Value tensor = reader->getOperand(operand);
   if (llvm::is_contained(reader->getBlock()->getArguments(), tensor))
     b.setInsertionPointToStart(reader->getBlock());
   auto type = cast<RankedTensorType>(tensor.getType());
@@ -259,8 +265,10 @@ Value Encoding::copyOf(EinsumOp reader, unsigned operand, unsigned dim) {
   auto map = [&](ArrayRef<AffineExpr> results) {
     return AffineMap::get(iter.size(), 0, results, b.getContext());
   };
-  copy = copyEinsum(b, reader.getLoc(), tensor, iter, map(read), map(written),
-                    RankedTensorType::get(shape, type.getElementType()));
+  Value &copy = copies[{tensor, map(read), b.getArrayAttr(iter)}];
+  if (!copy)
+    copy = copyEinsum(b, reader.getLoc(), tensor, iter, map(read), map(written),
+                      RankedTensorType::get(shape, type.getElementType()));
   return copy;
 }
 
@@ -294,7 +302,7 @@ void Encoding::copyInputs(IterateOp iterate) {
       Value input = reader->getOperand(i);
       AffineMap map = reader.getMap(i);
       if (!isOutside(input) || !isa<RankedTensorType>(input.getType()) ||
-          !map.isProjectedPermutation(/*allowZeroInResults=*/true))
+          !isPlain(map))
         continue;
       for (unsigned dim = 0; dim + 1 < map.getNumResults(); ++dim) {
         auto rank = dyn_cast<AffineDimExpr>(map.getResult(dim));
