@@ -8,6 +8,9 @@ import lutra
 import ml_dtypes
 import numpy as np
 import pytest
+import variants
+from cascades import Graph
+from cascades import check as check_cascade
 from onnx import TensorProto, helper
 from test_shapes import LEVELS
 
@@ -94,3 +97,16 @@ def test_arithmetic(mcpu):
             for shape in ((m, n), (n, m), (n, 1), (m,))
         )
         np.testing.assert_array_equal(model(a, b, c, d)["y"], (a.T * b + c) // d // b)
+
+
+#: Sizes of symbolic rows and keys: less than a tile, whole ones, parts and more.
+DRAWS = [{"p": p, "m": m} for p, m in [(3, 20), (16, 128), (64, 129), (70, 300)]]
+
+
+@pytest.mark.parametrize("mcpu", LEVELS)
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_bias(tmp_path, dynamic, mcpu):
+    """What is in memory for each row and key is turned part by part."""
+    graph = Graph(dynamic)
+    variants.bias_input(graph)
+    check_cascade(graph, tmp_path, DRAWS if dynamic else (), mcpu=mcpu)
