@@ -40,6 +40,10 @@ static constexpr int64_t kMaxStackTile = 1 << 12;
 /// enough.
 static constexpr int64_t kMaxRows = 64;
 
+/// Steps of a loop that are taken together where an operand lies along it, and
+/// not along the innermost: whole tiles that are transposed in registers.
+static constexpr int64_t kTurned = 64;
+
 static int64_t known(int64_t size) {
   return ShapedType::isDynamic(size) ? kUnknownSize : size;
 }
@@ -205,6 +209,27 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
                            lanes(kernel, target));
 }
 
+/// Whether an operand that is read or written along `loop` lies along `outer`.
+static bool isTurned(linalg::GenericOp op, unsigned loop, unsigned outer) {
+  return llvm::any_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+    return map.isFunctionOfDim(loop) &&
+           map.getResults().back() == getAffineDimExpr(outer, op.getContext());
+  });
+}
+
+/// What chunks of rows leave of the steps in a task to the loops outside of
+/// `loop`.
+static int64_t stepsOutside(Kernel &kernel, unsigned loop) {
+  int64_t steps = 1;
+  if (kernel.reduction)
+    return steps;
+  SmallVector<int64_t> ranges = kernel.root.getStaticLoopRanges();
+  for (unsigned outer = 0; outer < loop; ++outer)
+    if (isTurned(kernel.root, loop, outer))
+      steps *= std::min(known(ranges[outer]), kTurned);
+  return steps;
+}
+
 /// Chunks of rows: whole inner dimensions as long as they are small, and ones
 /// outside.
 static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
@@ -228,7 +253,8 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
   for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
     if (iterators[loop] != utils::IteratorType::parallel)
       continue;
-    int64_t limit = std::max<int64_t>(1, goal / work);
+    int64_t limit =
+        std::max<int64_t>(1, goal / (work * stepsOutside(kernel, loop)));
     if (fused)
       limit = std::min(limit, std::max<int64_t>(1, kMaxStackTile / elements));
     limit = tileUpTo(root, loop, limit);

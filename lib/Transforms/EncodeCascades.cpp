@@ -4,10 +4,11 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Vectors lie along the innermost rank of the rows: then a maximum or a sum of
-// each row is a maximum or a sum of vectors, and tensors that are streamed are
-// read an element at a time, broadcast, from where they lie. So what a cascade
-// computes for itself has that rank innermost, and what it holds of a tensor
-// from outside over all parts is copied so. The results keep their layout.
+// each row is a maximum or a sum of vectors, and the keys and values that are
+// streamed are read an element at a time, broadcast, from where they lie. So
+// what a cascade computes for itself has that rank innermost, and what it reads
+// from outside and has that rank is copied so: a bias or a mask part by part,
+// and all else once. The results keep their layout.
 //
 //===----------------------------------------------------------------------===//
 
@@ -133,8 +134,9 @@ private:
   void findStates(IterateOp iterate);
   std::optional<unsigned> laneDim(Value value);
   void separateResults();
-  void copyHeldInputs(IterateOp iterate);
-  Value copyOf(EinsumOp reader, unsigned input, unsigned dim);
+  void copyInputs(IterateOp iterate);
+  void readCopy(EinsumOp reader, unsigned operand, unsigned dim);
+  Value copyOf(EinsumOp reader, unsigned operand, unsigned dim);
   void setType(Value value);
 
   CascadeOp op;
@@ -143,6 +145,8 @@ private:
   /// What an iteration carries, and what becomes that.
   DenseSet<Value> states;
   DenseMap<Value, unsigned> moved;
+  /// Copies of tensors, by how and over which ranks they are read.
+  DenseMap<std::tuple<Value, AffineMap, Attribute>, Value> copies;
 };
 } // namespace
 
@@ -214,40 +218,91 @@ void Encoding::separateResults() {
   }
 }
 
-/// A copy, before the iteration, of an input with the lane rank at `dim`.
-Value Encoding::copyOf(EinsumOp reader, unsigned input, unsigned dim) {
-  OpBuilder b(reader->getParentOp());
-  Value tensor = reader.getInputs()[input];
-  auto type = cast<RankedTensorType>(tensor.getType());
-  AffineMap map = reader.getInputMap(input);
-  SmallVector<Attribute> iter;
-  for (AffineExpr expr : map.getResults())
-    iter.push_back(reader.getIter()[cast<AffineDimExpr>(expr).getPosition()]);
-  AffineMap read = b.getMultiDimIdentityMap(iter.size());
-  auto moved = RankedTensorType::get(moveLast(type.getShape(), dim),
-                                     type.getElementType());
-  return copyEinsum(b, reader.getLoc(), tensor, iter, read, moveLast(read, dim),
-                    moved);
+/// Whether an operand's dimensions are ranks, each once, or read at a constant.
+static bool isPlain(AffineMap map) {
+  llvm::SmallDenseSet<AffineExpr> seen;
+  return llvm::all_of(map.getResults(), [&](AffineExpr expr) {
+    return isa<AffineConstantExpr>(expr) ||
+           (isa<AffineDimExpr>(expr) && seen.insert(expr).second);
+  });
 }
 
-/// Copies what all parts read, so that the lane rank is innermost.
-void Encoding::copyHeldInputs(IterateOp iterate) {
-  for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
-    for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
-      AffineMap map = reader.getInputMap(i);
-      if (op.getBody().isAncestor(input.getParentRegion()) ||
-          !isa<RankedTensorType>(input.getType()) ||
-          !map.isProjectedPermutation())
+/// A copy of an operand of `reader`, without dimensions that are read at a
+/// constant and with dimension `dim` innermost: of a part of a stream in each
+/// step, of all else before the iteration.
+Value Encoding::copyOf(EinsumOp reader, unsigned operand, unsigned dim) {
+  OpBuilder b(reader->getParentOp());
+  Value tensor = reader->getOperand(operand);
+  if (llvm::is_contained(reader->getBlock()->getArguments(), tensor))
+    b.setInsertionPointToStart(reader->getBlock());
+  auto type = cast<RankedTensorType>(tensor.getType());
+  SmallVector<Attribute> iter;
+  SmallVector<AffineExpr> read, written;
+  SmallVector<int64_t> shape;
+  for (auto [i, expr] : llvm::enumerate(reader.getMap(operand).getResults())) {
+    auto rank = dyn_cast<AffineDimExpr>(expr);
+    if (!rank) {
+      read.push_back(expr);
+      continue;
+    }
+    read.push_back(b.getAffineDimExpr(iter.size()));
+    if (i != dim) {
+      written.push_back(read.back());
+      shape.push_back(type.getDimSize(i));
+    }
+    iter.push_back(reader.getIter()[rank.getPosition()]);
+  }
+  written.push_back(read[dim]);
+  shape.push_back(type.getDimSize(dim));
+  auto map = [&](ArrayRef<AffineExpr> results) {
+    return AffineMap::get(iter.size(), 0, results, b.getContext());
+  };
+  Value &copy = copies[{tensor, map(read), b.getArrayAttr(iter)}];
+  if (!copy)
+    copy = copyEinsum(b, reader.getLoc(), tensor, iter, map(read), map(written),
+                      RankedTensorType::get(shape, type.getElementType()));
+  return copy;
+}
+
+/// Makes a reader read the copy of an operand whose dimension `dim` is the lane
+/// rank.
+void Encoding::readCopy(EinsumOp reader, unsigned operand, unsigned dim) {
+  SmallVector<AffineMap> maps(
+      reader.getMaps().getAsValueRange<AffineMapAttr>());
+  SmallVector<AffineExpr> results;
+  for (auto [i, expr] : llvm::enumerate(maps[operand].getResults()))
+    if (i != dim && isa<AffineDimExpr>(expr))
+      results.push_back(expr);
+  results.push_back(maps[operand].getResult(dim));
+  reader->setOperand(operand, copyOf(reader, operand, dim));
+  maps[operand] =
+      AffineMap::get(reader.getNumRanks(), maps[operand].getNumSymbols(),
+                     results, reader.getContext());
+  reader.setMapsAttr(OpBuilder(reader).getAffineMapArrayAttr(maps));
+}
+
+/// Copies what is read from outside, so that the lane rank is innermost.
+void Encoding::copyInputs(IterateOp iterate) {
+  auto isOutside = [&](Value value) {
+    return llvm::is_contained(iterate.getParts(), value) ||
+           !op.getBody().isAncestor(value.getParentRegion());
+  };
+  SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
+  for (EinsumOp reader : readers)
+    for (unsigned i = 0, e = reader.getInputs().size() + bool(reader.getMask());
+         i < e; ++i) {
+      Value input = reader->getOperand(i);
+      AffineMap map = reader.getMap(i);
+      if (!isOutside(input) || !isa<RankedTensorType>(input.getType()) ||
+          !isPlain(map))
         continue;
-      for (unsigned dim = 0; dim + 1 < map.getNumResults(); ++dim)
-        if (reader.getRankName(map.getDimPosition(dim)) == lane) {
-          SmallVector<AffineMap> maps(
-              reader.getMaps().getAsValueRange<AffineMapAttr>());
-          maps[i] = moveLast(map, dim);
-          reader->setOperand(i, copyOf(reader, i, dim));
-          reader.setMapsAttr(OpBuilder(reader).getAffineMapArrayAttr(maps));
+      for (unsigned dim = 0; dim + 1 < map.getNumResults(); ++dim) {
+        auto rank = dyn_cast<AffineDimExpr>(map.getResult(dim));
+        if (rank && reader.getRankName(rank.getPosition()) == lane) {
+          readCopy(reader, i, dim);
           break;
         }
+      }
     }
 }
 
@@ -264,7 +319,7 @@ void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
     widenFactors(iterate, narrowFactors(iterate, target));
-    copyHeldInputs(iterate);
+    copyInputs(iterate);
     findStates(iterate);
   }
   // What moves is found before anything does, since ranks are told by maps.

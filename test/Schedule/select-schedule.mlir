@@ -81,6 +81,18 @@ func.func private @pack(%x: tensor<256x256xf32>, %o: tensor<22x256x12xf32>) -> t
   return %y : tensor<22x256x12xf32>
 }
 
+// What is read across rows comes in tiles that are transposed in registers: of long
+// rows a task takes a piece.
+// CHECK-LABEL: func private @turned
+// CHECK-SAME: distribute = [64, 512]
+func.func private @turned(%x: tensor<4096x4096xf32>, %o: tensor<4096x4096xf32>) -> tensor<4096x4096xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<4096x4096xf32>) outs(%o : tensor<4096x4096xf32>) {
+  ^bb0(%l: f32, %acc: f32):
+    linalg.yield %l : f32
+  } -> tensor<4096x4096xf32>
+  return %y : tensor<4096x4096xf32>
+}
+
 // Too little work for a second thread.
 // CHECK-LABEL: func private @small
 // CHECK-SAME: distribute = [0, 0]

@@ -224,6 +224,45 @@ func.func @stream(%q: tensor<8x4xf32>, %k: tensor<64x4xf32>, %bias: tensor<8x64x
   return %y : tensor<8xf32>
 }
 
+// Of a bias each part is copied, once for all that read it.
+// CHECK-LABEL: func.func @bias(
+// CHECK: cascade.iterate "m" (%{{.*}} = %arg1[0], %[[PART:.*]] = %arg2[2])
+// CHECK-NEXT: %[[COPY:.*]] = cascade.einsum [p, m] (%[[PART]][0, p, m]) -> [m, p] {
+// CHECK: (tensor<1x8x?xf32>) -> tensor<?x8xf32>
+// CHECK-COUNT-2: cascade.einsum [p, m] (%{{.*}}[m, p], %[[COPY]][m, p]) -> [m, p]
+func.func @bias(%q: tensor<8x4xf32>, %k: tensor<64x4xf32>, %bias: tensor<1x8x64xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 64, e = 4) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r = cascade.iterate "m" (%key = %k[0], %b = %bias[2]) carry(%d = %d0) : (tensor<64x4xf32>, tensor<1x8x64xf32>), (tensor<8xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[p, e], %key[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%a: f32, %b2: f32):
+        %t = arith.mulf %a, %b2 : f32
+        cascade.yield %t : f32
+      } : (tensor<8x4xf32>, tensor<?x4xf32>) -> tensor<8x?xf32>
+      %z = cascade.einsum [p, m] (%qk[p, m], %b[0, p, m]) -> [p, m] {
+      ^bb0(%a: f32, %b2: f32):
+        %t = arith.addf %a, %b2 : f32
+        cascade.yield %t : f32
+      } : (tensor<8x?xf32>, tensor<1x8x?xf32>) -> tensor<8x?xf32>
+      %w = cascade.einsum [p, m] (%z[p, m], %b[0, p, m]) -> [p, m] {
+      ^bb0(%a: f32, %b2: f32):
+        %t = arith.mulf %a, %b2 : f32
+        cascade.yield %t : f32
+      } : (tensor<8x?xf32>, tensor<1x8x?xf32>) -> tensor<8x?xf32>
+      %d1 = cascade.einsum [p, m] (%w[p, m]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      cascade.yield %d1 : tensor<8xf32>
+    }
+    cascade.yield %r : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
 // So do states that are merged, whose sums begin with the dimensions of their
 // references.
 // CHECK-LABEL: func.func @merge(

@@ -115,8 +115,10 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
   let summary = "gives what cascades compute for themselves a layout";
   let description = [{
     The innermost rank of the rows becomes the innermost dimension of intermediate
-    results, states, and copies of what all parts of the iterated rank read. Where the
-    extent of that rank is not known, there is a second version for a single row.
+    results, states, and copies of what is read from outside and has it elsewhere: of
+    what all parts of the iterated rank read before them, of a stream part by part.
+    Where the extent of that rank is not known, there is a second version for a single
+    row.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];

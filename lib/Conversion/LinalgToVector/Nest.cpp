@@ -52,6 +52,8 @@ void Nest::emitOuter(unsigned depth) {
               });
     return;
   }
+  if (!plan.transposed.empty())
+    return emitTransposes();
   if (plan.reducesLanes())
     return emitRows(plan.row, plan.rows, [&](int64_t rows) {
       emitRows(plan.column, plan.columns,

@@ -42,6 +42,9 @@ struct Plan {
   /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;
   int64_t groupSize = 1;
+  /// Operands, by number, that lie along `row`: tiles of as many rows as lanes
+  /// are transposed in registers. Then nothing is reduced.
+  SmallVector<unsigned> transposed;
 
   bool reducesLanes() const { return !combiners.empty(); }
 };
@@ -50,6 +53,20 @@ struct Plan {
 /// reference loops will do.
 std::optional<Plan> planNest(linalg::GenericOp op, TargetAttr target,
                              ScheduleAttr schedule);
+
+/// What `plan` becomes where operands that lie along `loop` are transposed;
+/// nothing if there are none, or if it cannot be done.
+std::optional<Plan> transposeAlong(linalg::GenericOp op, Plan plan,
+                                   unsigned loop, TargetAttr target);
+
+/// What a transposed vector costs, in vector loads from the nearest cache,
+/// where `row` has `rows` iterations.
+double transposeCost(const Plan &plan, int64_t rows);
+
+/// How many elements the lanes of an operand are apart that lie along `loop`,
+/// if that is known.
+std::optional<int64_t> strideAlong(linalg::GenericOp op, OpOperand &operand,
+                                   unsigned loop, int64_t lanes);
 
 /// The extents of the loops that some operand's type tells, else kDynamic.
 SmallVector<int64_t> staticExtents(linalg::GenericOp op);
@@ -79,6 +96,11 @@ public:
   /// first lane of that vector; `outputs` are the current output values.
   SmallVector<Lanes> clone(const VectorBuilder &builder, Place place,
                            ArrayRef<Index> loops, ArrayRef<Lanes> outputs);
+
+  /// What an input is in a row of the first vectors, instead of reading it.
+  void set(unsigned input, int64_t row, Lanes value) {
+    known[keyOf(op.getBlock()->getArgument(input), Place{row})] = value;
+  }
 
   /// Forgets the values of the last step.
   void restart() { known.clear(); }

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp and Prefetch.cpp share: the
-// loops of a plan around the vectors of a tile.
+// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, Transposes.cpp and
+// Prefetch.cpp share: the loops of a plan around the vectors of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,6 +50,18 @@ private:
   Value combine(unsigned output, Value x, Value y);
   Value reduceLanes(unsigned output, ArrayRef<Value> rows);
   void emitReducedRows(unsigned output, int64_t column, ArrayRef<Value> rows);
+  void emitTransposes();
+  void emitTransposedTile(OpFoldResult lanes, OpFoldResult rows);
+  Values loadTransposed(OpOperand &operand, OpFoldResult lanes,
+                        OpFoldResult rows);
+  void storeTransposed(Values vectors, OpOperand &output, OpFoldResult lanes,
+                       OpFoldResult rows);
+  void storeRows(ArrayRef<Values> vectors, OpOperand &output,
+                 OpFoldResult lanes, OpFoldResult rows);
+  OpFoldResult stepsOf(const Piece &piece, unsigned loop);
+  int64_t boundOf(OpFoldResult steps) const;
+  SmallVector<Index> atRow(int64_t row, OpFoldResult rows);
+  VectorBuilder builderFor(OpFoldResult size, int64_t step, OpFoldResult steps);
 
   VectorBuilder builderFor(const Piece &piece);
   /// The position of the first lane of a vector in the tile.

@@ -278,27 +278,36 @@ void Planner::fillGroup(Plan &plan) const {
     plan.groupSize = extents[*plan.group];
 }
 
-/// What one vector access costs, in vector loads from the nearest cache.
-double Planner::accessCost(OpOperand &operand, const Plan &plan) const {
-  auto type = dyn_cast<MemRefType>(operand.get().getType());
-  if (!type)
-    return 0;
+std::optional<int64_t> lutra::strideAlong(linalg::GenericOp op,
+                                          OpOperand &operand, unsigned loop,
+                                          int64_t lanes) {
+  auto type = cast<MemRefType>(operand.get().getType());
   AffineMap map = op.getMatchingIndexingMap(&operand);
   auto [strides, offset] = type.getStridesAndOffset();
   // As if the loop stood at some multiple of the lanes.
   SmallVector<Index> loops(op.getNumLoops(), Index{operand.get(), 1, 0});
-  loops[plan.loop].multiple = plan.lanes;
+  loops[loop].multiple = lanes;
   int64_t total = 0;
-  bool isKnown = true;
   for (auto [expr, stride] : llvm::zip_equal(map.getResults(), strides)) {
-    auto each = laneStride(expr, loops, plan.loop, plan.lanes);
-    isKnown &= each && (*each == 0 || !ShapedType::isDynamic(stride));
-    total += isKnown ? *each * stride : 0;
+    auto each = laneStride(expr, loops, loop, lanes);
+    if (!each || (*each != 0 && ShapedType::isDynamic(stride)))
+      return std::nullopt;
+    total += *each == 0 ? 0 : *each * stride;
   }
-  if (isKnown && total <= 1)
-    return total == 1 ? 1 : 0.5;
+  return total;
+}
+
+/// What one vector access costs, in vector loads from the nearest cache.
+double Planner::accessCost(OpOperand &operand, const Plan &plan) const {
+  if (!isa<MemRefType>(operand.get().getType()))
+    return 0;
+  if (llvm::is_contained(plan.transposed, operand.getOperandNumber()))
+    return transposeCost(plan, extents[*plan.row]);
+  auto stride = strideAlong(op, operand, plan.loop, plan.lanes);
+  if (stride && *stride <= 1)
+    return *stride == 1 ? 1 : 0.5;
   // Groups are dense as a whole.
-  if (plan.group && isKnown && total == plan.groupSize)
+  if (plan.group && stride == plan.groupSize)
     return 1;
   bool isOutput = operand.getOperandNumber() >= op.getNumDpsInputs();
   return double(plan.lanes) * (isOutput ? 1.5 : 1);
@@ -360,16 +369,23 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
 std::optional<Plan> Planner::run() {
   std::optional<Plan> best;
   double bestCost = 0;
+  auto consider = [&](std::optional<Plan> plan) {
+    if (!plan)
+      return;
+    double each = cost(*plan);
+    if (best && each >= bestCost)
+      return;
+    best = std::move(plan);
+    bestCost = each;
+  };
   SmallVector<unsigned> order = loopsInOutputOrder();
   for (unsigned loop : llvm::reverse(order)) {
     std::optional<Plan> plan = planAlong(loop);
     if (!plan)
       continue;
-    double each = cost(*plan);
-    if (!best || each < bestCost) {
-      best = std::move(plan);
-      bestCost = each;
-    }
+    consider(plan);
+    for (unsigned other : llvm::reverse(order))
+      consider(transposeAlong(op, *plan, other, target));
   }
   return best;
 }

@@ -30,6 +30,8 @@ void RandomOperation::build() {
     isReduction.push_back(chance(40));
     (isReduction.back() ? reductions : parallel).push_back(i);
   }
+  if (reductions.empty() && loops > 2 && chance(30))
+    return buildPairs();
   int inputs = 1 + pick(3);
   std::vector<int> all;
   for (int i = 0; i < loops; ++i)
@@ -53,6 +55,27 @@ void RandomOperation::build() {
       std::shuffle(all.begin(), all.end(), random);
     operands.push_back(makeOperand(type, all, true));
   }
+  makeBody();
+}
+
+/// A copy of what lies in any order to pairs that are innermost.
+void RandomOperation::buildPairs() {
+  int last = loops - 1;
+  extents[last] = 2;
+  std::vector<int> used;
+  for (int i = 0; i < last; ++i)
+    used.push_back(i);
+  std::shuffle(used.begin(), used.end(), random);
+  Operand input = makeOperand(chance(75) ? type : kI8, used, true);
+  int split = chance(70) ? last - 1 : pick(last);
+  input.subscripts[split] = {input.subscripts[split].text + " * 2 + d" +
+                                 std::to_string(last),
+                             2 * input.subscripts[split].extent};
+  layOut(input);
+  operands.push_back(input);
+  std::shuffle(used.begin(), used.end(), random);
+  used.push_back(last);
+  operands.push_back(makeOperand(type, used, true));
   makeBody();
 }
 

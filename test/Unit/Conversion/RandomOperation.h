@@ -94,6 +94,7 @@ private:
   bool chance(int percent) { return pick(100) < percent; }
   size_t numInputs() const { return operands.size() - (hasStream ? 2 : 1); }
   void build();
+  void buildPairs();
   Operand makeOperand(Type type, std::vector<int> used, bool isOutput);
   void layOut(Operand &operand);
   std::string value(const std::string &source, Type from, Type to,
