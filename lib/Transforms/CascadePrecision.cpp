@@ -69,7 +69,7 @@ DenseSet<Operation *> lutra::narrowFactors(IterateOp iterate,
   DenseSet<Operation *> dots;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
     if (!reader.hasReduction() || reader.getInputs().size() != 2 ||
-        reader.isFiltered() ||
+        reader.getMask() ||
         dotGroup(target, BFloat16Type::get(iterate.getContext()),
                  reader.getType().getElementType()) < 2)
       continue;

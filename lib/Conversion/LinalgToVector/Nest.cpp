@@ -54,10 +54,11 @@ void Nest::emitOuter(unsigned depth) {
   }
   if (!plan.transposed.empty())
     return emitTransposes();
+  // Rows are innermost, since they are what a stream has many of.
   if (plan.reducesLanes())
-    return emitRows(plan.row, plan.rows, [&](int64_t rows) {
-      emitRows(plan.column, plan.columns,
-               [&](int64_t columns) { emitLaneReduction(rows, columns); });
+    return emitRows(plan.column, plan.columns, [&](int64_t columns) {
+      emitRows(plan.row, plan.rows,
+               [&](int64_t rows) { emitLaneReduction(rows, columns); });
     });
   coverLoop(b, loc, extents[plan.loop],
             piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors,

@@ -34,6 +34,7 @@ public:
 private:
   std::optional<Plan> planAlong(unsigned loop) const;
   void fillTile(Plan &plan) const;
+  RegisterTile wholeRows(RegisterTile tile, int64_t m, const Plan &plan) const;
   void fillContraction(Plan &plan) const;
   void fillInnerProducts(Plan &plan) const;
   void fillGroup(Plan &plan) const;
@@ -127,6 +128,21 @@ SmallVector<unsigned> Planner::loopsInOutputOrder() const {
   return order;
 }
 
+/// A tile that reads what is streamed in the order in which it lies, for all
+/// rows or half of them, if so many sums fit the registers.
+RegisterTile Planner::wholeRows(RegisterTile tile, int64_t m,
+                                const Plan &plan) const {
+  int64_t n = extents[plan.loop];
+  if (ShapedType::isDynamic(m) || ShapedType::isDynamic(n) || n <= tile.n)
+    return tile;
+  int64_t registers = target ? target.getVectorRegisters() : 16,
+          vectors = llvm::divideCeil(n, plan.lanes),
+          rows = std::min(m, (registers - 1) / vectors - 1);
+  if (rows < 1 || 2 * rows < m)
+    return tile;
+  return {rows, vectors * plan.lanes};
+}
+
 /// Sizes the tile of a contraction: as scheduled, where that fits the
 /// registers.
 void Planner::fillContraction(Plan &plan) const {
@@ -141,13 +157,8 @@ void Planner::fillContraction(Plan &plan) const {
     if (n > 0 && rows > 0 && rows * vectors + vectors + 1 <= registers)
       tile = {rows, vectors * plan.lanes};
   }
-  // Rows of what is streamed are read whole, once for all or some of the sums.
-  int64_t registers = target ? target.getVectorRegisters() : 16,
-          row = llvm::divideCeil(extents[plan.loop], plan.lanes) * plan.lanes,
-          vectors = row / plan.lanes;
-  if (op->hasAttr(kStreamAttr) && !ShapedType::isDynamic(m) &&
-      m <= mostFewRows(target) && row > tile.n && vectors <= registers / 4)
-    tile = {std::min(m, (registers - 1) / vectors - 1), row};
+  if (op->hasAttr(kStreamAttr))
+    tile = wholeRows(tile, m, plan);
   plan.isContraction = true;
   plan.row = contraction->m;
   plan.rows = plan.row ? tile.m : 1;
