@@ -26,6 +26,7 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/bit.h"
 
 using namespace mlir;
@@ -35,23 +36,26 @@ using namespace mlir::lutra::cascade;
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
 
-/// The longest static extent of the ranks that a contraction reduces beside the
-/// iterated one: the depth of what stays at hand.
-static int64_t depthOf(CascadeOp op) {
-  int64_t depth = 1;
+/// The most bytes that a row has of what stays at hand: of the ranks that a
+/// contraction reduces beside the iterated one, the longest static extent.
+static int64_t bytesAtHand(CascadeOp op) {
+  int64_t bytes = 1;
   op.walk([&](EinsumOp einsum) {
     auto iterate = einsum->getParentOfType<IterateOp>();
     if (!iterate || !einsum.hasReduction())
       return;
+    unsigned bits = 8;
+    for (Type type : einsum.getInputs().getTypes())
+      bits = std::max(bits, getElementTypeOrSelf(type).getIntOrFloatBitWidth());
     for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank) {
       int64_t extent = op.getStaticExtent(einsum.getRankName(rank));
       if (einsum.isReduced(rank) &&
           einsum.getRankName(rank) != iterate.getRank() &&
           !ShapedType::isDynamic(extent))
-        depth = std::max(depth, extent);
+        bytes = std::max(bytes, extent * bits / 8);
     }
   });
-  return depth;
+  return bytes;
 }
 
 /// How much of other ranks a step computes for each coordinate of its own, for
@@ -129,7 +133,7 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   for (StringRef rank : rows)
     distribute[*op.findRank(rank)] = 1;
   // As many columns as a register tile has, and more where they are short.
-  int64_t unit = 2 * lanes, bytes = 4 * depthOf(op);
+  int64_t unit = 2 * lanes, bytes = bytesAtHand(op);
   int64_t most =
       unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
   int64_t columns = 1;
