@@ -49,6 +49,19 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def ReassociateContractions : Pass<"reassociate-contractions", "::mlir::func::FuncOp"> {
+  let summary = "takes sums of products of three factors in the order that is cheapest";
+  let description = [{
+    A contraction whose factor is the result of another one, in f32 or f64, may be
+    taken in another order, such as queries times a weight, times what keys would be
+    made of. The cost of an order is its multiply-adds and the bytes between its
+    contractions. Of symbolic sizes, an order must be the cheapest for all
+    that they may be.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+}
+
 def CountPasses : Pass<"count-passes", "::mlir::ModuleOp"> {
   let summary = "says how often each cascade goes over its ranks";
   let description = [{
