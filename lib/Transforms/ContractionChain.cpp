@@ -190,8 +190,7 @@ bool Follower::addFactors() {
   SmallVector<Place> own;
   for (unsigned loop = 0; loop < second.getNumLoops(); ++loop)
     own.push_back({{b.getAffineDimExpr(loop)}, {ShapedType::kDynamic}});
-  OpOperand &other =
-      second->getOpOperand(1 - intermediate.getOperandNumber());
+  OpOperand &other = second->getOpOperand(1 - intermediate.getOperandNumber());
   AffineMap written = second.getIndexingMapsArray().back();
   chain.written =
       AffineMap::get(numRanks, 0, written.getResults(), b.getContext());
@@ -254,7 +253,8 @@ bool Follower::run() {
 std::optional<ContractionChain>
 lutra::matchContractionChain(OpBuilder &b, linalg::GenericOp second,
                              OpOperand &intermediate) {
-  if (!isProduct(second) || !isa<RankedTensorType>(intermediate.get().getType()))
+  if (!isProduct(second) ||
+      !isa<RankedTensorType>(intermediate.get().getType()))
     return std::nullopt;
   ContractionChain chain;
   chain.second = second;

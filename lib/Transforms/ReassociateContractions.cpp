@@ -40,9 +40,13 @@ using namespace mlir::lutra;
 /// What it costs to write a byte of what is between two contractions, and to
 /// read it again, in multiply-adds.
 static constexpr double kByteCost = 4;
-/// Below that, where a size may be more, all is cheap in any order. More than
-/// the other is not told apart.
-static constexpr int64_t kFewPoints = 64, kManyPoints = 1 << 20;
+/// An order must be cheaper by that factor, as what is multiplied with a weight
+/// that lies packed is at its best; and may be dearer by it at small sizes.
+static constexpr double kMargin = 1.25;
+/// What costs less is over before it matters.
+static constexpr double kCheap = 1 << 20;
+/// More of a size is not told apart.
+static constexpr int64_t kManyPoints = 1 << 20;
 /// Sizes that a cost may depend on.
 static constexpr unsigned kMaxSymbols = 8;
 /// Every change makes the program cheaper; known chains need two sweeps.
@@ -54,7 +58,7 @@ static constexpr unsigned kMaxSweeps = 8;
 
 namespace {
 /// The corners of the box that the sizes of a model are in. A product of
-/// different sizes is extreme at one of them.
+/// different sizes is extreme at one of them. The last has the greatest of all.
 class Corners {
 public:
   /// Returns whether `size` can be evaluated.
@@ -89,8 +93,7 @@ int64_t Corners::at(Value symbol, unsigned corner) const {
                                       : std::clamp(max, least, kManyPoints);
   }
   unsigned bit = llvm::find(symbols, symbol) - symbols.begin();
-  return (corner >> bit) & 1 ? most
-                             : std::max(least, std::min(most, kFewPoints));
+  return (corner >> bit) & 1 ? most : least;
 }
 
 double Corners::at(OpFoldResult size, unsigned corner) const {
@@ -156,9 +159,15 @@ static std::optional<Order> orderOf(const ContractionChain &chain, unsigned a,
     if (isSummed)
       order.summed.push_back(rank);
   }
-  for (unsigned rank : ranks)
-    if (!llvm::is_contained(order.summed, rank))
-      order.kept.push_back(rank);
+  // What the innermost loop of the result runs along lies innermost.
+  AffineExpr innermost;
+  if (chain.written.getNumResults() != 0)
+    innermost = chain.written.getResults().back();
+  for (bool isLast : {false, true})
+    for (unsigned rank : ranks)
+      if (!llvm::is_contained(order.summed, rank) &&
+          isLast == (innermost && innermost.isFunctionOfDim(rank)))
+        order.kept.push_back(rank);
   if (order.summed.empty() || !leavesSum || order.kept.empty())
     return std::nullopt;
   return order;
@@ -179,22 +188,27 @@ double Cost::of(const Order &order, bool hasPair, unsigned corner) {
     if (!isSummed)
       all *= size;
   }
-  unsigned bits = getElementTypeOrSelf(chain.second.getResult(0))
-                      .getIntOrFloatBitWidth();
+  unsigned bits =
+      getElementTypeOrSelf(chain.second.getResult(0)).getIntOrFloatBitWidth();
   return all + (hasPair ? 0 : pair + kept * bits / 8 * kByteCost);
 }
 
-/// Whether `order` is cheaper whatever the sizes of the model are.
+/// Whether `order` is cheaper at the greatest sizes of the model, and not
+/// dearer at any others.
 bool Cost::isSurelyLess(const Order &order, const Order &other) {
   if (!llvm::all_of(chain.extents,
                     [&](OpFoldResult extent) { return corners.add(extent); }))
     return false;
   // What others read, too, is computed in any case.
   bool hasPair = !chain.isPrivate;
-  for (unsigned corner = 0; corner < corners.count(); ++corner)
-    if (of(order, false, corner) >=
-        of(other, hasPair && other.last == 0, corner))
+  unsigned greatest = corners.count() - 1;
+  for (unsigned corner = 0; corner <= greatest; ++corner) {
+    double mine = of(order, false, corner);
+    double its = of(other, hasPair && other.last == 0, corner);
+    if (corner == greatest ? mine * kMargin >= its
+                           : mine > its * kMargin && mine > kCheap)
       return false;
+  }
   return true;
 }
 
@@ -320,14 +334,16 @@ Value Rewriter::contract(Location loc, const Factor &x, const Factor &y,
   SmallVector<utils::IteratorType> kinds(kept.size(),
                                          utils::IteratorType::parallel);
   kinds.append(summed.size(), utils::IteratorType::reduction);
-  for (auto [loop, rank] : llvm::enumerate(llvm::concat<const unsigned>(kept, summed)))
+  for (auto [loop, rank] :
+       llvm::enumerate(llvm::concat<const unsigned>(kept, summed)))
     loops[rank] = b.getAffineDimExpr(loop);
   auto over = [&](AffineMap map) {
     return map.replaceDimsAndSymbols(loops, {}, numLoops, 0);
   };
   Type type = getElementTypeOrSelf(init.getType());
-  AffineMap written = AffineMap::getMultiDimIdentityMap(numLoops, b.getContext())
-                          .getMajorSubMap(kept.size());
+  AffineMap written =
+      AffineMap::getMultiDimIdentityMap(numLoops, b.getContext())
+          .getMajorSubMap(kept.size());
   return linalg::GenericOp::create(
              b, loc, init.getType(), ValueRange{x.tensor, y.tensor}, init,
              {over(x.read), over(y.read), written}, kinds,
@@ -340,8 +356,7 @@ Value Rewriter::contract(Location loc, const Factor &x, const Factor &y,
                          : arith::ExtFOp::create(b, loc, type, element));
                Value product =
                    arith::MulFOp::create(b, loc, factors[0], factors[1]);
-               Value sum =
-                   arith::AddFOp::create(b, loc, elements[2], product);
+               Value sum = arith::AddFOp::create(b, loc, elements[2], product);
                linalg::YieldOp::create(b, loc, sum);
              })
       .getResult(0);
@@ -355,11 +370,12 @@ Value Rewriter::scale(Value tensor, const Scaled &by) {
   SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
   if (auto factor = dyn_cast<RankedTensorType>(by.factor.getType())) {
     inputs.push_back(by.factor);
-    maps.insert(maps.begin() + 1,
-                AffineMap::get(rank, 0,
-                               SmallVector<AffineExpr>(
-                                   factor.getRank(), b.getAffineConstantExpr(0)),
-                               b.getContext()));
+    maps.insert(
+        maps.begin() + 1,
+        AffineMap::get(rank, 0,
+                       SmallVector<AffineExpr>(factor.getRank(),
+                                               b.getAffineConstantExpr(0)),
+                       b.getContext()));
   }
   Value empty = tensor::EmptyOp::create(b, loc, sizesOf(order.kept),
                                         getElementTypeOrSelf(tensor.getType()));
@@ -392,8 +408,7 @@ LogicalResult Rewriter::run() {
   AffineMap read = AffineMap::get(
       chain.extents.size(), 0,
       llvm::map_to_vector(
-          order.kept,
-          [&](unsigned rank) { return b.getAffineDimExpr(rank); }),
+          order.kept, [&](unsigned rank) { return b.getAffineDimExpr(rank); }),
       b.getContext());
   SmallVector<unsigned> kept, summed;
   for (AffineExpr expr : chain.written.getResults())
@@ -402,10 +417,9 @@ LogicalResult Rewriter::run() {
     if (!llvm::is_contained(kept, rank) &&
         !llvm::is_contained(order.summed, rank))
       summed.push_back(rank);
-  Value result =
-      contract(chain.second.getLoc(), {between, read, {}},
-               chain.factors[order.last], chain.second.getDpsInits()[0], kept,
-               summed);
+  Value result = contract(chain.second.getLoc(), {between, read, {}},
+                          chain.factors[order.last],
+                          chain.second.getDpsInits()[0], kept, summed);
   chain.second.getResult(0).replaceAllUsesWith(result);
   return success();
 }

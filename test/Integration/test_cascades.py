@@ -76,8 +76,10 @@ VARIANTS = {
     "kv8_per_channel": (1, 3, 1, ALWAYS),
     "kv8_per_token": (1, 3, 1, ALWAYS),
     "kv4_packed": (1, 3, 1, ALWAYS),
-    # Keys and values are computed to memory before.
+    # The weights are multiplied with queries and results, before and behind.
     "xquant": (1, 3, 1, NEVER),
+    # Keys and values are computed to memory before.
+    "xquant_many_queries": (1, 3, 1, NEVER),
     # Weights of blocks, which are sorted, in three passes; the attention in one.
     "selected_blocks": (1, 3, 3, NEVER),
     # Rows that stay in a cache between their passes: one kernel, row by row.

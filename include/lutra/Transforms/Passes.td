@@ -55,8 +55,8 @@ def ReassociateContractions : Pass<"reassociate-contractions", "::mlir::func::Fu
     A contraction whose factor is the result of another one, in f32 or f64, may be
     taken in another order, such as queries times a weight, times what keys would be
     made of. The cost of an order is its multiply-adds and the bytes between its
-    contractions. Of symbolic sizes, an order must be the cheapest for all
-    that they may be.
+    contractions. With symbolic sizes, it must be cheaper where they are greatest,
+    and not dearer where they are not.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
