@@ -84,10 +84,8 @@ static bool isStreamed(IterateOp iterate, StringRef rank) {
     if (!reader.hasReduction())
       return;
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
-      for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
-        found |= llvm::is_contained(iterate.getParts(), input) &&
-                 reader.getRankName(loop) == rank &&
-                 reader.getInputMap(i).isFunctionOfDim(loop);
+      found |= llvm::is_contained(iterate.getParts(), input) &&
+               reader.goesAlong(reader.getInputMap(i), rank);
   });
   return found;
 }

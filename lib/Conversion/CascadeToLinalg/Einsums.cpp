@@ -220,13 +220,8 @@ void CascadeLowering::lower(EinsumOp op) {
     if (updated)
       elements.insert(elements.begin() + updatedNumber, values.back());
     Value value = point(b, op, elements);
-    if (op.hasReduction()) {
+    if (op.hasReduction())
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
-      // Which zero is the greater one is the order's affair.
-      if (auto max = value.getDefiningOp<arith::MaximumFOp>();
-          max && root.getReassoc())
-        max.setFastmath(arith::FastMathFlags::nsz);
-    }
     linalg::YieldOp::create(b, loc, value);
   };
   auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
