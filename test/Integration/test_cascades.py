@@ -71,8 +71,8 @@ VARIANTS = {
     "shared_prefix": (1, 3, 1, NEVER),
     "tree_mask": (1, 3, 1, ALWAYS),
     "long_and_short_heads": (2, 3, 1, NEVER),
-    # The weights are a result of the chain: they go along the keys.
-    "column_sums": (0, 3, 3, NEVER),
+    # The weights are computed for the queries, and for the keys again.
+    "column_sums": (2, 3, 1, NEVER),
     # Keys and values are dequantized part by part.
     "kv8_per_channel": (1, 3, 1, ALWAYS),
     "kv8_per_token": (1, 3, 1, ALWAYS),
