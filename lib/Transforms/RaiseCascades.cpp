@@ -11,9 +11,9 @@
 
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
+#include "GroupSearch.h"
 #include "Movement.h"
 #include "NarrowSources.h"
-#include "Recomputation.h"
 #include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -39,10 +39,9 @@ using namespace mlir::lutra::cascade;
 namespace {
 class Raiser {
 public:
-  /// What was done or not done to get at the group is said on the cascade.
-  Raiser(CascadeGroup found, StringRef rewrite, StringRef refusal)
-      : group(std::move(found)), sources(group), rewrite(rewrite),
-        refusal(refusal) {}
+  explicit Raiser(FoundGroup found)
+      : group(std::move(found.group)), sources(group), rewrite(found.rewrite),
+        refusal(found.refusal) {}
   LogicalResult run();
 
 private:
@@ -67,7 +66,7 @@ private:
 
   CascadeGroup group;
   NarrowSources sources;
-  StringRef rewrite, refusal;
+  std::string rewrite, refusal;
   SmallVector<std::string> names;
   IRMapping map;
 };
@@ -371,9 +370,9 @@ LogicalResult Raiser::run() {
       llvm::map_to_vector(names, [](std::string &n) { return StringRef(n); }),
       *sizes, /*reassoc=*/true);
   if (!rewrite.empty())
-    cascade->setAttr("rewrites", b.getStrArrayAttr(rewrite));
+    cascade->setAttr("rewrites", b.getStrArrayAttr(StringRef(rewrite)));
   if (!refusal.empty())
-    cascade->setAttr("refusals", b.getStrArrayAttr(refusal));
+    cascade->setAttr("refusals", b.getStrArrayAttr(StringRef(refusal)));
   b.setInsertionPointToStart(cascade.getBlock());
   for (linalg::GenericOp op : group.members)
     map.map(op.getResult(0), raise(b, op));
@@ -410,51 +409,8 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
              llvm::reverse(getOperation().getBody().front())))
       if (isOpTriviallyDead(&op))
         op.erase();
-    find();
-    for (Found &found : groups)
-      (void)Raiser(std::move(found.group), found.rewrite, found.refusal).run();
+    for (FoundGroup &found : findGroups(getOperation()))
+      (void)Raiser(std::move(found)).run();
   }
-
-private:
-  struct Found {
-    CascadeGroup group;
-    std::string rewrite, refusal;
-  };
-
-  void find();
-  void take(CascadeGroup group, std::string rewrite, std::string refusal) {
-    for (linalg::GenericOp member : group.members)
-      taken.insert(member);
-    groups.push_back(
-        {std::move(group), std::move(rewrite), std::move(refusal)});
-  }
-
-  llvm::DenseSet<Operation *> taken;
-  SmallVector<Found> groups;
 };
 } // namespace
-
-void RaiseCascades::find() {
-  auto isTaken = [&](Operation *op) { return taken.contains(op); };
-  auto seeds = [&]() {
-    return llvm::filter_to_vector(
-        getOperation().getOps<linalg::GenericOp>(),
-        [](linalg::GenericOp op) { return op.getNumReductionLoops() != 0; });
-  };
-  // What has several passes comes first, since it needs the products.
-  for (linalg::GenericOp op : seeds())
-    if (auto group =
-            isTaken(op) ? std::nullopt : findCascadeGroup(op, isTaken)) {
-      std::string refusal;
-      SmallVector<CascadeGroup> others =
-          recomputeForOthers(*group, isTaken, refusal);
-      take(std::move(*group), "", std::move(refusal));
-      for (CascadeGroup &other : others)
-        take(std::move(other), "C compute again for sum[m] what is along p",
-             "");
-    }
-  for (linalg::GenericOp op : seeds())
-    if (auto group =
-            isTaken(op) ? std::nullopt : findProductGroup(op, isTaken))
-      take(std::move(*group), "", "");
-}

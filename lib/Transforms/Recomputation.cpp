@@ -3,12 +3,12 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What has both rows and the rank that a group reduces may be read along either:
-// the weights of an attention give a result for each query, along the keys, and
-// sums for each key, along the queries. No order of loops has both in one pass,
-// so that it would have to be kept whole. But a point of it is known from what
-// the rows have when the group is done, and can be computed again for the other
-// direction, in a group of its own that goes over the rows once.
+// What has both rows and the rank that a group reduces may be read along
+// either: the weights of an attention give a result for each query, along the
+// keys, and sums for each key, along the queries. No order of loops has both in
+// one pass, so that it would have to be kept whole. But a point of it is known
+// from what the rows have when the group is done, and can be computed again for
+// the other direction, in a group of its own that goes over the rows once.
 //
 //===----------------------------------------------------------------------===//
 
@@ -97,8 +97,8 @@ bool Recomputer::isSumOfRow(OpOperand &use) const {
     auto loop = dyn_cast<AffineDimExpr>(there);
     if (!loop || kinds[loop.getPosition()] != utils::IteratorType::reduction)
       continue;
-    unsigned rank = group.ranksOf.lookup(
-        member)[cast<AffineDimExpr>(here).getPosition()];
+    unsigned rank =
+        group.ranksOf.lookup(member)[cast<AffineDimExpr>(here).getPosition()];
     return llvm::is_contained(group.rows, rank);
   }
   return false;
@@ -125,7 +125,8 @@ bool Recomputer::isSumOfExponentials(Value tensor) const {
   if (!isMember(sum) || sum.getNumReductionLoops() != 1 ||
       sum.getNumDpsInputs() != 1)
     return false;
-  Operation *add = sum.getBlock()->getTerminator()->getOperand(0).getDefiningOp();
+  Operation *add =
+      sum.getBlock()->getTerminator()->getOperand(0).getDefiningOp();
   auto points = sum.getDpsInputs()[0].getDefiningOp<linalg::GenericOp>();
   return isa_and_nonnull<arith::AddFOp>(add) &&
          llvm::hasNItems(sum.getBlock()->getOperations(), 2) &&
@@ -195,11 +196,10 @@ lutra::recomputeForOthers(const CascadeGroup &group,
       uses, [&](OpOperand *use) { return recomputer.isSumOfRow(*use); });
   if (numSums != uses.size()) {
     if (numSums != 0)
-      refusal = "C compute again for sums of rows: others read all of it";
+      refusal = "D compute again for sums of rows: others read all of it";
     return {};
   }
-  llvm::DenseSet<Operation *> taken(group.members.begin(),
-                                    group.members.end());
+  llvm::DenseSet<Operation *> taken(group.members.begin(), group.members.end());
   auto isTakenHere = [&](Operation *op) {
     return taken.contains(op) || isTaken(op);
   };
@@ -211,7 +211,7 @@ lutra::recomputeForOthers(const CascadeGroup &group,
     auto reader = cast<linalg::GenericOp>(use->getOwner());
     std::optional<CascadeGroup> found = findProductGroup(reader, isTakenHere);
     if (!found) {
-      refusal = "C compute again for sums of rows: it costs less to keep it";
+      refusal = "D compute again for sums of rows: it costs less to keep it";
       break;
     }
     for (linalg::GenericOp member : found->members)

@@ -10,7 +10,7 @@ import pytest
 import variants
 from cascades import Graph, check
 
-AGAIN = "C compute again for sum[m] what is along p"
+AGAIN = "D compute again for sum[m] what is along p"
 
 
 def summed(g, p=37, m=133, e=24, mask=None, op="ReduceSum", whole=False, quiet=False):
@@ -108,14 +108,14 @@ def test_weights_that_are_a_result(tmp_path):
     """They are in memory anyway."""
     graph = built(whole=True)
     made = check(graph, tmp_path)
-    assert made.refusals == ["C compute again for sums of rows: others read all of it"]
+    assert made.refusals == ["D compute again for sums of rows: others read all of it"]
 
 
 @pytest.mark.parametrize("p", [5, 24])
 def test_few_queries(tmp_path, p):
     """As many as a head is wide: reading a weight costs less than computing it."""
     made = check(built(p=p), tmp_path)
-    assert made.refusals == ["C compute again for sums of rows: it costs less to keep it"]
+    assert made.refusals == ["D compute again for sums of rows: it costs less to keep it"]
 
 
 def test_results_do_not_depend_on_threads():

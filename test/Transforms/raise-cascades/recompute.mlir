@@ -17,7 +17,7 @@
 // CHECK: } : tensor<99xf32>, tensor<99xf32>
 // CHECK: %[[R:.*]] = linalg.generic {{.*}} ins(%[[STATS]]#1 : tensor<99xf32>)
 // CHECK: arith.divf
-// CHECK: cascade.cascade reassoc ranks(m = 99, p = 77, {{.*}} rewrites = ["C compute again for sum[m] what is along p"]
+// CHECK: cascade.cascade reassoc ranks(m = 99, p = 77, {{.*}}rewrites = ["D compute again for sum[m] what is along p"]
 // CHECK: %[[S:.*]] = cascade.einsum [m, p, e] (%[[Q]][m, e], %[[K]][p, e]) reduce(add)
 // CHECK: %[[E:.*]] = cascade.einsum [m, p] (%[[S]][m, p], %[[STATS]]#0[m])
 // CHECK: %[[W:.*]] = cascade.einsum [m, p] (%[[E]][m, p], %[[R]][m])
@@ -26,14 +26,14 @@
 
 // Of few queries they are kept.
 // CHECK-LABEL: func @few
-// CHECK: cascade.cascade {{.*}} refusals = ["C compute again for sums of rows: it costs less to keep it"]
+// CHECK: cascade.cascade {{.*}}refusals = ["D compute again for sums of rows: it costs less to keep it"]
 // CHECK-NOT: cascade.cascade
 // CHECK: linalg.generic
 // CHECK: return
 
 // So are weights that are a result.
 // CHECK-LABEL: func @whole
-// CHECK: cascade.cascade {{.*}} refusals = ["C compute again for sums of rows: others read all of it"]
+// CHECK: cascade.cascade {{.*}}refusals = ["D compute again for sums of rows: others read all of it"]
 // CHECK-NOT: cascade.cascade
 // CHECK: return
 
