@@ -165,6 +165,19 @@ def test_head_sizes(tmp_path, size):
     assert made_of(write, tmp_path, True, draws) == (1, 3, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("p", "size", "held"), [(30, 1000, True), (1, 1024, True), (30, 1030, False), (37, 700, False)]
+)
+def test_long_heads_of_few_rows(tmp_path, p, size, held):
+    """With half of the rows, a tile has room for twice as much of each."""
+
+    def write(g):
+        q, k, v = variants.qkv(g, p=p, e=size, batch=8)
+        g.output(g.attend(g.scores(q, k, size**-0.5), v))
+
+    assert made_of(write, tmp_path, False) == (1, 3, 1, held)
+
+
 def long_heads(g):
     q, k, v = variants.qkv(g, e=640)
     g.output(g.attend(g.scores(q, k, 0.04), v))
