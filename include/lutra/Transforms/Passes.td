@@ -77,9 +77,11 @@ def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
   let description = [{
     A group has at least two reductions along one rank, of which one needs what the
     other found; all of it has the same rows. Elementwise operations and single
-    contractions stay where they are.
+    contractions stay where they are. What a group has along the reduced rank is
+    computed again for others that sum it along the rows, where that is cheaper.
   }];
-  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect"];
 }
 
 def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
