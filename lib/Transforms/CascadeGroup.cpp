@@ -26,8 +26,8 @@ using namespace mlir::lutra;
 /// More operations than a cascade of any known model has.
 static constexpr unsigned kMaxMembers = 64;
 /// What a tile of rows has of the ranks that producers reduce is held over all
-/// parts of the iterated rank, and more than so much for each does not stay in a
-/// cache; with half of the rows there is room for twice as much.
+/// parts of the iterated rank, and more than so much for each does not stay in
+/// a cache; with half of the rows there is room for twice as much.
 static constexpr int64_t kMaxDepth = 512, kRowsOfTile = 64;
 
 static bool isReduction(linalg::GenericOp op) {
@@ -253,8 +253,8 @@ int64_t GroupFinder::rowsOfTile(linalg::GenericOp op, const Labels &labels) {
 }
 
 bool GroupFinder::isShallow(linalg::GenericOp op, const Labels &labels) {
-  int64_t most = rowsOfTile(op, labels) <= kRowsOfTile / 2 ? 2 * kMaxDepth
-                                                           : kMaxDepth;
+  int64_t most =
+      rowsOfTile(op, labels) <= kRowsOfTile / 2 ? 2 * kMaxDepth : kMaxDepth;
   int64_t depth = 1;
   for (auto [range, kind] :
        llvm::zip_equal(op.getStaticLoopRanges(), op.getIteratorTypesArray())) {
