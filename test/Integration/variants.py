@@ -359,14 +359,14 @@ def kv4_packed(g):
 def rematerialized(g, p):
     """Keys and values are products of codes of 8 bits, scaled per token, and weights."""
     m, random = g.dim("m", 133), np.random.default_rng(3)
-    q = g.input("q", 2, 8, p, 16)
-    codes = g.input("x", 2, m, 48, dtype=np.int8, make=lambda s: g.random.integers(-128, 128, s))
-    scale = g.input("x_scale", 2, m, 1, make=lambda s: g.random.random(s) / 50)
+    q = g.input("q", 16, 3, p, 16)
+    codes = g.input("x", 16, m, 48, dtype=np.int8, make=lambda s: g.random.integers(-128, 128, s))
+    scale = g.input("x_scale", 16, m, 1, make=lambda s: g.random.random(s) / 50)
     x = g.node("Mul", g.node("Cast", codes, to=1), scale)
 
     def heads(size):
-        weight = g.constant(random.standard_normal((48, 8 * size)) / 7)
-        each = g.node("Reshape", g.node("MatMul", x, weight), g.ints(2, -1, 8, size))
+        weight = g.constant(random.standard_normal((48, 3 * size)) / 7)
+        each = g.node("Reshape", g.node("MatMul", x, weight), g.ints(16, -1, 3, size))
         return g.node("Transpose", each, perm=[0, 2, 1, 3])
 
     g.output(g.attend(g.scores(q, heads(16), 0.2), heads(20)))
