@@ -43,6 +43,9 @@ static void buildCascade(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createFoldMovement());
   simplify(pm);
+  // While products are operations of their own.
+  pm.addNestedPass<func::FuncOp>(createReassociateContractions());
+  simplify(pm);
   pm.addNestedPass<func::FuncOp>(createRaiseCascades());
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createReducePasses());

@@ -25,9 +25,10 @@ using namespace mlir::lutra;
 
 /// More operations than a cascade of any known model has.
 static constexpr unsigned kMaxMembers = 64;
-/// What a row has of the ranks that producers reduce is held over all parts of
-/// the iterated rank; of more than that no tile of rows stays in a cache.
-static constexpr int64_t kMaxDepth = 512;
+/// What a tile of rows has of the ranks that producers reduce is held over all
+/// parts of the iterated rank, and more than so much for each does not stay in
+/// a cache; with half of the rows there is room for twice as much.
+static constexpr int64_t kMaxDepth = 512, kRowsOfTile = 64;
 
 static bool isReduction(linalg::GenericOp op) {
   return op.getNumReductionLoops() != 0;
@@ -79,6 +80,8 @@ private:
   }
   bool hasRows(linalg::GenericOp op, const Labels &labels);
   bool isBounded(linalg::GenericOp op, const Labels &labels);
+  int64_t rowsOfTile(linalg::GenericOp op, const Labels &labels);
+  bool isShallow(linalg::GenericOp op, const Labels &labels);
   bool joinsResults(linalg::GenericOp op);
   bool isAboutRows(const Labels &labels) {
     return labels.size() == rows.size();
@@ -237,17 +240,31 @@ bool GroupFinder::joinsResults(linalg::GenericOp op) {
   return !isReduction(op) && read.size() > 1;
 }
 
-static bool isShallow(linalg::GenericOp op) {
+/// The rows of a tile, which are of the innermost rank that has several.
+int64_t GroupFinder::rowsOfTile(linalg::GenericOp op, const Labels &labels) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  for (unsigned row : llvm::reverse(rows)) {
+    int64_t extent = extents[llvm::find(labels, row) - labels.begin()];
+    if (extent != 1)
+      return ShapedType::isDynamic(extent) ? kRowsOfTile
+                                           : std::min(extent, kRowsOfTile);
+  }
+  return 1;
+}
+
+bool GroupFinder::isShallow(linalg::GenericOp op, const Labels &labels) {
+  int64_t most =
+      rowsOfTile(op, labels) <= kRowsOfTile / 2 ? 2 * kMaxDepth : kMaxDepth;
   int64_t depth = 1;
   for (auto [range, kind] :
        llvm::zip_equal(op.getStaticLoopRanges(), op.getIteratorTypesArray())) {
     if (kind != utils::IteratorType::reduction)
       continue;
-    if (ShapedType::isDynamic(range) || range > kMaxDepth)
+    if (ShapedType::isDynamic(range) || range > most)
       return false;
     depth *= range;
   }
-  return depth <= kMaxDepth;
+  return depth <= most;
 }
 
 /// Adds what has all rows and is read by a member.
@@ -255,7 +272,7 @@ bool GroupFinder::addMember(linalg::GenericOp op) {
   unsigned before = numRanks;
   Labels labels;
   if (!label(op, labels) || !hasRows(op, labels) ||
-      (isReduction(op) && !(has(labels, reduced) && isShallow(op)))) {
+      (isReduction(op) && !(has(labels, reduced) && isShallow(op, labels)))) {
     numRanks = before;
     return false;
   }

@@ -49,6 +49,11 @@ static bool isConstant(Value value, unsigned &budget) {
          isConstant(op->getOperand(0), budget);
 }
 
+bool lutra::isComputedOfConstants(Value value) {
+  unsigned budget = kMaxSteps;
+  return isConstant(value, budget);
+}
+
 namespace {
 /// Goes over the members of a group.
 class Cost {
@@ -79,9 +84,8 @@ private:
 
 bool Cost::isWeightStream(linalg::GenericOp op, OpOperand *operand) {
   AffineMap read = op.getMatchingIndexingMap(operand);
-  unsigned budget = kMaxSteps;
   return has(op, read, group.reduced) && !has(op, read, group.rows.back()) &&
-         isConstant(operand->get(), budget);
+         isComputedOfConstants(operand->get());
 }
 
 /// Counts a member. Returns whether it may be in a group at all.

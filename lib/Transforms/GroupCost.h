@@ -17,6 +17,10 @@ namespace mlir::lutra {
 /// and what they go over is no weight.
 bool isCheaperTogether(const CascadeGroup &group);
 
+/// Whether `value` is a weight or a constant, or a few operations lead to it
+/// from such alone.
+bool isComputedOfConstants(Value value);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_TRANSFORMS_GROUPCOST_H

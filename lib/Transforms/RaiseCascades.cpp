@@ -11,6 +11,7 @@
 
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
+#include "GroupSearch.h"
 #include "Movement.h"
 #include "NarrowSources.h"
 #include "UnitDims.h"
@@ -38,7 +39,9 @@ using namespace mlir::lutra::cascade;
 namespace {
 class Raiser {
 public:
-  Raiser(CascadeGroup found) : group(std::move(found)), sources(group) {}
+  explicit Raiser(FoundGroup found)
+      : group(std::move(found.group)), sources(group), rewrite(found.rewrite),
+        refusal(found.refusal) {}
   LogicalResult run();
 
 private:
@@ -63,6 +66,7 @@ private:
 
   CascadeGroup group;
   NarrowSources sources;
+  std::string rewrite, refusal;
   SmallVector<std::string> names;
   IRMapping map;
 };
@@ -365,6 +369,10 @@ LogicalResult Raiser::run() {
       b, b.getFusedLoc(locations), ValueRange(results).getTypes(),
       llvm::map_to_vector(names, [](std::string &n) { return StringRef(n); }),
       *sizes, /*reassoc=*/true);
+  if (!rewrite.empty())
+    cascade->setAttr("rewrites", b.getStrArrayAttr(StringRef(rewrite)));
+  if (!refusal.empty())
+    cascade->setAttr("refusals", b.getStrArrayAttr(StringRef(refusal)));
   b.setInsertionPointToStart(cascade.getBlock());
   for (linalg::GenericOp op : group.members)
     map.map(op.getResult(0), raise(b, op));
@@ -401,23 +409,8 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
              llvm::reverse(getOperation().getBody().front())))
       if (isOpTriviallyDead(&op))
         op.erase();
-    llvm::DenseSet<Operation *> taken;
-    SmallVector<CascadeGroup> groups;
-    auto isTaken = [&](Operation *op) { return taken.contains(op); };
-    // What has several passes comes first, since it needs the products.
-    for (auto find : {findCascadeGroup, findProductGroup})
-      for (auto op : getOperation().getOps<linalg::GenericOp>()) {
-        if (op.getNumReductionLoops() == 0 || taken.contains(op))
-          continue;
-        auto group = find(op, isTaken);
-        if (!group)
-          continue;
-        for (linalg::GenericOp member : group->members)
-          taken.insert(member);
-        groups.push_back(std::move(*group));
-      }
-    for (CascadeGroup &group : groups)
-      (void)Raiser(std::move(group)).run();
+    for (FoundGroup &found : findGroups(getOperation()))
+      (void)Raiser(std::move(found)).run();
   }
 };
 } // namespace

@@ -115,9 +115,13 @@ static bool reduceRank(CascadeOp &cascade, StringRef rank,
   return left.has_value();
 }
 
+/// Adds to what was said when the cascade was made.
 static void setWords(CascadeOp cascade, StringRef name,
                      ArrayRef<std::string> words) {
-  SmallVector<StringRef> refs(words.begin(), words.end());
+  SmallVector<StringRef> refs;
+  if (auto before = cascade->getAttrOfType<ArrayAttr>(name))
+    llvm::append_range(refs, before.getAsValueRange<StringAttr>());
+  llvm::append_range(refs, words);
   if (!refs.empty())
     cascade->setAttr(name, Builder(cascade).getStrArrayAttr(refs));
 }

@@ -71,14 +71,16 @@ VARIANTS = {
     "shared_prefix": (1, 3, 1, NEVER),
     "tree_mask": (1, 3, 1, ALWAYS),
     "long_and_short_heads": (2, 3, 1, NEVER),
-    # The weights are a result of the chain: they go along the keys.
-    "column_sums": (0, 3, 3, NEVER),
+    # The weights are computed for the queries, and for the keys again.
+    "column_sums": (2, 3, 1, NEVER),
     # Keys and values are dequantized part by part.
     "kv8_per_channel": (1, 3, 1, ALWAYS),
     "kv8_per_token": (1, 3, 1, ALWAYS),
     "kv4_packed": (1, 3, 1, ALWAYS),
-    # Keys and values are computed to memory before.
+    # The weights are multiplied with queries and results, before and behind.
     "xquant": (1, 3, 1, NEVER),
+    # Keys and values are computed to memory before.
+    "xquant_many_queries": (1, 3, 1, NEVER),
     # Weights of blocks, which are sorted, in three passes; the attention in one.
     "selected_blocks": (1, 3, 3, NEVER),
     # Rows that stay in a cache between their passes: one kernel, row by row.
@@ -161,6 +163,19 @@ def test_head_sizes(tmp_path, size):
 
     draws = [{"p": p, "m": m} for p, m in ((1, 1), (1, 133), (5, 64), (17, 129), (37, 2))]
     assert made_of(write, tmp_path, True, draws) == (1, 3, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("p", "size", "held"), [(30, 1000, True), (1, 1024, True), (30, 1030, False), (37, 700, False)]
+)
+def test_long_heads_of_few_rows(tmp_path, p, size, held):
+    """With half of the rows, a tile has room for twice as much of each."""
+
+    def write(g):
+        q, k, v = variants.qkv(g, p=p, e=size, batch=8)
+        g.output(g.attend(g.scores(q, k, size**-0.5), v))
+
+    assert made_of(write, tmp_path, False) == (1, 3, 1, held)
 
 
 def long_heads(g):

@@ -356,15 +356,30 @@ def kv4_packed(g):
     g.output(g.attend(scores, parts[1]))
 
 
+def rematerialized(g, p):
+    """Keys and values are products of codes of 8 bits, scaled per token, and weights."""
+    m, random = g.dim("m", 133), np.random.default_rng(3)
+    q = g.input("q", 16, 3, p, 16)
+    codes = g.input("x", 16, m, 48, dtype=np.int8, make=lambda s: g.random.integers(-128, 128, s))
+    scale = g.input("x_scale", 16, m, 1, make=lambda s: g.random.random(s) / 50)
+    x = g.node("Mul", g.node("Cast", codes, to=1), scale)
+
+    def heads(size):
+        weight = g.constant(random.standard_normal((48, 3 * size)) / 7)
+        each = g.node("Reshape", g.node("MatMul", x, weight), g.ints(16, -1, 3, size))
+        return g.node("Transpose", each, perm=[0, 2, 1, 3])
+
+    g.output(g.attend(g.scores(q, heads(16), 0.2), heads(20)))
+
+
 def xquant(g):
-    """The cache holds what keys and values are made of."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
-    q, x = g.input("q", 2, p, 24), g.input("x", 2, m, 32)
-    random = np.random.default_rng(3)
-    wk, wv = (g.constant(random.standard_normal((32, size)) / 6) for size in (24, 40))
-    keys = g.node("Transpose", g.node("MatMul", x, wk), perm=[0, 2, 1])
-    scores = g.node("Mul", g.node("MatMul", q, keys), g.constant(0.2))
-    g.output(g.attend(scores, g.node("MatMul", x, wv)))
+    """The cache holds what keys and values are made of; few queries."""
+    rematerialized(g, 5)
+
+
+def xquant_many_queries(g):
+    """The same in a prompt: computing keys and values takes less."""
+    rematerialized(g, g.dim("p", 133))
 
 
 def selected_blocks(g, block=16, blocks=8, top=3):

@@ -49,6 +49,19 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def ReassociateContractions : Pass<"reassociate-contractions", "::mlir::func::FuncOp"> {
+  let summary = "takes sums of products of three factors in the order that is cheapest";
+  let description = [{
+    A contraction whose factor is the result of another one, in f32 or f64, may be
+    taken in another order, such as queries times a weight, times what keys would be
+    made of. The cost of an order is its multiply-adds and the bytes between its
+    contractions. With symbolic sizes, it must be cheaper where they are greatest,
+    and not dearer where they are not.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::affine::AffineDialect"];
+}
+
 def CountPasses : Pass<"count-passes", "::mlir::ModuleOp"> {
   let summary = "says how often each cascade goes over its ranks";
   let description = [{
@@ -64,9 +77,11 @@ def RaiseCascades : Pass<"raise-cascades", "::mlir::func::FuncOp"> {
   let description = [{
     A group has at least two reductions along one rank, of which one needs what the
     other found; all of it has the same rows. Elementwise operations and single
-    contractions stay where they are.
+    contractions stay where they are. What a group has along the reduced rank is
+    computed again for others that sum it along the rows, where that is cheaper.
   }];
-  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect"];
+  let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect"];
 }
 
 def BoundIterations : Pass<"bound-iterations", "::mlir::func::FuncOp"> {
