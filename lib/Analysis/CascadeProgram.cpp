@@ -10,6 +10,8 @@
 
 #include "CascadeProgram.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
@@ -94,6 +96,36 @@ CascadeProgram::Read CascadeProgram::read(Value value, AffineMap map,
   return read;
 }
 
+/// The ranks that `indices`, values in the body of an Einsum, are computed of.
+static void collectRanks(ValueRange indices, EinsumOp op,
+                         SmallVectorImpl<StringRef> &ranks) {
+  llvm::SetVector<Operation *> sources;
+  auto add = [&](ValueRange values) {
+    for (Value value : values)
+      if (Operation *source = value.getDefiningOp();
+          source && source->getBlock() == op.getBlock())
+        sources.insert(source);
+  };
+  add(indices);
+  for (unsigned i = 0; i < sources.size(); ++i) {
+    if (auto index = dyn_cast<IndexOp>(sources[i]))
+      ranks.push_back(index.getRank());
+    add(sources[i]->getOperands());
+  }
+}
+
+/// Along the ranks that the indices depend on, of which data says how.
+CascadeProgram::Read CascadeProgram::readElement(tensor::ExtractOp element,
+                                                 EinsumOp op) {
+  Read read{numberOf(element.getTensor()), {}, false};
+  SmallVector<StringRef> ranks;
+  collectRanks(element.getIndices(), op, ranks);
+  for (StringRef name : ranks)
+    if (unsigned rank = rankNumbers.lookup(name); !read.find(rank))
+      read.indices.push_back({rank, false});
+  return read;
+}
+
 /// Along each of its own ranks.
 CascadeProgram::Read CascadeProgram::readWhole(Value value) {
   Read read{numberOf(value), {}, false};
@@ -118,6 +150,8 @@ void CascadeProgram::addEinsum(EinsumOp op) {
     next.reads.push_back(read(input, op.getInputMap(i), next.ranks));
   if (op.getMask())
     next.reads.push_back(read(op.getMask(), op.getMaskMap(), next.ranks));
+  for (auto element : op.getBlock()->getOps<tensor::ExtractOp>())
+    next.reads.push_back(readElement(element, op));
   if (op.getInit()) {
     next.reads.push_back(read(op.getInit(), op.getResultMap(), next.ranks));
     next.reads.back().isInit = true;

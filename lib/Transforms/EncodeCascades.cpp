@@ -51,7 +51,7 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
   bool shares = false;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
     for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
-      if (!llvm::is_contained(iterate.getParts(), input))
+      if (!isStreamed(iterate, input))
         continue;
       bool hasRank = false;
       for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)

@@ -76,16 +76,16 @@ Bounds Bounds::of(OpFoldResult size) {
               .value_or(ShapedType::kDynamic)};
 }
 
-/// Whether what is reduced of a stream has the rank: then each of its
+/// Whether what is reduced of streams has the rank: then each of its
 /// coordinates reads its own.
-static bool isStreamed(IterateOp iterate, StringRef rank) {
+static bool haveStreams(IterateOp iterate, StringRef rank) {
   bool found = false;
   iterate.walk([&](EinsumOp reader) {
     if (!reader.hasReduction())
       return;
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
       for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
-        found |= llvm::is_contained(iterate.getParts(), input) &&
+        found |= isStreamed(iterate, input) &&
                  reader.getRankName(loop) == rank &&
                  reader.getInputMap(i).isFunctionOfDim(loop);
   });
@@ -119,7 +119,7 @@ static Rows rowsOf(CascadeOp op, IterateOp iterate) {
   SmallVector<OpFoldResult> extents = op.getMixedExtents();
   for (StringRef rank : llvm::reverse(ranks)) {
     Bounds extent = Bounds::of(extents[*op.findRank(rank)]);
-    if (!rows.areShared && extent.most != 1 && !isStreamed(iterate, rank)) {
+    if (!rows.areShared && extent.most != 1 && !haveStreams(iterate, rank)) {
       rows.areShared = true;
       // Rows without bound are taken for many: their states, too, would be.
       if (ShapedType::isDynamic(extent.most)) {

@@ -188,28 +188,26 @@ Value CascadeLowering::point(OpBuilder &b, EinsumOp op, ValueRange elements) {
   return arith::SelectOp::create(b, loc, present, value, identity);
 }
 
-void CascadeLowering::lower(EinsumOp op) {
-  loc = op.getLoc();
-  Value into = destinationOf(op);
-  Attribute constant;
-  if (op.getInputs().empty() && !op.hasReduction() &&
-      matchPattern(op.getEinsumPoint(), m_Constant(&constant))) {
-    map.map(op.getResult(), fillOf(into, cast<TypedAttr>(constant)));
-    return;
-  }
-  OpOperand *updated = updatedInput(op);
-  unsigned updatedNumber = updated ? updated->getOperandNumber() : -1;
-  SmallVector<Value> inputs;
-  SmallVector<AffineMap> maps;
-  for (auto [i, input] : llvm::enumerate(op.getInputs()))
-    if (i != updatedNumber) {
-      inputs.push_back(lookup(input));
-      maps.push_back(op.getInputMap(i));
+CascadeLowering::Operands CascadeLowering::operandsOf(EinsumOp op,
+                                                      OpOperand *except) {
+  Operands operands;
+  for (auto [i, input] : llvm::enumerate(op.getInputsMutable()))
+    if (&input != except) {
+      operands.tensors.push_back(lookup(input.get()));
+      operands.maps.push_back(op.getInputMap(i));
     }
   if (op.getMask()) {
-    inputs.push_back(lookup(op.getMask()));
-    maps.push_back(op.getMaskMap());
+    operands.tensors.push_back(lookup(op.getMask()));
+    operands.maps.push_back(op.getMaskMap());
   }
+  return operands;
+}
+
+/// What `op` computes of `operands`, into a tensor that has the start of a
+/// reduction, or the input that is updated.
+linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
+                                         Value into, OpOperand *updated) {
+  SmallVector<AffineMap> maps(operands.maps);
   maps.push_back(op.getResultMap());
   SmallVector<utils::IteratorType> loops;
   for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
@@ -218,7 +216,8 @@ void CascadeLowering::lower(EinsumOp op) {
   auto body = [&](OpBuilder &b, Location loc, ValueRange values) {
     SmallVector<Value> elements(values.drop_back());
     if (updated)
-      elements.insert(elements.begin() + updatedNumber, values.back());
+      elements.insert(elements.begin() + updated->getOperandNumber(),
+                      values.back());
     Value value = point(b, op, elements);
     if (op.hasReduction()) {
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
@@ -229,10 +228,28 @@ void CascadeLowering::lower(EinsumOp op) {
     }
     linalg::YieldOp::create(b, loc, value);
   };
-  auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
-                                           maps, loops, body);
+  return linalg::GenericOp::create(b, loc, into.getType(), operands.tensors,
+                                   into, maps, loops, body);
+}
+
+void CascadeLowering::lower(EinsumOp op) {
+  loc = op.getLoc();
+  if (blocks.contains(op.getResult()))
+    return;
+  if (readsBlocks(op))
+    return lowerInBlocks(op);
+  Value into = destinationOf(op);
+  Attribute constant;
+  if (op.getInputs().empty() && !op.hasReduction() &&
+      matchPattern(op.getEinsumPoint(), m_Constant(&constant))) {
+    map.map(op.getResult(), fillOf(into, cast<TypedAttr>(constant)));
+    return;
+  }
+  OpOperand *updated = updatedInput(op);
+  linalg::GenericOp generic =
+      build(op, operandsOf(op, updated), into, updated);
   auto iterate = dyn_cast<IterateOp>(op->getParentOp());
-  if (iterate && op.hasReduction() && inputs.size() == op.getInputs().size())
+  if (iterate && op.hasReduction() && !op.getMask())
     for (auto [i, input] : llvm::enumerate(op.getInputs()))
       if (llvm::is_contained(iterate.getParts(), input))
         generic->setAttr(kStreamAttr, b.getI64IntegerAttr(i));
