@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/SetVector.h"
 #include <numeric>
 
 using namespace mlir;
@@ -21,6 +22,25 @@ using namespace mlir::lutra::cascade;
 
 bool lutra::cascade::gathers(EinsumOp op) {
   return !op.getBlock()->getOps<tensor::ExtractOp>().empty();
+}
+
+SmallVector<StringRef>
+lutra::cascade::ranksOfElement(tensor::ExtractOp element, EinsumOp op) {
+  llvm::SetVector<Operation *> sources;
+  auto add = [&](ValueRange values) {
+    for (Value value : values)
+      if (Operation *source = value.getDefiningOp();
+          source && source->getBlock() == op.getBlock())
+        sources.insert(source);
+  };
+  add(element.getIndices());
+  llvm::SetVector<StringRef> ranks;
+  for (unsigned i = 0; i < sources.size(); ++i) {
+    if (auto index = dyn_cast<IndexOp>(sources[i]))
+      ranks.insert(index.getRank());
+    add(sources[i]->getOperands());
+  }
+  return ranks.takeVector();
 }
 
 bool lutra::cascade::isStreamed(IterateOp op, Value value) {

@@ -21,6 +21,9 @@ namespace mlir::lutra::cascade {
 /// Whether the body of `op` extracts elements of tensors.
 bool gathers(EinsumOp op);
 
+/// The ranks of `op` that the indices of an element depend on.
+SmallVector<StringRef> ranksOfElement(tensor::ExtractOp element, EinsumOp op);
+
 /// Blocks that an Einsum which is nothing but an element of a tensor reads.
 struct GatheredBlocks {
   tensor::ExtractOp element;

@@ -10,7 +10,7 @@
 
 #include "CascadeProgram.h"
 
-#include "llvm/ADT/SetVector.h"
+#include "dialects/Cascade/Gather.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -96,33 +96,12 @@ CascadeProgram::Read CascadeProgram::read(Value value, AffineMap map,
   return read;
 }
 
-/// The ranks that `indices`, values in the body of an Einsum, are computed of.
-static void collectRanks(ValueRange indices, EinsumOp op,
-                         SmallVectorImpl<StringRef> &ranks) {
-  llvm::SetVector<Operation *> sources;
-  auto add = [&](ValueRange values) {
-    for (Value value : values)
-      if (Operation *source = value.getDefiningOp();
-          source && source->getBlock() == op.getBlock())
-        sources.insert(source);
-  };
-  add(indices);
-  for (unsigned i = 0; i < sources.size(); ++i) {
-    if (auto index = dyn_cast<IndexOp>(sources[i]))
-      ranks.push_back(index.getRank());
-    add(sources[i]->getOperands());
-  }
-}
-
 /// Along the ranks that the indices depend on, of which data says how.
 CascadeProgram::Read CascadeProgram::readElement(tensor::ExtractOp element,
                                                  EinsumOp op) {
   Read read{numberOf(element.getTensor()), {}, false};
-  SmallVector<StringRef> ranks;
-  collectRanks(element.getIndices(), op, ranks);
-  for (StringRef name : ranks)
-    if (unsigned rank = rankNumbers.lookup(name); !read.find(rank))
-      read.indices.push_back({rank, false});
+  for (StringRef name : ranksOfElement(element, op))
+    read.indices.push_back({rankNumbers.lookup(name), false});
   return read;
 }
 

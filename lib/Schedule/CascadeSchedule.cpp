@@ -14,6 +14,7 @@
 
 #include "CascadeSchedule.h"
 
+#include "dialects/Cascade/Gather.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -77,6 +78,27 @@ static int64_t widthOfShared(CascadeOp op, IterateOp iterate,
   return width;
 }
 
+/// The length of a part, `part` at most, so that it has whole blocks of what is
+/// gathered along the rank, or blocks have whole parts.
+static int64_t fitToBlocks(IterateOp iterate, ArrayRef<StringRef> rows,
+                           int64_t part) {
+  auto isSingle = [&](StringRef rank) {
+    return llvm::is_contained(rows.drop_back(), rank);
+  };
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
+    auto blocks = rows.empty()
+                      ? std::nullopt
+                      : matchBlocks(einsum, iterate.getRank(), isSingle);
+    if (!blocks)
+      continue;
+    if (blocks->length <= part)
+      part -= part % blocks->length;
+    while (blocks->length > part && blocks->length % part != 0)
+      --part;
+  }
+  return part;
+}
+
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
   int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
@@ -103,7 +125,7 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
       part = std::clamp<int64_t>(
           llvm::bit_floor<uint64_t>(target.getL1() / 2 / (4 * width)), 16,
           part);
-    tile[*op.findRank(iterate.getRank())] = part;
+    tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);
 }

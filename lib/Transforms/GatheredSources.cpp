@@ -19,7 +19,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -33,12 +32,24 @@ static constexpr int64_t kMinBlock = 8;
 /// What a symbolic size counts as.
 static constexpr double kTypicalSize = 1024;
 
-/// The bytes of as many elements of type `element` as `tensor` has.
-static double bytesOf(Type tensor, Type element) {
+/// The bytes of as many elements of type `element` as there are coordinates of
+/// `ranks`, which the result of `op` has.
+static double bytesOf(EinsumOp op, Type element, ArrayRef<StringRef> ranks) {
   double bytes = element.getIntOrFloatBitWidth() / 8.0;
-  for (int64_t size : cast<ShapedType>(tensor).getShape())
-    bytes *= ShapedType::isDynamic(size) ? kTypicalSize : size;
+  for (auto [size, rank] : llvm::zip_equal(op.getType().getShape(),
+                                           *ranksOf(op.getResult())))
+    if (llvm::is_contained(ranks, rank))
+      bytes *= ShapedType::isDynamic(size) ? kTypicalSize : size;
   return bytes;
+}
+
+/// Whether `op` reads less than it computes.
+static bool isNarrow(EinsumOp op) {
+  double read = 0;
+  for (auto element : op.getBlock()->getOps<tensor::ExtractOp>())
+    read += bytesOf(op, element.getType(), ranksOfElement(element, op));
+  return read < bytesOf(op, op.getType().getElementType(),
+                        *ranksOf(op.getResult()));
 }
 
 /// The stride of each dimension of a group behind the others, or nothing where
@@ -158,22 +169,6 @@ linalg::GenericOp GatheredSources::gathering(Value tensor, unsigned depth) {
   return found[tensor] = gathers ? op : linalg::GenericOp();
 }
 
-/// The bytes that are gathered for all that `op` computes.
-double GatheredSources::bytesOf(linalg::GenericOp op) {
-  llvm::SetVector<Operation *> sources;
-  sources.insert(op);
-  double bytes = 0;
-  for (unsigned i = 0; i < sources.size(); ++i) {
-    auto source = cast<linalg::GenericOp>(sources[i]);
-    for (auto each : source.getBlock()->getOps<tensor::ExtractOp>())
-      bytes += ::bytesOf(source.getResult(0).getType(), each.getType());
-    for (Value input : source.getDpsInputs())
-      if (linalg::GenericOp next = gathering(input))
-        sources.insert(next);
-  }
-  return bytes;
-}
-
 Value GatheredSources::apply(OpBuilder &b, Location loc, AffineExpr expr,
                              ValueRange ranks) {
   return getValueOrCreateConstantIndexOp(
@@ -263,8 +258,7 @@ Value GatheredSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
     YieldOp::create(b, loc, element(b, loc, tensor, map, ranks, known));
   }
   auto blocks = matchBlocks(raised, rank, isSingle);
-  if (bytesOf(op) >= ::bytesOf(type, type.getElementType()) &&
-      (!blocks || blocks->length < kMinBlock)) {
+  if (!isNarrow(raised) && (!blocks || blocks->length < kMinBlock)) {
     raised.erase();
     return nullptr;
   }

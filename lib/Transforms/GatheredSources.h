@@ -32,7 +32,6 @@ private:
 
   bool isLocal(Value tensor, unsigned depth = 0);
   linalg::GenericOp gathering(Value tensor, unsigned depth = 0);
-  double bytesOf(linalg::GenericOp op);
   Value element(OpBuilder &b, Location loc, Value tensor, AffineMap map,
                 ValueRange ranks, Elements &known);
   Value apply(OpBuilder &b, Location loc, AffineExpr expr, ValueRange ranks);

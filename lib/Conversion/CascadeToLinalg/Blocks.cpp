@@ -26,19 +26,36 @@ using namespace mlir::lutra::cascade;
 /// tiles.
 static constexpr int64_t kMinLength = 8;
 
+/// A sum over shorter blocks is read and written more often than it is worth
+/// where it is one of many rows.
+static constexpr int64_t kMinSum = 32, kManyRows = 16;
+
 static unsigned positionOf(EinsumOp op, StringRef rank) {
   auto names = op.getIter().getAsValueRange<StringAttr>();
   return std::distance(names.begin(), llvm::find(names, rank));
 }
 
+/// Whether a sum for many rows reads what `source` gathers for all of them.
+bool CascadeLowering::hasManyRows(EinsumOp reader, EinsumOp source) {
+  int64_t rows = 1;
+  for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
+    if (!reader.isReduced(loop) &&
+        !llvm::is_contained(source.getIter(), reader.getIter()[loop]))
+      rows *= getConstantIntValue(extents[reader.getRankName(loop)])
+                  .value_or(kManyRows);
+  return rows >= kManyRows;
+}
+
 /// Whether a reduction reads each of its operands along the rank element by
-/// element.
-bool CascadeLowering::canReadBlocks(EinsumOp reader, StringRef rank) {
+/// element, and blocks of `length` are worth that.
+bool CascadeLowering::canReadBlocks(EinsumOp reader, EinsumOp source,
+                                    StringRef rank, int64_t length) {
   unsigned position = positionOf(reader, rank);
   bool isInResult =
       position < reader.getNumRanks() && !reader.isReduced(position);
   return reader.hasReduction() && position < reader.getNumRanks() &&
          !(isInResult && reader.getInit()) &&
+         (isInResult || length >= kMinSum || !hasManyRows(reader, source)) &&
          llvm::all_of(reader.getMaps().getAsValueRange<AffineMapAttr>(),
                       [](AffineMap map) {
                         return map.isProjectedPermutation(
@@ -55,13 +72,15 @@ void CascadeLowering::findBlocks(IterateOp op, int64_t part) {
   int64_t length = part;
   for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
     auto found = matchBlocks(einsum, op.getRank(), isSingle);
-    if (!found || std::gcd(length, found->length) < kMinLength ||
+    int64_t common = found ? std::gcd(length, found->length) : 0;
+    if (common < kMinLength ||
         !llvm::all_of(einsum->getUsers(), [&](Operation *user) {
           auto reader = dyn_cast<EinsumOp>(user);
-          return reader && canReadBlocks(reader, op.getRank());
+          return reader &&
+                 canReadBlocks(reader, einsum, op.getRank(), common);
         }))
       continue;
-    length = std::gcd(length, found->length);
+    length = common;
     blocks.try_emplace(einsum.getResult(), *found);
   }
   blockLength = length;

@@ -43,7 +43,9 @@ private:
   linalg::GenericOp build(cascade::EinsumOp op, const Operands &operands,
                           Value into, OpOperand *updated = nullptr);
   void findBlocks(cascade::IterateOp op, int64_t part);
-  bool canReadBlocks(cascade::EinsumOp reader, StringRef rank);
+  bool hasManyRows(cascade::EinsumOp reader, cascade::EinsumOp source);
+  bool canReadBlocks(cascade::EinsumOp reader, cascade::EinsumOp source,
+                     StringRef rank, int64_t length);
   bool readsBlocks(cascade::EinsumOp op);
   void lowerInBlocks(cascade::EinsumOp op);
   Value computeBlock(cascade::EinsumOp op, Value at, Value into);
