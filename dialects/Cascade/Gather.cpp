@@ -24,8 +24,8 @@ bool lutra::cascade::gathers(EinsumOp op) {
   return !op.getBlock()->getOps<tensor::ExtractOp>().empty();
 }
 
-SmallVector<StringRef>
-lutra::cascade::ranksOfElement(tensor::ExtractOp element, EinsumOp op) {
+SmallVector<StringRef> lutra::cascade::ranksOfElement(tensor::ExtractOp element,
+                                                      EinsumOp op) {
   llvm::SetVector<Operation *> sources;
   auto add = [&](ValueRange values) {
     for (Value value : values)

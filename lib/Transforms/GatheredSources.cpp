@@ -36,8 +36,8 @@ static constexpr double kTypicalSize = 1024;
 /// `ranks`, which the result of `op` has.
 static double bytesOf(EinsumOp op, Type element, ArrayRef<StringRef> ranks) {
   double bytes = element.getIntOrFloatBitWidth() / 8.0;
-  for (auto [size, rank] : llvm::zip_equal(op.getType().getShape(),
-                                           *ranksOf(op.getResult())))
+  for (auto [size, rank] :
+       llvm::zip_equal(op.getType().getShape(), *ranksOf(op.getResult())))
     if (llvm::is_contained(ranks, rank))
       bytes *= ShapedType::isDynamic(size) ? kTypicalSize : size;
   return bytes;
@@ -48,8 +48,8 @@ static bool isNarrow(EinsumOp op) {
   double read = 0;
   for (auto element : op.getBlock()->getOps<tensor::ExtractOp>())
     read += bytesOf(op, element.getType(), ranksOfElement(element, op));
-  return read < bytesOf(op, op.getType().getElementType(),
-                        *ranksOf(op.getResult()));
+  return read <
+         bytesOf(op, op.getType().getElementType(), *ranksOf(op.getResult()));
 }
 
 /// The stride of each dimension of a group behind the others, or nothing where
@@ -126,14 +126,18 @@ static Value readBehind(Value tensor, AffineMap &map) {
 /// element and of which the same holds.
 bool GatheredSources::isLocal(Value tensor, unsigned depth) {
   return depth < kMaxDepth &&
-         llvm::all_of(tensor.getUsers(), [&](Operation *user) {
-           auto generic = dyn_cast<linalg::GenericOp>(user);
-           bool isMap = generic ? generic.getNumReductionLoops() == 0
-                                : isa<tensor::CollapseShapeOp,
-                                      tensor::ExpandShapeOp>(user);
-           return members.contains(user) ||
-                  (isMap && isLocal(user->getResult(0), depth + 1));
-         });
+         llvm::all_of(
+             tensor.getUsers(),
+             [&](Operation *user) {
+               auto generic = dyn_cast<linalg::GenericOp>(user);
+               bool isMap =
+                   generic
+                       ? generic.getNumReductionLoops() == 0
+                       : isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(
+                             user);
+               return members.contains(user) ||
+                      (isMap && isLocal(user->getResult(0), depth + 1));
+             });
 }
 
 /// Whether an operation maps elements, some of which it may gather.
@@ -247,9 +251,9 @@ Value GatheredSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
     SmallVector<Value> ranks(iter.size());
     for (AffineExpr expr : read) {
       unsigned position = cast<AffineDimExpr>(expr).getPosition();
-      ranks[position] = IndexOp::create(
-          b, loc, b.getIndexType(),
-          cast<StringAttr>(iter[position]).getValue());
+      ranks[position] =
+          IndexOp::create(b, loc, b.getIndexType(),
+                          cast<StringAttr>(iter[position]).getValue());
     }
     Value none;
     for (Value &rank : ranks)

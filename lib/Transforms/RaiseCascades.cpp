@@ -157,8 +157,8 @@ Value Raiser::source(OpBuilder &b, Value tensor, AffineMap &map,
     return llvm::any_of(ArrayRef(group.rows).drop_back(),
                         [&](unsigned row) { return names[row] == rank; });
   };
-  if (Value blocks = gathered.raise(b, tensor, map, iter, names[group.reduced],
-                                    isSingle))
+  if (Value blocks =
+          gathered.raise(b, tensor, map, iter, names[group.reduced], isSingle))
     return blocks;
   return narrow.raise(b, tensor, map, iter);
 }

@@ -38,9 +38,11 @@ static unsigned positionOf(EinsumOp op, StringRef rank) {
 /// Whether a sum for many rows reads what `source` gathers for all of them.
 bool CascadeLowering::hasManyRows(EinsumOp reader, EinsumOp source) {
   int64_t rows = 1;
+  unsigned input = llvm::find(reader.getInputs(), source.getResult()) -
+                   reader.getInputs().begin();
   for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
     if (!reader.isReduced(loop) &&
-        !llvm::is_contained(source.getIter(), reader.getIter()[loop]))
+        !reader.getInputMap(input).isFunctionOfDim(loop))
       rows *= getConstantIntValue(extents[reader.getRankName(loop)])
                   .value_or(kManyRows);
   return rows >= kManyRows;
@@ -56,11 +58,12 @@ bool CascadeLowering::canReadBlocks(EinsumOp reader, EinsumOp source,
   return reader.hasReduction() && position < reader.getNumRanks() &&
          !(isInResult && reader.getInit()) &&
          (isInResult || length >= kMinSum || !hasManyRows(reader, source)) &&
-         llvm::all_of(reader.getMaps().getAsValueRange<AffineMapAttr>(),
-                      [](AffineMap map) {
-                        return map.isProjectedPermutation(
-                            /*allowZeroInResults=*/true);
-                      });
+         llvm::all_of(
+             reader.getMaps().getAsValueRange<AffineMapAttr>(),
+             [](AffineMap map) {
+               return map.isProjectedPermutation(
+                   /*allowZeroInResults=*/true);
+             });
 }
 
 /// Finds what reductions alone read of blocks, in an iteration in parts of
@@ -73,12 +76,14 @@ void CascadeLowering::findBlocks(IterateOp op, int64_t part) {
   for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
     auto found = matchBlocks(einsum, op.getRank(), isSingle);
     int64_t common = found ? std::gcd(length, found->length) : 0;
-    if (common < kMinLength ||
-        !llvm::all_of(einsum->getUsers(), [&](Operation *user) {
-          auto reader = dyn_cast<EinsumOp>(user);
-          return reader &&
-                 canReadBlocks(reader, einsum, op.getRank(), common);
-        }))
+    if (common < kMinLength || !llvm::all_of(
+                                   einsum->getUsers(),
+                                   [&](Operation *user) {
+                                     auto reader = dyn_cast<EinsumOp>(user);
+                                     return reader &&
+                                            canReadBlocks(reader, einsum,
+                                                          op.getRank(), common);
+                                   }))
       continue;
     length = common;
     blocks.try_emplace(einsum.getResult(), *found);
@@ -132,8 +137,7 @@ Value CascadeLowering::blockOf(EinsumOp op, SmallVectorImpl<unsigned> &order) {
     sizes.push_back(rank ? extents[op.getRankName(*rank)]
                          : OpFoldResult(b.getIndexAttr(1)));
     order.push_back(
-        rank ? *op.getResultMap().getResultPosition(
-                   b.getAffineDimExpr(*rank))
+        rank ? *op.getResultMap().getResultPosition(b.getAffineDimExpr(*rank))
              : op.getType().getRank());
   }
   return tensor::ExtractSliceOp::create(
@@ -143,12 +147,10 @@ Value CascadeLowering::blockOf(EinsumOp op, SmallVectorImpl<unsigned> &order) {
 /// What `op` computes of the block that begins `at` in the part.
 Value CascadeLowering::computeBlock(EinsumOp op, Value at, Value into) {
   auto iterate = cast<IterateOp>(op->getParentOp());
-  AffineExpr along =
-      b.getAffineDimExpr(positionOf(op, iterate.getRank()));
+  AffineExpr along = b.getAffineDimExpr(positionOf(op, iterate.getRank()));
   Operands operands = operandsOf(op);
   for (auto [i, map] : llvm::enumerate(operands.maps)) {
-    Value input =
-        i < op.getInputs().size() ? op.getInputs()[i] : op.getMask();
+    Value input = i < op.getInputs().size() ? op.getInputs()[i] : op.getMask();
     if (blocks.contains(input)) {
       SmallVector<unsigned> order;
       operands.tensors[i] = blockOf(input.getDefiningOp<EinsumOp>(), order);
@@ -164,14 +166,13 @@ Value CascadeLowering::computeBlock(EinsumOp op, Value at, Value into) {
   if (auto dim = op.getResultMap().getResultPosition(along)) {
     Value slice = sliceOf(into, *dim, at);
     auto type = cast<RankedTensorType>(slice.getType());
-    Value start = fillOf(slice, identityOf(*op.getMonoid(),
-                                           type.getElementType()));
+    Value start =
+        fillOf(slice, identityOf(*op.getMonoid(), type.getElementType()));
     Value block = build(op, operands, start).getResult(0);
     auto cut = slice.getDefiningOp<tensor::ExtractSliceOp>();
-    return tensor::InsertSliceOp::create(b, loc, block, into,
-                                         cut.getMixedOffsets(),
-                                         cut.getMixedSizes(),
-                                         cut.getMixedStrides());
+    return tensor::InsertSliceOp::create(
+        b, loc, block, into, cut.getMixedOffsets(), cut.getMixedSizes(),
+        cut.getMixedStrides());
   }
   return build(op, operands, into).getResult(0);
 }
@@ -179,10 +180,9 @@ Value CascadeLowering::computeBlock(EinsumOp op, Value at, Value into) {
 void CascadeLowering::lowerInBlocks(EinsumOp op) {
   StringRef rank = cast<IterateOp>(op->getParentOp()).getRank();
   bool isInResult = !op.isReduced(positionOf(op, rank));
-  Value into = !isInResult
-                   ? destinationOf(op)
-                   : emptyOf(op.getResultMap(), op,
-                             op.getType().getElementType());
+  Value into = !isInResult ? destinationOf(op)
+                           : emptyOf(op.getResultMap(), op,
+                                     op.getType().getElementType());
   Value begin = offsets[rank];
   OpFoldResult length = extents[rank];
   auto loop = scf::ForOp::create(
@@ -194,8 +194,7 @@ void CascadeLowering::lowerInBlocks(EinsumOp op) {
   Value at = loop.getInductionVar();
   offsets[rank] = arith::AddIOp::create(b, loc, begin, at);
   extents[rank] = b.getIndexAttr(blockLength);
-  scf::YieldOp::create(b, loc,
-                       computeBlock(op, at, loop.getRegionIterArg(0)));
+  scf::YieldOp::create(b, loc, computeBlock(op, at, loop.getRegionIterArg(0)));
   offsets[rank] = begin;
   extents[rank] = length;
   map.map(op.getResult(), loop.getResult(0));

@@ -246,8 +246,7 @@ void CascadeLowering::lower(EinsumOp op) {
     return;
   }
   OpOperand *updated = updatedInput(op);
-  linalg::GenericOp generic =
-      build(op, operandsOf(op, updated), into, updated);
+  linalg::GenericOp generic = build(op, operandsOf(op, updated), into, updated);
   auto iterate = dyn_cast<IterateOp>(op->getParentOp());
   if (iterate && op.hasReduction() && !op.getMask())
     for (auto [i, input] : llvm::enumerate(op.getInputs()))
