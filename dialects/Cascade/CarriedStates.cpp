@@ -92,7 +92,6 @@ private:
   std::optional<CarriedState> read(unsigned number);
   std::optional<CarriedState> readReference(unsigned number, RebaseOp rebase);
   std::optional<CarriedState> readSum(unsigned number, EinsumOp sum);
-  bool reducesRank(EinsumOp einsum);
   bool isIndependent(Value tensor);
   bool isIndependent(Scalar scalar, unsigned depth);
   Scalar resolve(Scalar scalar);
@@ -113,13 +112,6 @@ std::optional<unsigned> StateReader::numberOf(Value carried) {
              : std::optional<unsigned>(it - op.getCarried().begin());
 }
 
-bool StateReader::reducesRank(EinsumOp einsum) {
-  for (unsigned rank = 0; rank < einsum.getNumRanks(); ++rank)
-    if (einsum.getRankName(rank) == op.getRank())
-      return einsum.hasReduction() && einsum.isReduced(rank);
-  return false;
-}
-
 /// Whether a tensor is the same whatever was gone over before.
 bool StateReader::isIndependent(Value tensor) {
   if (!op.getBody().isAncestor(tensor.getParentRegion()))
@@ -133,7 +125,7 @@ bool StateReader::isIndependent(Value tensor) {
   if (!isNew)
     return it->second;
   // A reduction of a part alone would be another for another part.
-  bool result = !reducesRank(einsum) &&
+  bool result = !einsum.reduces(op.getRank()) &&
                 llvm::all_of(einsum->getOperands(),
                              [&](Value value) { return isIndependent(value); });
   return independent[tensor] = result;
@@ -240,8 +232,8 @@ std::optional<CarriedState> StateReader::readReference(unsigned number,
                rebase.getPolicyKind() == PolicyKind::Lazy;
   if (rebase.getReference() != op.getCarried()[number] || !moves ||
       rebase.getFamily() == Family::Ratio || !local ||
-      local->getParentOp() != op || !reducesRank(local) || local.getInit() ||
-      local.getMonoid() != Monoid::Max ||
+      local->getParentOp() != op || !local.reduces(op.getRank()) ||
+      local.getInit() || local.getMonoid() != Monoid::Max ||
       !isIndependent({local.getEinsumPoint(), local}, 0))
     return std::nullopt;
   return CarriedState{
@@ -253,8 +245,8 @@ std::optional<CarriedState> StateReader::readReference(unsigned number,
 std::optional<CarriedState> StateReader::readSum(unsigned number,
                                                  EinsumOp sum) {
   BlockArgument carried = op.getCarried()[number];
-  if (!sum || sum->getParentOp() != op || !reducesRank(sum) || !sum.getInit() ||
-      (sum.getMask() && !isIndependent(sum.getMask())))
+  if (!sum || sum->getParentOp() != op || !sum.reduces(op.getRank()) ||
+      !sum.getInit() || (sum.getMask() && !isIndependent(sum.getMask())))
     return std::nullopt;
   CarriedState state{
       *sum.getMonoid(), std::nullopt, Family::Exp,

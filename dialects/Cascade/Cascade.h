@@ -68,6 +68,9 @@ bool isBefore(Value value, Operation *op);
 /// The ranks of what `op` uses, for the same.
 std::optional<SmallVector<StringRef>> ranksBefore(Value tensor, Operation *op);
 
+/// Erases the Einsums of a block that nothing reads.
+void eraseUnread(Block &block);
+
 /// Makes linalg.generic an EinsumOpInterface where it has tensors, one result,
 /// and a body that combines it with a new value by a monoid.
 void registerEinsumModels(DialectRegistry &registry);

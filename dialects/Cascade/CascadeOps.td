@@ -106,7 +106,24 @@ def Cascade_EinsumOp : Cascade_Op<"einsum", [
     bool isReduced(unsigned rank) { return !getResultMap().isFunctionOfDim(rank); }
     bool hasReduction() { return getMonoid().has_value(); }
     bool isFiltered() { return getFilters() || getMask(); }
+    /// The position of a rank among `iter`, if there is one of that name.
+    std::optional<unsigned> findRank(::llvm::StringRef name);
+    /// Whether there is a rank of that name, and the result lacks it.
+    bool reduces(::llvm::StringRef name);
+    /// Whether there is a rank of that name, and `map` goes along it.
+    bool goesAlong(::mlir::AffineMap map, ::llvm::StringRef name);
   }];
+  let builders = [
+    // Without mask, filters and start. `body` gives the value of a point from the
+    // elements of the inputs, read and written by `maps`.
+    OpBuilder<(ins "::mlir::RankedTensorType":$type, "::mlir::ArrayAttr":$iter,
+      "::mlir::ValueRange":$inputs, "::mlir::ArrayRef<::mlir::AffineMap>":$maps,
+      "std::optional<::mlir::lutra::cascade::Monoid>":$monoid,
+      "::llvm::function_ref<::mlir::Value(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>":$body)>,
+    // A map of tensors, each over the last of the ranks.
+    OpBuilder<(ins "::mlir::RankedTensorType":$type, "::mlir::ArrayAttr":$iter,
+      "::mlir::ValueRange":$inputs,
+      "::llvm::function_ref<::mlir::Value(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>":$body)>];
 }
 
 def Cascade_IterateOp : Cascade_Op<"iterate", [

@@ -11,8 +11,68 @@
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/FilterAssembly.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 using namespace mlir;
+using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
+
+void EinsumOp::build(
+    OpBuilder &b, OperationState &state, RankedTensorType type, ArrayAttr iter,
+    ValueRange inputs, ArrayRef<AffineMap> maps, std::optional<Monoid> monoid,
+    function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
+  build(b, state, type, inputs, /*mask=*/Value(), /*symbols=*/ValueRange(),
+        /*init=*/Value(), iter, b.getAffineMapArrayAttr(maps),
+        monoid ? MonoidAttr::get(b.getContext(), *monoid) : MonoidAttr(),
+        /*filters=*/ArrayAttr());
+  OpBuilder::InsertionGuard guard(b);
+  Block *block = b.createBlock(state.regions[0].get());
+  for (Value input : inputs)
+    block->addArgument(getElementTypeOrSelf(input.getType()), state.location);
+  YieldOp::create(b, state.location,
+                  body(b, state.location, block->getArguments()));
+}
+
+void EinsumOp::build(
+    OpBuilder &b, OperationState &state, RankedTensorType type, ArrayAttr iter,
+    ValueRange inputs,
+    function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
+  AffineMap all = b.getMultiDimIdentityMap(iter.size());
+  SmallVector<AffineMap> maps;
+  for (Value input : inputs) {
+    auto tensor = dyn_cast<RankedTensorType>(input.getType());
+    maps.push_back(all.getMinorSubMap(tensor ? tensor.getRank() : 0));
+  }
+  maps.push_back(all);
+  build(b, state, type, iter, inputs, maps, std::nullopt, body);
+}
+
+//===----------------------------------------------------------------------===//
+// Ranks
+//===----------------------------------------------------------------------===//
+
+std::optional<unsigned> EinsumOp::findRank(StringRef name) {
+  for (unsigned rank = 0; rank < getNumRanks(); ++rank)
+    if (getRankName(rank) == name)
+      return rank;
+  return std::nullopt;
+}
+
+bool EinsumOp::reduces(StringRef name) {
+  std::optional<unsigned> rank = findRank(name);
+  return rank && isReduced(*rank);
+}
+
+bool EinsumOp::goesAlong(AffineMap map, StringRef name) {
+  std::optional<unsigned> rank = findRank(name);
+  return rank && map.isFunctionOfDim(*rank);
+}
+
+void lutra::cascade::eraseUnread(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isa<EinsumOp>(op) && op.use_empty())
+      op.erase();
+}
 
 //===----------------------------------------------------------------------===//
 // EinsumOpInterface

@@ -102,10 +102,9 @@ static Course sum(Course x, Course y) {
 Course Follower::follow(IndexOp index) {
   if (isSingle(index.getRank()))
     return {};
-  auto names = op.getIter().getAsValueRange<StringAttr>();
-  auto it = llvm::find(names, index.getRank());
-  return {Course::Along, unsigned(std::distance(names.begin(), it)),
+  return {Course::Along, *op.findRank(index.getRank()),
           index.getRank() == rank};
+};
 }
 
 Course Follower::follow(AffineExpr expr, ValueRange operands,

@@ -39,35 +39,8 @@ static RankedTensorType typeOfParts(Type type, OpFoldResult count) {
   return RankedTensorType::get(shape, tensor.getElementType());
 }
 
-/// An Einsum over `ranks` that maps the elements of `inputs`, each over the
-/// last of these ranks, by `body`.
-static EinsumOp buildMap(OpBuilder &b, Location loc, ArrayRef<StringRef> ranks,
-                         ValueRange inputs, RankedTensorType type,
-                         function_ref<Value(OpBuilder &, ValueRange)> body) {
-  AffineMap all = b.getMultiDimIdentityMap(ranks.size());
-  SmallVector<AffineMap> maps;
-  for (Value input : inputs)
-    maps.push_back(
-        all.getMinorSubMap(cast<RankedTensorType>(input.getType()).getRank()));
-  maps.push_back(all);
-  auto einsum =
-      EinsumOp::create(b, loc, type, inputs, Value(), ValueRange(), Value(),
-                       b.getStrArrayAttr(ranks), b.getAffineMapArrayAttr(maps),
-                       MonoidAttr(), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *block = b.createBlock(&einsum.getBody());
-  for (Value input : inputs)
-    block->addArgument(getElementTypeOrSelf(input.getType()), loc);
-  YieldOp::create(b, loc, body(b, block->getArguments()));
-  return einsum;
-}
-
-/// Erases Einsums that nothing reads.
-static void eraseUnread(CascadeOp op) {
-  for (Operation &each :
-       llvm::make_early_inc_range(llvm::reverse(*op.getBlock())))
-    if (isa<EinsumOp>(each) && each.use_empty())
-      each.erase();
+static Value elementItself(OpBuilder &, Location, ValueRange elements) {
+  return elements[0];
 }
 
 /// What `values` are computed from among the Einsums of a cascade.
@@ -119,7 +92,8 @@ Value PartBuilder::buildInit(Value init, const CarriedState &state) {
   ranks.insert(ranks.begin(), name);
   RankedTensorType type = typeOfParts(init.getType(), parts.count);
   Location loc = init.getLoc();
-  auto constant = [&](OpBuilder &b, ValueRange) -> Value {
+  ArrayAttr iter = b.getStrArrayAttr(ranks);
+  auto constant = [&](OpBuilder &b, Location loc, ValueRange) -> Value {
     return arith::ConstantOp::create(b, loc, state.neutral);
   };
   TypedAttr value;
@@ -127,18 +101,18 @@ Value PartBuilder::buildInit(Value init, const CarriedState &state) {
   if (source && !source.hasReduction() &&
       matchPattern(source.getEinsumPoint(), m_Constant(&value)) &&
       value == state.neutral)
-    return buildMap(b, loc, ranks, {}, type, constant);
-  return buildMap(b, loc, ranks, map.lookup(init), type,
-                  [&](OpBuilder &b, ValueRange elements) -> Value {
-                    Value number = IndexOp::create(b, loc, b.getIndexType(),
-                                                   b.getStringAttr(name));
-                    Value first =
-                        getValueOrCreateConstantIndexOp(b, loc, parts.first);
-                    Value isFirst = arith::CmpIOp::create(
-                        b, loc, arith::CmpIPredicate::eq, number, first);
-                    return arith::SelectOp::create(b, loc, isFirst, elements[0],
-                                                   constant(b, {}));
-                  });
+    return EinsumOp::create(b, loc, type, iter, ValueRange(), constant);
+  return EinsumOp::create(
+      b, loc, type, iter, map.lookup(init),
+      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+        Value number =
+            IndexOp::create(b, loc, b.getIndexType(), b.getStringAttr(name));
+        Value first = getValueOrCreateConstantIndexOp(b, loc, parts.first);
+        Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                              number, first);
+        return arith::SelectOp::create(b, loc, isFirst, elements[0],
+                                       constant(b, loc, {}));
+      });
 }
 
 /// The sets of `old`, or all points, as far as they are in the part. Of their
@@ -175,10 +149,7 @@ ArrayAttr PartBuilder::filters(ArrayAttr old, unsigned numRanks, unsigned rank,
 /// or reads what is of one.
 void PartBuilder::cloneEinsum(EinsumOp einsum) {
   auto copy = cast<EinsumOp>(b.clone(*einsum, map));
-  auto names = einsum.getIter().getAsValueRange<StringAttr>();
-  unsigned rank = llvm::find(names, iterate.getRank()) - names.begin();
-  bool reduces = rank < einsum.getNumRanks() && einsum.hasReduction() &&
-                 einsum.isReduced(rank);
+  bool reduces = einsum.reduces(iterate.getRank());
   if (!reduces && llvm::none_of(einsum->getOperands(), [&](Value operand) {
         return divided.contains(operand);
       }))
@@ -209,8 +180,8 @@ void PartBuilder::cloneEinsum(EinsumOp einsum) {
     return;
   SmallVector<Value> symbols(einsum.getSymbols());
   if (reduces) {
-    copy.setFiltersAttr(
-        filters(einsum.getFiltersAttr(), numRanks, rank, symbols));
+    copy.setFiltersAttr(filters(einsum.getFiltersAttr(), numRanks,
+                                *einsum.findRank(iterate.getRank()), symbols));
   } else {
     SmallVector<Attribute> sets;
     for (IntegerSet set :
@@ -284,7 +255,7 @@ CascadeOp PartBuilder::build() {
   for (Value value : iterate.getResults())
     results.push_back(map.lookup(value));
   YieldOp::create(b, op.getLoc(), results);
-  eraseUnread(result);
+  eraseUnread(*result.getBlock());
   return result;
 }
 
@@ -302,19 +273,12 @@ static Value buildReduction(OpBuilder &b, Value state,
                             ArrayRef<StringRef> ranks, Monoid monoid) {
   auto type = cast<RankedTensorType>(state.getType());
   AffineMap all = b.getMultiDimIdentityMap(ranks.size());
-  auto einsum = EinsumOp::create(
-      b, state.getLoc(),
-      RankedTensorType::get(type.getShape().drop_front(),
-                            type.getElementType()),
-      state, Value(), ValueRange(), Value(), b.getStrArrayAttr(ranks),
-      b.getAffineMapArrayAttr({all, all.getMinorSubMap(ranks.size() - 1)}),
-      MonoidAttr::get(b.getContext(), monoid), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&einsum.getBody());
-  YieldOp::create(
-      b, state.getLoc(),
-      ValueRange(body->addArgument(type.getElementType(), state.getLoc())));
-  return einsum.getResult();
+  return EinsumOp::create(b, state.getLoc(),
+                          RankedTensorType::get(type.getShape().drop_front(),
+                                                type.getElementType()),
+                          b.getStrArrayAttr(ranks), state,
+                          {all, all.getMinorSubMap(ranks.size() - 1)}, monoid,
+                          elementItself);
 }
 
 /// The states of all parts as one each.
@@ -395,10 +359,9 @@ CascadeOp lutra::cascade::buildMerge(OpBuilder &b, CascadeOp op,
            states, iterate.getBlock()->getTerminator()->getOperands())) {
     partRanks.push_back(*ranksOf(next));
     partRanks.back().insert(partRanks.back().begin(), name);
-    parts.push_back(
-        buildMap(b, next.getLoc(), partRanks.back(), state,
-                 cast<RankedTensorType>(state.getType()),
-                 [](OpBuilder &, ValueRange elements) { return elements[0]; }));
+    parts.push_back(EinsumOp::create(
+        b, next.getLoc(), cast<RankedTensorType>(state.getType()),
+        b.getStrArrayAttr(partRanks.back()), state, elementItself));
   }
   IRMapping map;
   map.map(

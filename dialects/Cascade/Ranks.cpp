@@ -95,16 +95,10 @@ bool lutra::cascade::countsParts(CascadeOp op, StringRef rank) {
     }
   auto isRead = [&](EinsumOp einsum) {
     unsigned tensors = einsum.getInputs().size() + (einsum.getMask() ? 1 : 0);
-    for (unsigned i = 0; i < tensors; ++i) {
-      Value tensor = einsum.getOperand(i);
-      if (ranksOf(tensor))
-        continue;
-      for (unsigned loop = 0; loop < einsum.getNumRanks(); ++loop)
-        if (einsum.getRankName(loop) == rank &&
-            einsum.getMap(i).isFunctionOfDim(loop))
-          return true;
-    }
-    return false;
+    return llvm::any_of(llvm::seq(tensors), [&](unsigned i) {
+      return !ranksOf(einsum.getOperand(i)) &&
+             einsum.goesAlong(einsum.getMap(i), rank);
+    });
   };
   return isCarried && !op.walk([&](EinsumOp einsum) {
                            return isRead(einsum) ? WalkResult::interrupt()

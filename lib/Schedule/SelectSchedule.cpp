@@ -287,15 +287,17 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (!func->hasAttr(attr::kKernel))
         continue;
+      bool isCascade = false;
       func.walk([&](cascade::CascadeOp op) {
         ScheduleAttr schedule = selectCascadeSchedule(op, target);
         op->setAttr(attr::kSchedule, schedule);
         // The last version is for any sizes.
         func->setAttr(attr::kSchedule, schedule);
+        isCascade = true;
       });
-      if (func->hasAttr(attr::kSchedule))
-        continue;
-      std::optional<Kernel> kernel = readKernel(func);
+      std::optional<Kernel> kernel;
+      if (!isCascade)
+        kernel = readKernel(func);
       if (!kernel)
         continue;
       if (auto rows = func->getAttrOfType<DenseI64ArrayAttr>(attr::kRows)) {

@@ -65,7 +65,6 @@ private:
   bool implies(const Points &points, AffineExpr other);
   std::optional<Points> unite(const Points &x, const Points &y);
   bool mergeTwo(SmallVector<Points> &filters);
-  bool reducesRank(EinsumOp einsum);
   AffineExpr at(unsigned rank) {
     return getAffineDimExpr(rank, op.getContext());
   }
@@ -83,13 +82,6 @@ private:
 };
 } // namespace
 
-bool FilterFinder::reducesRank(EinsumOp einsum) {
-  for (unsigned i = 0; i < einsum.getNumRanks(); ++i)
-    if (einsum.getRankName(i) == op.getRank())
-      return einsum.isReduced(i);
-  return false;
-}
-
 /// Whether what is updated is a maximum over the rank so far.
 bool FilterFinder::isReference(RebaseOp rebase) {
   auto local = rebase.getLocal().getDefiningOp<EinsumOp>();
@@ -97,7 +89,7 @@ bool FilterFinder::isReference(RebaseOp rebase) {
          rebase.getFamily() != Family::Ratio &&
          (rebase.getPolicyKind() == PolicyKind::Online ||
           rebase.getPolicyKind() == PolicyKind::Lazy) &&
-         local && local->getParentOp() == op && reducesRank(local) &&
+         local && local->getParentOp() == op && local.reduces(op.getRank()) &&
          local.getMonoid() == Monoid::Max;
 }
 
@@ -162,7 +154,7 @@ void FilterFinder::read(EinsumOp einsum) {
   for (unsigned i = 0; i < einsum.getInputs().size(); ++i)
     inputs.push_back(inputOf(einsum, i));
   Pieces point = reader.read(einsum, inputs);
-  if (reducesRank(einsum))
+  if (einsum.reduces(op.getRank()))
     return addReduction(einsum, point);
   if (!einsum.hasReduction()) {
     if (!einsum.isFiltered())

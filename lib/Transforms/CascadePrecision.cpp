@@ -22,18 +22,14 @@ using namespace mlir::lutra::cascade;
 EinsumOp lutra::copyEinsum(OpBuilder &b, Location loc, Value tensor,
                            ArrayRef<Attribute> iter, AffineMap read,
                            AffineMap written, RankedTensorType type) {
-  auto einsum = EinsumOp::create(b, loc, type, tensor, Value(), ValueRange(),
-                                 Value(), b.getArrayAttr(iter),
-                                 b.getAffineMapArrayAttr({read, written}),
-                                 MonoidAttr(), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&einsum.getBody());
-  Type from = getElementTypeOrSelf(tensor.getType());
-  Value element = body->addArgument(from, loc);
-  if (from != type.getElementType())
-    element = arith::ExtFOp::create(b, loc, type.getElementType(), element);
-  YieldOp::create(b, loc, element);
-  return einsum;
+  Type to = type.getElementType();
+  return EinsumOp::create(
+      b, loc, type, b.getArrayAttr(iter), tensor, {read, written}, std::nullopt,
+      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+        return elements[0].getType() == to
+                   ? elements[0]
+                   : arith::ExtFOp::create(b, loc, to, elements[0]);
+      });
 }
 
 /// The type that a body widens all uses of `argument` to, if it does.

@@ -53,10 +53,7 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
     for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
       if (!isStreamed(iterate, input))
         continue;
-      bool hasRank = false;
-      for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
-        hasRank |= reader.getRankName(loop) == rank &&
-                   reader.getInputMap(i).isFunctionOfDim(loop);
+      bool hasRank = reader.goesAlong(reader.getInputMap(i), rank);
       if (hasRank && reader.hasReduction())
         return false;
       shares |= !hasRank;

@@ -65,20 +65,13 @@ static void hoistReciprocals(CascadeOp op) {
           !isSumOfExponentials(input))
         continue;
       OpBuilder b(einsum);
-      auto ranks = ranksOf(input);
-      AffineMap same = b.getMultiDimIdentityMap(ranks->size());
       auto reciprocal = EinsumOp::create(
-          b, einsum.getLoc(), sum, input, Value(), ValueRange(), Value(),
-          b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
-          MonoidAttr(), ArrayAttr());
-      Block *body = b.createBlock(&reciprocal.getBody());
-      Type element = sum.getElementType();
-      Value x = body->addArgument(element, einsum.getLoc());
-      Value one = arith::ConstantOp::create(b, einsum.getLoc(),
-                                            b.getFloatAttr(element, 1.0));
-      YieldOp::create(
-          b, einsum.getLoc(),
-          arith::DivFOp::create(b, einsum.getLoc(), one, x).getResult());
+          b, einsum.getLoc(), sum, b.getStrArrayAttr(*ranksOf(input)), input,
+          [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+            Value one = arith::ConstantOp::create(
+                b, loc, b.getFloatAttr(sum.getElementType(), 1.0));
+            return arith::DivFOp::create(b, loc, one, elements[0]);
+          });
       einsum->setOperand(i, reciprocal.getResult());
       b.setInsertionPoint(quotient);
       quotient.replaceAllUsesWith(arith::MulFOp::create(b, quotient.getLoc(),

@@ -96,6 +96,30 @@ bool NarrowSources::isComputed(linalg::GenericOp op) {
   return sources < bytesOf(op.getResult(0));
 }
 
+/// The value of a point of `op` from `elements`, with the ranks of `iter` at
+/// `loops` for its own.
+static Value copyBody(OpBuilder &b, linalg::GenericOp op, ValueRange elements,
+                      AffineMap loops, ArrayRef<Attribute> iter) {
+  Location loc = op.getLoc();
+  IRMapping inner;
+  inner.map(op.getRegionInputArgs(), elements);
+  for (Operation &each : op.getBlock()->without_terminator()) {
+    auto index = dyn_cast<linalg::IndexOp>(each);
+    if (!index) {
+      b.clone(each, inner);
+      continue;
+    }
+    auto dim = dyn_cast<AffineDimExpr>(loops.getResult(index.getDim()));
+    inner.map(index.getResult(),
+              dim ? IndexOp::create(
+                        b, loc, b.getIndexType(),
+                        cast<StringAttr>(iter[dim.getPosition()]).getValue())
+                        .getResult()
+                  : arith::ConstantIndexOp::create(b, loc, 0).getResult());
+  }
+  return inner.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0));
+}
+
 Value NarrowSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
                            ArrayRef<Attribute> iter) {
   tensor = readThrough(tensor, map);
@@ -127,34 +151,11 @@ Value NarrowSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
     maps.push_back(at.replaceDimsAndSymbols(own, {}, ranks.size(), 0));
   }
   maps.push_back(b.getMultiDimIdentityMap(ranks.size()));
-  auto raised = EinsumOp::create(
-      b, loc, RankedTensorType::get(shape, type.getElementType()), inputs,
-      Value(), ValueRange(), Value(), b.getArrayAttr(ranks),
-      b.getAffineMapArrayAttr(maps), MonoidAttr(), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&raised.getBody());
-  IRMapping inner;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    BlockArgument argument = op.getMatchingBlockArgument(operand);
-    inner.map(argument, body->addArgument(argument.getType(), loc));
-  }
-  for (Operation &each : op.getBlock()->without_terminator()) {
-    auto index = dyn_cast<linalg::IndexOp>(each);
-    if (!index) {
-      b.clone(each, inner);
-      continue;
-    }
-    auto dim = dyn_cast<AffineDimExpr>(loops.getResult(index.getDim()));
-    inner.map(index.getResult(),
-              dim ? IndexOp::create(
-                        b, loc, b.getIndexType(),
-                        cast<StringAttr>(iter[dim.getPosition()]).getValue())
-                        .getResult()
-                  : arith::ConstantIndexOp::create(b, loc, 0).getResult());
-  }
-  YieldOp::create(
-      b, loc,
-      inner.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0)));
   map = AffineMap::get(map.getNumDims(), 0, read, b.getContext());
-  return raised.getResult();
+  return EinsumOp::create(b, loc,
+                          RankedTensorType::get(shape, type.getElementType()),
+                          b.getArrayAttr(ranks), inputs, maps, std::nullopt,
+                          [&](OpBuilder &b, Location, ValueRange elements) {
+                            return copyBody(b, op, elements, loops, iter);
+                          });
 }

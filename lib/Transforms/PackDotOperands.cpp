@@ -233,23 +233,32 @@ static bool isSmall(Value tensor) {
   return true;
 }
 
+namespace {
+/// A contraction, and how many factors are multiplied at once.
+struct Dot {
+  Contraction contraction;
+  int64_t group;
+};
+} // namespace
+
 /// The contraction that `op` is, if groups of its factors can be multiplied at
 /// once, and enough rows share the copy of what vectors are read of.
-static std::optional<Contraction> matchDot(linalg::GenericOp op,
-                                           TargetAttr target) {
+static std::optional<Dot> matchDot(linalg::GenericOp op, TargetAttr target) {
   auto contraction = matchContraction(op);
   if (!contraction || !contraction->m || contraction->reductions.size() != 1 ||
       !op.hasPureTensorSemantics())
     return std::nullopt;
   auto sums = cast<RankedTensorType>(op.getDpsInits()[0].getType());
   unsigned reduction = contraction->reductions.front();
+  Type factor = getElementTypeOrSelf(contraction->a->get().getType());
+  int64_t group = dotGroup(target, factor, sums.getElementType());
+  if (group < 2 ||
+      getElementTypeOrSelf(contraction->b->get().getType()) != factor)
+    return std::nullopt;
   for (OpOperand *operand : {contraction->a, contraction->b}) {
     AffineMap map = op.getMatchingIndexingMap(operand);
     auto type = cast<RankedTensorType>(operand->get().getType());
-    int64_t group =
-        dotGroup(target, type.getElementType(), sums.getElementType());
-    if (group < 2 || !map.isProjectedPermutation() ||
-        !map.isFunctionOfDim(reduction))
+    if (!map.isProjectedPermutation() || !map.isFunctionOfDim(reduction))
       return std::nullopt;
     int64_t size = type.getDimSize(dimOf(map, reduction));
     if (!ShapedType::isDynamic(size) && size < group)
@@ -263,7 +272,7 @@ static std::optional<Contraction> matchDot(linalg::GenericOp op,
       getAffineDimExpr(*contraction->m, op.getContext()));
   if (!row || (!sums.isDynamicDim(*row) && sums.getDimSize(*row) < kMinRows))
     return std::nullopt;
-  return contraction;
+  return Dot{*contraction, group};
 }
 
 namespace {
@@ -280,12 +289,8 @@ struct PackDotOperands : lutra::impl::PackDotOperandsBase<PackDotOperands> {
     getOperation().walk([&](linalg::GenericOp op) { ops.push_back(op); });
     IRRewriter rewriter(&getContext());
     for (linalg::GenericOp op : ops)
-      if (auto contraction = matchDot(op, target))
-        Packing(rewriter, op, *contraction,
-                dotGroup(target,
-                         getElementTypeOrSelf(contraction->a->get().getType()),
-                         getElementTypeOrSelf(op.getResultTypes()[0])))
-            .run();
+      if (auto dot = matchDot(op, target))
+        Packing(rewriter, op, dot->contraction, dot->group).run();
   }
 };
 } // namespace

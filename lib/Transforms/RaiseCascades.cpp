@@ -182,19 +182,14 @@ Value Raiser::scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
   }
   maps.push_back(same);
   auto type = cast<RankedTensorType>(tensor.getType());
-  auto scaled =
-      EinsumOp::create(b, loc, type, inputs, Value(), ValueRange(), Value(),
-                       b.getArrayAttr(ranks), b.getAffineMapArrayAttr(maps),
-                       MonoidAttr(), ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&scaled.getBody());
-  Value x = body->addArgument(type.getElementType(), loc);
-  Value s =
-      factor ? body->addArgument(factor.getElementType(), loc) : by.factor;
-  Value y = by.isQuotient ? arith::DivFOp::create(b, loc, x, s).getResult()
-                          : arith::MulFOp::create(b, loc, x, s).getResult();
-  YieldOp::create(b, loc, y);
-  return scaled.getResult();
+  return EinsumOp::create(
+      b, loc, type, b.getArrayAttr(ranks), inputs, maps, std::nullopt,
+      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+        Value x = elements[0], s = factor ? elements[1] : by.factor;
+        if (by.isQuotient)
+          return arith::DivFOp::create(b, loc, x, s);
+        return arith::MulFOp::create(b, loc, x, s);
+      });
 }
 
 /// A product is linear: what scales an operand that is streamed scales the one

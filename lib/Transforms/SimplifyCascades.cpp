@@ -95,9 +95,7 @@ static void inlineMaps(Block &block) {
         inlineMap(producer, reader, i);
       else
         ++i;
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isa<EinsumOp>(op) && op.use_empty())
-      op.erase();
+  eraseUnread(block);
 }
 
 //===----------------------------------------------------------------------===//
@@ -144,20 +142,15 @@ static void hoistOutOfMaximum(EinsumOp op) {
     return;
   OpBuilder b(op->getContext());
   b.setInsertionPointAfter(op);
-  auto ranks = ranksOf(op.getResult());
-  AffineMap same = b.getMultiDimIdentityMap(ranks->size());
   auto map = EinsumOp::create(
-      b, op.getLoc(), op.getType(), op.getResult(), Value(), ValueRange(),
-      Value(), b.getStrArrayAttr(*ranks), b.getAffineMapArrayAttr({same, same}),
-      MonoidAttr(), ArrayAttr());
-  Block *block = b.createBlock(&map.getBody());
-  IRMapping mapping;
-  mapping.map(body->getArgument(0),
-              block->addArgument(body->getArgument(0).getType(), op.getLoc()));
-  Value point = op.getEinsumPoint();
-  for (Operation &each : body->without_terminator())
-    b.clone(each, mapping);
-  YieldOp::create(b, op.getLoc(), mapping.lookupOrDefault(point));
+      b, op.getLoc(), op.getType(), b.getStrArrayAttr(*ranksOf(op.getResult())),
+      op.getResult(), [&](OpBuilder &b, Location, ValueRange elements) {
+        IRMapping mapping;
+        mapping.map(body->getArgument(0), elements[0]);
+        for (Operation &each : body->without_terminator())
+          b.clone(each, mapping);
+        return mapping.lookupOrDefault(op.getEinsumPoint());
+      });
   body->getTerminator()->setOperand(0, body->getArgument(0));
   for (Operation *each : llvm::reverse(*chain))
     each->erase();

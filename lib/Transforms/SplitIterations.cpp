@@ -85,10 +85,8 @@ static bool haveStreams(IterateOp iterate, StringRef rank) {
     if (!reader.hasReduction())
       return;
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
-      for (unsigned loop = 0; loop < reader.getNumRanks(); ++loop)
-        found |= isStreamed(iterate, input) &&
-                 reader.getRankName(loop) == rank &&
-                 reader.getInputMap(i).isFunctionOfDim(loop);
+      found |= isStreamed(iterate, input) &&
+               reader.goesAlong(reader.getInputMap(i), rank);
   });
   return found;
 }

@@ -126,3 +126,32 @@ def masked(mask, way, p=133, m=133, make=None):
         g.output(g.attend(way(g, g.scores(q, k, 0.2), keep), v))
 
     return write
+
+
+# What becomes of rows that a mask, an input of the graph, leaves nothing of.
+
+
+def _attend(g, q, k, v, keep, *least):
+    g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep, *least), v))
+
+
+def nan_if_empty(g, q, k, v, keep):
+    _attend(g, q, k, v, keep)
+
+
+def mean_if_empty(g, q, k, v, keep):
+    """Minus the largest number absorbs the scores: all keys count alike."""
+    _attend(g, q, k, v, keep, LEAST)
+
+
+def zero_if_empty(g, q, k, v, keep):
+    weights = g.node("Softmax", g.masked(g.scores(q, k, 0.2), keep), axis=-1)
+    weights = g.node("Where", g.node("IsNaN", weights), g.constant(0.0), weights)
+    g.output(g.node("MatMul", weights, v))
+
+
+def zero_by_operator(g, q, k, v, keep):
+    g.output(g.node("Attention", q, k, v, keep))
+
+
+EMPTY_ROWS = [nan_if_empty, mean_if_empty, zero_if_empty, zero_by_operator]

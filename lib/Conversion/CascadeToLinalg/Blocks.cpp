@@ -30,11 +30,6 @@ static constexpr int64_t kMinLength = 8;
 /// where it is one of many rows.
 static constexpr int64_t kMinSum = 32, kManyRows = 16;
 
-static unsigned positionOf(EinsumOp op, StringRef rank) {
-  auto names = op.getIter().getAsValueRange<StringAttr>();
-  return std::distance(names.begin(), llvm::find(names, rank));
-}
-
 /// Whether a sum for many rows reads what `source` gathers for all of them.
 bool CascadeLowering::hasManyRows(EinsumOp reader, EinsumOp source) {
   int64_t rows = 1;
@@ -52,10 +47,8 @@ bool CascadeLowering::hasManyRows(EinsumOp reader, EinsumOp source) {
 /// element, and blocks of `length` are worth that.
 bool CascadeLowering::canReadBlocks(EinsumOp reader, EinsumOp source,
                                     StringRef rank, int64_t length) {
-  unsigned position = positionOf(reader, rank);
-  bool isInResult =
-      position < reader.getNumRanks() && !reader.isReduced(position);
-  return reader.hasReduction() && position < reader.getNumRanks() &&
+  bool isInResult = !reader.reduces(rank);
+  return reader.hasReduction() && reader.findRank(rank) &&
          !(isInResult && reader.getInit()) &&
          (isInResult || length >= kMinSum || !hasManyRows(reader, source)) &&
          llvm::all_of(
@@ -147,7 +140,7 @@ Value CascadeLowering::blockOf(EinsumOp op, SmallVectorImpl<unsigned> &order) {
 /// What `op` computes of the block that begins `at` in the part.
 Value CascadeLowering::computeBlock(EinsumOp op, Value at, Value into) {
   auto iterate = cast<IterateOp>(op->getParentOp());
-  AffineExpr along = b.getAffineDimExpr(positionOf(op, iterate.getRank()));
+  AffineExpr along = b.getAffineDimExpr(*op.findRank(iterate.getRank()));
   Operands operands = operandsOf(op);
   for (auto [i, map] : llvm::enumerate(operands.maps)) {
     Value input = i < op.getInputs().size() ? op.getInputs()[i] : op.getMask();
@@ -179,7 +172,7 @@ Value CascadeLowering::computeBlock(EinsumOp op, Value at, Value into) {
 
 void CascadeLowering::lowerInBlocks(EinsumOp op) {
   StringRef rank = cast<IterateOp>(op->getParentOp()).getRank();
-  bool isInResult = !op.isReduced(positionOf(op, rank));
+  bool isInResult = !op.reduces(rank);
   Value into = !isInResult ? destinationOf(op)
                            : emptyOf(op.getResultMap(), op,
                                      op.getType().getElementType());

@@ -219,13 +219,8 @@ linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
       elements.insert(elements.begin() + updated->getOperandNumber(),
                       values.back());
     Value value = point(b, op, elements);
-    if (op.hasReduction()) {
+    if (op.hasReduction())
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
-      // Which zero is the greater one is the order's affair.
-      if (auto max = value.getDefiningOp<arith::MaximumFOp>();
-          max && root.getReassoc())
-        max.setFastmath(arith::FastMathFlags::nsz);
-    }
     linalg::YieldOp::create(b, loc, value);
   };
   return linalg::GenericOp::create(b, loc, into.getType(), operands.tensors,

@@ -108,6 +108,12 @@ struct VectorBuilder {
 private:
   struct Address;
   Address address(Value memref, ArrayRef<Lanes> indices) const;
+  /// Where the first lane's element is in a view, but for indices that differ
+  /// from lane to lane.
+  Value firstElement(const FlatViews::View &view,
+                     ArrayRef<Lanes> indices) const;
+  /// Adds to a sum that begins as nothing.
+  void accumulate(Value &sum, Value term) const;
   Value allLanes() const;
   /// Lanes of single elements that span groups, from their first element on.
   VectorBuilder elementsOf(int64_t size) const;

@@ -117,6 +117,21 @@ static bool isPlain(MemRefType type, ArrayRef<Lanes> indices) {
                       [](const Lanes &index) { return index.isUniform(); });
 }
 
+void VectorBuilder::accumulate(Value &sum, Value term) const {
+  sum = sum ? arith::AddIOp::create(b, loc, sum, term).getResult() : term;
+}
+
+Value VectorBuilder::firstElement(const FlatViews::View &view,
+                                  ArrayRef<Lanes> indices) const {
+  Value linear;
+  for (auto [index, stride] : llvm::zip_equal(indices, view.strides))
+    if (!index.isVector())
+      accumulate(linear, arith::MulIOp::create(
+                             b, loc, index.value,
+                             getValueOrCreateConstantIndexOp(b, loc, stride)));
+  return linear ? linear : arith::ConstantIndexOp::create(b, loc, 0);
+}
+
 VectorBuilder::Address VectorBuilder::address(Value memref,
                                               ArrayRef<Lanes> indices) const {
   auto type = cast<MemRefType>(memref.getType());
@@ -130,24 +145,19 @@ VectorBuilder::Address VectorBuilder::address(Value memref,
     return {Address::Contiguous, memref, base, Value()};
 
   const FlatViews::View &view = flat.of(b, memref);
-  Value linear, distance;
-  auto accumulate = [&](Value &sum, Value term) {
-    sum = sum ? arith::AddIOp::create(b, loc, sum, term).getResult() : term;
-  };
+  Value distance, linear = firstElement(view, indices);
   for (auto [index, each] : llvm::zip_equal(indices, view.strides)) {
     Value step = getValueOrCreateConstantIndexOp(b, loc, each);
-    Value by = index.isVector() ? materialize({step}) : step;
-    accumulate(index.isVector() ? distance : linear,
-               arith::MulIOp::create(b, loc, index.value, by));
-    if (!stride && !index.isVector() && index.stride != 0) {
+    if (index.isVector()) {
+      accumulate(distance, arith::MulIOp::create(b, loc, index.value,
+                                                 materialize({step})));
+    } else if (!stride && index.stride != 0) {
       Value lanesApart = materialize({arith::MulIOp::create(
           b, loc, step, arith::ConstantIndexOp::create(b, loc, index.stride))});
       Value step = vector::StepOp::create(b, loc, vectorOf(b.getIndexType()));
       accumulate(distance, arith::MulIOp::create(b, loc, step, lanesApart));
     }
   }
-  if (!linear)
-    linear = arith::ConstantIndexOp::create(b, loc, 0);
   if (stride == 1)
     return {Address::Contiguous, view.memref, {linear}, Value()};
   if (stride) {
@@ -207,13 +217,7 @@ VectorBuilder VectorBuilder::elementsOf(int64_t size) const {
 std::pair<Value, Lanes>
 VectorBuilder::consecutive(Value memref, ArrayRef<Lanes> indices) const {
   const FlatViews::View &view = flat.of(b, memref);
-  Value linear = arith::ConstantIndexOp::create(b, loc, 0);
-  for (auto [index, stride] : llvm::zip_equal(indices, view.strides)) {
-    Value step = getValueOrCreateConstantIndexOp(b, loc, stride);
-    linear = arith::AddIOp::create(
-        b, loc, linear, arith::MulIOp::create(b, loc, index.value, step));
-  }
-  return {view.memref, Lanes{linear, 1}};
+  return {view.memref, Lanes{firstElement(view, indices), 1}};
 }
 
 Value VectorBuilder::loadGroups(Value memref, ArrayRef<Lanes> indices,

@@ -281,11 +281,9 @@ Value Hoister::hoistSummands(EinsumOp op) {
 
 Value Hoister::hoist(EinsumOp op) {
   if (levels.of(op) < 2 || !op.hasReduction() || op.getInit() ||
-      !isa<FloatType>(getElementTypeOrSelf(op.getType())))
+      !isa<FloatType>(getElementTypeOrSelf(op.getType())) ||
+      op.goesAlong(op.getResultMap(), levels.getRank()))
     return nullptr;
-  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
-    if (op.getRankName(rank) == levels.getRank() && !op.isReduced(rank))
-      return nullptr;
   switch (*op.getMonoid()) {
   case Monoid::Add:
     return hoistFactors(op);
@@ -309,6 +307,6 @@ bool lutra::cascade::hoistOutOfReductions(CascadeOp cascade, StringRef rank,
   // Only now, since terms speak of what was there.
   for (auto [op, value] : replaced)
     op.getResult().replaceAllUsesWith(value);
-  eraseUnread(cascade);
+  eraseUnread(*cascade.getBlock());
   return !replaced.empty();
 }

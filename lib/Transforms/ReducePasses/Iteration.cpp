@@ -16,13 +16,6 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
-void lutra::cascade::eraseUnread(CascadeOp cascade) {
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(*cascade.getBlock())))
-    if (isa<EinsumOp>(op) && op.use_empty())
-      op.erase();
-}
-
 double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
                                    double lazy) {
   llvm::DenseSet<Operation *> sums;

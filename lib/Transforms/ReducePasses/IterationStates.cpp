@@ -36,17 +36,9 @@ EinsumOp IterationBuilder::buildMap(
   for (Value input : inputs)
     addMap(ranksOf(input).value_or(ranks));
   addMap(ranks);
-  Location loc = like.getLoc();
-  auto einsum = EinsumOp::create(
-      b, loc, like.getType(), inputs, Value(), ValueRange(), Value(),
-      b.getStrArrayAttr(ranks), b.getAffineMapArrayAttr(maps), MonoidAttr(),
-      ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *block = b.createBlock(&einsum.getBody());
-  for (Value input : inputs)
-    block->addArgument(getElementTypeOrSelf(input.getType()), loc);
-  YieldOp::create(b, loc, body(b, loc, block->getArguments()));
-  return einsum;
+  return EinsumOp::create(b, like.getLoc(), like.getType(),
+                          b.getStrArrayAttr(ranks), inputs, maps, std::nullopt,
+                          body);
 }
 
 EinsumOp IterationBuilder::buildConstant(EinsumOp like, TypedAttr value) {

@@ -68,7 +68,7 @@ static bool joinNext(CascadeOp cascade, StringRef rank) {
   }
   for (auto [op, value] : joined)
     op.getResult().replaceAllUsesWith(value);
-  eraseUnread(cascade);
+  eraseUnread(*cascade.getBlock());
   return !joined.empty();
 }
 

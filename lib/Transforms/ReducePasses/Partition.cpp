@@ -138,14 +138,6 @@ LogicalResult Partition::add(const SquareSum &squares) {
   return addReads(op, reads);
 }
 
-/// Whether the rank is one that `op` reduces.
-static bool reduces(EinsumOp op, StringRef name) {
-  for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
-    if (op.getRankName(rank) == name)
-      return op.isReduced(rank);
-  return false;
-}
-
 /// Whether what `op` starts from is known before the pass.
 static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
   if (!op.getInit())
@@ -166,7 +158,7 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
   SmallVector<SquareSum> squares;
   llvm::SetVector<Operation *> references, totals;
   for (EinsumOp op : cascade.getBlock()->getOps<EinsumOp>()) {
-    if (!reduces(op, rank))
+    if (!op.reduces(rank))
       continue;
     if (levels.of(op) == 1) {
       plain.push_back(op);
@@ -233,6 +225,6 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
     journal.rewrites.insert("C go over " + rank.str() +
                             " in parts: nothing along it is kept");
   buildIteration(terms, rank, loop, lazy);
-  eraseUnread(cascade);
+  eraseUnread(*cascade.getBlock());
   return true;
 }

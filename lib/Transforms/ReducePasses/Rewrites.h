@@ -102,9 +102,6 @@ void buildIteration(Terms &terms, StringRef rank, const Loop &loop,
 bool iterateOverRank(CascadeOp cascade, StringRef rank, double lazy,
                      Journal &journal);
 
-/// Erases Einsums that nothing reads.
-void eraseUnread(CascadeOp cascade);
-
 } // namespace mlir::lutra::cascade
 
 #endif // LUTRA_TRANSFORMS_REDUCEPASSES_REWRITES_H
