@@ -104,7 +104,6 @@ Course Follower::follow(IndexOp index) {
     return {};
   return {Course::Along, *op.findRank(index.getRank()),
           index.getRank() == rank};
-};
 }
 
 Course Follower::follow(AffineExpr expr, ValueRange operands,

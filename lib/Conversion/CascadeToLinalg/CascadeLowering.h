@@ -42,6 +42,8 @@ private:
   Operands operandsOf(cascade::EinsumOp op, OpOperand *except = nullptr);
   linalg::GenericOp build(cascade::EinsumOp op, const Operands &operands,
                           Value into, OpOperand *updated = nullptr);
+  Value whetherCorrects(Value correction);
+  Value correctIf(cascade::EinsumOp op, OpOperand *updated, Value into);
   void findBlocks(cascade::IterateOp op, int64_t part);
   bool hasManyRows(cascade::EinsumOp reader, cascade::EinsumOp source);
   bool canReadBlocks(cascade::EinsumOp reader, cascade::EinsumOp source,
@@ -87,6 +89,8 @@ private:
   /// iterated rank are in one.
   DenseMap<Value, cascade::GatheredBlocks> blocks;
   int64_t blockLength = 0;
+  /// Of corrections that seldom do anything, whether they do.
+  DenseMap<Value, Value> corrects;
   /// Where the Einsums that are yielded are to write.
   DenseMap<Value, Value> destinations;
 };

@@ -13,6 +13,7 @@
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -227,6 +228,28 @@ linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
                                    into, maps, loops, body);
 }
 
+/// What is carried, where it is corrected by something that seldom changes it:
+/// then all of it is left alone. Null for any other Einsum.
+Value CascadeLowering::correctIf(EinsumOp op, OpOperand *updated, Value into) {
+  Value changes;
+  for (Value input : op.getInputs())
+    if (Value known = corrects.lookup(input);
+        known && cast<RankedTensorType>(input.getType()).getRank() <
+                     op.getType().getRank())
+      changes = known;
+  if (!updated || !changes)
+    return nullptr;
+  auto branch = scf::IfOp::create(b, loc, into.getType(), changes,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(
+      b, loc, build(op, operandsOf(op, updated), into, updated).getResult(0));
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, loc, into);
+  return branch.getResult(0);
+}
+
 void CascadeLowering::lower(EinsumOp op) {
   loc = op.getLoc();
   if (blocks.contains(op.getResult()))
@@ -241,6 +264,10 @@ void CascadeLowering::lower(EinsumOp op) {
     return;
   }
   OpOperand *updated = updatedInput(op);
+  if (Value result = correctIf(op, updated, into)) {
+    map.map(op.getResult(), result);
+    return;
+  }
   linalg::GenericOp generic = build(op, operandsOf(op, updated), into, updated);
   auto iterate = dyn_cast<IterateOp>(op->getParentOp());
   if (iterate && op.hasReduction() && !op.getMask())
