@@ -159,8 +159,9 @@ static Error readOptions(CompilerOptions &options) {
   options.model = model;
   if (Error error = readOutput(options))
     return error;
-  for (auto *flag : {&emitHeader, &name, &cpu, &features, &triple, &optLevel,
-                     &weights, &references, &linker, &dumpDir, &trace, &reportProfile})
+  for (auto *flag :
+       {&emitHeader, &name, &cpu, &features, &triple, &optLevel, &weights,
+        &references, &linker, &dumpDir, &trace, &reportProfile})
     if (flag->getNumOccurrences())
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;

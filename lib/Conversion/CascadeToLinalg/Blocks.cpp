@@ -51,12 +51,11 @@ bool CascadeLowering::canReadBlocks(EinsumOp reader, EinsumOp source,
   return reader.hasReduction() && reader.findRank(rank) &&
          !(isInResult && reader.getInit()) &&
          (isInResult || length >= kMinSum || !hasManyRows(reader, source)) &&
-         llvm::all_of(
-             reader.getMaps().getAsValueRange<AffineMapAttr>(),
-             [](AffineMap map) {
-               return map.isProjectedPermutation(
-                   /*allowZeroInResults=*/true);
-             });
+         llvm::all_of(reader.getMaps().getAsValueRange<AffineMapAttr>(),
+                      [](AffineMap map) {
+                        return map.isProjectedPermutation(
+                            /*allowZeroInResults=*/true);
+                      });
 }
 
 /// Finds what reductions alone read of blocks, in an iteration in parts of

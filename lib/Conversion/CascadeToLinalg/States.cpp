@@ -29,18 +29,17 @@ Value CascadeLowering::whetherCorrects(Value correction) {
   AffineMap all = b.getMultiDimIdentityMap(type.getRank());
   SmallVector<utils::IteratorType> loops(type.getRank(),
                                          utils::IteratorType::reduction);
-  Value least =
-      linalg::GenericOp::create(
-          b, loc, ones.getType(), correction, ones,
-          ArrayRef<AffineMap>{all, AffineMap::get(type.getRank(), 0,
-                                                  b.getContext())},
-          loops,
-          [&](OpBuilder &b, Location loc, ValueRange values) {
-            Value lower =
-                arith::MinimumFOp::create(b, loc, values[0], values[1]);
-            linalg::YieldOp::create(b, loc, lower);
-          })
-          .getResult(0);
+  Value least = linalg::GenericOp::create(
+                    b, loc, ones.getType(), correction, ones,
+                    ArrayRef<AffineMap>{
+                        all, AffineMap::get(type.getRank(), 0, b.getContext())},
+                    loops,
+                    [&](OpBuilder &b, Location loc, ValueRange values) {
+                      Value lower = arith::MinimumFOp::create(b, loc, values[0],
+                                                              values[1]);
+                      linalg::YieldOp::create(b, loc, lower);
+                    })
+                    .getResult(0);
   return arith::CmpFOp::create(
       b, loc, arith::CmpFPredicate::UNE,
       tensor::ExtractOp::create(b, loc, least, ValueRange()), one);

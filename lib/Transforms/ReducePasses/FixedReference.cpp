@@ -67,16 +67,15 @@ std::optional<int> Degrees::ofElement(const Term *term) {
   const Term *point = terms.point(op);
   if (!point)
     // Of what is gathered or too large to be looked at.
-    return llvm::all_of(op.getInputs(),
-                        [&](Value input) {
-                          return !input.getDefiningOp<EinsumOp>();
-                        })
+    return llvm::all_of(
+               op.getInputs(),
+               [&](Value input) { return !input.getDefiningOp<EinsumOp>(); })
                ? std::optional(0)
                : std::nullopt;
   std::optional<int> degree = of(point);
-  if (op.getInit() && op.getInit().getDefiningOp<EinsumOp>() &&
-      of(op.getInit()) != degree)
-    return std::nullopt;
+  if (Value init = op.getInit())
+    if (degree != (init.getDefiningOp<EinsumOp>() ? of(init) : 0))
+      return std::nullopt;
   bool isLinear = !op.hasReduction() || op.getMonoid() == Monoid::Add;
   return isLinear || degree == 0 ? degree : std::nullopt;
 }
@@ -126,7 +125,7 @@ std::optional<int> Degrees::of(const Term *term) {
 
 /// The sums over the rank that are taken under `reference`.
 static SmallVector<RunningSum> sumsUnder(EinsumOp reference, Terms &terms,
-                                       Levels &levels) {
+                                         Levels &levels) {
   SmallVector<RunningSum> sums;
   Journal unsaid;
   for (auto op : terms.getCascade().getBlock()->getOps<EinsumOp>()) {
@@ -139,12 +138,6 @@ static SmallVector<RunningSum> sumsUnder(EinsumOp reference, Terms &terms,
   return sums;
 }
 
-/// Whether a sum that is not under its maximum has the range for it.
-static bool isWide(EinsumOp op) {
-  auto type = dyn_cast<FloatType>(getElementTypeOrSelf(op.getType()));
-  return type && APFloat::semanticsMaxExponent(type.getFloatSemantics()) >= 127;
-}
-
 static void describeFixed(ArrayRef<RunningSum> sums, double number,
                           double distance, Journal &journal) {
   std::string text;
@@ -153,10 +146,10 @@ static void describeFixed(ArrayRef<RunningSum> sums, double number,
   llvm::ListSeparator separator(",");
   for (const RunningSum &sum : sums)
     os << separator << " " << describe(sum.sum);
-  os << "} family=" << stringifyFamily(sums.front().family)
-     << " policy=fixed " << llvm::format("%g", number)
-     << ", exponent in [" << llvm::format("%g", -distance) << ", "
-     << llvm::format("%g", distance) << "]";
+  os << "} family=" << stringifyFamily(sums.front().family) << " policy=fixed "
+     << llvm::format("%g", number) << ", exponent in ["
+     << llvm::format("%g", -distance) << ", " << llvm::format("%g", distance)
+     << "]";
   journal.rewrites.insert(text);
 }
 
@@ -168,19 +161,17 @@ static bool fixNext(CascadeOp cascade, StringRef rank, double limit,
   for (auto op : cascade.getBlock()->getOps<EinsumOp>()) {
     const Term *point = op.hasReduction() ? terms.point(op) : nullptr;
     if (!point || !op.reduces(rank) || op.getMonoid() != Monoid::Max ||
-        !isWide(op) || op.getInit() || levels.of(op) != 1)
+        op.getInit() || levels.of(op) != 1)
       continue;
     Interval bounds = intervalOf(terms, terms.inlined(point));
     double number = (bounds.low + bounds.high) / 2,
            distance = (bounds.high - bounds.low) / 2;
     SmallVector<RunningSum> sums = sumsUnder(op, terms, levels);
-    if (!std::isfinite(number) || !(distance <= limit) || sums.empty() ||
-        !llvm::all_of(sums, [](const RunningSum &s) { return isWide(s.sum); }))
+    if (!std::isfinite(number) || !(distance <= limit) || sums.empty())
       continue;
     Degrees degrees(terms, op, sums);
-    if (!llvm::all_of(
-            cascade.getBlock()->getTerminator()->getOperands(),
-            [&](Value result) { return degrees.of(result) == 0; }))
+    if (!llvm::all_of(cascade.getBlock()->getTerminator()->getOperands(),
+                      [&](Value result) { return degrees.of(result) == 0; }))
       continue;
     describeFixed(sums, number, distance, journal);
     OpBuilder b(op);
@@ -197,6 +188,6 @@ static bool fixNext(CascadeOp cascade, StringRef rank, double limit,
 
 void lutra::cascade::fixReferences(CascadeOp cascade, StringRef rank,
                                    double distance, Journal &journal) {
-  while (fixNext(cascade, rank, distance, journal))
+  while (isWide(cascade) && fixNext(cascade, rank, distance, journal))
     ;
 }

@@ -41,8 +41,8 @@ static Interval times(Interval x, Interval y) {
   if (y.mayBeAbsent)
     std::swap(x, y);
   // -inf times a positive number is that again.
-  bool isAbsent = x.mayBeAbsent && !y.mayBeAbsent && y.low > 0 &&
-                  y.high < kInfinity;
+  bool isAbsent =
+      x.mayBeAbsent && !y.mayBeAbsent && y.low > 0 && y.high < kInfinity;
   if (isAbsent && isEmpty(x))
     return x;
   if (!isAbsent) {
@@ -53,8 +53,7 @@ static Interval times(Interval x, Interval y) {
                        x.high * y.high};
   if (llvm::any_of(products, [](double p) { return std::isnan(p); }))
     return kAnything;
-  return {*llvm::min_element(products), *llvm::max_element(products),
-          isAbsent};
+  return {*llvm::min_element(products), *llvm::max_element(products), isAbsent};
 }
 
 namespace {
@@ -100,9 +99,13 @@ Interval Bounds::compute(const Term *term) {
     return {std::min(x[1].low, x[2].low), std::max(x[1].high, x[2].high),
             isAbsent};
   }
-  if (term->isa<arith::AddFOp>())
-    return {x[0].low + x[1].low, x[0].high + x[1].high,
-            x[0].mayBeAbsent || x[1].mayBeAbsent};
+  if (term->isa<arith::AddFOp>()) {
+    if (isEmpty(x[0]) || isEmpty(x[1]))
+      return isEmpty(x[0]) ? x[0] : x[1];
+    Interval sum = numbers(x[0].low + x[1].low, x[0].high + x[1].high);
+    sum.mayBeAbsent = x[0].mayBeAbsent || x[1].mayBeAbsent;
+    return sum;
+  }
   if (term->isa<arith::MulFOp>())
     return times(x[0], x[1]);
   for (Interval &each : x)
@@ -132,6 +135,23 @@ Interval Bounds::of(const Term *term) {
     return it->second;
   Interval result = compute(term);
   return known[term] = result;
+}
+
+static bool isWide(Type type) {
+  auto real = dyn_cast<FloatType>(getElementTypeOrSelf(type));
+  return !real || APFloat::semanticsMaxExponent(real.getFloatSemantics()) >= 127;
+}
+
+bool lutra::cascade::isWide(CascadeOp cascade) {
+  for (auto op : cascade.getBlock()->getOps<EinsumOp>()) {
+    auto isOfWide = [](Operation &inner) {
+      return llvm::all_of(inner.getResultTypes(),
+                          [](Type type) { return ::isWide(type); });
+    };
+    if (!::isWide(op.getType()) || !llvm::all_of(*op.getBlock(), isOfWide))
+      return false;
+  }
+  return true;
 }
 
 Interval lutra::cascade::intervalOf(Terms &terms, const Term *term) {

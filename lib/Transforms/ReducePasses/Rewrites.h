@@ -47,6 +47,10 @@ bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
 /// from, where it is known before the pass: max(max[m], s) is one reference.
 void joinStarts(CascadeOp cascade, StringRef rank);
 
+/// Whether all that a cascade computes has the range for exponentials above 1,
+/// and rounds to nothing that has not.
+bool isWide(CascadeOp cascade);
+
 /// What the elements of a term may be, where they are numbers.
 struct Interval {
   double low, high;

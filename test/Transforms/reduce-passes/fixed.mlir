@@ -316,3 +316,46 @@ func.func @guarded(%x: tensor<?x128xf32>, %v: tensor<128x32xf32>, %p: index) -> 
   } : tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
+
+// Where something is of a type of small range, all is left under the maximum.
+// CHECK-LABEL: func.func @narrow(
+// CHECK: policy=online
+func.func @narrow(%x: tensor<?x128xf32>, %v: tensor<128x32xf32>, %p: index) -> tensor<?x32xf32> {
+  %y = cascade.cascade reassoc ranks(p = %p, m = 128, f = 32) {
+    %s = cascade.einsum [p, m] (%x[p, m]) -> [p, m] {
+    ^bb0(%a: f32):
+      %c = arith.constant 5.0 : f32
+      %h = math.tanh %a : f32
+      %m = arith.mulf %h, %c : f32
+      %z = arith.truncf %m : f32 to f16
+      %r = arith.extf %z : f16 to f32
+      cascade.yield %r : f32
+    } : (tensor<?x128xf32>) -> tensor<?x128xf32>
+    %max = cascade.einsum [p, m] (%s[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<?x128xf32>) -> tensor<?xf32>
+    %w = cascade.einsum [p, m] (%s[p, m], %max[p]) -> [p, m] {
+    ^bb0(%a: f32, %d: f32):
+      %z = arith.subf %a, %d : f32
+      %r = math.exp %z : f32
+      cascade.yield %r : f32
+    } : (tensor<?x128xf32>, tensor<?xf32>) -> tensor<?x128xf32>
+    %t = cascade.einsum [p, m] (%w[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<?x128xf32>) -> tensor<?xf32>
+    %n = cascade.einsum [p, f, m] (%w[p, m], %v[m, f]) reduce(add) -> [p, f] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.mulf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<?x128xf32>, tensor<128x32xf32>) -> tensor<?x32xf32>
+    %o = cascade.einsum [p, f] (%n[p, f], %t[p]) -> [p, f] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.divf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<?x32xf32>, tensor<?xf32>) -> tensor<?x32xf32>
+    cascade.yield %o : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
