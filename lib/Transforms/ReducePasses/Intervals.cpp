@@ -139,7 +139,8 @@ Interval Bounds::of(const Term *term) {
 
 static bool isWide(Type type) {
   auto real = dyn_cast<FloatType>(getElementTypeOrSelf(type));
-  return !real || APFloat::semanticsMaxExponent(real.getFloatSemantics()) >= 127;
+  return !real ||
+         APFloat::semanticsMaxExponent(real.getFloatSemantics()) >= 127;
 }
 
 bool lutra::cascade::isWide(CascadeOp cascade) {
