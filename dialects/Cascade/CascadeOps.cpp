@@ -155,6 +155,18 @@ LogicalResult CascadeOp::verifyRegions() {
 // IterateOp
 //===----------------------------------------------------------------------===//
 
+bool IterateOp::streamsAlong(StringRef name) {
+  auto result = walk([&](EinsumOp reader) {
+    for (auto [i, input] : llvm::enumerate(reader.getInputs()))
+      if (reader.hasReduction() &&
+          reader.goesAlong(reader.getInputMap(i), name) &&
+          isStreamed(*this, input))
+        return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 RankedTensorType IterateOp::partType(Type stream, int64_t dim) {
   auto type = cast<RankedTensorType>(stream);
   SmallVector<int64_t> shape(type.getShape());

@@ -162,6 +162,9 @@ def Cascade_IterateOp : Cascade_Op<"iterate", [
     ::mlir::Block::BlockArgListType getCarried() {
       return getBlock()->getArguments().drop_front(getStreams().size());
     }
+    /// Whether a reduction reads streams along a rank: then each coordinate of it
+    /// reads its own. Others read what they stream together.
+    bool streamsAlong(::llvm::StringRef name);
     /// The type of a part of `stream`.
     static ::mlir::RankedTensorType partType(::mlir::Type stream, int64_t dim);
   }];

@@ -121,6 +121,13 @@ int64_t lutra::vectorBits(TargetAttr target) {
   return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
 }
 
+int64_t lutra::mostFewRows(TargetAttr target) {
+  // An element is multiplied with a vector of rows by one instruction. Vectors
+  // along the elements need one for each row and vector, and some to reduce the
+  // lanes; at half the lanes of rows it comes to the same.
+  return vectorBits(target) / 32 / 2;
+}
+
 int64_t lutra::dotGroup(TargetAttr target, Type factor, Type sum) {
   if (target && factor.isBF16() && sum.isF32() &&
       target.hasFeature("avx512bf16") && target.hasFeature("avx512vl"))

@@ -7,14 +7,16 @@
 // them is the one that vectors lie along, and its tile is one register tile of
 // the contractions wide, or as many as leave what the tile keeps at hand (its
 // rows of each contraction, over which all parts go) in the first-level cache.
-// A part of the iterated rank is as long as its intermediate results stay there
-// too.
+// Where it is shorter, coordinates of other ranks that go over the same join
+// it. A part of the iterated rank is as long as its intermediate results stay
+// there too.
 //
 //===----------------------------------------------------------------------===//
 
 #include "CascadeSchedule.h"
 
 #include "dialects/Cascade/Gather.h"
+#include "dialects/Cascade/Parts.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -99,6 +101,49 @@ static int64_t fitToBlocks(IterateOp iterate, ArrayRef<StringRef> rows,
   return part;
 }
 
+/// The bytes that a coordinate of the iterated rank has in the longest of the
+/// streams.
+static int64_t bytesOfStreams(CascadeOp op, IterateOp iterate,
+                              ArrayRef<StringRef> rows) {
+  int64_t most = 0;
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>())
+    for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
+      if (!isStreamed(iterate, input))
+        continue;
+      int64_t bits =
+          cast<RankedTensorType>(input.getType()).getElementTypeBitWidth();
+      for (auto rank : op.getRanks().getAsValueRange<StringAttr>())
+        if (int64_t extent = op.getStaticExtent(rank);
+            einsum.goesAlong(einsum.getInputMap(i), rank) &&
+            rank != iterate.getRank() && !llvm::is_contained(rows, rank) &&
+            !ShapedType::isDynamic(extent))
+          bits *= extent;
+      most = std::max(most, bits / 8);
+    }
+  return most;
+}
+
+/// Whether all coordinates of a rank read the same of what is streamed, so that
+/// a tile does well to have several. Parts, whose number is a rank, do not.
+static bool sharesStreams(CascadeOp op, StringRef rank) {
+  auto iterations = op.getBlock()->getOps<IterateOp>();
+  return !iterations.empty() && !countsParts(op, rank) &&
+         llvm::none_of(iterations, [&](IterateOp iterate) {
+           return iterate.streamsAlong(rank);
+         });
+}
+
+/// The longest tile of a rank, up to `most` and, if tiles shall be whole, one
+/// that divides the extent.
+static int64_t tileOf(int64_t extent, int64_t most, bool isWhole) {
+  if (ShapedType::isDynamic(extent))
+    return isWhole ? 1 : most;
+  int64_t tile = std::clamp<int64_t>(extent, 1, most);
+  while (isWhole && extent % tile != 0)
+    --tile;
+  return tile;
+}
+
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
   int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
@@ -106,25 +151,29 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   for (StringRef rank : rows)
     distribute[*op.findRank(rank)] = 1;
   // As many columns as a register tile has, and more where they are short.
+  int64_t unit = 2 * lanes, bytes = 4 * depthOf(op);
+  int64_t most =
+      unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
   int64_t columns = 1;
-  if (!rows.empty()) {
-    int64_t unit = 2 * lanes, bytes = 4 * depthOf(op);
-    columns =
-        unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
-    int64_t extent = op.getStaticExtent(rows.back());
-    if (!ShapedType::isDynamic(extent))
-      columns = std::min(columns, std::max<int64_t>(1, extent));
-    distribute[*op.findRank(rows.back())] = columns;
+  for (StringRef rank : llvm::reverse(rows)) {
+    if (rank != rows.back() && !sharesStreams(op, rank))
+      continue;
+    int64_t size = tileOf(op.getStaticExtent(rank), most / columns,
+                          /*isWhole=*/rank != rows.back());
+    distribute[*op.findRank(rank)] = size;
+    columns *= size;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
     int64_t part =
         std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), 16, kMaxPart);
-    // Few rows use what is widened for them once, right behind.
-    int64_t width = columns < lanes ? widthOfShared(op, iterate, rows) : 0;
-    if (width > 0)
+    // Few rows do little with what they stream, which must not be fetched for
+    // each of them, and use what is widened for them once, right behind.
+    if (columns <= mostFewRows(target)) {
+      int64_t bytes = std::max({int64_t(1), bytesOfStreams(op, iterate, rows),
+                                4 * widthOfShared(op, iterate, rows)});
       part = std::clamp<int64_t>(
-          llvm::bit_floor<uint64_t>(target.getL1() / 2 / (4 * width)), 16,
-          part);
+          llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), 16, part);
+    }
     tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);

@@ -64,9 +64,7 @@ static FailureOr<EinsumOp> narrowProducer(EinsumOp reader, unsigned input) {
   return producer;
 }
 
-/// Makes the factors of sums of products bf16 where their values are and the
-/// machine multiplies that. Returns the reductions of which that is so.
-static DenseSet<Operation *> narrowFactors(IterateOp iterate,
+DenseSet<Operation *> lutra::narrowFactors(IterateOp iterate,
                                            TargetAttr target) {
   DenseSet<Operation *> dots;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>()) {
@@ -100,9 +98,7 @@ static DenseSet<Operation *> narrowFactors(IterateOp iterate,
   return dots;
 }
 
-/// Widens what sums of products read before they read it: once for a tile, and
-/// not once for each of its products.
-static void widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
+void lutra::widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
   SmallVector<EinsumOp> readers(iterate.getBlock()->getOps<EinsumOp>());
   for (EinsumOp reader : readers)
     for (unsigned i = 0; reader.hasReduction() && !dots.contains(reader) &&
@@ -132,10 +128,6 @@ static void widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
       }
       argument.setType(wide);
     }
-}
-
-void lutra::fitFactors(IterateOp iterate, TargetAttr target) {
-  widenFactors(iterate, narrowFactors(iterate, target));
 }
 
 void lutra::dropRoundings(CascadeOp op) {

@@ -19,10 +19,15 @@ cascade::EinsumOp copyEinsum(OpBuilder &b, Location loc, Value tensor,
                              ArrayRef<Attribute> iter, AffineMap read,
                              AffineMap written, RankedTensorType type);
 
-/// Gives the factors of sums of products the type in which they are multiplied:
-/// bf16 where their values are and the target multiplies pairs of it, else what
-/// the source widens them to, for a part at once.
-void fitFactors(cascade::IterateOp iterate, TargetAttr target);
+/// Makes the factors of sums of products bf16 where their values are and the
+/// target multiplies pairs of it. Returns the reductions of which that is so.
+DenseSet<Operation *> narrowFactors(cascade::IterateOp iterate,
+                                    TargetAttr target);
+
+/// Widens what other sums of products than `dots` read before they read it:
+/// once for a tile, and not once for each of its products.
+void widenFactors(cascade::IterateOp iterate,
+                  const DenseSet<Operation *> &dots);
 
 /// Keeps more of a number than the source asks for: what is rounded to 16 bits
 /// and widened again inside of a point is neither.

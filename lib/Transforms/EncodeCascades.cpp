@@ -36,10 +36,6 @@ using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
-/// Fewer rows than that do not fill a vector that is worth it: vectors then lie
-/// along what each row has many of.
-static constexpr int64_t kMinRows = 4;
-
 /// Whether the cascade goes over some rank part by part.
 static bool isIterated(CascadeOp op) {
   return !op.getBlock()->getOps<IterateOp>().empty();
@@ -50,15 +46,10 @@ static bool isIterated(CascadeOp op) {
 static bool sharesStreams(IterateOp iterate, StringRef rank) {
   bool shares = false;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
-    for (auto [i, input] : llvm::enumerate(reader.getInputs())) {
-      if (!isStreamed(iterate, input))
-        continue;
-      bool hasRank = reader.goesAlong(reader.getInputMap(i), rank);
-      if (hasRank && reader.hasReduction())
-        return false;
-      shares |= !hasRank;
-    }
-  return shares;
+    for (auto [i, input] : llvm::enumerate(reader.getInputs()))
+      shares |= isStreamed(iterate, input) &&
+                !reader.goesAlong(reader.getInputMap(i), rank);
+  return shares && !iterate.streamsAlong(rank);
 }
 
 /// Whether a tensor that the cascade computes is read by the position of its
@@ -77,15 +68,16 @@ static bool hasFixedLayouts(CascadeOp op) {
   return false;
 }
 
-/// The rank that vectors are to lie along, if one has enough coordinates.
-static std::optional<StringRef> laneRank(CascadeOp op) {
+/// The rank that vectors are to lie along, if one has enough coordinates. Else
+/// they lie along what each row has many of.
+static std::optional<StringRef> laneRank(CascadeOp op, TargetAttr target) {
   if (hasFixedLayouts(op))
     return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
   SmallVector<StringRef> rows = rowRanks(op);
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
-    if ((ShapedType::isDynamic(extent) || extent >= kMinRows) &&
+    if ((ShapedType::isDynamic(extent) || extent > mostFewRows(target)) &&
         sharesStreams(iterate, rank) && !countsParts(op, rank))
       return rank;
   }
@@ -95,8 +87,8 @@ static std::optional<StringRef> laneRank(CascadeOp op) {
 /// Where vectors are to lie along a rank of unknown extent, a version of the
 /// cascade for one coordinate of it, in which they lie elsewhere: that of a
 /// step of generation. The two become branches.
-static CascadeOp versionOfOneRow(CascadeOp op) {
-  std::optional<StringRef> lane = laneRank(op);
+static CascadeOp versionOfOneRow(CascadeOp op, TargetAttr target) {
+  std::optional<StringRef> lane = laneRank(op, target);
   if (!lane || !ShapedType::isDynamic(op.getStaticExtent(*lane)))
     return nullptr;
   Location loc = op.getLoc();
@@ -271,7 +263,7 @@ void Encoding::setType(Value value) {
 void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    fitFactors(iterate, target);
+    widenFactors(iterate, narrowFactors(iterate, target));
     copyHeldInputs(iterate);
     findStates(iterate);
   }
@@ -320,15 +312,18 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
         cascades.push_back(op);
     });
     for (CascadeOp op : cascades) {
-      if (CascadeOp one = versionOfOneRow(op))
+      if (CascadeOp one = versionOfOneRow(op, target))
         encode(one);
       encode(op);
     }
   }
 
   void encode(CascadeOp op) {
-    if (std::optional<StringRef> lane = laneRank(op))
+    if (std::optional<StringRef> lane = laneRank(op, target))
       Encoding(op, *lane, target).run();
+    else
+      for (auto iterate : op.getBlock()->getOps<IterateOp>())
+        narrowFactors(iterate, target);
     if (op.getReassoc())
       dropRoundings(op);
   }

@@ -33,9 +33,6 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Fewer rows than that do not pay for the copies.
-static constexpr int64_t kMinRows = 4;
-
 /// Copies lie on the stack: larger ones, in elements, are not made.
 static constexpr int64_t kMaxCopy = 1 << 16;
 
@@ -270,7 +267,9 @@ static std::optional<Dot> matchDot(linalg::GenericOp op, TargetAttr target) {
   AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   auto row = written.getResultPosition(
       getAffineDimExpr(*contraction->m, op.getContext()));
-  if (!row || (!sums.isDynamicDim(*row) && sums.getDimSize(*row) < kMinRows))
+  // Few rows do not pay for the copies.
+  if (!row || (!sums.isDynamicDim(*row) &&
+               sums.getDimSize(*row) <= mostFewRows(target)))
     return std::nullopt;
   return Dot{*contraction, group};
 }

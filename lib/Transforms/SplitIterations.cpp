@@ -77,20 +77,6 @@ Bounds Bounds::of(OpFoldResult size) {
               .value_or(ShapedType::kDynamic)};
 }
 
-/// Whether what is reduced of streams has the rank: then each of its
-/// coordinates reads its own.
-static bool haveStreams(IterateOp iterate, StringRef rank) {
-  bool found = false;
-  iterate.walk([&](EinsumOp reader) {
-    if (!reader.hasReduction())
-      return;
-    for (auto [i, input] : llvm::enumerate(reader.getInputs()))
-      found |= isStreamed(iterate, input) &&
-               reader.goesAlong(reader.getInputMap(i), rank);
-  });
-  return found;
-}
-
 static int64_t times(int64_t a, int64_t b) {
   return ShapedType::isDynamic(a) || ShapedType::isDynamic(b)
              ? ShapedType::kDynamic
@@ -105,6 +91,22 @@ struct Rows {
   /// Whether there may be several rows to a task.
   bool areShared = false;
 };
+
+/// The tasks of a rank of which up to `rest` coordinates are one; `rest`
+/// becomes how often a task of so many takes coordinates of other ranks.
+static Bounds tasksAlong(Bounds extent, int64_t &rest) {
+  // Rows without bound are taken for many: their states, too, would be.
+  if (ShapedType::isDynamic(extent.most)) {
+    extent.least = kManyTasks;
+    rest = 1;
+    return extent;
+  }
+  int64_t each = std::clamp<int64_t>(extent.most, 1, rest);
+  rest /= each;
+  extent.least = llvm::divideCeil(extent.least, each);
+  extent.most = llvm::divideCeil(extent.most, each);
+  return extent;
+}
 
 /// The ranks that all that is carried has.
 static SmallVector<StringRef> rowRanksOf(IterateOp iterate) {
@@ -129,23 +131,18 @@ static int64_t wholeBlocks(IterateOp iterate, int64_t length) {
   return length;
 }
 
-/// Of the ranks that no stream has, the last that is longer than 1 is cut into
-/// tiles; of the others, each coordinate is a task.
+/// Rows that read the same of what is streamed are a task together, as many as
+/// a tile has; of other ranks, each coordinate is a task.
 static Rows rowsOf(CascadeOp op, IterateOp iterate) {
   SmallVector<StringRef> ranks = rowRanksOf(iterate);
   Rows rows;
+  int64_t rest = kRowsOfTask;
   SmallVector<OpFoldResult> extents = op.getMixedExtents();
   for (StringRef rank : llvm::reverse(ranks)) {
     Bounds extent = Bounds::of(extents[*op.findRank(rank)]);
-    if (!rows.areShared && extent.most != 1 && !haveStreams(iterate, rank)) {
+    if (extent.most != 1 && !iterate.streamsAlong(rank)) {
       rows.areShared = true;
-      // Rows without bound are taken for many: their states, too, would be.
-      if (ShapedType::isDynamic(extent.most)) {
-        extent.least = kManyTasks;
-      } else {
-        extent.least = llvm::divideCeil(extent.least, kRowsOfTask);
-        extent.most = llvm::divideCeil(extent.most, kRowsOfTask);
-      }
+      extent = tasksAlong(extent, rest);
     }
     rows.tasks = {times(rows.tasks.least, extent.least),
                   times(rows.tasks.most, extent.most)};

@@ -177,9 +177,10 @@ func.func private @deep_cascade(%p: index, %m: index, %q: tensor<8x256x?xf32>, %
   return %y : tensor<8x?xf32>
 }
 
-// A tile is not wider than its rank.
+// A tile is not wider than its rank. What few rows stream is half of the
+// first-level cache at most.
 // CHECK-LABEL: func private @row_of_cascade
-// CHECK-SAME: distribute = [1, 1, 0, 0], tile = [0, 0, 128, 0]
+// CHECK-SAME: distribute = [1, 1, 0, 0], tile = [0, 0, 64, 0]
 func.func private @row_of_cascade(%p: index, %m: index, %q: tensor<8x64x1xf32>, %k: tensor<8x?x64xf32>, %o: tensor<8x1xf32>) -> tensor<8x1xf32> attributes {lutra.kernel} {
   %y = cascade.cascade reassoc ranks(h = 8, p = 1, m = %m, e = 64) {
     %d0 = cascade.einsum [h, p] () -> [h, p] {

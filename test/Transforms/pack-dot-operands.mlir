@@ -20,79 +20,64 @@ module attributes {lutra.target = #target} {
 // The rows' factor has its pairs side by side. The other is copied by what
 // computes it.
 // CHECK-LABEL: func.func @even(
-// CHECK-SAME: %[[X:.*]]: tensor<8x64xbf16>, %[[Y:.*]]: tensor<64x16xf32>
+// CHECK-SAME: %[[X:.*]]: tensor<16x64xbf16>, %[[Y:.*]]: tensor<64x16xf32>
 // CHECK: %[[PAIRS:.*]] = linalg.generic {indexing_maps = [#[[ROWS]], #[[PACKED]]], {{.*}}} ins(%[[Y]] : tensor<64x16xf32>) outs(%{{.*}} : tensor<32x16x2xbf16>)
 // CHECK: arith.truncf
 // CHECK: %[[R:.*]] = linalg.generic {indexing_maps = [#[[A]], #[[B]], #[[C]]], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%[[X]], %[[PAIRS]] :
 // CHECK-SAME: lutra.stream = 0
 // CHECK: return %[[R]]
-func.func @even(%a: tensor<8x64xbf16>, %x: tensor<64x16xf32>, %c: tensor<8x16xf32>) -> tensor<8x16xf32> attributes {lutra.kernel} {
+func.func @even(%a: tensor<16x64xbf16>, %x: tensor<64x16xf32>, %c: tensor<16x16xf32>) -> tensor<16x16xf32> attributes {lutra.kernel} {
   %e = tensor.empty() : tensor<64x16xbf16>
   %b = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<64x16xf32>) outs(%e : tensor<64x16xbf16>) {
   ^bb0(%in: f32, %out: bf16):
     %t = arith.truncf %in : f32 to bf16
     linalg.yield %t : bf16
   } -> tensor<64x16xbf16>
-  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<8x64xbf16>, tensor<64x16xbf16>) outs(%c : tensor<8x16xf32>) attrs = {lutra.stream = 0} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<16x64xbf16>, tensor<64x16xbf16>) outs(%c : tensor<16x16xf32>) attrs = {lutra.stream = 0} {
   ^bb0(%l: bf16, %m: bf16, %out: f32):
     %lw = arith.extf %l : bf16 to f32
     %mw = arith.extf %m : bf16 to f32
     %p = arith.mulf %lw, %mw : f32
     %s = arith.addf %out, %p : f32
     linalg.yield %s : f32
-  } -> tensor<8x16xf32>
-  return %r : tensor<8x16xf32>
+  } -> tensor<16x16xf32>
+  return %r : tensor<16x16xf32>
 }
 
 // Both factors are copied, and what has no partner is added alone.
 // CHECK-LABEL: func.func @symbolic(
-// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<128x8xbf16>, %[[Y:[a-z0-9]*]]: tensor<128x16xbf16>
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<128x16xbf16>, %[[Y:[a-z0-9]*]]: tensor<128x16xbf16>
 // CHECK: %[[XS:.*]] = tensor.extract_slice %[[X]]
-// CHECK: %[[PX:.*]] = linalg.generic {indexing_maps = [#[[ROWS]], #[[PACKED]]], {{.*}}} ins(%[[XS]] : tensor<?x8xbf16>) outs(%{{.*}} : tensor<?x8x2xbf16>)
+// CHECK: %[[PX:.*]] = linalg.generic {indexing_maps = [#[[ROWS]], #[[PACKED]]], {{.*}}} ins(%[[XS]] : tensor<?x16xbf16>) outs(%{{.*}} : tensor<?x16x2xbf16>)
 // CHECK: %[[YS:.*]] = tensor.extract_slice %[[Y]]
 // CHECK: %[[PY:.*]] = linalg.generic {indexing_maps = [#[[ROWS]], #[[PACKED]]], {{.*}}} ins(%[[YS]] : tensor<?x16xbf16>) outs(%{{.*}} : tensor<?x16x2xbf16>)
 // CHECK: %[[SUM:.*]] = linalg.generic {indexing_maps = [#[[AT]], #[[B]], #[[C]]], {{.*}}} ins(%[[PX]], %[[PY]] :
 // CHECK: %[[FROM:.*]] = affine.apply #[[WHOLE]]()
 // CHECK: %[[SIZE:.*]] = affine.apply #[[REST]]()
-// CHECK: %[[LX:.*]] = tensor.extract_slice %[[XS]][%[[FROM]], 0] [%[[SIZE]], 8]
+// CHECK: %[[LX:.*]] = tensor.extract_slice %[[XS]][%[[FROM]], 0] [%[[SIZE]], 16]
 // CHECK: %[[LY:.*]] = tensor.extract_slice %[[YS]][%[[FROM]], 0] [%[[SIZE]], 16]
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[LX]], %[[LY]] : {{.*}}) outs(%[[SUM]] :
-func.func @symbolic(%x: tensor<128x8xbf16>, %y: tensor<128x16xbf16>, %c: tensor<8x16xf32>, %n: index) -> tensor<8x16xf32> attributes {lutra.kernel} {
+func.func @symbolic(%x: tensor<128x16xbf16>, %y: tensor<128x16xbf16>, %c: tensor<16x16xf32>, %n: index) -> tensor<16x16xf32> attributes {lutra.kernel} {
   %size = affine.min affine_map<()[s0] -> (s0, 128)>()[%n]
-  %a = tensor.extract_slice %x[0, 0] [%size, 8] [1, 1] : tensor<128x8xbf16> to tensor<?x8xbf16>
+  %a = tensor.extract_slice %x[0, 0] [%size, 16] [1, 1] : tensor<128x16xbf16> to tensor<?x16xbf16>
   %b = tensor.extract_slice %y[0, 0] [%size, 16] [1, 1] : tensor<128x16xbf16> to tensor<?x16xbf16>
-  %r = linalg.generic {indexing_maps = [#at, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<?x8xbf16>, tensor<?x16xbf16>) outs(%c : tensor<8x16xf32>) {
+  %r = linalg.generic {indexing_maps = [#at, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<?x16xbf16>, tensor<?x16xbf16>) outs(%c : tensor<16x16xf32>) {
   ^bb0(%l: bf16, %m: bf16, %out: f32):
     %lw = arith.extf %l : bf16 to f32
     %mw = arith.extf %m : bf16 to f32
     %p = arith.mulf %lw, %mw : f32
     %s = arith.addf %out, %p : f32
     linalg.yield %s : f32
-  } -> tensor<8x16xf32>
-  return %r : tensor<8x16xf32>
+  } -> tensor<16x16xf32>
+  return %r : tensor<16x16xf32>
 }
 
 // Two rows do not pay for a copy; of what has no bound there is no copy.
 // CHECK-LABEL: func.func @few_rows(
 // CHECK-NOT: tensor.empty
 // CHECK: return
-func.func @few_rows(%a: tensor<2x64xbf16>, %b: tensor<64x16xbf16>, %c: tensor<2x16xf32>) -> tensor<2x16xf32> attributes {lutra.kernel} {
-  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<2x64xbf16>, tensor<64x16xbf16>) outs(%c : tensor<2x16xf32>) {
-  ^bb0(%l: bf16, %m: bf16, %out: f32):
-    %lw = arith.extf %l : bf16 to f32
-    %mw = arith.extf %m : bf16 to f32
-    %p = arith.mulf %lw, %mw : f32
-    %s = arith.addf %out, %p : f32
-    linalg.yield %s : f32
-  } -> tensor<2x16xf32>
-  return %r : tensor<2x16xf32>
-}
-
-// CHECK-LABEL: func.func @unbounded(
-// CHECK-NOT: tensor.empty
-// CHECK: return
-func.func @unbounded(%a: tensor<8x?xbf16>, %b: tensor<?x16xbf16>, %c: tensor<8x16xf32>) -> tensor<8x16xf32> attributes {lutra.kernel} {
-  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<8x?xbf16>, tensor<?x16xbf16>) outs(%c : tensor<8x16xf32>) {
+func.func @few_rows(%a: tensor<8x64xbf16>, %b: tensor<64x16xbf16>, %c: tensor<8x16xf32>) -> tensor<8x16xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<8x64xbf16>, tensor<64x16xbf16>) outs(%c : tensor<8x16xf32>) {
   ^bb0(%l: bf16, %m: bf16, %out: f32):
     %lw = arith.extf %l : bf16 to f32
     %mw = arith.extf %m : bf16 to f32
@@ -101,5 +86,20 @@ func.func @unbounded(%a: tensor<8x?xbf16>, %b: tensor<?x16xbf16>, %c: tensor<8x1
     linalg.yield %s : f32
   } -> tensor<8x16xf32>
   return %r : tensor<8x16xf32>
+}
+
+// CHECK-LABEL: func.func @unbounded(
+// CHECK-NOT: tensor.empty
+// CHECK: return
+func.func @unbounded(%a: tensor<16x?xbf16>, %b: tensor<?x16xbf16>, %c: tensor<16x16xf32>) -> tensor<16x16xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<16x?xbf16>, tensor<?x16xbf16>) outs(%c : tensor<16x16xf32>) {
+  ^bb0(%l: bf16, %m: bf16, %out: f32):
+    %lw = arith.extf %l : bf16 to f32
+    %mw = arith.extf %m : bf16 to f32
+    %p = arith.mulf %lw, %mw : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<16x16xf32>
+  return %r : tensor<16x16xf32>
 }
 }

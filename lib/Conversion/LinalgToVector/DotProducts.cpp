@@ -18,6 +18,7 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 /// Adds the products of groups to all sums of a tile, each by one instruction.
+/// Groups that do not lie side by side are put there.
 Values Nest::emitDots(int64_t rows, const Piece &piece,
                       const VectorBuilder &builder, ValueRange sums) {
   auto contraction = *matchContraction(op);
@@ -25,17 +26,87 @@ Values Nest::emitDots(int64_t rows, const Piece &piece,
     return builder.index(op.getMatchingIndexingMap(operand),
                          at(row, vector * piece.lanes), plan.loop);
   };
+  auto loadColumn = [&](int64_t vector) -> Value {
+    Value memref = contraction.b->get();
+    if (plan.group)
+      return builder.loadGroups(memref, indices(contraction.b, 0, vector),
+                                plan.groupSize);
+    Index &step = position[plan.reductions.back()];
+    Index first = step;
+    Values elements;
+    for (int64_t i = 0; i < plan.groupSize; ++i) {
+      step = first.plus(i);
+      elements.push_back(
+          builder.load(memref, indices(contraction.b, 0, vector)).value);
+    }
+    step = first;
+    return vector::InterleaveOp::create(b, loc, elements[0], elements[1]);
+  };
   Values columns, next;
   for (int64_t vector = 0; vector < piece.vectors; ++vector)
-    columns.push_back(builder.loadGroups(contraction.b->get(),
-                                         indices(contraction.b, 0, vector),
-                                         plan.groupSize));
+    columns.push_back(loadColumn(vector));
   for (int64_t row = 0; row < rows; ++row) {
     Value factor = builder.broadcastGroup(
         contraction.a->get(), indices(contraction.a, row, 0), plan.groupSize);
     for (Value column : columns)
       next.push_back(x86vector::DotBF16Op::create(b, loc, sums[next.size()],
                                                   factor, column));
+  }
+  return next;
+}
+
+/// Reductions of which the innermost goes on by a group in each step, and one
+/// by one behind the last.
+Values Nest::emitGroupedReductions(int64_t rows, const Piece &piece,
+                                   const VectorBuilder &builder,
+                                   ValueRange sums,
+                                   function_ref<Values(ValueRange)> step) {
+  ArrayRef<unsigned> loops = plan.reductions;
+  unsigned loop = loops.back();
+  return emitReductions(loops.drop_back(), sums, [&](ValueRange outer) {
+    return coverLoop(b, loc, extents[loop],
+                     piecesOfRows(extents[loop], plan.groupSize), outer,
+                     [&](const Piece &part, Index index, ValueRange inner) {
+                       Values next(inner);
+                       for (int64_t i = 0; i < part.vectors; ++i) {
+                         position[loop] = index.plus(i);
+                         if (part.vectors < plan.groupSize)
+                           next = step(next);
+                         else
+                           emitPrefetch(rows, piece);
+                       }
+                       position[loop] = index;
+                       return part.vectors < plan.groupSize
+                                  ? next
+                                  : emitDots(rows, piece, builder, inner);
+                     });
+  });
+}
+
+/// The same for lanes along the reduction, which hold groups of both factors.
+/// What lies behind the last group is read as 0.
+Values Nest::emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
+                          const VectorBuilder &builder, ValueRange sums) {
+  auto contraction = *matchContraction(op);
+  Values next(sums);
+  auto load = [&](OpOperand *operand, int64_t row, int64_t column,
+                  int64_t vector) {
+    SmallVector<Index> loops = at(row, vector * piece.lanes, column);
+    return builder.materialize(builder.load(
+        operand->get(),
+        builder.index(op.getMatchingIndexingMap(operand), loops, plan.loop)));
+  };
+  for (int64_t vector = 0; vector < piece.vectors; ++vector) {
+    Values factors;
+    for (int64_t column = 0; column < columns; ++column)
+      factors.push_back(load(contraction.a, 0, column, vector));
+    for (int64_t row = 0; row < rows; ++row) {
+      Value other = load(contraction.b, row, 0, vector);
+      for (int64_t column = 0; column < columns; ++column) {
+        Value &sum = next[(row * columns + column) * plan.vectors + vector];
+        sum = x86vector::DotBF16Op::create(b, loc, sum, factors[column], other);
+      }
+    }
   }
   return next;
 }
@@ -52,7 +123,7 @@ void Nest::emitGroups(int64_t rows, const Piece &piece,
         SmallVector<Index> loops = at(row, vector * piece.lanes);
         loops[*plan.group] = Index{Value(), 0, i};
         elements.push_back(builder.materialize(
-            body.clone(builder, row, vector, loops, {Lanes()}).front()));
+            body.clone(builder, {row, 0, vector}, loops, {Lanes()}).front()));
       }
       builder.storeGroups(
           vector::InterleaveOp::create(b, loc, elements[0], elements[1]),

@@ -13,7 +13,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -54,24 +53,28 @@ void Nest::emitOuter(unsigned depth) {
     return;
   }
   if (plan.reducesLanes())
-    return emitRows([&](int64_t rows) { emitLaneReduction(rows); });
+    return emitRows(plan.row, plan.rows, [&](int64_t rows) {
+      emitRows(plan.column, plan.columns,
+               [&](int64_t columns) { emitLaneReduction(rows, columns); });
+    });
   coverLoop(b, loc, extents[plan.loop],
             piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors,
                           /*keepLanes=*/false),
             {}, [&](const Piece &piece, Index index, ValueRange) {
               position[plan.loop] = index;
-              emitRows([&](int64_t rows) { emitTile(rows, piece); });
+              emitRows(plan.row, plan.rows,
+                       [&](int64_t rows) { emitTile(rows, piece); });
               return Values();
             });
 }
 
-void Nest::emitRows(function_ref<void(int64_t rows)> inside) {
-  if (!plan.row)
+void Nest::emitRows(std::optional<unsigned> loop, int64_t rows,
+                    function_ref<void(int64_t rows)> inside) {
+  if (!loop)
     return inside(1);
-  coverLoop(b, loc, extents[*plan.row],
-            piecesOfRows(extents[*plan.row], plan.rows), {},
+  coverLoop(b, loc, extents[*loop], piecesOfRows(extents[*loop], rows), {},
             [&](const Piece &piece, Index index, ValueRange) {
-              position[*plan.row] = index;
+              position[*loop] = index;
               inside(piece.vectors);
               return Values();
             });
@@ -89,11 +92,13 @@ VectorBuilder Nest::builderFor(const Piece &piece) {
   return {b, loc, flat, piece.lanes, mask, count};
 }
 
-SmallVector<Index> Nest::at(int64_t row, int64_t lane) const {
+SmallVector<Index> Nest::at(int64_t row, int64_t lane, int64_t column) const {
   SmallVector<Index> result(position);
   result[plan.loop] = result[plan.loop].plus(lane);
   if (plan.row)
     result[*plan.row] = result[*plan.row].plus(row);
+  if (plan.column)
+    result[*plan.column] = result[*plan.column].plus(column);
   return result;
 }
 
@@ -104,49 +109,54 @@ SmallVector<Lanes> Nest::outputIndex(const VectorBuilder &builder,
   return builder.index(map, at(row, lane), plan.loop);
 }
 
-Values Nest::emitReductions(unsigned depth, ValueRange sums,
+Values Nest::emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                             function_ref<Values(ValueRange)> step) {
-  if (depth == plan.reductions.size())
+  if (loops.empty())
     return step(sums);
-  unsigned loop = plan.reductions[depth];
-  return buildLoop(b, loc, b.getIndexAttr(0), extents[loop], 1, 0, sums,
-                   [&](Index index, ValueRange inner) {
-                     position[loop] = index;
-                     return emitReductions(depth + 1, inner, step);
+  return buildLoop(b, loc, b.getIndexAttr(0), extents[loops.front()], 1, 0,
+                   sums, [&](Index index, ValueRange inner) {
+                     position[loops.front()] = index;
+                     return emitReductions(loops.drop_front(), inner, step);
                    });
 }
 
 /// Clones the body for all vectors of a tile. `sums` holds, per output that is
-/// not stored on the way, and row, `stride` vectors, of which the first
+/// not stored on the way, row and column, `stride` vectors, of which the first
 /// piece.vectors are updated.
-Values Nest::emitStep(int64_t rows, const Piece &piece, int64_t stride,
-                      const VectorBuilder &builder, ValueRange sums) {
+Values Nest::emitStep(int64_t rows, int64_t columns, const Piece &piece,
+                      int64_t stride, const VectorBuilder &builder,
+                      ValueRange sums) {
   unsigned outputs = op.getNumDpsInits();
   Values next(sums);
   body.restart();
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t vector = 0; vector < piece.vectors; ++vector) {
-      int64_t count = 0;
-      SmallVector<int64_t> slots;
-      SmallVector<Lanes> current;
-      for (unsigned i = 0; i < outputs; ++i) {
-        slots.push_back((count * rows + row) * stride + vector);
-        current.push_back({isStream(i) ? Value() : sums[slots[i]]});
-        count += !isStream(i);
-      }
-      if (count < outputs)
-        emitPrefetchOfNextTile(row, vector * piece.lanes);
-      auto yielded = body.clone(builder, row, vector,
-                                at(row, vector * piece.lanes), current);
-      for (unsigned i = 0; i < outputs; ++i) {
-        Value value = builder.materialize(yielded[i]);
-        if (isStream(i))
-          builder.store(value, output(i),
-                        outputIndex(builder, i, row, vector * piece.lanes));
-        else
-          next[slots[i]] = value;
-      }
+  auto step = [&](Place place) {
+    int64_t count = 0, lane = place.vector * piece.lanes;
+    SmallVector<int64_t> slots;
+    SmallVector<Lanes> current;
+    for (unsigned i = 0; i < outputs; ++i) {
+      slots.push_back(((count * rows + place.row) * columns + place.column) *
+                          stride +
+                      place.vector);
+      current.push_back({isStream(i) ? Value() : sums[slots[i]]});
+      count += !isStream(i);
     }
+    if (count < outputs)
+      emitPrefetchOfNextTile(place.row, lane);
+    auto yielded =
+        body.clone(builder, place, at(place.row, lane, place.column), current);
+    for (unsigned i = 0; i < outputs; ++i) {
+      Value value = builder.materialize(yielded[i]);
+      if (isStream(i))
+        builder.store(value, output(i),
+                      outputIndex(builder, i, place.row, lane));
+      else
+        next[slots[i]] = value;
+    }
+  };
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      for (int64_t vector = 0; vector < piece.vectors; ++vector)
+        step({row, column, vector});
   return next;
 }
 
@@ -167,98 +177,20 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
     sums.push_back(isRead ? builder.materialize(builder.load(output(i), index))
                           : Value());
   });
-  sums = emitReductions(0, sums, [&](ValueRange inner) {
+  auto step = [&](ValueRange inner) {
     emitPrefetch(rows, piece);
     if (plan.group)
       return emitDots(rows, piece, builder, inner);
-    return emitStep(rows, piece, piece.vectors, builder, inner);
-  });
+    return emitStep(rows, 1, piece, piece.vectors, builder, inner);
+  };
+  if (plan.groupSize > 1 && !plan.group)
+    sums = emitGroupedReductions(rows, piece, builder, sums, step);
+  else
+    sums = emitReductions(plan.reductions, sums, step);
   unsigned next = 0;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     builder.store(sums[next++], output(i), index);
   });
-}
-
-static vector::CombiningKind kindOf(Operation *combiner) {
-  using vector::CombiningKind;
-  return llvm::TypeSwitch<Operation *, CombiningKind>(combiner)
-      .Case<arith::AddFOp, arith::AddIOp>(
-          [](auto) { return CombiningKind::ADD; })
-      .Case<arith::MulFOp, arith::MulIOp>(
-          [](auto) { return CombiningKind::MUL; })
-      .Case([](arith::MaximumFOp) { return CombiningKind::MAXIMUMF; })
-      .Case([](arith::MinimumFOp) { return CombiningKind::MINIMUMF; })
-      .Case([](arith::MaxNumFOp) { return CombiningKind::MAXNUMF; })
-      .Case([](arith::MinNumFOp) { return CombiningKind::MINNUMF; })
-      .Case([](arith::MaxSIOp) { return CombiningKind::MAXSI; })
-      .Case([](arith::MinSIOp) { return CombiningKind::MINSI; })
-      .Case([](arith::MaxUIOp) { return CombiningKind::MAXUI; })
-      .Case([](arith::MinUIOp) { return CombiningKind::MINUI; })
-      .Case([](arith::AndIOp) { return CombiningKind::AND; })
-      .Case([](arith::OrIOp) { return CombiningKind::OR; })
-      .Case([](arith::XOrIOp) { return CombiningKind::XOR; });
-}
-
-Value Nest::reduceLanes(unsigned number, ArrayRef<Value> vectors,
-                        Value initial) {
-  Operation *combiner = plan.combiners[number];
-  auto combine = [&](Value x, Value y) {
-    Operation *both = b.create(loc, combiner->getName().getIdentifier(), {x, y},
-                               x.getType(), combiner->getAttrs());
-    freeOrder(both);
-    return both->getResult(0);
-  };
-  Value all = vectors.front();
-  for (Value vector : vectors.drop_front())
-    all = combine(all, vector);
-  // Without these flags the lanes would be taken one after the other.
-  auto order = isa<FloatType>(initial.getType())
-                   ? arith::FastMathFlags::reassoc | arith::FastMathFlags::nsz
-                   : arith::FastMathFlags::none;
-  Value one = vector::ReductionOp::create(b, loc, kindOf(combiner), all, order);
-  return combine(initial, one);
-}
-
-void Nest::emitLaneReduction(int64_t rows) {
-  Piece full{plan.vectors, plan.lanes, false};
-  VectorBuilder builder = builderFor(full);
-  Values sums;
-  for (Operation *combiner : plan.combiners) {
-    if (!combiner)
-      continue;
-    TypedAttr neutral = *arith::getNeutralElement(combiner);
-    Value vector = arith::ConstantOp::create(
-        b, loc,
-        DenseElementsAttr::get(builder.vectorOf(neutral.getType()), neutral));
-    sums.append(rows * plan.vectors, vector);
-  }
-  OpFoldResult extent = extents[plan.loop];
-  auto pieces =
-      piecesOfLanes(extent, plan.lanes, plan.vectors, /*keepLanes=*/true);
-  sums = emitReductions(0, sums, [&](ValueRange outer) {
-    return coverLoop(b, loc, extent, pieces, outer,
-                     [&](const Piece &piece, Index index, ValueRange inner) {
-                       position[plan.loop] = index;
-                       VectorBuilder masked = builderFor(piece);
-                       Values next =
-                           emitStep(rows, piece, plan.vectors, masked, inner);
-                       if (masked.mask)
-                         for (auto [value, old] : llvm::zip_equal(next, inner))
-                           if (value != old)
-                             value = arith::SelectOp::create(
-                                 b, loc, masked.mask, value, old);
-                       return next;
-                     });
-  });
-  ArrayRef<Value> rest = sums;
-  for (unsigned i = 0; i < op.getNumDpsInits(); ++i)
-    for (int64_t row = 0; !isStream(i) && row < rows; ++row) {
-      SmallVector<Lanes> index = outputIndex(builder, i, row, 0);
-      Value initial = builder.load(output(i), index).value;
-      Value result = reduceLanes(i, rest.take_front(plan.vectors), initial);
-      builder.store(result, output(i), index);
-      rest = rest.drop_front(plan.vectors);
-    }
 }
 
 void lutra::emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan) {

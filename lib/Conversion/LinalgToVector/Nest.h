@@ -27,15 +27,19 @@ struct Plan {
   int64_t vectors; ///< Vectors of the tile along `loop`.
   std::optional<unsigned> row;
   int64_t rows = 1; ///< Rows of the tile along `row`.
+  /// Where lanes lie along a reduction, a loop of the output beside `row`.
+  std::optional<unsigned> column;
+  int64_t columns = 1; ///< Columns of the tile along `column`.
   SmallVector<unsigned> outer;
   SmallVector<unsigned> reductions;
   /// For lanes along a reduction: what combines the partial results, per
   /// output; null for one that has all loops and is stored on the way.
   SmallVector<Operation *> combiners;
   bool isContraction = false;
-  /// The innermost loop of `groupSize` steps that is no loop of the nest: each
-  /// lane holds a group, which is multiplied at once or, where nothing is
-  /// reduced, stored at once.
+  /// Each lane of a sum is that of a group of `groupSize` products, which are
+  /// multiplied at once; where nothing is reduced, a group is stored at once.
+  /// The groups are the innermost loop `group`, which then is no loop of the
+  /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;
   int64_t groupSize = 1;
 
@@ -60,29 +64,33 @@ Operation *findCombiner(BlockArgument acc, unsigned result);
 /// Lets a combiner take elements in any order, as its reduction does.
 void freeOrder(Operation *combiner);
 
+/// Where a vector is in a register tile.
+struct Place {
+  int64_t row = 0, column = 0, vector = 0;
+};
+
 /// Clones the body for the tile's vectors. Values that are equal for several
 /// rows or vectors are computed once.
 class TileBody {
 public:
   TileBody(linalg::GenericOp op, const Plan &plan);
 
-  /// What the body yields for vector `vector` of row `row`. `loops` stands at
-  /// the first lane of that vector; `outputs` are the current output values.
-  SmallVector<Lanes> clone(const VectorBuilder &builder, int64_t row,
-                           int64_t vector, ArrayRef<Index> loops,
-                           ArrayRef<Lanes> outputs);
+  /// What the body yields for the vector at `place`. `loops` stands at the
+  /// first lane of that vector; `outputs` are the current output values.
+  SmallVector<Lanes> clone(const VectorBuilder &builder, Place place,
+                           ArrayRef<Index> loops, ArrayRef<Lanes> outputs);
 
   /// Forgets the values of the last step.
   void restart() { known.clear(); }
 
 private:
   struct Dependence {
-    bool row = false, vector = false;
+    bool row = false, column = false, vector = false;
   };
-  using Key = std::tuple<Value, int64_t, int64_t>;
+  using Key = std::tuple<Value, int64_t, int64_t, int64_t>;
   Dependence dependenceOf(Value value) const;
-  Key keyOf(Value value, int64_t row, int64_t vector) const;
-  Lanes lookup(Value value, int64_t row, int64_t vector) const;
+  Key keyOf(Value value, Place place) const;
+  Lanes lookup(Value value, Place place) const;
   Lanes read(const VectorBuilder &builder, unsigned argument,
              ArrayRef<Index> loops) const;
   Lanes cloneOp(const VectorBuilder &builder, Operation &op,

@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, DotProducts.cpp and Prefetch.cpp share: the loops of a plan
-// around the vectors of a tile.
+// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp and Prefetch.cpp share: the
+// loops of a plan around the vectors of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,25 +25,35 @@ private:
   using Visit = function_ref<void(unsigned output, int64_t row, int64_t vector,
                                   ArrayRef<Lanes> index)>;
 
-  void emitRows(function_ref<void(int64_t rows)> inside);
+  void emitRows(std::optional<unsigned> loop, int64_t rows,
+                function_ref<void(int64_t rows)> inside);
   void emitPrefetch(int64_t rows, const Piece &piece);
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
-  void emitLaneReduction(int64_t rows);
-  Values emitReductions(unsigned depth, ValueRange sums,
+  void emitLaneReduction(int64_t rows, int64_t columns);
+  Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
-  Values emitStep(int64_t rows, const Piece &piece, int64_t stride,
-                  const VectorBuilder &builder, ValueRange sums);
+  Values emitStep(int64_t rows, int64_t columns, const Piece &piece,
+                  int64_t stride, const VectorBuilder &builder,
+                  ValueRange sums);
+  Values emitGroupedReductions(int64_t rows, const Piece &piece,
+                               const VectorBuilder &builder, ValueRange sums,
+                               function_ref<Values(ValueRange)> step);
   Values emitDots(int64_t rows, const Piece &piece,
                   const VectorBuilder &builder, ValueRange sums);
+  Values emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums);
+  Values emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
+                      const VectorBuilder &builder, ValueRange sums);
   void emitGroups(int64_t rows, const Piece &piece,
                   const VectorBuilder &builder);
-  Value reduceLanes(unsigned output, ArrayRef<Value> vectors, Value initial);
+  Value combine(unsigned output, Value x, Value y);
+  Value reduceLanes(unsigned output, ArrayRef<Value> rows);
+  void emitReducedRows(unsigned output, int64_t column, ArrayRef<Value> rows);
 
   VectorBuilder builderFor(const Piece &piece);
   /// The position of the first lane of a vector in the tile.
-  SmallVector<Index> at(int64_t row, int64_t lane) const;
+  SmallVector<Index> at(int64_t row, int64_t lane, int64_t column = 0) const;
   SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
                                  int64_t row, int64_t lane);
   Value output(unsigned number) { return op.getDpsInits()[number]; }

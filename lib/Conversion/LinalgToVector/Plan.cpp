@@ -13,6 +13,7 @@
 
 #include "Nest.h"
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Conversion/CascadeToLinalg.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -34,7 +35,9 @@ private:
   std::optional<Plan> planAlong(unsigned loop) const;
   void fillTile(Plan &plan) const;
   void fillContraction(Plan &plan) const;
+  void fillInnerProducts(Plan &plan) const;
   void fillGroup(Plan &plan) const;
+  int64_t groupOfSteps(const Plan &plan) const;
   double cost(const Plan &plan) const;
   double accessCost(OpOperand &operand, const Plan &plan) const;
   bool inAllOutputs(unsigned loop) const;
@@ -138,10 +141,39 @@ void Planner::fillContraction(Plan &plan) const {
     if (n > 0 && rows > 0 && rows * vectors + vectors + 1 <= registers)
       tile = {rows, vectors * plan.lanes};
   }
+  // Rows of what is streamed are read whole, once for all or some of the sums.
+  int64_t registers = target ? target.getVectorRegisters() : 16,
+          row = llvm::divideCeil(extents[plan.loop], plan.lanes) * plan.lanes,
+          vectors = row / plan.lanes;
+  if (op->hasAttr(kStreamAttr) && !ShapedType::isDynamic(m) &&
+      m <= mostFewRows(target) && row > tile.n && vectors <= registers / 4)
+    tile = {std::min(m, (registers - 1) / vectors - 1), row};
   plan.isContraction = true;
   plan.row = contraction->m;
   plan.rows = plan.row ? tile.m : 1;
   plan.vectors = std::max<int64_t>(1, tile.n / plan.lanes);
+}
+
+/// Sizes the tile of a contraction whose lanes lie along the reduction: each
+/// vector of a factor is multiplied with several of the other, and as many rows
+/// as there are sums in a tree of lanes are reduced together.
+void Planner::fillInnerProducts(Plan &plan) const {
+  int64_t registers = target ? target.getVectorRegisters() : 16;
+  auto isWithin = [&](unsigned loop, int64_t most) {
+    return !ShapedType::isDynamic(extents[loop]) && extents[loop] <= most;
+  };
+  plan.isContraction = true;
+  plan.row = contraction->n;
+  plan.column = contraction->m;
+  int64_t columns = registers / 8;
+  if (plan.column)
+    plan.columns = isWithin(*plan.column, columns)
+                       ? std::max<int64_t>(1, extents[*plan.column])
+                       : columns;
+  plan.rows = llvm::bit_floor<uint64_t>(
+      isWithin(*plan.row, kRows) ? std::max<int64_t>(1, extents[*plan.row])
+                                 : kRows);
+  plan.vectors = std::max<int64_t>(1, kSums / (plan.rows * plan.columns));
 }
 
 /// Chooses what a register tile spans.
@@ -154,6 +186,9 @@ void Planner::fillTile(Plan &plan) const {
     fillContraction(plan);
     return;
   }
+  if (contraction && !isParallel(plan.loop) &&
+      contraction->reductions.size() == 1)
+    return fillInnerProducts(plan);
   plan.isContraction = contraction.has_value();
   // What stores vectors on the way has enough to do for a sum not to be waited
   // for. Rows that are short it takes together, to reduce lanes side by side.
@@ -169,10 +204,6 @@ void Planner::fillTile(Plan &plan) const {
     plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
   }
   plan.vectors = hasStreams ? 1 : kSums / plan.rows;
-  int64_t extent = extents[plan.loop];
-  if (!ShapedType::isDynamic(extent))
-    plan.vectors =
-        std::min<int64_t>(plan.vectors, llvm::divideCeil(extent, plan.lanes));
 }
 
 /// Whether `type` is known to lie densely in its `dims` innermost dimensions.
@@ -190,7 +221,29 @@ static bool isDense(Type type, unsigned dims) {
   return true;
 }
 
-/// Finds the loop over the groups that lanes hold.
+/// How many steps of the innermost reduction are multiplied at once as the
+/// factors lie: side by side in one, and, in the other, either that too or each
+/// step a vector.
+int64_t Planner::groupOfSteps(const Plan &plan) const {
+  unsigned reduction = contraction->reductions.back();
+  auto element = [](OpOperand *operand) {
+    return getElementTypeOrSelf(operand->get().getType());
+  };
+  auto isAlong = [&](OpOperand *operand, unsigned loop) {
+    AffineMap map = op.getMatchingIndexingMap(operand);
+    return isDense(operand->get().getType(), 1) &&
+           map.isProjectedPermutation() &&
+           map.getResults().back() == getAffineDimExpr(loop, map.getContext());
+  };
+  if (element(contraction->a) != element(contraction->b) ||
+      !isAlong(contraction->a, reduction) ||
+      !isAlong(contraction->b, plan.loop))
+    return 1;
+  return dotGroup(target, element(contraction->a),
+                  element(op.getDpsInitOperand(0)));
+}
+
+/// Finds the groups that lanes hold.
 void Planner::fillGroup(Plan &plan) const {
   if (plan.lanes < 4)
     return;
@@ -200,6 +253,14 @@ void Planner::fillGroup(Plan &plan) const {
     if (group && isDense(contraction->b->get().getType(), 2) &&
         isDense(contraction->a->get().getType(), 1))
       plan.group = *group;
+    else
+      plan.groupSize = groupOfSteps(plan);
+    // Lanes of sums, whose groups are loaded as they lie.
+    if (plan.reducesLanes())
+      plan.lanes = std::min<int64_t>(
+          plan.lanes * plan.groupSize,
+          std::max<int64_t>(llvm::PowerOf2Ceil(extents[plan.loop]),
+                            4 * plan.groupSize));
   } else if (op.getNumReductionLoops() == 0 && op.getNumDpsInits() == 1 &&
              op.getRegionOutputArgs()[0].use_empty()) {
     OpOperand *output = op.getDpsInitOperand(0);
@@ -250,9 +311,11 @@ double Planner::cost(const Plan &plan) const {
     double each = accessCost(operand, plan);
     if (reduces && op.isDpsInit(&operand))
       each *= 0.05; // Once for all reductions.
-    else if (plan.row &&
-             !op.getMatchingIndexingMap(&operand).isFunctionOfDim(*plan.row))
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    if (plan.row && !map.isFunctionOfDim(*plan.row))
       each /= plan.rows;
+    if (plan.column && !map.isFunctionOfDim(*plan.column))
+      each /= plan.columns;
     total += each;
   }
   if (plan.reducesLanes())
@@ -284,8 +347,12 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
   }
   fillTile(plan);
   fillGroup(plan);
+  if (op.getNumReductionLoops() != 0 && !ShapedType::isDynamic(extents[loop]))
+    plan.vectors = std::min<int64_t>(
+        plan.vectors, llvm::divideCeil(extents[loop], plan.lanes));
   for (unsigned other : llvm::seq(op.getNumLoops()))
-    if (other != loop && other != plan.row && other != plan.group)
+    if (other != loop && other != plan.row && other != plan.column &&
+        other != plan.group)
       (isParallel(other) ? plan.outer : plan.reductions).push_back(other);
   return plan;
 }

@@ -81,16 +81,19 @@ TileBody::TileBody(linalg::GenericOp op, const Plan &plan)
     AffineMap map = op.getMatchingIndexingMap(&operand);
     bool isOutput = op.isDpsInit(&operand);
     dependences[body->getArgument(operand.getOperandNumber())] = {
-        isOutput || onLoop(map, plan.row), isOutput || onLoop(map, plan.loop)};
+        isOutput || onLoop(map, plan.row), isOutput || onLoop(map, plan.column),
+        isOutput || onLoop(map, plan.loop)};
   }
   for (Operation &inner : body->without_terminator()) {
     Dependence all;
     for (Value operand : inner.getOperands()) {
       Dependence each = dependenceOf(operand);
-      all = {all.row || each.row, all.vector || each.vector};
+      all = {all.row || each.row, all.column || each.column,
+             all.vector || each.vector};
     }
     if (auto index = dyn_cast<linalg::IndexOp>(inner))
-      all = {plan.row == index.getDim(), plan.loop == index.getDim()};
+      all = {plan.row == index.getDim(), plan.column == index.getDim(),
+             plan.loop == index.getDim()};
     for (Value result : inner.getResults())
       dependences[result] = all;
   }
@@ -100,13 +103,14 @@ TileBody::Dependence TileBody::dependenceOf(Value value) const {
   return dependences.lookup(value);
 }
 
-TileBody::Key TileBody::keyOf(Value value, int64_t row, int64_t vector) const {
+TileBody::Key TileBody::keyOf(Value value, Place place) const {
   Dependence on = dependenceOf(value);
-  return {value, on.row ? row : -1, on.vector ? vector : -1};
+  return {value, on.row ? place.row : -1, on.column ? place.column : -1,
+          on.vector ? place.vector : -1};
 }
 
-Lanes TileBody::lookup(Value value, int64_t row, int64_t vector) const {
-  auto found = known.find(keyOf(value, row, vector));
+Lanes TileBody::lookup(Value value, Place place) const {
+  auto found = known.find(keyOf(value, place));
   return found == known.end() ? Lanes{value} : found->second;
 }
 
@@ -169,8 +173,8 @@ Lanes TileBody::cloneOp(const VectorBuilder &builder, Operation &inner,
   return {clone->getResult(0), stride.value_or(0)};
 }
 
-SmallVector<Lanes> TileBody::clone(const VectorBuilder &builder, int64_t row,
-                                   int64_t vector, ArrayRef<Index> loops,
+SmallVector<Lanes> TileBody::clone(const VectorBuilder &builder, Place place,
+                                   ArrayRef<Index> loops,
                                    ArrayRef<Lanes> outputs) {
   Block *body = op.getBlock();
   unsigned inputs = op.getNumDpsInputs();
@@ -178,23 +182,23 @@ SmallVector<Lanes> TileBody::clone(const VectorBuilder &builder, int64_t row,
     unsigned number = argument.getArgNumber();
     if (argument.use_empty())
       continue;
-    Key key = keyOf(argument, row, vector);
+    Key key = keyOf(argument, place);
     if (number >= inputs)
       known[key] = outputs[number - inputs];
     else if (!known.contains(key))
       known[key] = read(builder, number, loops);
   }
   for (Operation &inner : body->without_terminator()) {
-    Key key = keyOf(inner.getResult(0), row, vector);
+    Key key = keyOf(inner.getResult(0), place);
     if (known.contains(key))
       continue;
     SmallVector<Lanes> operands;
     for (Value operand : inner.getOperands())
-      operands.push_back(lookup(operand, row, vector));
+      operands.push_back(lookup(operand, place));
     known[key] = cloneOp(builder, inner, operands, loops);
   }
   SmallVector<Lanes> results;
   for (Value value : body->getTerminator()->getOperands())
-    results.push_back(lookup(value, row, vector));
+    results.push_back(lookup(value, place));
   return results;
 }
