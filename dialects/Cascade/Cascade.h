@@ -58,6 +58,10 @@ std::optional<SmallVector<StringRef>> ranksOf(Value tensor);
 /// compute them again.
 SmallVector<StringRef> rowRanks(CascadeOp op);
 
+/// Whether an iteration goes over `value` for all rows alike: a part of a
+/// stream, or what is made of such, or gathered, element by element.
+bool isStreamed(IterateOp op, Value value);
+
 /// Whether `value` is defined before `op`, or before what `op` is in. For those
 /// who run before it is verified that everything is.
 bool isBefore(Value value, Operation *op);

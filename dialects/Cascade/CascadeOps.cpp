@@ -155,29 +155,12 @@ LogicalResult CascadeOp::verifyRegions() {
 // IterateOp
 //===----------------------------------------------------------------------===//
 
-/// Whether a tensor of an iteration is part of a stream, or computed from such
-/// and from tensors from outside, as what is widened is.
-static bool isOfStreams(IterateOp op, Value tensor) {
-  if (llvm::is_contained(op.getParts(), tensor))
-    return true;
-  auto map = tensor.getDefiningOp<EinsumOp>();
-  if (!map || map->getParentOp() != op || map.hasReduction())
-    return false;
-  auto isOutside = [&](Value input) {
-    return !op.getBody().isAncestor(input.getParentRegion());
-  };
-  return !llvm::all_of(map.getInputs(), isOutside) &&
-         llvm::all_of(map.getInputs(), [&](Value input) {
-           return isOutside(input) || isOfStreams(op, input);
-         });
-}
-
 bool IterateOp::streamsAlong(StringRef name) {
   auto result = walk([&](EinsumOp reader) {
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
       if (reader.hasReduction() &&
           reader.goesAlong(reader.getInputMap(i), name) &&
-          isOfStreams(*this, input))
+          isStreamed(*this, input))
         return WalkResult::interrupt();
     return WalkResult::advance();
   });

@@ -68,7 +68,8 @@ def Cascade_EinsumOp : Cascade_Op<"einsum", [
     of the iteration space that the result lacks is reduced by the monoid, starting
     from its identity or from `init`. A point is absent, and takes no part in the
     reduction, where it lies in none of the `filters` (affine sets over the ranks and
-    the symbols) or where `mask` is 0.
+    the symbols) or where `mask` is 0. The body may extract elements of tensors from
+    outside of the cascade, at indices that are data.
 
     ```mlir
     %s = cascade.einsum [p, m] (%q[p, m], %max[p]) reduce(add)

@@ -11,6 +11,7 @@
 #include "dialects/Cascade/Cascade.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/StringSet.h"
@@ -243,17 +244,22 @@ static LogicalResult verifyFilters(EinsumOp op) {
 //===----------------------------------------------------------------------===//
 
 /// Whether `op` computes scalars from the arguments of the body. Constants may
-/// stand anywhere, as folding puts them.
+/// stand anywhere, as folding puts them, and what is gathered outside.
 static LogicalResult verifyScalar(EinsumOp op, Operation &inner) {
   if (!isMemoryEffectFree(&inner) || inner.getNumRegions() != 0)
     return op.emitOpError("expects a body without side effects, got ")
            << inner.getName();
+  Region &cascade = op->getParentOfType<CascadeOp>().getBody();
   for (Value operand : inner.getOperands())
     if (isa<ShapedType>(operand.getType()) &&
         operand.getParentBlock() != op.getBlock() &&
-        !matchPattern(operand, m_Constant()))
+        !matchPattern(operand, m_Constant()) &&
+        (!isa<tensor::ExtractOp>(inner) ||
+         cascade.isAncestor(operand.getParentRegion())))
       return op.emitOpError("expects each tensor that the body reads to be an "
-                            "input, got one of type ")
+                            "input, or an element of it to be extracted where "
+                            "it is from outside of the cascade, got one of "
+                            "type ")
              << operand.getType();
   return success();
 }

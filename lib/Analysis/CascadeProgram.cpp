@@ -10,6 +10,8 @@
 
 #include "CascadeProgram.h"
 
+#include "dialects/Cascade/Gather.h"
+
 using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
@@ -94,6 +96,15 @@ CascadeProgram::Read CascadeProgram::read(Value value, AffineMap map,
   return read;
 }
 
+/// Along the ranks that the indices depend on, of which data says how.
+CascadeProgram::Read CascadeProgram::readElement(tensor::ExtractOp element,
+                                                 EinsumOp op) {
+  Read read{numberOf(element.getTensor()), {}, false};
+  for (StringRef name : ranksOfElement(element, op))
+    read.indices.push_back({rankNumbers.lookup(name), false});
+  return read;
+}
+
 /// Along each of its own ranks.
 CascadeProgram::Read CascadeProgram::readWhole(Value value) {
   Read read{numberOf(value), {}, false};
@@ -118,6 +129,8 @@ void CascadeProgram::addEinsum(EinsumOp op) {
     next.reads.push_back(read(input, op.getInputMap(i), next.ranks));
   if (op.getMask())
     next.reads.push_back(read(op.getMask(), op.getMaskMap(), next.ranks));
+  for (auto element : op.getBlock()->getOps<tensor::ExtractOp>())
+    next.reads.push_back(readElement(element, op));
   if (op.getInit()) {
     next.reads.push_back(read(op.getInit(), op.getResultMap(), next.ranks));
     next.reads.back().isInit = true;

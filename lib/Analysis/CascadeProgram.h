@@ -9,6 +9,7 @@
 #define LUTRA_LIB_ANALYSIS_CASCADEPROGRAM_H
 
 #include "dialects/Cascade/Cascade.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -96,6 +97,7 @@ private:
   unsigned define(Value value);
   SmallVector<unsigned, 4> numbersOf(ArrayAttr names) const;
   Read read(Value value, AffineMap map, ArrayRef<unsigned> iter);
+  Read readElement(tensor::ExtractOp element, cascade::EinsumOp op);
   Read readWhole(Value value);
   Step step(Step::Kind kind, Operation *op) const;
   void add(Operation *op);

@@ -210,7 +210,7 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
   if (isDump)
     verifyPhase(pm, phase);
   else
-    buildPhase(pm, phase, {name, &sources});
+    buildPhase(pm, phase, {name, &sources, options.references});
   if (mlir::succeeded(pm.run(*module)))
     return true;
   // What a dump holds is the user's, and so is what no handler lowers and which

@@ -145,6 +145,30 @@ static llvm::Error parseWeights(StringRef text, CompilerOptions &options) {
   return llvm::Error::success();
 }
 
+/// Sums of exponentials may be so many times as large as under their maximum,
+/// as a power of e: f32 has room for more.
+static constexpr double kMaxDistance = 64;
+
+/// online, lazy:DISTANCE or fixed:DISTANCE
+static llvm::Error parseReferences(StringRef text,
+                                   ReferenceOptions &references) {
+  auto [policy, distance] = text.split(':');
+  ReferenceOptions read;
+  double number = 0;
+  bool isKnown = policy == "lazy" || policy == "fixed";
+  if (isKnown ? distance.getAsDouble(number) || !(number > 0) ||
+                    number > kMaxDistance
+              : text != "online")
+    return llvm::createStringError(
+        "expected --references=online, --references=lazy:DISTANCE or "
+        "--references=fixed:DISTANCE, a distance above 0 and at most 64, got "
+        "'--references=" +
+        text + "'");
+  (policy == "lazy" ? read.lazy : read.fixed) = number;
+  references = read;
+  return llvm::Error::success();
+}
+
 /// kernels, kernels:FILE, passes, passes:FILE or html:FILE
 static llvm::Error parseReport(StringRef text, ReportOptions &report) {
   auto [kind, file] = text.split(':');
@@ -215,6 +239,8 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseOptLevel(value, options);
   if (flag == "weights")
     return parseWeights(value, options);
+  if (flag == "references")
+    return parseReferences(value, options.references);
   if (flag != "mlir-timing")
     return llvm::createStringError("unknown option '" + flag + "'");
   options.timing = value != "false";

@@ -39,7 +39,7 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
 // Nothing folds quantization yet; what may be folded is first made alike.
 static void buildQuantize(OpPassManager &pm) { simplify(pm); }
 
-static void buildCascade(OpPassManager &pm) {
+static void buildCascade(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createFoldMovement());
   simplify(pm);
@@ -48,7 +48,10 @@ static void buildCascade(OpPassManager &pm) {
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createRaiseCascades());
   simplify(pm);
-  pm.addNestedPass<func::FuncOp>(createReducePasses());
+  ReducePassesOptions passes;
+  passes.lazy = options.references.lazy;
+  passes.fixed = options.references.fixed;
+  pm.addNestedPass<func::FuncOp>(createReducePasses(passes));
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createBoundIterations());
   // Parts keep the filters that were found for the whole.
@@ -126,7 +129,7 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
     buildQuantize(pm);
     break;
   case Phase::Cascade:
-    buildCascade(pm);
+    buildCascade(pm, options);
     break;
   case Phase::Encode:
     buildEncode(pm);

@@ -15,6 +15,7 @@
 
 #include "CascadeSchedule.h"
 
+#include "dialects/Cascade/Gather.h"
 #include "dialects/Cascade/Parts.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
@@ -83,6 +84,27 @@ static int64_t widthOfShared(CascadeOp op, IterateOp iterate,
   return width;
 }
 
+/// The length of a part, `part` at most, so that it has whole blocks of what is
+/// gathered along the rank, or blocks have whole parts.
+static int64_t fitToBlocks(IterateOp iterate, ArrayRef<StringRef> rows,
+                           int64_t part) {
+  auto isSingle = [&](StringRef rank) {
+    return llvm::is_contained(rows.drop_back(), rank);
+  };
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
+    auto blocks = rows.empty()
+                      ? std::nullopt
+                      : matchBlocks(einsum, iterate.getRank(), isSingle);
+    if (!blocks)
+      continue;
+    if (blocks->length <= part)
+      part -= part % blocks->length;
+    while (blocks->length > part && blocks->length % part != 0)
+      --part;
+  }
+  return part;
+}
+
 /// The bytes that a coordinate of the iterated rank has in the longest of the
 /// streams.
 static int64_t bytesOfStreams(CascadeOp op, IterateOp iterate,
@@ -90,7 +112,7 @@ static int64_t bytesOfStreams(CascadeOp op, IterateOp iterate,
   int64_t most = 0;
   for (auto einsum : iterate.getBlock()->getOps<EinsumOp>())
     for (auto [i, input] : llvm::enumerate(einsum.getInputs())) {
-      if (!llvm::is_contained(iterate.getParts(), input))
+      if (!isStreamed(iterate, input))
         continue;
       int64_t bits =
           cast<RankedTensorType>(input.getType()).getElementTypeBitWidth();
@@ -156,7 +178,7 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
       part = std::clamp<int64_t>(
           llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), 16, part);
     }
-    tile[*op.findRank(iterate.getRank())] = part;
+    tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);
 }

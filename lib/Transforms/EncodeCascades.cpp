@@ -48,7 +48,7 @@ static bool sharesStreams(IterateOp iterate, StringRef rank) {
   bool shares = false;
   for (auto reader : iterate.getBlock()->getOps<EinsumOp>())
     for (auto [i, input] : llvm::enumerate(reader.getInputs()))
-      shares |= llvm::is_contained(iterate.getParts(), input) &&
+      shares |= isStreamed(iterate, input) &&
                 !reader.goesAlong(reader.getInputMap(i), rank);
   return shares && !iterate.streamsAlong(rank);
 }

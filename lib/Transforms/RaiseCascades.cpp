@@ -11,6 +11,7 @@
 
 #include "CascadeGroup.h"
 #include "CoordinateTensors.h"
+#include "GatheredSources.h"
 #include "GroupSearch.h"
 #include "Movement.h"
 #include "NarrowSources.h"
@@ -40,8 +41,8 @@ namespace {
 class Raiser {
 public:
   explicit Raiser(FoundGroup found)
-      : group(std::move(found.group)), sources(group), rewrite(found.rewrite),
-        refusal(found.refusal) {}
+      : group(std::move(found.group)), narrow(group), gathered(group),
+        rewrite(found.rewrite), refusal(found.refusal) {}
   LogicalResult run();
 
 private:
@@ -60,12 +61,15 @@ private:
               AffineMap map, const Scaled &by);
   bool hasRows(linalg::GenericOp op, AffineMap map);
   bool isStreamed(linalg::GenericOp op, AffineMap map);
+  Value source(OpBuilder &b, Value tensor, AffineMap &map,
+               ArrayRef<Attribute> iter);
   StringRef nameOf(linalg::GenericOp op, unsigned loop) {
     return names[group.ranksOf[op][loop]];
   }
 
   CascadeGroup group;
-  NarrowSources sources;
+  NarrowSources narrow;
+  GatheredSources gathered;
   std::string rewrite, refusal;
   SmallVector<std::string> names;
   IRMapping map;
@@ -145,6 +149,21 @@ bool Raiser::isStreamed(linalg::GenericOp op, AffineMap map) {
   const unsigned *loop = llvm::find(group.ranksOf[op], group.reduced);
   return loop != group.ranksOf[op].end() && !hasRows(op, map) &&
          map.isFunctionOfDim(loop - group.ranksOf[op].begin());
+}
+
+/// What to read instead of `tensor`, which is streamed, where the cascade makes
+/// it of something that takes less to read.
+Value Raiser::source(OpBuilder &b, Value tensor, AffineMap &map,
+                     ArrayRef<Attribute> iter) {
+  // A task has one coordinate of each rank of the rows but the last.
+  auto isSingle = [&](StringRef rank) {
+    return llvm::any_of(ArrayRef(group.rows).drop_back(),
+                        [&](unsigned row) { return names[row] == rank; });
+  };
+  if (Value blocks =
+          gathered.raise(b, tensor, map, iter, names[group.reduced], isSingle))
+    return blocks;
+  return narrow.raise(b, tensor, map, iter);
 }
 
 /// `tensor`, which is read by `map`, times or divided by a number.
@@ -277,7 +296,7 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
     moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
     for (auto [input, read] : llvm::zip_equal(inputs, maps))
       if (isStreamed(op, read))
-        input = sources.raise(b, input, read, iter);
+        input = source(b, input, read, iter);
   }
   maps.push_back(op.getIndexingMapsArray().back());
   auto type = cast<RankedTensorType>(op.getResult(0).getType());

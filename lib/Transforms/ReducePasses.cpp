@@ -106,6 +106,8 @@ static bool reduceRank(CascadeOp &cascade, StringRef rank,
                               " stay in cache: final");
     return false;
   }
+  if (passes > 1 && options.fixed > 0)
+    fixReferences(cascade, rank, options.fixed, journal);
   std::optional<unsigned> left =
       tryIteration(cascade, rank, passes, options, journal);
   for (const std::string &obstacle : journal.obstacles.get())
@@ -167,6 +169,7 @@ struct ReducePassesPass : lutra::impl::ReducePassesBase<ReducePassesPass> {
     ReducePassesOptions options;
     options.partial = partial;
     options.lazy = lazy;
+    options.fixed = fixed;
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) { cascades.push_back(op); });
     for (CascadeOp op : cascades)

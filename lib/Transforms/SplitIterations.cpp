@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Cascade/Gather.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Transforms/Passes.h"
@@ -107,14 +108,33 @@ static Bounds tasksAlong(Bounds extent, int64_t &rest) {
   return extent;
 }
 
-/// Rows that read the same of what is streamed are a task together, as many as
-/// a tile has; of other ranks, each coordinate is a task.
-static Rows rowsOf(CascadeOp op, IterateOp iterate) {
+/// The ranks that all that is carried has.
+static SmallVector<StringRef> rowRanksOf(IterateOp iterate) {
   SmallVector<StringRef> ranks = *ranksOf(iterate.getInits().front());
   for (Value init : iterate.getInits())
     llvm::erase_if(ranks, [&](StringRef rank) {
       return !llvm::is_contained(*ranksOf(init), rank);
     });
+  return ranks;
+}
+
+/// At least `length`, so that parts begin where blocks do that are gathered.
+static int64_t wholeBlocks(IterateOp iterate, int64_t length) {
+  SmallVector<StringRef> rows = rowRanksOf(iterate);
+  auto isSingle = [&](StringRef rank) {
+    return llvm::is_contained(rows, rank);
+  };
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>())
+    if (auto blocks = matchBlocks(einsum, iterate.getRank(), isSingle))
+      if (blocks->length < length)
+        length = llvm::alignTo(length, blocks->length);
+  return length;
+}
+
+/// Rows that read the same of what is streamed are a task together, as many as
+/// a tile has; of other ranks, each coordinate is a task.
+static Rows rowsOf(CascadeOp op, IterateOp iterate) {
+  SmallVector<StringRef> ranks = rowRanksOf(iterate);
   Rows rows;
   int64_t rest = kRowsOfTask;
   SmallVector<OpFoldResult> extents = op.getMixedExtents();
@@ -151,6 +171,7 @@ static void split(CascadeOp op, int64_t length, int64_t tasks) {
   Rows rows = rowsOf(op, iterate);
   if (rows.areShared)
     length *= kSharedFactor;
+  length = wholeBlocks(iterate, length);
   if (!isWorthSplitting(rows.tasks, Bounds::of(extent), length, tasks))
     return;
   OpBuilder b(op);

@@ -83,6 +83,9 @@ VARIANTS = {
     "xquant_many_queries": (1, 3, 1, NEVER),
     # Weights of blocks, which are sorted, in three passes; the attention in one.
     "selected_blocks": (1, 3, 3, NEVER),
+    "gathered_blocks": (1, 3, 3, NEVER),
+    # Blocks are read where they lie.
+    "paged": (1, 3, 1, ALWAYS),
     # Rows that stay in a cache between their passes: one kernel, row by row.
     "softmax": (0, 3, 3, ALWAYS),
     "layer_norm": (0, 3, 3, ALWAYS),

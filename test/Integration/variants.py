@@ -400,6 +400,37 @@ def selected_blocks(g, block=16, blocks=8, top=3):
     g.output(g.attend(g.masked(scores, keep), v))
 
 
+def gathered_blocks(g, block=16, blocks=12, top=3, heads=4):
+    """The same for one group of heads, which look at one choice of blocks: these are
+    gathered, and no others are looked at."""
+    p, shape = g.dim("p", 37), (blocks, block)
+    q, k, v = (g.input(*x) for x in (("q", p, heads, 24), ("k", *shape, 24), ("v", *shape, 40)))
+    means = g.node("Transpose", g.node("ReduceMean", k, g.ints(1), keepdims=0), perm=[1, 0])
+    found = g.node("Softmax", g.node("MatMul", q, means), axis=-1)
+    found = g.node("ReduceSum", found, g.ints(1), keepdims=0)
+    _, chosen = g.node("TopK", found, g.ints(top), outputs=2, axis=-1)
+    keys, values = (
+        g.node("Reshape", g.node("Gather", x, chosen, axis=0), g.ints(-1, top * block, size))
+        for x, size in ((k, 24), (v, 40))
+    )
+    scores = g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 2, 1]))
+    g.output(g.attend(g.node("Mul", scores, g.constant(0.2)), values))
+
+
+def paged(g, block=16, pool=24):
+    """Keys and values in blocks of a pool, which a table joins."""
+    p, count = g.dim("p", 37), g.dim("n", 9)
+    q = g.input("q", 2, 2, p, 24)
+    table = g.input("table", 2, count, dtype=np.int64,
+                    make=lambda s: g.random.integers(0, pool, s))  # fmt: skip
+    keys, values = (
+        g.node("Reshape", g.node("Transpose", x, perm=[0, 3, 1, 2, 4]), g.ints(2, 2, -1, size))
+        for name, size in (("k", 24), ("v", 40))
+        for x in (g.node("Gather", g.input(name, pool, block, 2, size), table, axis=0),)
+    )
+    g.output(g.attend(g.scores(q, keys, 0.2), values))
+
+
 # What is no attention.
 
 

@@ -66,6 +66,12 @@ static cl::opt<std::string>
     weights("weights", cl::value_desc("place"), cl::cat(category),
             cl::desc("external (a file beside the artifact, the default) or "
                      "embed"));
+static cl::opt<std::string> references(
+    "references", cl::value_desc("policy"), cl::cat(category),
+    cl::desc("What exponentials are summed under before all are seen: online, "
+             "their maximum so far; lazy:DISTANCE, one that stays until it is "
+             "farther below; fixed:DISTANCE, a number that they are proven "
+             "to be so near"));
 static cl::opt<std::string> linker("linker", cl::value_desc("file"),
                                    cl::cat(category),
                                    cl::desc("The ld.lld to use"));
@@ -153,8 +159,9 @@ static Error readOptions(CompilerOptions &options) {
   options.model = model;
   if (Error error = readOutput(options))
     return error;
-  for (auto *flag : {&emitHeader, &name, &cpu, &features, &triple, &optLevel,
-                     &weights, &linker, &dumpDir, &trace, &reportProfile})
+  for (auto *flag :
+       {&emitHeader, &name, &cpu, &features, &triple, &optLevel, &weights,
+        &references, &linker, &dumpDir, &trace, &reportProfile})
     if (flag->getNumOccurrences())
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;

@@ -12,10 +12,10 @@
 #define LUTRA_DRIVER_COMPILER_H
 
 #include "lutra/Driver/ExitCode.h"
+#include "lutra/Driver/Pipeline.h"
 #include "lutra/Frontend/ONNX/Import.h"
 #include "lutra/Target/Artifact.h"
 #include "lutra/Target/TargetDescription.h"
-#include "lutra/Transforms/Phases.h"
 #include <functional>
 
 namespace mlir::lutra {
@@ -58,6 +58,7 @@ struct CompilerOptions {
   std::map<std::string, DimRange> dims;
   std::vector<StateOption> states;
   bool embedWeights = false;
+  ReferenceOptions references;
   /// The linker to use instead of the one that is found.
   std::string linker;
 

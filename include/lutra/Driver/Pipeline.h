@@ -18,11 +18,22 @@ namespace mlir::lutra {
 
 class WeightSources;
 
+/// Under which reference a cascade sums exponentials that it has not all seen:
+/// under their maximum so far, but for these.
+struct ReferenceOptions {
+  /// The maximum may grow by so much before sums move to it; 0 for not at all.
+  double lazy = 0;
+  /// A number instead, where exponents are proven no farther from one; 0 for
+  /// never.
+  double fixed = 0;
+};
+
 /// What the pipelines need to know beyond the module.
 struct PipelineOptions {
   /// An identifier.
   llvm::StringRef modelName;
   WeightSources *sources = nullptr;
+  ReferenceOptions references;
 };
 
 /// Adds the passes of `phase`, and verify-phase. `import` has no passes, since

@@ -221,7 +221,8 @@ def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
     In a `cascade.cascade` with `reassoc`, for each rank that is reduced in more
     than one pass: factors that are the same along the rank leave the sums over it, and
     sums of exp(x - d), where d is the maximum of x, are taken under the maximum so
-    far and corrected when it grows, in a `cascade.iterate`. A rewrite after which a
+    far and corrected when it grows, in a `cascade.iterate`, or under a number that x is
+    proven to be near of. A rewrite after which a
     number could leave the range of its type is not done. Where a result goes along the rank,
     its points wait for the last pass anyway, and no iteration is made.
 
@@ -232,7 +233,9 @@ def ReducePasses : Pass<"reduce-passes", "::mlir::func::FuncOp"> {
     Option<"partial", "partial", "bool", "false",
            "iterate also where passes are left behind that, such as over a rank of a result">,
     Option<"lazy", "lazy", "double", "0",
-           "move sums only to a reference that is above the old one by more than this; 0: always">];
+           "move sums only to a reference that is above the old one by more than this; 0: always">,
+    Option<"fixed", "fixed", "double", "0",
+           "sum under a number and no maximum where exponents are proven no farther from it; 0: never">];
   let dependentDialects = ["::mlir::lutra::cascade::CascadeDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
 }

@@ -12,9 +12,9 @@
 #define LUTRA_LIB_CONVERSION_CASCADETOLINALG_CASCADELOWERING_H
 
 #include "IterationRange.h"
-#include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Gather.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/StringMap.h"
@@ -34,6 +34,26 @@ private:
   void lower(cascade::RebaseOp op);
   void lower(cascade::MergeOp op);
 
+  /// What an Einsum reads, and where.
+  struct Operands {
+    SmallVector<Value> tensors;
+    SmallVector<AffineMap> maps;
+  };
+  Operands operandsOf(cascade::EinsumOp op, OpOperand *except = nullptr);
+  linalg::GenericOp build(cascade::EinsumOp op, const Operands &operands,
+                          Value into, OpOperand *updated = nullptr);
+  Value whetherCorrects(Value correction);
+  Value correctIf(cascade::EinsumOp op, OpOperand *updated, Value into);
+  void findBlocks(cascade::IterateOp op, int64_t part);
+  bool hasManyRows(cascade::EinsumOp reader, cascade::EinsumOp source);
+  bool canReadBlocks(cascade::EinsumOp reader, cascade::EinsumOp source,
+                     StringRef rank, int64_t length);
+  bool readsBlocks(cascade::EinsumOp op);
+  void lowerInBlocks(cascade::EinsumOp op);
+  Value computeBlock(cascade::EinsumOp op, Value at, Value into);
+  Value sliceOf(Value tensor, ArrayRef<unsigned> dims, Value at);
+  Value blockOf(cascade::EinsumOp op, SmallVectorImpl<unsigned> &order);
+
   Value lookup(Value value) { return map.lookupOrDefault(value); }
   Value emptyOf(AffineMap indices, cascade::EinsumOp op, Type element);
   Value fillOf(Value empty, TypedAttr value);
@@ -45,7 +65,7 @@ private:
   Value point(OpBuilder &b, cascade::EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, cascade::EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
-  IterationRange rangeOf(cascade::IterateOp op, Value step, bool inWholeSteps);
+  IterationRange rangeOf(cascade::IterateOp op, Value step);
   void cutStreams(cascade::IterateOp op, Value at, OpFoldResult length);
   ValueRange goOver(cascade::IterateOp op, const IterationRange &range,
                     OpFoldResult from, OpFoldResult to, Value step,
@@ -65,6 +85,12 @@ private:
   llvm::StringMap<Value> offsets;
   /// What the range of an iteration is rounded to, outwards.
   int64_t unit = 1;
+  /// What is read where it lies, in blocks, and how many coordinates of the
+  /// iterated rank are in one.
+  DenseMap<Value, cascade::GatheredBlocks> blocks;
+  int64_t blockLength = 0;
+  /// Of corrections that seldom do anything, whether they do.
+  DenseMap<Value, Value> corrects;
   /// Where the Einsums that are yielded are to write.
   DenseMap<Value, Value> destinations;
 };

@@ -13,6 +13,7 @@
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -188,28 +189,26 @@ Value CascadeLowering::point(OpBuilder &b, EinsumOp op, ValueRange elements) {
   return arith::SelectOp::create(b, loc, present, value, identity);
 }
 
-void CascadeLowering::lower(EinsumOp op) {
-  loc = op.getLoc();
-  Value into = destinationOf(op);
-  Attribute constant;
-  if (op.getInputs().empty() && !op.hasReduction() &&
-      matchPattern(op.getEinsumPoint(), m_Constant(&constant))) {
-    map.map(op.getResult(), fillOf(into, cast<TypedAttr>(constant)));
-    return;
-  }
-  OpOperand *updated = updatedInput(op);
-  unsigned updatedNumber = updated ? updated->getOperandNumber() : -1;
-  SmallVector<Value> inputs;
-  SmallVector<AffineMap> maps;
-  for (auto [i, input] : llvm::enumerate(op.getInputs()))
-    if (i != updatedNumber) {
-      inputs.push_back(lookup(input));
-      maps.push_back(op.getInputMap(i));
+CascadeLowering::Operands CascadeLowering::operandsOf(EinsumOp op,
+                                                      OpOperand *except) {
+  Operands operands;
+  for (auto [i, input] : llvm::enumerate(op.getInputsMutable()))
+    if (&input != except) {
+      operands.tensors.push_back(lookup(input.get()));
+      operands.maps.push_back(op.getInputMap(i));
     }
   if (op.getMask()) {
-    inputs.push_back(lookup(op.getMask()));
-    maps.push_back(op.getMaskMap());
+    operands.tensors.push_back(lookup(op.getMask()));
+    operands.maps.push_back(op.getMaskMap());
   }
+  return operands;
+}
+
+/// What `op` computes of `operands`, into a tensor that has the start of a
+/// reduction, or the input that is updated.
+linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
+                                         Value into, OpOperand *updated) {
+  SmallVector<AffineMap> maps(operands.maps);
   maps.push_back(op.getResultMap());
   SmallVector<utils::IteratorType> loops;
   for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
@@ -218,16 +217,60 @@ void CascadeLowering::lower(EinsumOp op) {
   auto body = [&](OpBuilder &b, Location loc, ValueRange values) {
     SmallVector<Value> elements(values.drop_back());
     if (updated)
-      elements.insert(elements.begin() + updatedNumber, values.back());
+      elements.insert(elements.begin() + updated->getOperandNumber(),
+                      values.back());
     Value value = point(b, op, elements);
     if (op.hasReduction())
       value = combine(b, loc, *op.getMonoid(), values.back(), value);
     linalg::YieldOp::create(b, loc, value);
   };
-  auto generic = linalg::GenericOp::create(b, loc, into.getType(), inputs, into,
-                                           maps, loops, body);
+  return linalg::GenericOp::create(b, loc, into.getType(), operands.tensors,
+                                   into, maps, loops, body);
+}
+
+/// What is carried, where it is corrected by something that seldom changes it:
+/// then all of it is left alone. Null for any other Einsum.
+Value CascadeLowering::correctIf(EinsumOp op, OpOperand *updated, Value into) {
+  Value changes;
+  for (Value input : op.getInputs())
+    if (Value known = corrects.lookup(input);
+        known && cast<RankedTensorType>(input.getType()).getRank() <
+                     op.getType().getRank())
+      changes = known;
+  if (!updated || !changes)
+    return nullptr;
+  auto branch = scf::IfOp::create(b, loc, into.getType(), changes,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(
+      b, loc, build(op, operandsOf(op, updated), into, updated).getResult(0));
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, loc, into);
+  return branch.getResult(0);
+}
+
+void CascadeLowering::lower(EinsumOp op) {
+  loc = op.getLoc();
+  if (blocks.contains(op.getResult()))
+    return;
+  if (readsBlocks(op))
+    return lowerInBlocks(op);
+  Value into = destinationOf(op);
+  Attribute constant;
+  if (op.getInputs().empty() && !op.hasReduction() &&
+      matchPattern(op.getEinsumPoint(), m_Constant(&constant))) {
+    map.map(op.getResult(), fillOf(into, cast<TypedAttr>(constant)));
+    return;
+  }
+  OpOperand *updated = updatedInput(op);
+  if (Value result = correctIf(op, updated, into)) {
+    map.map(op.getResult(), result);
+    return;
+  }
+  linalg::GenericOp generic = build(op, operandsOf(op, updated), into, updated);
   auto iterate = dyn_cast<IterateOp>(op->getParentOp());
-  if (iterate && op.hasReduction() && inputs.size() == op.getInputs().size())
+  if (iterate && op.hasReduction() && !op.getMask())
     for (auto [i, input] : llvm::enumerate(op.getInputs()))
       if (llvm::is_contained(iterate.getParts(), input))
         generic->setAttr(kStreamAttr, b.getI64IntegerAttr(i));

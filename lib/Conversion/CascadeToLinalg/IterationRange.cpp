@@ -41,7 +41,7 @@ public:
   void narrow(Span &range, AffineExpr constraint);
   /// The union of the ranges, in a loop of steps; `whole` is behind them all.
   IterationRange unite(ArrayRef<Span> ranges, OpFoldResult whole, Value step,
-                       bool inWholeSteps);
+                       int64_t unit);
 
 private:
   OpFoldResult least(ArrayRef<OpFoldResult> values) {
@@ -62,7 +62,7 @@ private:
     return arith::SelectOp::create(b, loc, holds, yes, no);
   }
   void clear(Span &range, OpFoldResult whole);
-  void widen(Span &range, int64_t step);
+  void widen(Span &range, int64_t unit);
 
   OpBuilder &b;
   Location loc;
@@ -112,25 +112,25 @@ void RangeBuilder::clear(Span &range, OpFoldResult whole) {
   range.end = choose(arith::CmpIPredicate::slt, begin, end, end, zero);
 }
 
-/// Makes a range begin and end at multiples of the step.
-void RangeBuilder::widen(Span &range, int64_t step) {
+/// Makes a range begin and end at multiples of `unit`.
+void RangeBuilder::widen(Span &range, int64_t unit) {
   AffineExpr at = b.getAffineSymbolExpr(0);
   range.begin = affine::makeComposedFoldedAffineApply(
-      b, loc, at.floorDiv(step) * step, {range.begin});
+      b, loc, at.floorDiv(unit) * unit, {range.begin});
   range.end = affine::makeComposedFoldedAffineApply(
-      b, loc, at.ceilDiv(step) * step, {range.end});
+      b, loc, at.ceilDiv(unit) * unit, {range.end});
 }
 
 IterationRange RangeBuilder::unite(ArrayRef<Span> ranges, OpFoldResult whole,
-                                   Value step, bool inWholeSteps) {
+                                   Value step, int64_t unit) {
   SmallVector<Span> spans(ranges);
   bool isSimple = spans.size() == 1 && !spans[0].slack;
   SmallVector<OpFoldResult> begins, ends;
   for (Span &span : spans) {
     if (!isSimple)
       clear(span, whole);
-    if (inWholeSteps)
-      widen(span, *getConstantIntValue(step));
+    if (unit != 1)
+      widen(span, unit);
     begins.push_back(span.begin);
     ends.push_back(span.end);
   }
@@ -182,7 +182,7 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
                                      cascade::IterateOp op, unsigned rank,
                                      ArrayRef<OpFoldResult> extents,
                                      ValueRange symbols, Value step,
-                                     bool inWholeSteps) {
+                                     int64_t unit) {
   Span whole = {b.getIndexAttr(0), extents[rank], nullptr};
   if (!op.getFilters() || op.getFilters()->empty())
     return {whole.begin, whole.end, nullptr, nullptr};
@@ -201,7 +201,7 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
     }
     ranges.push_back(range);
   }
-  return builder.unite(ranges, whole.end, step, inWholeSteps);
+  return builder.unite(ranges, whole.end, step, unit);
 }
 
 bool lutra::isImplied(cascade::IterateOp op, unsigned rank,

@@ -28,12 +28,12 @@ struct IterationRange {
 
 /// All of `extents[rank]` without filters, else what they leave at any
 /// coordinates of the other ranks, which go from 0 to their extents. `symbols`
-/// are those of the filters. With `inWholeSteps`, a range has all of each step
-/// that it has a part of: what filters leave nothing of changes nothing.
+/// are those of the filters. A range is rounded outwards to multiples of
+/// `unit`, which the whole is one of: what filters leave nothing of changes
+/// nothing.
 IterationRange iterationRange(OpBuilder &b, Location loc, cascade::IterateOp op,
                               unsigned rank, ArrayRef<OpFoldResult> extents,
-                              ValueRange symbols, Value step,
-                              bool inWholeSteps);
+                              ValueRange symbols, Value step, int64_t unit);
 
 /// Whether `constraint` >= 0, over the same ranks and symbols, holds at all
 /// points of that range, rounded outwards to multiples of `unit`: where it is a

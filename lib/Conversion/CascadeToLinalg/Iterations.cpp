@@ -19,8 +19,7 @@ using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
 /// From where to where an iteration has to go.
-IterationRange CascadeLowering::rangeOf(IterateOp op, Value step,
-                                        bool inWholeSteps) {
+IterationRange CascadeLowering::rangeOf(IterateOp op, Value step) {
   SmallVector<OpFoldResult> sizes;
   for (StringRef rank : root.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
@@ -28,7 +27,7 @@ IterationRange CascadeLowering::rangeOf(IterateOp op, Value step,
   for (Value symbol : op.getSymbols())
     symbols.push_back(lookup(symbol));
   return iterationRange(b, loc, op, *root.findRank(op.getRank()), sizes,
-                        symbols, step, inWholeSteps);
+                        symbols, step, unit);
 }
 
 /// Cuts what an iteration goes over to the part that begins at `at`.
@@ -100,8 +99,10 @@ void CascadeLowering::lower(IterateOp op) {
   if (!size)
     stepValue = arith::MaxSIOp::create(
         b, loc, stepValue, arith::ConstantIndexOp::create(b, loc, 1));
-  IterationRange range = rangeOf(op, stepValue, isWhole);
-  unit = isWhole ? *size : 1;
+  if (size)
+    findBlocks(op, *size);
+  unit = isWhole ? *size : blocks.empty() ? 1 : blockLength;
+  IterationRange range = rangeOf(op, stepValue);
   OpFoldResult from = range.begin, to = range.loopEnd(b, loc);
   // Whole parts are told by their type. Those that may be shorter are apart.
   if (size) {
@@ -119,5 +120,6 @@ void CascadeLowering::lower(IterateOp op) {
   if (!isWhole)
     carried = goOver(op, range, from, to, stepValue, false, carried);
   unit = 1;
+  blocks.clear();
   map.map(op.getResults(), carried);
 }

@@ -18,6 +18,33 @@ using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
+/// Whether any of the factors is not 1, NaN among them.
+Value CascadeLowering::whetherCorrects(Value correction) {
+  auto type = cast<RankedTensorType>(correction.getType());
+  Value one = arith::ConstantOp::create(
+      b, loc, b.getFloatAttr(type.getElementType(), 1.0));
+  Value empty = tensor::EmptyOp::create(b, loc, ArrayRef<OpFoldResult>(),
+                                        type.getElementType());
+  Value ones = linalg::FillOp::create(b, loc, one, empty).getResult(0);
+  AffineMap all = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::reduction);
+  Value least = linalg::GenericOp::create(
+                    b, loc, ones.getType(), correction, ones,
+                    ArrayRef<AffineMap>{
+                        all, AffineMap::get(type.getRank(), 0, b.getContext())},
+                    loops,
+                    [&](OpBuilder &b, Location loc, ValueRange values) {
+                      Value lower = arith::MinimumFOp::create(b, loc, values[0],
+                                                              values[1]);
+                      linalg::YieldOp::create(b, loc, lower);
+                    })
+                    .getResult(0);
+  return arith::CmpFOp::create(
+      b, loc, arith::CmpFPredicate::UNE,
+      tensor::ExtractOp::create(b, loc, least, ValueRange()), one);
+}
+
 void CascadeLowering::lower(RebaseOp op) {
   loc = op.getLoc();
   Value old = lookup(op.getReference()), local = lookup(op.getLocal());
@@ -47,6 +74,9 @@ void CascadeLowering::lower(RebaseOp op) {
       ValueRange{old, empty}, ArrayRef<AffineMap>{same, same, same}, loops,
       body);
   map.map(op.getResults(), generic.getResults());
+  // Corrections of an online reference are for any row that has grown.
+  if (op.getPolicyKind() == PolicyKind::Lazy && type.getRank() > 0)
+    corrects[op.getCorrection()] = whetherCorrects(generic.getResult(1));
 }
 
 void CascadeLowering::lower(MergeOp op) {

@@ -18,6 +18,8 @@ using namespace mlir::lutra::cascade;
 
 double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
                                    double lazy) {
+  if (!isWide(reference->getParentOfType<CascadeOp>()))
+    return 0;
   llvm::DenseSet<Operation *> sums;
   for (const RunningSum &sum : loop.sums)
     sums.insert(sum.sum);

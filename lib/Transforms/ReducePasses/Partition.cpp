@@ -12,6 +12,7 @@
 
 #include "Rewrites.h"
 
+#include "dialects/Cascade/Gather.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -116,6 +117,8 @@ LogicalResult Partition::addReads(EinsumOp root, SmallVector<Read> reads) {
     }
     if (pending.empty())
       break;
+    // What is gathered is at hand for any coordinate.
+    isCut |= gathers(pending.back());
     reads = readsOf(pending.pop_back_val());
   }
   loop.inside.insert_range(inside);

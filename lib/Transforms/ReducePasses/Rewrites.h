@@ -47,6 +47,25 @@ bool hoistOutOfReductions(CascadeOp cascade, StringRef rank, Journal &journal);
 /// from, where it is known before the pass: max(max[m], s) is one reference.
 void joinStarts(CascadeOp cascade, StringRef rank);
 
+/// Whether all that a cascade computes has the range for exponentials above 1,
+/// and rounds to nothing that has not.
+bool isWide(CascadeOp cascade);
+
+/// What the elements of a term may be, where they are numbers.
+struct Interval {
+  double low, high;
+  /// Whether they may be -inf instead, as under a mask.
+  bool mayBeAbsent = false;
+};
+
+Interval intervalOf(Terms &terms, const Term *term);
+
+/// Replaces a maximum over the rank by a number, where the points of sums under
+/// it are proven to be no farther from that than `distance`, and the results
+/// are the same whatever the sums are taken under.
+void fixReferences(CascadeOp cascade, StringRef rank, double distance,
+                   Journal &journal);
+
 /// A sum that can be taken under a reference that is not final yet.
 struct RunningSum {
   EinsumOp sum;

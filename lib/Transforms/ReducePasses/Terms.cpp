@@ -12,6 +12,7 @@
 
 #include "Terms.h"
 
+#include "dialects/Cascade/Gather.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 
@@ -98,7 +99,8 @@ const Term *Terms::point(EinsumOp op) {
 
 const Term *Terms::computePoint(EinsumOp op) {
   Block *body = op.getBlock();
-  if (storage.size() > kMaxTerms ||
+  // What is gathered is an element, wherever it comes from.
+  if (storage.size() > kMaxTerms || gathers(op) ||
       !llvm::hasNItemsOrLess(body->getOperations(), kMaxBody))
     return nullptr;
   llvm::DenseMap<Value, const Term *> values;

@@ -398,13 +398,17 @@ func.func @side_effects(%x: tensor<?x128xf32>, %n: index) -> tensor<?xf32> {
 
 // -----
 
-func.func @reads_a_tensor(%x: tensor<?x128xf32>, %n: index) -> tensor<?xf32> {
+func.func @gathers_of_the_cascade(%x: tensor<?x128xf32>, %n: index) -> tensor<?xf32> {
   %y = cascade.cascade ranks(p = %n, m = 128) {
-    // expected-error @below {{expects each tensor that the body reads to be an input, got one of type 'tensor<?x128xf32>'}}
+    %s = cascade.einsum [p, m] (%x[p, m]) -> [p, m] {
+    ^bb0(%e: f32):
+      cascade.yield %e : f32
+    } : (tensor<?x128xf32>) -> tensor<?x128xf32>
+    // expected-error @below {{expects each tensor that the body reads to be an input, or an element of it to be extracted where it is from outside of the cascade, got one of type 'tensor<?x128xf32>'}}
     %a = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
     ^bb0(%e: f32):
       %i = cascade.index "m"
-      %g = tensor.extract %x[%i, %i] : tensor<?x128xf32>
+      %g = tensor.extract %s[%i, %i] : tensor<?x128xf32>
       cascade.yield %g : f32
     } : (tensor<?x128xf32>) -> tensor<?xf32>
     cascade.yield %a : tensor<?xf32>
