@@ -37,6 +37,9 @@ using namespace mlir::lutra::cascade;
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
 
+/// Shorter parts are mostly what is done for each of them.
+static constexpr int64_t kMinPart = 16;
+
 /// The most bytes that a row has of what stays at hand: of the ranks that a
 /// contraction reduces beside the iterated one, the longest static extent.
 static int64_t bytesAtHand(CascadeOp op) {
@@ -88,6 +91,7 @@ static int64_t widthOfShared(CascadeOp op, IterateOp iterate,
 /// gathered along the rank, or blocks have whole parts.
 static int64_t fitToBlocks(IterateOp iterate, ArrayRef<StringRef> rows,
                            int64_t part) {
+  int64_t whole = part;
   auto isSingle = [&](StringRef rank) {
     return llvm::is_contained(rows.drop_back(), rank);
   };
@@ -102,7 +106,8 @@ static int64_t fitToBlocks(IterateOp iterate, ArrayRef<StringRef> rows,
     while (blocks->length > part && blocks->length % part != 0)
       --part;
   }
-  return part;
+  // Of blocks of no such length, copies are made.
+  return part < kMinPart ? whole : part;
 }
 
 /// The bytes that a coordinate of the iterated rank has in the longest of the
@@ -168,15 +173,16 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     columns *= size;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    int64_t part =
-        std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), 16, kMaxPart);
+    int64_t part = std::clamp<int64_t>(target.getL1() / 2 / (4 * columns),
+                                       kMinPart, kMaxPart);
     // Few rows do little with what they stream, which must not be fetched for
     // each of them, and use what is widened for them once, right behind.
     if (columns <= mostFewRows(target)) {
       int64_t bytes = std::max({int64_t(1), bytesOfStreams(op, iterate, rows),
                                 4 * widthOfShared(op, iterate, rows)});
       part = std::clamp<int64_t>(
-          llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), 16, part);
+          llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), kMinPart,
+          part);
     }
     tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }

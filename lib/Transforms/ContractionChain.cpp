@@ -195,9 +195,17 @@ bool Follower::addFactors() {
   chain.written =
       AffineMap::get(numRanks, 0, written.getResults(), b.getContext());
   return add(other.get(), second.getMatchingIndexingMap(&other), own) &&
-         llvm::all_of(first.getDpsInputOperands(), [&](OpOperand *operand) {
-           return add(operand->get(), first.getMatchingIndexingMap(operand),
-                      loops);
+         llvm::all_of(first.getDpsInputOperands(),
+                      [&](OpOperand *operand) {
+                        return add(operand->get(),
+                                   first.getMatchingIndexingMap(operand),
+                                   loops);
+                      }) &&
+         // What only a broadcast between the two has is in no factor.
+         llvm::all_of(llvm::seq(numRanks), [&](unsigned rank) {
+           return llvm::any_of(chain.factors, [&](const Factor &factor) {
+             return factor.read.isFunctionOfDim(rank);
+           });
          });
 }
 

@@ -222,10 +222,10 @@ Value GatheredSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
                              function_ref<bool(StringRef)> isSingle) {
   auto type = dyn_cast<RankedTensorType>(tensor.getType());
   if (!type || !map.isProjectedPermutation(/*allowZeroInResults=*/true) ||
-      !type.getElementType().isIntOrFloat() || !isLocal(tensor))
+      !type.getElementType().isIntOrFloat())
     return nullptr;
   linalg::GenericOp op = gathering(tensor);
-  if (!op)
+  if (!op || !isLocal(tensor))
     return nullptr;
   Location loc = op.getLoc();
   Elements known;

@@ -115,8 +115,26 @@ Value Recomputer::copy(OpBuilder &b, Value tensor, IRMapping &map) {
   return map.lookup(tensor);
 }
 
-/// Whether `tensor` has sums of exponentials of the rows, whose reciprocals do
-/// not overflow where quotients by them would not.
+/// Whether `point` is an exponential of a difference to a maximum.
+static bool isUnderMaximum(linalg::GenericOp op, Value point) {
+  auto exp = point.getDefiningOp<math::ExpOp>();
+  auto below =
+      exp ? exp.getOperand().getDefiningOp<arith::SubFOp>() : arith::SubFOp();
+  auto reference =
+      below ? dyn_cast<BlockArgument>(below.getRhs()) : BlockArgument();
+  if (!reference || reference.getOwner() != op.getBlock())
+    return false;
+  auto maximum = op->getOperand(reference.getArgNumber())
+                     .getDefiningOp<linalg::GenericOp>();
+  return maximum && maximum.getNumReductionLoops() != 0 &&
+         isa_and_nonnull<arith::MaximumFOp>(maximum.getBlock()
+                                                ->getTerminator()
+                                                ->getOperand(0)
+                                                .getDefiningOp());
+}
+
+/// Whether `tensor` has sums of exponentials of the rows that are 1 at most,
+/// and 1 where the maximum is: their reciprocals are no larger than that.
 bool Recomputer::isSumOfExponentials(Value tensor) const {
   auto isMember = [&](linalg::GenericOp op) {
     return op && members.contains(op);
@@ -131,8 +149,8 @@ bool Recomputer::isSumOfExponentials(Value tensor) const {
   return isa_and_nonnull<arith::AddFOp>(add) &&
          llvm::hasNItems(sum.getBlock()->getOperations(), 2) &&
          isMember(points) &&
-         isa_and_nonnull<math::ExpOp>(
-             points.getBlock()->getTerminator()->getOperand(0).getDefiningOp());
+         isUnderMaximum(points,
+                        points.getBlock()->getTerminator()->getOperand(0));
 }
 
 Value Recomputer::reciprocal(OpBuilder &b, linalg::GenericOp sum) {

@@ -242,4 +242,36 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     }
     return
   }
+  // Products of rows with rows of their own: both factors change from row to row.
+  // CHECK-LABEL: func.func @rows_with_rows
+  // CHECK-NOT: x86vector.avx512.dot
+  func.func @rows_with_rows(%x: memref<4x64xbf16>, %y: memref<4x64xbf16>, %z: memref<4xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [affine_map<(n, k) -> (n, k)>, affine_map<(n, k) -> (n, k)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]} ins(%x, %y : memref<4x64xbf16>, memref<4x64xbf16>) outs(%z : memref<4xf32>) {
+    ^bb0(%a: bf16, %b: bf16, %c: f32):
+      %0 = arith.extf %a : bf16 to f32
+      %1 = arith.extf %b : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // There is no such instruction for two lanes: those of the tail are masked.
+  // CHECK-LABEL: func.func @pairs_with_tail
+  // CHECK: %[[MASK:.*]] = vector.create_mask %c2
+  // CHECK: vector.maskedload %{{.*}}, %[[MASK]], %{{.*}} : memref<32x50xbf16>
+  // CHECK: x86vector.avx512.dot %{{.*}} : vector<32xbf16> -> vector<16xf32>
+  // CHECK-NOT: vector<2xf32>
+  func.func @pairs_with_tail(%x: memref<2x32xbf16>, %y: memref<32x50xbf16>, %z: memref<2x50xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#left, #rows, #sums], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : memref<2x32xbf16>, memref<32x50xbf16>) outs(%z : memref<2x50xf32>) {
+    ^bb0(%a: bf16, %b: bf16, %c: f32):
+      %0 = arith.extf %a : bf16 to f32
+      %1 = arith.extf %b : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
 }

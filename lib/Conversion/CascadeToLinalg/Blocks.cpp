@@ -48,7 +48,7 @@ bool CascadeLowering::hasManyRows(EinsumOp reader, EinsumOp source) {
 bool CascadeLowering::canReadBlocks(EinsumOp reader, EinsumOp source,
                                     StringRef rank, int64_t length) {
   bool isInResult = !reader.reduces(rank);
-  return reader.hasReduction() && reader.findRank(rank) &&
+  return reader.hasReduction() && !reader.getMask() && reader.findRank(rank) &&
          !(isInResult && reader.getInit()) &&
          (isInResult || length >= kMinSum || !hasManyRows(reader, source)) &&
          llvm::all_of(reader.getMaps().getAsValueRange<AffineMapAttr>(),
@@ -68,6 +68,10 @@ void CascadeLowering::findBlocks(IterateOp op, int64_t part) {
   for (auto einsum : op.getBlock()->getOps<EinsumOp>()) {
     auto found = matchBlocks(einsum, op.getRank(), isSingle);
     int64_t common = found ? std::gcd(length, found->length) : 0;
+    // The last block is read whole.
+    if (std::optional<int64_t> all = getConstantIntValue(extents[op.getRank()]))
+      if (common > 0 && *all % common != 0)
+        continue;
     if (common < kMinLength || !llvm::all_of(
                                    einsum->getUsers(),
                                    [&](Operation *user) {
@@ -84,8 +88,8 @@ void CascadeLowering::findBlocks(IterateOp op, int64_t part) {
 }
 
 bool CascadeLowering::readsBlocks(EinsumOp op) {
-  return llvm::any_of(op.getInputs(),
-                      [&](Value input) { return blocks.contains(input); });
+  return llvm::any_of(op.getOperands(),
+                      [&](Value operand) { return blocks.contains(operand); });
 }
 
 /// The part of `tensor` at the block, which begins `at` in the part, along

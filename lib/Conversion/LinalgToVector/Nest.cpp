@@ -60,15 +60,17 @@ void Nest::emitOuter(unsigned depth) {
       emitRows(plan.row, plan.rows,
                [&](int64_t rows) { emitLaneReduction(rows, columns); });
     });
-  coverLoop(b, loc, extents[plan.loop],
-            piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors,
-                          /*keepLanes=*/false),
-            {}, [&](const Piece &piece, Index index, ValueRange) {
-              position[plan.loop] = index;
-              emitRows(plan.row, plan.rows,
-                       [&](int64_t rows) { emitTile(rows, piece); });
-              return Values();
-            });
+  // Of few lanes there are no dot products.
+  bool keepLanes = plan.isContraction && plan.groupSize > 1;
+  coverLoop(
+      b, loc, extents[plan.loop],
+      piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors, keepLanes),
+      {}, [&](const Piece &piece, Index index, ValueRange) {
+        position[plan.loop] = index;
+        emitRows(plan.row, plan.rows,
+                 [&](int64_t rows) { emitTile(rows, piece); });
+        return Values();
+      });
 }
 
 void Nest::emitRows(std::optional<unsigned> loop, int64_t rows,

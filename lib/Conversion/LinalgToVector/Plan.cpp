@@ -246,7 +246,9 @@ int64_t Planner::groupOfSteps(const Plan &plan) const {
            map.isProjectedPermutation() &&
            map.getResults().back() == getAffineDimExpr(loop, map.getContext());
   };
-  if (element(contraction->a) != element(contraction->b) ||
+  if (op.getMatchingIndexingMap(contraction->a)
+          .isFunctionOfDim(contraction->n) ||
+      element(contraction->a) != element(contraction->b) ||
       !isAlong(contraction->a, reduction) ||
       !isAlong(contraction->b, plan.loop))
     return 1;
@@ -267,11 +269,14 @@ void Planner::fillGroup(Plan &plan) const {
     else
       plan.groupSize = groupOfSteps(plan);
     // Lanes of sums, whose groups are loaded as they lie.
-    if (plan.reducesLanes())
-      plan.lanes = std::min<int64_t>(
-          plan.lanes * plan.groupSize,
-          std::max<int64_t>(llvm::PowerOf2Ceil(extents[plan.loop]),
-                            4 * plan.groupSize));
+    if (plan.reducesLanes()) {
+      plan.lanes *= plan.groupSize;
+      if (plan.groupSize > 1 && !ShapedType::isDynamic(extents[plan.loop]))
+        plan.lanes = std::min<int64_t>(
+            plan.lanes,
+            std::max<int64_t>(llvm::PowerOf2Ceil(extents[plan.loop]),
+                              4 * plan.groupSize));
+    }
   } else if (op.getNumReductionLoops() == 0 && op.getNumDpsInits() == 1 &&
              op.getRegionOutputArgs()[0].use_empty()) {
     OpOperand *output = op.getDpsInitOperand(0);

@@ -120,6 +120,9 @@ std::optional<int> Degrees::of(const Term *term) {
   if (it != known.end())
     return it->second;
   std::optional<int> degree = compute(term);
+  // Powers of a sum leave the range that is proven for the sum.
+  if (degree && std::abs(*degree) > 1)
+    degree = std::nullopt;
   return known[term] = degree;
 }
 

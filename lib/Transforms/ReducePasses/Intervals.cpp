@@ -120,10 +120,10 @@ Interval Bounds::compute(const Term *term) {
     return numbers(std::exp(x[0].low), std::exp(x[0].high));
   if (term->isa<math::AbsFOp>())
     return numbers(0, std::max(std::abs(x[0].low), std::abs(x[0].high)));
-  if (term->isa<arith::MinimumFOp, arith::MinNumFOp>())
+  if (term->isa<arith::MinimumFOp>())
     return numbers(std::min(x[0].low, x[1].low),
                    std::min(x[0].high, x[1].high));
-  if (term->isa<arith::MaximumFOp, arith::MaxNumFOp>())
+  if (term->isa<arith::MaximumFOp>())
     return numbers(std::max(x[0].low, x[1].low),
                    std::max(x[0].high, x[1].high));
   return kAnything;
