@@ -1,0 +1,70 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products of matrices of bf16, neither of which is a weight: pairs are multiplied
+as they lie where they do, put together where they are read, and alone where one is
+left. Sizes are those at which vectors, pairs and tiles end."""
+
+import lutra
+import ml_dtypes
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from test_shapes import LEVELS
+
+#: Batch, rows, depth and columns.
+SIZES = [
+    (5, 1, 64, 1),
+    (4, 1, 33, 1),
+    (1, 2, 32, 50),
+    (2, 3, 33, 17),
+    (3, 8, 40, 18),
+    (1, 4, 16, 33),
+    (2, 5, 7, 34),
+    (1, 1, 3, 129),
+    (1, 9, 100, 65),
+    (7, 2, 1, 2),
+]
+
+
+def check(sizes, turned, dynamic=False, **options):
+    batch, m, k, n = sizes
+    shapes = {"x": (batch, m, k), "y": (batch, n, k) if turned else (batch, k, n)}
+    names = {"x": "bmk", "y": "bnk" if turned else "bkn", "z": "bmn"}
+    shapes["z"] = (batch, m, n)
+    info = {
+        name: helper.make_tensor_value_info(
+            name, TensorProto.BFLOAT16, list(names[name]) if dynamic else shape
+        )
+        for name, shape in shapes.items()
+    }
+    nodes = [helper.make_node("MatMul", ["x", "w" if turned else "y"], ["z"])]
+    if turned:
+        nodes.insert(0, helper.make_node("Transpose", ["y"], ["w"], perm=[0, 2, 1]))
+    graph = helper.make_graph(nodes, "product", [info["x"], info["y"]], [info["z"]])
+    opset = helper.make_opsetid("", 21)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    random = np.random.default_rng(0)
+    x, y = (random.uniform(1, 2, shapes[name]).astype(ml_dtypes.bfloat16) for name in "xy")
+    wide = y.astype(np.float64)
+    exact = x.astype(np.float64) @ (wide.swapaxes(1, 2) if turned else wide)
+    got = lutra.compile(model, **options)(x, y)["z"].astype(np.float64)
+    # All terms are positive: what is rounded is the result.
+    np.testing.assert_allclose(got, exact, rtol=2**-8)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_sizes(sizes, turned):
+    check(sizes, turned)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
+@pytest.mark.parametrize("sizes", SIZES[::3], ids=str)
+def test_symbolic_sizes(sizes, turned):
+    check(sizes, turned, dynamic=True)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_levels(level, turned):
+    check((2, 5, 35, 50), turned, mcpu=level)
