@@ -121,6 +121,10 @@ int64_t lutra::vectorBits(TargetAttr target) {
   return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
 }
 
+int64_t lutra::vectorRegisters(TargetAttr target) {
+  return target ? target.getVectorRegisters() : 16;
+}
+
 int64_t lutra::mostFewRows(TargetAttr target) {
   // An element is multiplied with a vector of rows by one instruction. Vectors
   // along the elements need one for each row and vector, and some to reduce the
@@ -176,7 +180,7 @@ RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
   // The sums, the vectors of a row of `b` and one element of `a` must fit; two
   // vectors per row give enough independent sums to hide the latency of FMA.
   int64_t bits = vectorBits(target);
-  bool manyRegisters = target && target.getVectorRegisters() >= 32;
+  bool manyRegisters = vectorRegisters(target) >= 32;
   int64_t lanes =
       std::max<int64_t>(1, bits / std::max(8u, type.getIntOrFloatBitWidth()));
   int64_t m = manyRegisters ? (bits >= 256 ? 12 : 8) : (bits >= 256 ? 6 : 4);

@@ -134,7 +134,7 @@ static int64_t bytesOfStreams(CascadeOp op, IterateOp iterate,
 
 /// Whether all coordinates of a rank read the same of what is streamed, so that
 /// a tile does well to have several. Parts, whose number is a rank, do not.
-static bool sharesStreams(CascadeOp op, StringRef rank) {
+static bool isShared(CascadeOp op, StringRef rank) {
   auto iterations = op.getBlock()->getOps<IterateOp>();
   return !iterations.empty() && !countsParts(op, rank) &&
          llvm::none_of(iterations, [&](IterateOp iterate) {
@@ -165,7 +165,7 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
       unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
   int64_t columns = 1;
   for (StringRef rank : llvm::reverse(rows)) {
-    if (rank != rows.back() && !sharesStreams(op, rank))
+    if (rank != rows.back() && !isShared(op, rank))
       continue;
     int64_t size = tileOf(op.getStaticExtent(rank), most / columns,
                           /*isWhole=*/rank != rows.back());

@@ -240,14 +240,7 @@ Value GatheredSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
     shape.push_back(size);
     read.push_back(expr);
   }
-  auto raised = EinsumOp::create(
-      b, loc, RankedTensorType::get(shape, type.getElementType()), ValueRange(),
-      Value(), ValueRange(), Value(), b.getArrayAttr(own),
-      b.getAffineMapArrayAttr({b.getMultiDimIdentityMap(own.size())}),
-      MonoidAttr(), ArrayAttr());
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.createBlock(&raised.getBody());
+  auto gather = [&](OpBuilder &b, Location loc, ValueRange) {
     SmallVector<Value> ranks(iter.size());
     for (AffineExpr expr : read) {
       unsigned position = cast<AffineDimExpr>(expr).getPosition();
@@ -259,8 +252,11 @@ Value GatheredSources::raise(OpBuilder &b, Value tensor, AffineMap &map,
     for (Value &rank : ranks)
       if (!rank)
         rank = none ? none : none = arith::ConstantIndexOp::create(b, loc, 0);
-    YieldOp::create(b, loc, element(b, loc, tensor, map, ranks, known));
-  }
+    return element(b, loc, tensor, map, ranks, known);
+  };
+  auto raised = EinsumOp::create(
+      b, loc, RankedTensorType::get(shape, type.getElementType()),
+      b.getArrayAttr(own), ValueRange(), gather);
   auto blocks = matchBlocks(raised, rank, isSingle);
   if (!isNarrow(raised) && (!blocks || blocks->length < kMinBlock)) {
     raised.erase();

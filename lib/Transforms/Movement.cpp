@@ -35,6 +35,33 @@ Value lutra::readThrough(Value tensor, AffineMap &map) {
   }
 }
 
+SmallVector<Value> Scaled::operands(Value tensor) const {
+  SmallVector<Value> result = {tensor};
+  if (isa<RankedTensorType>(factor.getType()))
+    result.push_back(factor);
+  return result;
+}
+
+SmallVector<AffineMap> Scaled::maps(OpBuilder &b, unsigned rank) const {
+  SmallVector<AffineMap> result(2, b.getMultiDimIdentityMap(rank));
+  if (auto type = dyn_cast<RankedTensorType>(factor.getType()))
+    result.insert(
+        result.begin() + 1,
+        AffineMap::get(
+            rank, 0,
+            SmallVector<AffineExpr>(type.getRank(), b.getAffineConstantExpr(0)),
+            b.getContext()));
+  return result;
+}
+
+Value Scaled::point(OpBuilder &b, Location loc, ValueRange elements) const {
+  Value x = elements[0];
+  Value by = isa<RankedTensorType>(factor.getType()) ? elements[1] : factor;
+  if (isQuotient)
+    return arith::DivFOp::create(b, loc, x, by);
+  return arith::MulFOp::create(b, loc, x, by);
+}
+
 std::optional<Scaled> lutra::scaledSource(Value tensor, AffineMap &map) {
   auto op = tensor.getDefiningOp<linalg::GenericOp>();
   if (!op || op.getNumDpsInits() != 1 || op.getNumReductionLoops() != 0 ||

@@ -26,6 +26,13 @@ struct Scaled {
   /// A scalar, or a tensor of one element.
   Value factor;
   bool isQuotient;
+
+  /// For doing the same to `tensor`: what is read of, by which maps over its
+  /// `rank` dimensions (that of the result is the last), and what becomes of
+  /// the elements.
+  SmallVector<Value> operands(Value tensor) const;
+  SmallVector<AffineMap> maps(OpBuilder &b, unsigned rank) const;
+  Value point(OpBuilder &b, Location loc, ValueRange elements) const;
 };
 
 /// `tensor` as another one scaled, where an operation scales all of it alike;

@@ -172,27 +172,12 @@ Value Raiser::scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
   SmallVector<Attribute> ranks;
   for (AffineExpr expr : map.getResults())
     ranks.push_back(iter[cast<AffineDimExpr>(expr).getPosition()]);
-  AffineMap same = b.getMultiDimIdentityMap(ranks.size());
-  auto factor = dyn_cast<RankedTensorType>(by.factor.getType());
-  SmallVector<Value> inputs = {tensor};
-  SmallVector<AffineMap> maps = {same};
-  if (factor) {
-    inputs.push_back(by.factor);
-    maps.push_back(AffineMap::get(
-        ranks.size(), 0,
-        SmallVector<AffineExpr>(factor.getRank(), b.getAffineConstantExpr(0)),
-        b.getContext()));
-  }
-  maps.push_back(same);
-  auto type = cast<RankedTensorType>(tensor.getType());
-  return EinsumOp::create(
-      b, loc, type, b.getArrayAttr(ranks), inputs, maps, std::nullopt,
-      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
-        Value x = elements[0], s = factor ? elements[1] : by.factor;
-        if (by.isQuotient)
-          return arith::DivFOp::create(b, loc, x, s);
-        return arith::MulFOp::create(b, loc, x, s);
-      });
+  return EinsumOp::create(b, loc, cast<RankedTensorType>(tensor.getType()),
+                          b.getArrayAttr(ranks), by.operands(tensor),
+                          by.maps(b, ranks.size()), std::nullopt,
+                          [&](OpBuilder &b, Location loc, ValueRange elements) {
+                            return by.point(b, loc, elements);
+                          });
 }
 
 /// A product is linear: what scales an operand that is streamed scales the one

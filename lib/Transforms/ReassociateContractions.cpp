@@ -188,30 +188,14 @@ Value Rewriter::contract(Location loc, const Factor &x, const Factor &y,
 Value Rewriter::scale(Value tensor, const Scaled &by) {
   Location loc = chain.first.getLoc();
   unsigned rank = order.kept.size();
-  SmallVector<Value> inputs = {tensor};
-  SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
-  if (auto factor = dyn_cast<RankedTensorType>(by.factor.getType())) {
-    inputs.push_back(by.factor);
-    maps.insert(
-        maps.begin() + 1,
-        AffineMap::get(rank, 0,
-                       SmallVector<AffineExpr>(factor.getRank(),
-                                               b.getAffineConstantExpr(0)),
-                       b.getContext()));
-  }
   Value empty = tensor::EmptyOp::create(b, loc, sizesOf(order.kept),
                                         getElementTypeOrSelf(tensor.getType()));
   SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   return linalg::GenericOp::create(
-             b, loc, empty.getType(), inputs, empty, maps, loops,
+             b, loc, empty.getType(), by.operands(tensor), empty,
+             by.maps(b, rank), loops,
              [&](OpBuilder &b, Location loc, ValueRange elements) {
-               Value x = elements[0];
-               Value s = inputs.size() == 2 ? elements[1] : by.factor;
-               linalg::YieldOp::create(
-                   b, loc,
-                   by.isQuotient
-                       ? arith::DivFOp::create(b, loc, x, s).getResult()
-                       : arith::MulFOp::create(b, loc, x, s).getResult());
+               linalg::YieldOp::create(b, loc, by.point(b, loc, elements));
              })
       .getResult(0);
 }

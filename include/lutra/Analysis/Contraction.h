@@ -64,6 +64,9 @@ RegisterTile registerTile(TargetAttr target, Type type, int64_t staticM,
 /// The width in bits of the target's vectors; 128 without a target.
 int64_t vectorBits(TargetAttr target);
 
+/// The number of the target's vector registers; 16 without a target.
+int64_t vectorRegisters(TargetAttr target);
+
 /// The most rows of a product that are few: vectors along them do less than
 /// vectors along what each row has many of.
 int64_t mostFewRows(TargetAttr target);

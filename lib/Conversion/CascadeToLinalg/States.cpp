@@ -18,7 +18,8 @@ using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
-/// Whether any of the factors is not 1, NaN among them.
+/// Whether any of the factors, none of which is greater than 1, is not 1, NaN
+/// among them.
 Value CascadeLowering::whetherCorrects(Value correction) {
   auto type = cast<RankedTensorType>(correction.getType());
   Value one = arith::ConstantOp::create(

@@ -58,16 +58,6 @@ Value Nest::reduceLanes(unsigned number, ArrayRef<Value> rows) {
   return vectors.front();
 }
 
-/// Whether lanes at `indices` of a memref lie side by side.
-static bool isConsecutive(Value memref, ArrayRef<Lanes> indices) {
-  auto [strides, offset] =
-      cast<MemRefType>(memref.getType()).getStridesAndOffset();
-  return !indices.empty() && indices.back().stride == 1 &&
-         strides.back() == 1 &&
-         llvm::all_of(indices.drop_back(),
-                      [](Lanes index) { return index.isUniform(); });
-}
-
 /// Reduces lanes of the tile's rows into an output at a column.
 void Nest::emitReducedRows(unsigned number, int64_t column,
                            ArrayRef<Value> rows) {
@@ -86,8 +76,8 @@ void Nest::emitReducedRows(unsigned number, int64_t column,
     Value reduced = reduceLanes(number, rows.slice(row, together));
     VectorBuilder builder{b, loc, flat, together, Value(), Value()};
     if (together > 1 &&
-        isConsecutive(output(number),
-                      builder.index(map, at(row, 0, column), *plan.row))) {
+        isPlain(cast<MemRefType>(output(number).getType()),
+                builder.index(map, at(row, 0, column), *plan.row))) {
       add(builder, *plan.row, row, reduced);
       continue;
     }

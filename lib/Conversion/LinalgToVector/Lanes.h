@@ -50,6 +50,10 @@ struct Lanes {
   bool isUniform() const { return !isVector() && stride == 0; }
 };
 
+/// Whether of the indices of an element only the last moves from lane to lane,
+/// and by one element in memory.
+bool isPlain(MemRefType type, ArrayRef<Lanes> indices);
+
 /// One-dimensional views of memrefs, made before all that was built since
 /// construction.
 class FlatViews {

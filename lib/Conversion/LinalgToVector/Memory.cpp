@@ -109,10 +109,10 @@ static std::optional<int64_t> memoryStride(MemRefType type,
   return total;
 }
 
-/// Whether only the last index moves, by one element.
-static bool isPlain(MemRefType type, ArrayRef<Lanes> indices) {
+bool lutra::isPlain(MemRefType type, ArrayRef<Lanes> indices) {
   auto [strides, offset] = type.getStridesAndOffset();
-  return strides.back() == 1 && indices.back().stride == 1 &&
+  return !indices.empty() && strides.back() == 1 &&
+         indices.back().stride == 1 &&
          llvm::all_of(indices.drop_back(),
                       [](const Lanes &index) { return index.isUniform(); });
 }

@@ -135,7 +135,7 @@ RegisterTile Planner::wholeRows(RegisterTile tile, int64_t m,
   int64_t n = extents[plan.loop];
   if (ShapedType::isDynamic(m) || ShapedType::isDynamic(n) || n <= tile.n)
     return tile;
-  int64_t registers = target ? target.getVectorRegisters() : 16,
+  int64_t registers = vectorRegisters(target),
           vectors = llvm::divideCeil(n, plan.lanes),
           rows = std::min(m, (registers - 1) / vectors - 1);
   if (rows < 1 || 2 * rows < m)
@@ -150,7 +150,7 @@ void Planner::fillContraction(Plan &plan) const {
   int64_t m = contraction->m ? extents[*contraction->m] : 1;
   RegisterTile tile = registerTile(target, type, m, extents[plan.loop]);
   if (schedule && schedule.getTile().size() == op.getNumLoops()) {
-    int64_t registers = target ? target.getVectorRegisters() : 16;
+    int64_t registers = vectorRegisters(target);
     int64_t n = schedule.getTile()[plan.loop];
     int64_t rows = contraction->m ? schedule.getTile()[*contraction->m] : 1;
     int64_t vectors = llvm::divideCeil(n, plan.lanes);
@@ -169,7 +169,7 @@ void Planner::fillContraction(Plan &plan) const {
 /// vector of a factor is multiplied with several of the other, and as many rows
 /// as there are sums in a tree of lanes are reduced together.
 void Planner::fillInnerProducts(Plan &plan) const {
-  int64_t registers = target ? target.getVectorRegisters() : 16;
+  int64_t registers = vectorRegisters(target);
   auto isWithin = [&](unsigned loop, int64_t most) {
     return !ShapedType::isDynamic(extents[loop]) && extents[loop] <= most;
   };

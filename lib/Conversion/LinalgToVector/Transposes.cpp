@@ -51,7 +51,7 @@ static bool liesAlong(linalg::GenericOp op, OpOperand &operand, unsigned loop,
 
 std::optional<Plan> lutra::transposeAlong(linalg::GenericOp op, Plan plan,
                                           unsigned loop, TargetAttr target) {
-  int64_t registers = target ? target.getVectorRegisters() : 16;
+  int64_t registers = vectorRegisters(target);
   plan.lanes = std::min(plan.lanes, registers / 2);
   if (op.getNumReductionLoops() != 0 || plan.lanes < 2 || loop == plan.loop ||
       loop == plan.group || !isShort(*op.getBlock()))
