@@ -65,6 +65,34 @@ def Lutra_DequantizeAttr : Lutra_Attr<"Dequantize", "dequantize"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def Lutra_UnpackAttr : Lutra_Attr<"Unpack", "unpack"> {
+  let summary = "reads bytes as a stream of codes of `bits` bits, one byte each";
+  let description = [{
+    A tensor of B bytes becomes a tensor of `shape`, whose n codes take
+    ceil(n * bits / 8) = B bytes: the bits of all bytes follow each other, the
+    lowest first, and code i is bits [i * bits, (i + 1) * bits), unsigned. `bits`
+    is 1 to 8. With `flip` the top bit of each code is inverted, which takes two's
+    complement to the number plus 2^(bits - 1). It is the first step of its
+    expression.
+  }];
+  let parameters = (ins "unsigned":$bits, "bool":$flip,
+                        OptionalArrayRefParameter<"int64_t">:$shape);
+  let assemblyFormat = [{
+    `<` `bits` `=` $bits `,` `flip` `=` $flip `,` `shape` `=` custom<Integers>($shape) `>`
+  }];
+}
+
+def Lutra_PlanesAttr : Lutra_Attr<"Planes", "planes"> {
+  let summary = "packs codes of `bits` bits as kernels read them";
+  let description = [{
+    A tensor [N, K] of bytes, of which only the lowest `bits` bits are not 0,
+    becomes [ceil(N / rows), chunks, vectors, 4 * rows] bytes, laid out as
+    `CodePlanes.h` says. It is the last step of its expression.
+  }];
+  let parameters = (ins "unsigned":$bits, "int64_t":$rows);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {
   let summary = "splits dimension `dim` into tiles of `tile` and moves the position in the tile innermost";
   let description = [{

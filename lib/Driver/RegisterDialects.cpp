@@ -10,6 +10,7 @@
 
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "dialects/ONNX/ONNX.h"
 #include "lutra/Driver/Registration.h"
 #include "mlir/InitAllDialects.h"
@@ -19,8 +20,10 @@
 using namespace mlir;
 
 void lutra::registerDialects(DialectRegistry &registry) {
-  registry.insert<onnx::ONNXDialect, LutraDialect, cascade::CascadeDialect>();
+  registry.insert<onnx::ONNXDialect, LutraDialect, cascade::CascadeDialect,
+                  mpgemm::MPGemmDialect>();
   cascade::registerEinsumModels(registry);
+  mpgemm::registerBufferizationModels(registry);
   registerAllDialects(registry);
   registerAllExtensions(registry);
   registerAllToLLVMIRTranslations(registry);

@@ -43,7 +43,7 @@ constexpr StringLiteral kFunctions = "func.func";
 constexpr StringLiteral kTensorHost =
     "linalg.* tensor.* -tensor.dim arith.* math.* scf.* affine.apply "
     "affine.min affine.max lutra.dim lutra.weight lutra.state cascade.* "
-    "func.return";
+    "mpgemm.* func.return";
 constexpr StringLiteral kDispatchHost =
     "lutra.dispatch lutra.dim lutra.weight lutra.state arith.* affine.apply "
     "affine.min "
@@ -54,10 +54,10 @@ constexpr StringLiteral kDispatchHost =
 /// scf.forall around it; any other kernel is when it is tiled.
 constexpr StringLiteral kTensorKernel =
     "linalg.* tensor.* arith.* math.* scf.* affine.apply "
-    "affine.min affine.max func.return";
+    "affine.min affine.max mpgemm.matmul func.return";
 constexpr StringLiteral kCascadeKernel =
     "linalg.* tensor.* arith.* math.* scf.* affine.apply "
-    "affine.min affine.max cascade.* func.return";
+    "affine.min affine.max cascade.* mpgemm.matmul func.return";
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =

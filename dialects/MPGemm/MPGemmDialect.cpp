@@ -1,0 +1,74 @@
+//===- MPGemmDialect.cpp - The mpgemm dialect and its formats -------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/MPGemm/MPGemm.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::lutra::mpgemm;
+
+#include "dialects/MPGemm/FormatInterface.cpp.inc"
+#include "dialects/MPGemm/MPGemmDialect.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/MPGemm/MPGemmAttrs.cpp.inc"
+
+void MPGemmDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/MPGemm/MPGemmAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/MPGemm/MPGemmOps.cpp.inc"
+      >();
+}
+
+using EmitError = function_ref<InFlightDiagnostic()>;
+
+static LogicalResult verifyBits(EmitError error, unsigned bits) {
+  if (bits < 1 || bits > 8)
+    return error() << "expects codes of 1 to 8 bits, got " << bits;
+  return success();
+}
+
+LogicalResult AffineAttr::verify(EmitError error, unsigned bits, int64_t zero) {
+  if (failed(verifyBits(error, bits)))
+    return failure();
+  if (zero < 0 || zero >= int64_t(1) << bits)
+    return error() << "expects a zero point in [0, " << (1 << bits) << "), got "
+                   << zero;
+  return success();
+}
+
+double AffineAttr::decode(unsigned code) const {
+  return double(code) - double(getZero());
+}
+
+std::optional<int64_t> AffineAttr::getOffset() const { return getZero(); }
+
+LogicalResult CodebookAttr::verify(EmitError error, unsigned bits,
+                                   DenseF32ArrayAttr values) {
+  if (failed(verifyBits(error, bits)))
+    return failure();
+  if (values.size() != int64_t(1) << bits)
+    return error() << "expects " << (1 << bits) << " values, got "
+                   << values.size();
+  return success();
+}
+
+double CodebookAttr::decode(unsigned code) const { return getValues()[code]; }
+
+std::optional<int64_t> CodebookAttr::getOffset() const { return std::nullopt; }
+
+LogicalResult LayoutAttr::verify(EmitError error, int64_t rows) {
+  if (rows < 1 || rows > 1024)
+    return error() << "expects 1 to 1024 rows, got " << rows;
+  return success();
+}

@@ -1,0 +1,176 @@
+//===- MPGemmOps.cpp - Verifiers of the mpgemm dialect --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/CodePlanes.h"
+#include "dialects/MPGemm/MPGemm.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::mpgemm;
+
+#define GET_OP_CLASSES
+#include "dialects/MPGemm/MPGemmOps.cpp.inc"
+
+bool mpgemm::fitsAccumulator(unsigned bits, int64_t codes) {
+  // A zero point is at most as large as a code, so a partial sum is at most
+  // what the codes alone, or the zero point alone, give.
+  int64_t most = ((int64_t(1) << bits) - 1) * 127;
+  return codes <= std::numeric_limits<int32_t>::max() / most;
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+static bool agree(int64_t a, int64_t b) {
+  return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b;
+}
+
+/// Whether a tensor has the shape, as far as it is known.
+static bool hasShape(ShapedType type, ArrayRef<int64_t> shape) {
+  return type.getRank() == int64_t(shape.size()) &&
+         llvm::all_of_zip(type.getShape(), shape, agree);
+}
+
+static std::string shapeText(ArrayRef<int64_t> shape) {
+  std::string text;
+  for (int64_t size : shape)
+    text += (text.empty() ? "[" : ", ") +
+            (ShapedType::isDynamic(size) ? "?" : std::to_string(size));
+  return text + "]";
+}
+
+/// Checks the shape of operand `name`, which may be absent.
+static LogicalResult verifyShape(Operation *op, StringRef name, Value operand,
+                                 ArrayRef<int64_t> shape) {
+  if (!operand)
+    return success();
+  auto type = cast<ShapedType>(operand.getType());
+  if (!hasShape(type, shape))
+    return op->emitOpError("expects ")
+           << name << " of shape " << shapeText(shape) << ", got " << type;
+  return success();
+}
+
+static Type elementOf(Value value) {
+  return cast<ShapedType>(value.getType()).getElementType();
+}
+
+/// Checks element types, which say whether x is integers.
+static LogicalResult verifyElements(MatmulOp op) {
+  Type x = elementOf(op.getX());
+  if (!x.isF32() && !x.isInteger(8))
+    return op.emitOpError("expects x of f32 or i8, got ") << x;
+  bool hasSums = op.getXScales() && op.getXSums();
+  if (op.isInteger() != hasSums || bool(op.getXScales()) != bool(op.getXSums()))
+    return op.emitOpError(
+        "expects scales and sums of x where, and only where, x is integers");
+  if (hasSums && (!elementOf(op.getXScales()).isF32() ||
+                  !elementOf(op.getXSums()).isInteger(32)))
+    return op.emitOpError("expects scales of x in f32 and sums in i32, got ")
+           << op.getXScales().getType() << " and " << op.getXSums().getType();
+  if (!elementOf(op.getCodes()).isInteger(8))
+    return op.emitOpError("expects codes in bytes, got ")
+           << op.getCodes().getType();
+  if (!isa<FloatType>(elementOf(op.getScales())))
+    return op.emitOpError("expects scales of floats, got ")
+           << op.getScales().getType();
+  if (op.getZeros() && !isa<FloatType>(elementOf(op.getZeros())) &&
+      !elementOf(op.getZeros()).isInteger(8))
+    return op.emitOpError("expects zeros of floats or in bytes, got ")
+           << op.getZeros().getType();
+  if (!elementOf(op.getInit()).isF32())
+    return op.emitOpError("expects a result of f32, got ")
+           << op.getInit().getType();
+  if (op.isInteger() && !op.getFormat().getOffset())
+    return op.emitOpError("expects x of floats with format ") << op.getFormat();
+  return success();
+}
+
+/// Checks codes, scales and zero points of `n` columns in `g` groups of `k`.
+static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
+                                  int64_t k) {
+  if (auto layout = op.getLayoutAttr()) {
+    if (ShapedType::isDynamic(g) || ShapedType::isDynamic(k))
+      return op.emitOpError("expects a layout of groups of known size, got ")
+             << op.getX().getType();
+    CodePlanes planes{op.getFormat().getBits(), layout.getRows()};
+    int64_t tiles =
+        ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, layout.getRows());
+    int64_t shape[] = {tiles, planes.chunks(g * k), planes.vectorsPerChunk(),
+                       4 * layout.getRows()};
+    int64_t parameters[] = {tiles, g, layout.getRows()};
+    if (failed(verifyShape(op, "codes", op.getCodes(), shape)) ||
+        failed(verifyShape(op, "scales", op.getScales(), parameters)))
+      return failure();
+    return verifyShape(op, "zeros", op.getZeros(), parameters);
+  }
+  if (failed(verifyShape(op, "codes", op.getCodes(), {n, g, k})) ||
+      failed(verifyShape(op, "scales", op.getScales(), {n, g})))
+    return failure();
+  return verifyShape(op, "zeros", op.getZeros(), {n, g});
+}
+
+LogicalResult MatmulOp::verify() {
+  ShapedType x = getXType(), init = getInitType();
+  if (x.getRank() != 3)
+    return emitOpError("expects x of rank 3, got ") << x;
+  if (init.getRank() != 2)
+    return emitOpError("expects a result of rank 2, got ") << init;
+  if (getResult() && getResult().getType() != init)
+    return emitOpError("expects a result of the type of outs, got ")
+           << getResult().getType();
+  int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = x.getDimSize(2);
+  if (failed(verifyElements(*this)) ||
+      failed(verifyWeight(*this, init.getDimSize(1), g, k)) ||
+      failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
+      failed(verifyShape(*this, "xsums", getXSums(), {m, g})))
+    return failure();
+  if (!agree(m, init.getDimSize(0)))
+    return emitOpError("expects a result of ") << m << " rows, got " << init;
+  if (isInteger() && !ShapedType::isDynamic(k) &&
+      !fitsAccumulator(getFormat().getBits(), k))
+    return emitOpError("expects groups whose sums fit 32 bits, got ")
+           << k << " codes of " << getFormat().getBits() << " bits";
+  return success();
+}
+
+LogicalResult MatmulOp::reifyResultShapes(OpBuilder &b,
+                                          ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(b, getLoc(), getInit()));
+  return success();
+}
+
+void MatmulOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  if (getResult())
+    return;
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    auto *effect =
+        &operand == &getInitMutable()
+            ? static_cast<MemoryEffects::Effect *>(MemoryEffects::Write::get())
+            : MemoryEffects::Read::get();
+    effects.emplace_back(effect, &operand, SideEffects::DefaultResource::get());
+  }
+}
+
+LogicalResult QuantizeActOp::verify() {
+  auto x = cast<ShapedType>(getX().getType());
+  if (x.getRank() != 3 || !x.getElementType().isF32())
+    return emitOpError("expects x of rank 3 and f32, got ") << x;
+  ArrayRef<int64_t> groups = x.getShape().drop_back();
+  if (!elementOf(getCodes()).isInteger(8) || !elementOf(getScales()).isF32() ||
+      !elementOf(getSums()).isInteger(32))
+    return emitOpError("expects codes of i8, scales of f32 and sums of i32");
+  if (failed(verifyShape(*this, "codes", getCodes(), x.getShape())) ||
+      failed(verifyShape(*this, "scales", getScales(), groups)))
+    return failure();
+  return verifyShape(*this, "sums", getSums(), groups);
+}

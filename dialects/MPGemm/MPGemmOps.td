@@ -1,0 +1,102 @@
+//===- MPGemmOps.td - Operations of the mpgemm dialect -----*- tablegen -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DIALECTS_MPGEMM_MPGEMMOPS_TD
+#define LUTRA_DIALECTS_MPGEMM_MPGEMMOPS_TD
+
+include "dialects/MPGemm/MPGemmAttrs.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
+
+class MPGemm_Op<string mnemonic, list<Trait> traits = []>
+    : Op<MPGemm_Dialect, mnemonic, traits>;
+
+def MPGemm_Shaped : AnyTypeOf<[AnyRankedTensor, AnyNon0RankedMemRef]>;
+
+def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
+    DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+      ["reifyResultShapes"]>,
+    DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes",
+      "getIterationDomain", "getTiledImplementation", "getResultTilePosition",
+      "generateResultTileValue"]>]> {
+  let summary = "a product with codes, scaled group by group";
+  let description = [{
+    With x [M, G, K], codes [N, G, K], scales [N, G] and zeros [N, G],
+
+      y[m, n] = sum over g of scales[n, g] * xScales[m, g] *
+                sum over k of x[m, g, k] * (number(codes[n, g, k]) - zeros[n, g])
+
+    where `format` says what number a code stands for; without `zeros` nothing is
+    subtracted. Groups are consecutive codes of a row. x is floats, or 8-bit
+    integers with `xScales` [M, G] and `xSums`, which are the sums over k of x
+    [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
+    floats. The sum over k of integers is exact: the verifier refuses groups for
+    which it might not fit 32 bits.
+
+    The result is written to `init`, whose elements are not read. With `layout`,
+    codes, scales and zeros lie as that says, which `encode` chooses, and K is as in
+    x.
+
+    ```mlir
+    %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8>
+        x(%x : tensor<?x128x32xf32>) codes(%w : tensor<4096x128x32xi8>)
+        scales(%s : tensor<4096x128xf32>) outs(%e : tensor<?x4096xf32>)
+        -> tensor<?x4096xf32>
+    ```
+  }];
+  let arguments = (ins MPGemm_Shaped:$x, MPGemm_Shaped:$codes,
+                       MPGemm_Shaped:$scales, Optional<MPGemm_Shaped>:$zeros,
+                       Optional<MPGemm_Shaped>:$xScales,
+                       Optional<MPGemm_Shaped>:$xSums, MPGemm_Shaped:$init,
+                       MPGemm_FormatInterface:$format,
+                       OptionalAttr<MPGemm_LayoutAttr>:$layout);
+  let results = (outs Optional<AnyRankedTensor>:$result);
+  let assemblyFormat = [{
+    $format (`layout` $layout^)? `x` `(` $x `:` type($x) `)`
+    `codes` `(` $codes `:` type($codes) `)` `scales` `(` $scales `:` type($scales) `)`
+    (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
+    (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
+    (`xsums` `(` $xSums^ `:` type($xSums) `)`)?
+    `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($result)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    ::mlir::ShapedType getXType() { return ::llvm::cast<::mlir::ShapedType>(getX().getType()); }
+    ::mlir::ShapedType getInitType() { return ::llvm::cast<::mlir::ShapedType>(getInit().getType()); }
+    /// Whether x is 8-bit integers.
+    bool isInteger() { return getXType().getElementType().isInteger(8); }
+  }];
+}
+
+def MPGemm_QuantizeActOp : MPGemm_Op<"quantize_act", [Pure]> {
+  let summary = "groups of numbers as 8-bit integers with a scale";
+  let description = [{
+    Of x [M, G, K], each group k is divided by scale = max |x| / 127 and rounded to
+    the nearest integer, ties to even; a group of zeros has the scale 0. Beside the
+    integers and scales [M, G], it gives their sums [M, G]. A group with a NaN or
+    an infinity has the scale NaN, and so is what is multiplied with it.
+
+    ```mlir
+    %q, %s, %sum = mpgemm.quantize_act %x : tensor<?x128x32xf32>
+        -> tensor<?x128x32xi8>, tensor<?x128xf32>, tensor<?x128xi32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x);
+  let results = (outs AnyRankedTensor:$codes, AnyRankedTensor:$scales,
+                      AnyRankedTensor:$sums);
+  let assemblyFormat = [{
+    $x attr-dict `:` type($x) `->` type($codes) `,` type($scales) `,` type($sums)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // LUTRA_DIALECTS_MPGEMM_MPGEMMOPS_TD
