@@ -69,6 +69,7 @@ static std::optional<Blocks> checkAttributes(SizeCheck &check,
   blocks.k = countAttr(check, node, "K", 0, 1, kMaxExtent);
   blocks.size = countAttr(check, node, "block_size", 0, 16, kMaxExtent);
   blocks.bits = countAttr(check, node, "bits", 4, 1, 8);
+  countAttr(check, node, "accuracy_level", 0, 0, 4);
   if (!llvm::isPowerOf2_64(blocks.size))
     check.fail("expected a block_size that is a power of 2, got " +
                Twine(blocks.size));
