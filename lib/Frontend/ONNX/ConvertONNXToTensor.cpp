@@ -13,6 +13,7 @@
 #include "lutra/Frontend/ONNX/Passes.h"
 
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Frontend/ONNX/Import.h"
 #include "lutra/Frontend/ONNX/Registry.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"

@@ -92,6 +92,7 @@ static Registry build() {
                    addControlFlowHandlers,
                    addQuantizationHandlers,
                    addIntegerContractionHandlers,
+                   addLowBitContractionHandlers,
                    addRecurrentHandlers,
                    addScatterHandlers,
                    addTopKHandlers,

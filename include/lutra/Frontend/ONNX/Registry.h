@@ -141,7 +141,8 @@ void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
 void addControlFlowHandlers(Registry &);  // If, Loop, Scan
 void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
 void addIntegerContractionHandlers(
-    Registry &);                    // MatMulInteger, QLinearConv ...
+    Registry &);                               // MatMulInteger, QLinearConv ...
+void addLowBitContractionHandlers(Registry &); // com.microsoft's MatMulNBits
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 void addRecurrentHandlers(Registry &);     // LSTM, GRU, RNN
 void addScatterHandlers(Registry &);       // Scatter*, TensorScatter

@@ -133,6 +133,21 @@ static void inferGroupQuery(InferenceContext &context) {
   inferCaches(context);
 }
 
+/// The result is A but for its last dimension, which is N.
+static void inferLowBit(InferenceContext &context) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
+  const AttributeProto *columns = context.getAttribute("N");
+  if (!columns || columns->i() < 1 || !::onnx::hasNInputShapes(context, 1))
+    return;
+  ::onnx::TensorShapeProto shape = ::onnx::getInputShape(context, 0);
+  if (shape.dim_size() == 0)
+    return;
+  auto *last = shape.mutable_dim(shape.dim_size() - 1);
+  last->clear_dim_param();
+  last->set_dim_value(columns->i());
+  ::onnx::updateOutputShape(context, 0, shape);
+}
+
 //===----------------------------------------------------------------------===//
 // The operators
 //===----------------------------------------------------------------------===//
@@ -174,10 +189,23 @@ static OpSchema groupQueryAttention() {
       .inferred(inferGroupQuery);
 }
 
+static OpSchema matMulNBits() {
+  return Signature("MatMulNBits")
+      .input("A")
+      .input("B")
+      .input("scales")
+      .optionalInputs({"zero_points", "g_idx", "bias"})
+      .output("Y")
+      .attributes(AttributeProto::INT, true, {"K", "N", "block_size"})
+      .attributes(AttributeProto::INT, false,
+                  {"bits", "accuracy_level", "weight_prepacked"})
+      .inferred(inferLowBit);
+}
+
 const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
                                                       const std::string &op) {
   static const OpSchema schemas[] = {multiHeadAttention(),
-                                     groupQueryAttention()};
+                                     groupQueryAttention(), matMulNBits()};
   for (const OpSchema &schema : schemas)
     if (schema.domain() == domain && schema.Name() == op)
       return &schema;

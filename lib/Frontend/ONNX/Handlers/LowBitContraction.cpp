@@ -1,0 +1,418 @@
+//===- LowBitContraction.cpp - com.microsoft's MatMulNBits ----------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The product with a matrix of codes of 1 to 8 bits that exporters of language
+// models write. Blocks of a column's codes share a scale and a zero point;
+// that is a group of mpgemm.matmul. Codes in the file stay as they are, with a
+// step that reads them; those that are known only at run time are unpacked by
+// arithmetic.
+//
+//===----------------------------------------------------------------------===//
+
+#include "../SizeAlgebra.h"
+#include "Contraction.h"
+#include "Elementwise.h"
+#include "SizeCheck.h"
+#include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+enum Input : unsigned { A, B, Scales, ZeroPoints, GroupIndex, Bias };
+
+/// The numbers that a node's attributes give.
+struct Blocks {
+  int64_t n, k;
+  /// Codes of a block, and blocks of a column.
+  int64_t size, count;
+  unsigned bits;
+
+  int64_t padded() const { return size * count; }
+  /// The bytes of `codes` codes.
+  int64_t bytes(int64_t codes) const {
+    return llvm::divideCeil(codes * bits, 8);
+  }
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
+
+static constexpr DType kFloats[] = {DType::Float, DType::Float16,
+                                    DType::BFloat16};
+
+/// An attribute that counts something, at least `least`.
+static int64_t countAttr(SizeCheck &check, const Node &node, StringRef name,
+                         int64_t otherwise, int64_t least, int64_t most) {
+  int64_t value = node.intAttr(name, otherwise);
+  if (value < least || value > most)
+    check.fail("expected " + name + " in [" + Twine(least) + ", " +
+               Twine(most) + "], got " + Twine(value));
+  return value;
+}
+
+static std::optional<Blocks> checkAttributes(SizeCheck &check,
+                                             const Node &node) {
+  Blocks blocks;
+  blocks.n = countAttr(check, node, "N", 0, 1, kMaxExtent);
+  blocks.k = countAttr(check, node, "K", 0, 1, kMaxExtent);
+  blocks.size = countAttr(check, node, "block_size", 0, 16, kMaxExtent);
+  blocks.bits = countAttr(check, node, "bits", 4, 1, 8);
+  countAttr(check, node, "accuracy_level", 0, 0, 4);
+  if (!llvm::isPowerOf2_64(blocks.size))
+    check.fail("expected a block_size that is a power of 2, got " +
+               Twine(blocks.size));
+  if (int64_t layout = node.intAttr("weight_prepacked", 0))
+    check.fail("expected weight_prepacked 0, got " + Twine(layout) +
+               ": layouts of one device not implemented");
+  if (check.failed())
+    return std::nullopt;
+  blocks.count = llvm::divideCeil(blocks.k, blocks.size);
+  return blocks;
+}
+
+/// Fails unless input i has `columns` elements for each column of the product,
+/// as a matrix or in one dimension.
+static void expectColumns(SizeCheck &check, const Node &node, unsigned i,
+                          StringRef name, const Blocks &blocks,
+                          int64_t columns) {
+  if (knownRank(node.input(i)) == 1)
+    check.expect(i, name, check.number(blocks.n * columns));
+  else
+    check.expect(i, name, {check.number(blocks.n), check.number(columns)});
+}
+
+static void checkInputs(SizeCheck &check, const Node &node,
+                        const Blocks &blocks) {
+  for (auto [i, name] : {std::pair(A, "A"), {B, "B"}, {Scales, "scales"}})
+    if (!node.input(i))
+      check.fail("expected " + Twine(name) + " (input " + Twine(i) +
+                 "), got none");
+  check.expectType(A, "A", kFloats);
+  check.expectType(B, "B", DType::UInt8);
+  check.expectType(Scales, "scales", kFloats);
+  check.expectType(
+      ZeroPoints, "zero_points",
+      {DType::UInt8, DType::Float, DType::Float16, DType::BFloat16});
+  check.expectType(GroupIndex, "g_idx", DType::Int32);
+  check.expectType(Bias, "bias", node.input(A).dtype);
+  check.expect(B, "B",
+               {check.number(blocks.n), check.number(blocks.count),
+                check.number(blocks.bytes(blocks.size))});
+  expectColumns(check, node, Scales, "scales", blocks, blocks.count);
+  if (DType type = node.input(ZeroPoints).dtype; type != DType::Undefined)
+    expectColumns(check, node, ZeroPoints, "zero_points", blocks,
+                  isFloat(type) ? blocks.count : blocks.bytes(blocks.count));
+  Tensor index = node.input(GroupIndex);
+  if (check.isKnown(GroupIndex) &&
+      !(index.rank() == 1 && index.staticSize(0) == blocks.padded()))
+    check.expect(GroupIndex, "g_idx", check.number(blocks.k));
+  check.expect(Bias, "bias", check.number(blocks.n));
+  if (check.failed() || !check.isKnown(A))
+    return;
+  Shape shape = node.input(A).shape;
+  if (shape.empty())
+    return check.fail("expected A of rank 1 or more, got rank 0");
+  shape.back() = check.number(blocks.k);
+  check.expect(A, "A", shape);
+}
+
+static std::optional<Blocks> checkNode(SizeCheck &check, const Node &node) {
+  std::optional<Blocks> blocks = checkAttributes(check, node);
+  if (blocks)
+    checkInputs(check, node, *blocks);
+  return blocks;
+}
+
+static Support supportsMatMulNBits(const Node &node) {
+  SizeCheck check(node);
+  checkNode(check, node);
+  return check.result();
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+/// A constant as a weight whose bytes are as they are in the file, or null.
+static WeightOp storedBytes(Lowering &lowering, const Tensor &tensor) {
+  auto isReshape = [](Attribute step) { return isa<ReshapeAttr>(step); };
+  if (auto weight = tensor.value.getDefiningOp<WeightOp>())
+    return llvm::all_of(weight.getSteps(), isReshape) ? weight : WeightOp();
+  DenseElementsAttr elements;
+  if (!matchPattern(tensor.value, m_Constant(&elements)))
+    return {};
+  ImplicitLocOpBuilder &b = lowering.b;
+  auto name = dyn_cast<NameLoc>(tensor.value.getLoc());
+  return WeightOp::create(
+      b, elements.getType(), name ? name.getName() : b.getStringAttr(""),
+      StringAttr(), IntegerAttr(), IntegerAttr(), StringAttr(),
+      TypeAttr::get(elements.getType()), elements, b.getArrayAttr({}));
+}
+
+/// The codes of each row of a matrix of bytes, where each row begins a stream
+/// of bits.
+static Tensor unpackAtRunTime(Lowering &lowering, const Tensor &bytes,
+                              unsigned bits, AffineExpr codes) {
+  Shape shape = {bytes.shape[0], codes};
+  utils::IteratorType parallel[] = {utils::IteratorType::parallel,
+                                    utils::IteratorType::parallel};
+  return lowering.generic(
+      {}, lowering.b.getMultiDimIdentityMap(2), parallel,
+      lowering.empty(shape, DType::UInt8), shape, DType::UInt8,
+      [&](ImplicitLocOpBuilder &b, ValueRange) -> Value {
+        Scalars index(b, DType::Int64), i(b, DType::Int32);
+        Value row = linalg::IndexOp::create(b, 0);
+        Value code = arith::IndexCastOp::create(b, index.type(),
+                                                linalg::IndexOp::create(b, 1));
+        auto byteOf = [&](Value bit) -> Value {
+          Value at = arith::ShRUIOp::create(b, bit, index.constantInt(3));
+          at = arith::IndexCastOp::create(b, b.getIndexType(), at);
+          Value byte =
+              tensor::ExtractOp::create(b, bytes.value, ValueRange{row, at});
+          return Lowering::castScalar(b, byte, DType::UInt8, DType::Int32);
+        };
+        // The last bit of a code may be in the next byte.
+        Value bit = index.mul(code, index.constantInt(bits));
+        Value last = index.add(bit, index.constantInt(bits - 1));
+        Value high = arith::ShLIOp::create(b, byteOf(last), i.constantInt(8));
+        Value pair = arith::OrIOp::create(b, byteOf(bit), high);
+        Value shift = arith::TruncIOp::create(
+            b, i.type(), arith::AndIOp::create(b, bit, index.constantInt(7)));
+        Value value =
+            arith::AndIOp::create(b, arith::ShRUIOp::create(b, pair, shift),
+                                  i.constantInt((1 << bits) - 1));
+        return Lowering::castScalar(b, value, DType::Int32, DType::UInt8);
+      });
+}
+
+/// Codes of `shape` from input i, in which each index of the first dimension
+/// begins a byte.
+static FailureOr<Tensor> unpack(const Node &node, Lowering &lowering,
+                                unsigned i, const Blocks &blocks,
+                                ArrayRef<int64_t> shape) {
+  ImplicitLocOpBuilder &b = lowering.b;
+  Shape sizes = llvm::map_to_vector(
+      shape, [&](int64_t size) { return lowering.constant(size); });
+  int64_t perRow = 1;
+  for (int64_t size : shape.drop_front())
+    perRow *= size;
+  if (WeightOp weight = storedBytes(lowering, node.input(i))) {
+    bool isPadded = perRow * blocks.bits % 8 != 0;
+    auto step = UnpackAttr::get(b.getContext(), blocks.bits, /*flip=*/false,
+                                shape, isPadded ? shape.front() : 1);
+    auto copy = cast<WeightOp>(b.clone(*weight));
+    copy.setStepsAttr(b.getArrayAttr(step));
+    copy.getResult().setType(lowering.type(sizes, DType::UInt8));
+    return lowering.tensor(copy.getResult(), sizes, DType::UInt8);
+  }
+  FailureOr<Tensor> bytes = lowering.reshape(
+      node.input(i), {sizes[0], lowering.constant(blocks.bytes(perRow))});
+  if (failed(bytes))
+    return failure();
+  return lowering.reshape(
+      unpackAtRunTime(lowering, *bytes, blocks.bits, lowering.constant(perRow)),
+      sizes);
+}
+
+//===----------------------------------------------------------------------===//
+// The product
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The matrix: codes [N, groups, size], scales [N, groups] and zero points
+/// alike, or the one zero point of all.
+struct Matrix {
+  Tensor codes, scales, zeros;
+  int64_t zero = 0;
+};
+} // namespace
+
+static FailureOr<Matrix> matrixOf(const Node &node, Lowering &lowering,
+                                  const Blocks &blocks) {
+  FailureOr<Tensor> codes =
+      unpack(node, lowering, B, blocks, {blocks.n, blocks.count, blocks.size});
+  Shape perBlock = {lowering.constant(blocks.n),
+                    lowering.constant(blocks.count)};
+  FailureOr<Tensor> scales = lowering.reshape(node.input(Scales), perBlock);
+  FailureOr<Tensor> zeros = Tensor();
+  if (Tensor given = node.input(ZeroPoints))
+    zeros = isFloat(given.dtype) ? lowering.reshape(given, perBlock)
+                                 : unpack(node, lowering, ZeroPoints, blocks,
+                                          {blocks.n, blocks.count});
+  if (failed(codes) || failed(scales) || failed(zeros))
+    return failure();
+  int64_t zero = *zeros ? 0 : int64_t(1) << (blocks.bits - 1);
+  return Matrix{*codes, *scales, *zeros, zero};
+}
+
+/// A in f32 as a matrix, padded to whole blocks.
+static FailureOr<Tensor> rowsOf(const Node &node, Lowering &lowering,
+                                const Blocks &blocks) {
+  Tensor x = lowering.cast(node.input(A), DType::Float);
+  Shape low(x.rank(), lowering.constant(0)), high = low;
+  high.back() = lowering.constant(blocks.padded() - blocks.k);
+  x = lowering.pad(x, low, high, lowering.scalar(DType::Float, 0));
+  AffineExpr rows = lowering.product(ArrayRef(x.shape).drop_back());
+  return lowering.reshape(x, {rows, lowering.constant(blocks.padded())});
+}
+
+/// Whether A may be rounded to 8-bit integers, and the sums of products of a
+/// block then fit.
+static bool isInteger(const Node &node, const Blocks &blocks) {
+  return node.intAttr("accuracy_level", 0) == 4 &&
+         mpgemm::fitsAccumulator(blocks.bits, blocks.size);
+}
+
+/// rows * matrix, group by group.
+static FailureOr<Tensor> groupedProduct(const Node &node, Lowering &lowering,
+                                        const Tensor &rows,
+                                        const Matrix &matrix,
+                                        const Blocks &blocks) {
+  ImplicitLocOpBuilder &b = lowering.b;
+  Shape groups = {rows.shape[0], lowering.constant(blocks.count)};
+  Shape codes = groups, shape = {rows.shape[0], lowering.constant(blocks.n)};
+  codes.push_back(lowering.constant(blocks.size));
+  FailureOr<Tensor> grouped = lowering.reshape(rows, codes);
+  if (failed(grouped))
+    return failure();
+  Value x = grouped->value, scales, sums;
+  if (isInteger(node, blocks)) {
+    auto quantized =
+        mpgemm::QuantizeActOp::create(b, lowering.type(codes, DType::Int8),
+                                      lowering.type(groups, DType::Float),
+                                      lowering.type(groups, DType::Int32), x);
+    x = quantized.getCodes();
+    scales = quantized.getScales();
+    sums = quantized.getSums();
+  }
+  auto format =
+      mpgemm::AffineAttr::get(b.getContext(), blocks.bits, matrix.zero);
+  Value product =
+      mpgemm::MatmulOp::create(
+          b, lowering.type(shape, DType::Float), x, matrix.codes.value,
+          matrix.scales.value, matrix.zeros.value, scales, sums,
+          lowering.empty(shape, DType::Float), format, mpgemm::LayoutAttr())
+          .getResult();
+  return lowering.tensor(product, shape, DType::Float);
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks that g_idx names
+//===----------------------------------------------------------------------===//
+
+/// Whether blocks are of codes that follow each other.
+static bool isInOrder(const Node &node, Lowering &lowering,
+                      const Blocks &blocks) {
+  if (!node.input(GroupIndex))
+    return true;
+  auto known = lowering.constantInts(node.input(GroupIndex));
+  if (!known)
+    return false;
+  for (int64_t k = 0; k < blocks.k; ++k)
+    if ((*known)[k] != k / blocks.size)
+      return false;
+  return true;
+}
+
+/// The matrix in f32, as [N, K]: each code may be of any group.
+static FailureOr<Tensor> decode(const Node &node, Lowering &lowering,
+                                const Matrix &matrix, const Blocks &blocks) {
+  AffineExpr padded = lowering.constant(blocks.padded());
+  Tensor index = node.input(GroupIndex);
+  AffineExpr missing = canonicalSize(padded - index.shape[0]);
+  index = lowering.pad(index, lowering.constant(0), missing,
+                       lowering.scalarInt(DType::Int32, 0));
+  Shape shape = {lowering.constant(blocks.n), padded};
+  FailureOr<Tensor> codes = lowering.reshape(matrix.codes, shape);
+  if (failed(codes))
+    return failure();
+  AffineExpr n, k;
+  bindDims(lowering.context(), n, k);
+  auto map = [&](ArrayRef<AffineExpr> loops) {
+    return AffineMap::get(2, 0, loops, lowering.context());
+  };
+  return computeMapped(
+      lowering, {*codes, index}, {map({n, k}), map(k)}, shape, DType::Float,
+      [&](Scalars &s, ValueRange in) {
+        Scalars f(s.b, DType::Float);
+        Value column = linalg::IndexOp::create(s.b, 0);
+        Value block = position(lowering, s.b, in[1], DType::Int32,
+                               lowering.constant(blocks.count));
+        auto ofBlock = [&](const Tensor &tensor) {
+          Value element = tensor::ExtractOp::create(s.b, tensor.value,
+                                                    ValueRange{column, block});
+          return Lowering::castScalar(s.b, element, tensor.dtype, DType::Float);
+        };
+        Value zero = matrix.zeros ? ofBlock(matrix.zeros)
+                                  : f.constant(double(matrix.zero));
+        Value code =
+            Lowering::castScalar(s.b, in[0], DType::UInt8, DType::Float);
+        return f.mul(f.sub(code, zero), ofBlock(matrix.scales));
+      });
+}
+
+static FailureOr<Tensor> decodedProduct(const Node &node, Lowering &lowering,
+                                        const Tensor &rows,
+                                        const Matrix &matrix,
+                                        const Blocks &blocks) {
+  FailureOr<Tensor> decoded = decode(node, lowering, matrix, blocks);
+  if (failed(decoded))
+    return failure();
+  AffineExpr m, n, k;
+  bindDims(lowering.context(), m, n, k);
+  auto map = [&](ArrayRef<AffineExpr> loops) {
+    return AffineMap::get(3, 0, loops, lowering.context());
+  };
+  AffineMap maps[] = {map({m, k}), map({n, k}), map({m, n})};
+  utils::IteratorType iterators[] = {utils::IteratorType::parallel,
+                                     utils::IteratorType::parallel,
+                                     utils::IteratorType::reduction};
+  return sumOfProducts(lowering, rows, *decoded, DType::Float, maps, iterators,
+                       {rows.shape[0], lowering.constant(blocks.n)});
+}
+
+static FailureOr<SmallVector<Tensor>> lowerMatMulNBits(const Node &node,
+                                                       Lowering &lowering) {
+  SizeCheck check(node, &lowering);
+  std::optional<Blocks> blocks = checkNode(check, node);
+  if (check.failed())
+    return node.error() << check.result().reason();
+  FailureOr<Matrix> matrix = matrixOf(node, lowering, *blocks);
+  FailureOr<Tensor> rows = rowsOf(node, lowering, *blocks);
+  if (failed(matrix) || failed(rows))
+    return failure();
+  FailureOr<Tensor> product =
+      isInOrder(node, lowering, *blocks)
+          ? groupedProduct(node, lowering, *rows, *matrix, *blocks)
+          : decodedProduct(node, lowering, *rows, *matrix, *blocks);
+  if (failed(product))
+    return failure();
+  Tensor a = node.input(A);
+  Shape shape = a.shape;
+  shape.back() = lowering.constant(blocks->n);
+  FailureOr<Tensor> y = lowering.reshape(*product, shape);
+  if (failed(y))
+    return failure();
+  return one(addBias(lowering, *y, node.input(Bias), a.dtype));
+}
+
+void lutra::addLowBitContractionHandlers(Registry &registry) {
+  registry.add({"com.microsoft",
+                "MatMulNBits",
+                {1},
+                supportsMatMulNBits,
+                lowerMatMulNBits,
+                "weights that were packed for a device"});
+}
