@@ -62,25 +62,42 @@ class FmaLimit:
     """Fused multiply-adds from registers, on a number of threads at once."""
 
     NAME = "fma"
+    KIND, OPERANDS = ctypes.c_float, (0.5, 1.0)
 
     def __init__(self, threads, steps=4_000_000):
         self.threads, self.steps = threads, steps
         library = build(self.NAME)
         self.function = library[f"{self.NAME}_run"]
-        self.function.argtypes = [ctypes.c_long, ctypes.c_float, ctypes.c_float]
-        self.function.restype = ctypes.c_float
+        self.function.argtypes = [ctypes.c_long, self.KIND, self.KIND]
+        self.function.restype = self.KIND
         per_step = library[f"{self.NAME}_per_step"]()
         self.flop = 2 * per_step * steps * threads
 
     def __call__(self):
-        count = self.threads
-        run_on_threads(self.function, [self.steps] * count, [0.5] * count, [1.0] * count)
+        run_on_threads(
+            self.function, *([x] * self.threads for x in (self.steps, *self.OPERANDS))
+        )
 
 
 class DotLimit(FmaLimit):
     """The same of bf16; `flop` is 0 where the machine has no instruction for it."""
 
     NAME = "dot"
+
+
+class Int8Limit(FmaLimit):
+    """The same of bytes."""
+
+    NAME = "int8"
+    KIND, OPERANDS = ctypes.c_int, (1, 1)
+
+
+class LookupLimit(Int8Limit):
+    """Lookups of bytes, each of which counts as two of `flop`: a table of products
+    that are already added."""
+
+    NAME = "lookup"
+    OPERANDS = 3, 5
 
 
 class MemoryLimit:
