@@ -29,13 +29,13 @@ HERE = Path(__file__).resolve().parent
 
 
 @functools.cache
-def build(name):
+def build(name, *flags):
     """A C file of this folder, built for the machine that this runs on."""
     with tempfile.TemporaryDirectory() as folder:
         library = f"{folder}/{name}.so"
         subprocess.run(
             ["clang-22", "-O2", "-march=native", "-ffp-contract=fast", "-shared",
-             "-fPIC", HERE / f"{name}.c", "-o", library],
+             "-fPIC", HERE / f"{name}.c", *flags, "-o", library],
             check=True,
         )  # fmt: skip
         return ctypes.CDLL(library)
@@ -135,12 +135,14 @@ def aligned(shape, dtype):
     return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
-def onnx_runtime(path, threads):
+def onnx_runtime(path, threads, **entries):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Its threads spin within a run as always, but not on into ours.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    entries["session.force_spinning_stop"] = "1"
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
     return onnxruntime.InferenceSession(
         path, options, providers=["CPUExecutionProvider"]
     )
@@ -191,6 +193,27 @@ def typical(runs, clock="wall"):
         return median(seconds)
 
     return run_all
+
+
+class Peak:
+    """A limit of arithmetic as a contestant. It does not depend on the case: `rate` is
+    the best of the whole run, lest somebody else's work on this machine lowers it."""
+
+    STEPS = 500_000
+    TURNS = 7
+
+    def __init__(self, kind, threads, clock):
+        self.name, self.limit = kind.NAME, kind(threads, self.STEPS)
+        self.run = typical([self.limit] * self.TURNS, clock)
+        self.rate = 0
+
+    @staticmethod
+    @functools.cache
+    def of(kind, threads, clock):
+        return Peak(kind, threads, clock)
+
+    def __call__(self):
+        self.rate = max(self.rate, self.limit.flop / self.run())
 
 
 def median(values):
