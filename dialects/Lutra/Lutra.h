@@ -34,6 +34,11 @@ FailureOr<RankedTensorType>
 applyStep(RankedTensorType type, Attribute step,
           function_ref<InFlightDiagnostic()> emitError);
 
+/// Checks the places of steps that have one: what reads the storage is first,
+/// what packs codes is last.
+LogicalResult verifyOrder(ArrayRef<Attribute> steps,
+                          function_ref<InFlightDiagnostic()> emitError);
+
 /// `shape` over the dimensions of `dims` (lutra.dims) that determine the
 /// others.
 AffineMap resolveDims(ArrayAttr dims, AffineMap shape);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/Lutra.h"
 
 #include "llvm/ADT/SmallBitVector.h"
@@ -122,15 +123,77 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   return RankedTensorType::get(type.getShape(), step.getTo());
 }
 
+static LogicalResult verifyBits(unsigned bits, Attribute step,
+                                EmitError error) {
+  if (bits < 1 || bits > 8)
+    return error() << "expects codes of 1 to 8 bits, got " << step;
+  return success();
+}
+
+/// The bytes that the codes of an unpack step take; nothing where it has a
+/// size below 0, rows that differ, or more codes than memory holds.
+static std::optional<int64_t> packedBytes(UnpackAttr step) {
+  int64_t codes = 1, rows = step.getRows(), bits;
+  for (int64_t size : step.getShape())
+    if (size < 0 || llvm::MulOverflow(codes, size, codes))
+      return std::nullopt;
+  if (rows < 1 || codes % rows != 0 ||
+      llvm::MulOverflow(codes / rows, int64_t(step.getBits()), bits))
+    return std::nullopt;
+  // No more than the codes, of 8 bits at most.
+  return llvm::divideCeil(bits, 8) * rows;
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type, UnpackAttr step,
+                                         EmitError error) {
+  if (failed(verifyBits(step.getBits(), step, error)))
+    return failure();
+  if (!type.getElementType().isInteger(8))
+    return error() << "expects to unpack bytes, got " << type;
+  std::optional<int64_t> bytes = packedBytes(step);
+  if (!bytes || *bytes != type.getNumElements())
+    return error() << "expects a shape whose codes take "
+                   << type.getNumElements() << " bytes, got " << step;
+  return RankedTensorType::get(step.getShape(),
+                               IntegerType::get(type.getContext(), 8));
+}
+
+static FailureOr<RankedTensorType> apply(RankedTensorType type, PlanesAttr step,
+                                         EmitError error) {
+  constexpr int64_t kMaxRows = 1024;
+  if (failed(verifyBits(step.getBits(), step, error)))
+    return failure();
+  if (type.getRank() != 2 || !type.getElementType().isInteger(8))
+    return error() << "expects codes in bytes of rank 2, got " << type;
+  if (step.getRows() < 1 || step.getRows() > kMaxRows)
+    return error() << "expects 1 to " << kMaxRows << " rows, got " << step;
+  CodePlanes planes{step.getBits(), step.getRows()};
+  int64_t panels = llvm::divideCeil(type.getDimSize(0), step.getRows());
+  int64_t shape[] = {panels, planes.chunks(type.getDimSize(1)),
+                     planes.vectorsPerChunk(), 4 * step.getRows()};
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
                                              Attribute step, EmitError error) {
   return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
       .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr,
-            DequantizeAttr>([&](auto step) { return apply(type, step, error); })
+            DequantizeAttr, UnpackAttr, PlanesAttr>(
+          [&](auto step) { return apply(type, step, error); })
       .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
         return error() << "expects a step of a weight expression, got "
                        << other;
       });
+}
+
+LogicalResult lutra::verifyOrder(ArrayRef<Attribute> steps, EmitError error) {
+  for (auto [i, step] : llvm::enumerate(steps)) {
+    if (isa<DequantizeAttr, UnpackAttr>(step) && i != 0)
+      return error() << "expects as its first step " << step;
+    if (isa<PlanesAttr>(step) && i + 1 != steps.size())
+      return error() << "expects as its last step " << step;
+  }
+  return success();
 }
 
 bool TargetAttr::hasFeature(StringRef feature) const {

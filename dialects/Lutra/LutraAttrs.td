@@ -72,13 +72,16 @@ def Lutra_UnpackAttr : Lutra_Attr<"Unpack", "unpack"> {
     ceil(n * bits / 8) = B bytes: the bits of all bytes follow each other, the
     lowest first, and code i is bits [i * bits, (i + 1) * bits), unsigned. `bits`
     is 1 to 8. With `flip` the top bit of each code is inverted, which takes two's
-    complement to the number plus 2^(bits - 1). It is the first step of its
-    expression.
+    complement to the number plus 2^(bits - 1). With `rows`, the bytes are that
+    many streams of equal length, each of equally many codes and padded to a byte.
+    It is the first step of its expression.
   }];
   let parameters = (ins "unsigned":$bits, "bool":$flip,
-                        OptionalArrayRefParameter<"int64_t">:$shape);
+                        OptionalArrayRefParameter<"int64_t">:$shape,
+                        DefaultValuedParameter<"int64_t", "1">:$rows);
   let assemblyFormat = [{
-    `<` `bits` `=` $bits `,` `flip` `=` $flip `,` `shape` `=` custom<Integers>($shape) `>`
+    `<` `bits` `=` $bits `,` `flip` `=` $flip `,` `shape` `=` custom<Integers>($shape)
+        (`,` `rows` `=` $rows^)? `>`
   }];
 }
 

@@ -156,6 +156,8 @@ LogicalResult WeightOp::verify() {
     return emitOpError("expects a value of at most ")
            << kMaxValueBytes << " bytes, got " << *bytes;
   }
+  if (failed(verifyOrder(getSteps().getValue(), [&] { return emitOpError(); })))
+    return failure();
   auto shaped = cast<ShapedType>(getResult().getType());
   for (Attribute step : getSteps()) {
     auto next = applyStep(type, step, [&] { return emitOpError(); });

@@ -68,6 +68,9 @@ static void buildEncode(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.
   pm.addNestedPass<func::FuncOp>(createEncodeStates());
+  pm.addPass(createEncodeMPGemm());
+  // Before contractions, which some of these become.
+  pm.addNestedPass<func::FuncOp>(createConvertMPGemmToLinalg());
   pm.addPass(createEncodeContractions());
   // Copies into a layout that two contractions share are one copy.
   simplify(pm);
@@ -105,6 +108,7 @@ static void buildKernel(OpPassManager &pm) {
   // Two views of one tile become one, and then its copy onto itself goes.
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createConvertMPGemmToVector());
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToVector());
   simplify(pm);
   // After vectorization, so that polynomials are emitted once, for vectors.

@@ -12,6 +12,7 @@
 
 #include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Schedule/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -96,8 +97,8 @@ static void keepPackedTilesWhole(linalg::GenericOp op) {
 }
 
 /// Tiles `op` and fuses its producers. Returns the tiled op.
-static FailureOr<linalg::GenericOp>
-tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
+static FailureOr<TilingInterface>
+tileAndFuse(IRRewriter &rewriter, TilingInterface op, ArrayRef<int64_t> sizes,
             ArrayRef<int64_t> order, scf::SCFTilingOptions::LoopType loop) {
   scf::SCFTilingOptions tiling;
   tiling.setLoopType(loop);
@@ -110,14 +111,13 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
       [](tensor::ExtractSliceOp, OpResult producer,
          bool) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
         // What is already in the loop nest is fused by the outer tiling.
-        if (!isa<linalg::LinalgOp>(producer.getOwner()))
+        if (!isa<linalg::LinalgOp, mpgemm::MatmulOp>(producer.getOwner()))
           return std::nullopt;
         return scf::SCFTileAndFuseOptions::ControlFnResult{};
       });
   rewriter.setInsertionPoint(op);
   FailureOr<scf::SCFTileAndFuseResult> result =
-      scf::tileConsumerAndFuseProducersUsingSCF(
-          rewriter, cast<TilingInterface>(op.getOperation()), options);
+      scf::tileConsumerAndFuseProducersUsingSCF(rewriter, op, options);
   if (failed(result))
     return failure();
   for (auto [from, to] : result->replacements)
@@ -125,7 +125,7 @@ tileAndFuse(IRRewriter &rewriter, linalg::GenericOp op, ArrayRef<int64_t> sizes,
   for (Operation *tiled : result->tiledAndFusedOps)
     if (auto generic = dyn_cast<linalg::GenericOp>(tiled))
       keepPackedTilesWhole(generic);
-  return cast<linalg::GenericOp>(result->tiledAndFusedOps.front());
+  return cast<TilingInterface>(result->tiledAndFusedOps.front());
 }
 
 /// Makes the tensors of whole rows that lead to `root` be computed where its
@@ -239,9 +239,10 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     }
     if (!cascades.empty())
       return;
-    linalg::GenericOp root;
-    for (auto op : func.getOps<linalg::GenericOp>())
-      root = op;
+    TilingInterface root;
+    for (Operation &op : func.getBody().front())
+      if (isa<linalg::GenericOp, mpgemm::MatmulOp>(op))
+        root = cast<TilingInterface>(op);
     if (!root)
       return;
     using LoopType = scf::SCFTilingOptions::LoopType;
@@ -251,7 +252,8 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
       return signalPassFailure();
     if (isTiled(schedule.getTile()) &&
         failed(tile(rewriter, root, schedule.getTile(),
-                    interchange(schedule.getOrder(), root.getNumLoops()),
+                    interchange(schedule.getOrder(),
+                                root.getLoopIteratorTypes().size()),
                     LoopType::ForOp)))
       return signalPassFailure();
     // A tile of an empty tensor is an empty tile: what is computed in passing
@@ -262,22 +264,24 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
       return signalPassFailure();
     if (!func->hasAttr(attr::kRows))
       return;
-    func.walk([&](linalg::GenericOp op) { root = op; });
-    shareDestination(rewriter, root);
+    linalg::GenericOp last;
+    func.walk([&](linalg::GenericOp op) { last = op; });
+    shareDestination(rewriter, last);
     fuseIntoReductions(rewriter, func);
   }
 
   /// Replaces `root` by its tiled form.
-  LogicalResult tile(IRRewriter &rewriter, linalg::GenericOp &root,
+  LogicalResult tile(IRRewriter &rewriter, TilingInterface &root,
                      ArrayRef<int64_t> sizes, ArrayRef<int64_t> order,
                      scf::SCFTilingOptions::LoopType loop) {
-    if (int64_t(sizes.size()) != root.getNumLoops())
-      return root.emitError("expected a schedule of ")
-             << root.getNumLoops() << " loops, got " << sizes.size();
-    FailureOr<linalg::GenericOp> tiled =
+    size_t loops = root.getLoopIteratorTypes().size();
+    if (sizes.size() != loops)
+      return root->emitError("expected a schedule of ")
+             << loops << " loops, got " << sizes.size();
+    FailureOr<TilingInterface> tiled =
         tileAndFuse(rewriter, root, sizes, order, loop);
     if (failed(tiled))
-      return root.emitError("expected a kernel whose root can be tiled");
+      return root->emitError("expected a kernel whose root can be tiled");
     root = *tiled;
     // What was fused has left its untiled form behind.
     getOperation().walk<WalkOrder::PostOrder, ReverseIterator>(

@@ -12,6 +12,7 @@
 
 #include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Schedule/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -209,6 +210,27 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
                            lanes(kernel, target));
 }
 
+/// Rows and columns of a task, for a product with codes: rows that stay in the
+/// second-level cache while the codes pass by, and columns for enough tasks.
+static constexpr int64_t kMaxProductRows = 96, kMaxProductColumns = 256;
+
+static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
+  ArrayRef<int64_t> x = op.getXType().getShape();
+  int64_t m = x[0], n = op.getInitType().getDimSize(1),
+          rows = op.getLayoutAttr().getRows();
+  int64_t depth = std::max<int64_t>(1, x[1] * x[2]);
+  int64_t blockM =
+      ShapedType::isDynamic(m) ? kMaxProductRows : std::min(m, kMaxProductRows);
+  int64_t known = ShapedType::isDynamic(m) ? 1 : blockM;
+  int64_t least =
+      llvm::divideCeil(kMinTaskWork, std::max<int64_t>(1, known * depth));
+  int64_t columns = std::max<int64_t>(llvm::divideCeil(n, kMinTasks), least);
+  columns = std::min(columns, std::max(least, kMaxProductColumns));
+  int64_t distribute[] = {blockM, int64_t(llvm::alignTo(columns, rows))};
+  return ScheduleAttr::get(op.getContext(), distribute, {}, {},
+                           std::max<int64_t>(1, target.getVectorBits() / 32));
+}
+
 /// Whether an operand that is read or written along `loop` lies along `outer`.
 static bool isTurned(linalg::GenericOp op, unsigned loop, unsigned outer) {
   return llvm::any_of(op.getIndexingMapsArray(), [&](AffineMap map) {
@@ -321,6 +343,12 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
         func->setAttr(attr::kSchedule, schedule);
         isCascade = true;
       });
+      auto products = func.getOps<mpgemm::MatmulOp>();
+      if (!products.empty()) {
+        func->setAttr(attr::kSchedule,
+                      productSchedule(*products.begin(), target));
+        continue;
+      }
       std::optional<Kernel> kernel;
       if (!isCascade)
         kernel = readKernel(func);

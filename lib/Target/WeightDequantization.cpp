@@ -121,10 +121,10 @@ void WeightDequantization::apply(const char *in, int64_t start, int64_t count,
   for (int64_t at = 0; at < count; at += kBlock) {
     int64_t n = std::min(kBlock, count - at);
     castElements(from, in + at * bytesOf(from), Scalar::S32, bytes(x), n);
-    scale->view.gather(scale->values.data(), sizeof(float), start + at, n,
+    scale->view.gather({scale->values.data(), sizeof(float)}, start + at, n,
                        bytes(s));
     if (zero)
-      zero->view.gather(zero->values.data(), sizeof(int32_t), start + at, n,
+      zero->view.gather({zero->values.data(), sizeof(int32_t)}, start + at, n,
                         bytes(z));
     for (int64_t i = 0; i < n; ++i) {
       auto centered = int32_t(uint32_t(x[i]) - uint32_t(z[i]));

@@ -52,19 +52,33 @@ static void move(WeightView &view, Attribute step) {
     view.pack(pack.getDim(), pack.getTile(), pack.getOuter());
 }
 
-/// Applies a step to the type, as its verifier would, and to all else.
-llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
-                                        Location loc) {
+using EmitError = function_ref<InFlightDiagnostic()>;
+
+/// What a verifier says, as an error.
+static llvm::Error checked(Location loc,
+                           function_ref<LogicalResult(EmitError)> verify) {
   std::string message;
   ScopedDiagnosticHandler handler(loc.getContext(), [&](Diagnostic &diag) {
     message = diag.str();
     return success();
   });
-  RankedTensorType operand = type;
-  auto result = lutra::applyStep(operand, step, [&] { return emitError(loc); });
-  if (failed(result))
+  if (failed(verify([&] { return emitError(loc); })))
     return llvm::createStringError(message);
-  type = *result;
+  return llvm::Error::success();
+}
+
+/// Applies a step to the type, as its verifier would, and to all else.
+llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
+                                        Location loc) {
+  RankedTensorType operand = type;
+  if (llvm::Error failure = checked(loc, [&](EmitError error) {
+        FailureOr<RankedTensorType> result =
+            lutra::applyStep(operand, step, error);
+        if (succeeded(result))
+          type = *result;
+        return LogicalResult(result);
+      }))
+    return failure;
   if (!denseByteSize(type))
     return llvm::createStringError("expected a size in range, got " +
                                    debugString(type));
@@ -91,6 +105,13 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
     if (*to != Scalar::F32)
       casts.push_back(*to);
   }
+  if (auto unpack = dyn_cast<UnpackAttr>(step)) {
+    codes.emplace(unpack);
+    casts.back() = Scalar::U8;
+    view = WeightView(type.getShape());
+  }
+  if (auto pack = dyn_cast<PlanesAttr>(step))
+    planes.emplace(pack, operand);
   // Without elements there is nothing to look at.
   if (type.getNumElements() == 0)
     return llvm::Error::success();
@@ -137,13 +158,13 @@ llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
   result.casts.push_back(*scalarOf(storage.getElementType()));
   RankedTensorType current = storage;
   auto steps = weight.getAs<ArrayAttr>("steps");
-  for (Attribute step : steps ? steps.getValue() : ArrayRef<Attribute>()) {
-    if (isa<DequantizeAttr>(step) && step != steps[0])
-      return result.error("expected to dequantize first, got " +
-                          debugString(steps));
+  ArrayRef<Attribute> list = steps ? steps.getValue() : ArrayRef<Attribute>();
+  if (llvm::Error failure = checked(
+          loc, [&](EmitError error) { return verifyOrder(list, error); }))
+    return result.error(llvm::toString(std::move(failure)));
+  for (Attribute step : list)
     if (llvm::Error failure = result.applyStep(step, current, loc))
       return result.error(llvm::toString(std::move(failure)));
-  }
   std::optional<Scalar> last = scalarOf(type.getElementType());
   if (current.getShape() != type.getShape() || !last ||
       bytesOf(*last) != bytesOf(result.casts.back()))
@@ -229,35 +250,58 @@ WeightExpression::sourceBytes(OpenSource open,
   return StringRef(decoded.data(), decoded.size());
 }
 
+/// Elements on their way: as they are, and as they are converted.
+struct lutra::WeightBlock {
+  explicit WeightBlock(int64_t count)
+      : elements(new char[count * 8]), converted(new char[count * 8]) {}
+
+  std::unique_ptr<char[]> elements, converted;
+};
+
+/// Makes `block` elements [start, start + count) of the value, before codes are
+/// packed.
+void WeightExpression::evaluate(const WeightElements &source, int64_t start,
+                                int64_t count, WeightBlock &block) const {
+  view.gather(source, start, count, block.elements.get());
+  // A stored bool may be any byte; from here on it is 0 or 1.
+  if (scalarOf(storage.getElementType()) == Scalar::Bool)
+    castElements(Scalar::Bool, block.elements.get(), Scalar::Bool,
+                 block.elements.get(), count);
+  for (size_t i = 0; i + 1 < casts.size(); ++i) {
+    if (i == 0 && dequantization)
+      dequantization->apply(block.elements.get(), start, count,
+                            reinterpret_cast<float *>(block.converted.get()));
+    else
+      castElements(casts[i], block.elements.get(), casts[i + 1],
+                   block.converted.get(), count);
+    std::swap(block.elements, block.converted);
+  }
+}
+
 void WeightExpression::writeElements(StringRef bytes,
                                      llvm::raw_ostream &os) const {
-  Scalar from = casts.front(), to = casts.back();
-  // A stored bool may be any byte; from here on it is 0 or 1.
-  bool isBool = scalarOf(storage.getElementType()) == Scalar::Bool;
-  if (view.isIdentity() && casts.size() == 1 && !isBool) {
+  if (view.isIdentity() && casts.size() == 1 && !codes && !planes &&
+      casts[0] != Scalar::Bool) {
     for (size_t at = 0; at < bytes.size(); at += kBlock)
       os << bytes.substr(at, kBlock);
     return;
   }
-  int64_t block = std::min(kBlock, numElements);
-  auto gathered = std::make_unique<char[]>(block * 8);
-  auto converted = std::make_unique<char[]>(block * 8);
-  for (int64_t start = 0; start < numElements; start += block) {
-    int64_t count = std::min(block, numElements - start);
-    view.gather(bytes.data(), bytesOf(from), start, count, gathered.get());
-    if (isBool)
-      castElements(Scalar::Bool, gathered.get(), Scalar::Bool, gathered.get(),
-                   count);
-    for (size_t i = 0; i + 1 < casts.size(); ++i) {
-      if (i == 0 && dequantization)
-        dequantization->apply(gathered.get(), start, count,
-                              reinterpret_cast<float *>(converted.get()));
-      else
-        castElements(casts[i], gathered.get(), casts[i + 1], converted.get(),
-                     count);
-      std::swap(gathered, converted);
-    }
-    os.write(gathered.get(), count * bytesOf(to));
+  WeightElements source = {bytes.data(), bytesOf(casts.front()), codes};
+  WeightBlock block(planes ? PlanesWriter::kBlock
+                           : std::min(kBlock, numElements));
+  if (planes) {
+    planes->write(
+        [&](int64_t start, int64_t count) {
+          evaluate(source, start, count, block);
+          return block.elements.get();
+        },
+        os);
+    return;
+  }
+  for (int64_t start = 0; start < numElements; start += kBlock) {
+    int64_t count = std::min(kBlock, numElements - start);
+    evaluate(source, start, count, block);
+    os.write(block.elements.get(), count * bytesOf(casts.back()));
   }
 }
 

@@ -9,6 +9,7 @@
 #define LUTRA_LIB_TARGET_WEIGHTEXPRESSION_H
 
 #include "WeightCast.h"
+#include "WeightCodes.h"
 #include "WeightDequantization.h"
 #include "WeightView.h"
 #include "lutra/Target/WeightImage.h"
@@ -19,7 +20,7 @@ namespace mlir::lutra {
 /// A weight expression, read and checked: where its bytes come from, how its
 /// elements move, and through which types they go. Casts commute with movement
 /// (they take 0 to 0, which is what pack adds), so they come last; so does
-/// dequantization, whose scales move along.
+/// dequantization, whose scales move along. Codes are packed last of all.
 class WeightExpression {
 public:
   /// Reads {name, source, offset, size, encoding, storage, value, steps}, the
@@ -41,6 +42,8 @@ private:
                                         SmallVectorImpl<char> &decoded) const;
   llvm::Error error(const Twine &message) const;
   llvm::Error applyStep(Attribute step, RankedTensorType &type, Location loc);
+  void evaluate(const WeightElements &elements, int64_t start, int64_t count,
+                struct WeightBlock &block) const;
   void writeElements(StringRef bytes, llvm::raw_ostream &os) const;
 
   StringRef name, source;
@@ -51,6 +54,8 @@ private:
   int64_t numElements = 0;
   WeightView view;
   std::optional<WeightDequantization> dequantization;
+  std::optional<CodeStream> codes;
+  std::optional<PlanesWriter> planes;
   /// The storage's element type, then that after each cast.
   SmallVector<Scalar, 2> casts;
 };

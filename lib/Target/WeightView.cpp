@@ -204,24 +204,32 @@ static void copyStrided(const char *source, int64_t stride, int64_t count,
     std::memcpy(out + i * bytes, source + i * stride * bytes, bytes);
 }
 
-static void copyStrided(const char *source, unsigned elementBytes,
-                        int64_t stride, int64_t count, char *out) {
+void WeightElements::copy(int64_t first, int64_t stride, int64_t count,
+                          char *out) const {
+  if (codes)
+    return codes->copy(bytes, first, stride, count, out);
+  const char *start = bytes + first * elementBytes;
+  if (stride == 1) {
+    std::memcpy(out, start, count * elementBytes);
+    return;
+  }
   switch (elementBytes) {
   case 1:
-    return copyStrided<uint8_t>(source, stride, count, out);
+    return copyStrided<uint8_t>(start, stride, count, out);
   case 2:
-    return copyStrided<uint16_t>(source, stride, count, out);
+    return copyStrided<uint16_t>(start, stride, count, out);
   case 4:
-    return copyStrided<uint32_t>(source, stride, count, out);
+    return copyStrided<uint32_t>(start, stride, count, out);
   default:
-    return copyStrided<uint64_t>(source, stride, count, out);
+    return copyStrided<uint64_t>(start, stride, count, out);
   }
 }
 
 /// `count` elements from `index` on, all in one row of the innermost dimension.
-void WeightView::gatherRow(const char *source, unsigned elementBytes,
+void WeightView::gatherRow(const WeightElements &source,
                            ArrayRef<int64_t> index, int64_t count,
                            char *out) const {
+  unsigned elementBytes = source.elementBytes;
   const Level &level = levels.back();
   // The elements that are inside are a run, since bounds are linear.
   int64_t begin = 0, end = count;
@@ -245,21 +253,17 @@ void WeightView::gatherRow(const char *source, unsigned elementBytes,
     for (int64_t i = 0; i < inside; ++i) {
       int64_t place = resolve(levels.size() - 2, first + i * stride);
       if (place >= 0)
-        std::memcpy(out + i * elementBytes, source + place * elementBytes,
-                    elementBytes);
+        source.copy(place, 1, 1, out + i * elementBytes);
     }
-  } else if (inside > 0 && stride == 1) {
-    std::memcpy(out, source + first * elementBytes, inside * elementBytes);
   } else if (inside > 0) {
-    copyStrided(source + first * elementBytes, elementBytes, stride, inside,
-                out);
+    source.copy(first, stride, inside, out);
   }
 }
 
 /// Whole rows of a transposed matrix, in square tiles, so that each cache line
 /// of the source is read once. Returns how many rows: 0 where it does not
 /// apply.
-int64_t WeightView::gatherTiles(const char *source, unsigned elementBytes,
+int64_t WeightView::gatherTiles(const WeightElements &source,
                                 ArrayRef<int64_t> index, int64_t rows,
                                 char *out) const {
   constexpr int64_t kTile = 64;
@@ -270,32 +274,31 @@ int64_t WeightView::gatherTiles(const char *source, unsigned elementBytes,
     return 0;
   rows = std::min(rows, level.sizes[rank - 2] - index[rank - 2]);
   int64_t columns = level.sizes.back(), stride = level.strides.back();
-  const char *start =
-      source + (level.offset + evaluate(level.strides, index)) * elementBytes;
+  int64_t first = level.offset + evaluate(level.strides, index);
   for (int64_t row = 0; row < rows; row += kTile)
     for (int64_t column = 0; column < columns; column += kTile)
       for (int64_t r = row; r < std::min(row + kTile, rows); ++r)
-        copyStrided(start + (r + column * stride) * elementBytes, elementBytes,
-                    stride, std::min(kTile, columns - column),
-                    out + (r * columns + column) * elementBytes);
+        source.copy(first + r + column * stride, stride,
+                    std::min(kTile, columns - column),
+                    out + (r * columns + column) * source.elementBytes);
   return rows;
 }
 
-void WeightView::gather(const char *source, unsigned elementBytes,
-                        int64_t start, int64_t count, char *out) const {
+void WeightView::gather(const WeightElements &source, int64_t start,
+                        int64_t count, char *out) const {
   ArrayRef<int64_t> sizes = levels.back().sizes;
   SmallVector<int64_t, 6> index = indexOf(sizes, start);
   while (count > 0) {
     int64_t row = sizes.back(), taken = 0;
     if (index.back() == 0 && count >= 2 * row)
-      taken = row * gatherTiles(source, elementBytes, index, count / row, out);
+      taken = row * gatherTiles(source, index, count / row, out);
     if (taken == 0) {
       taken = std::min(count, row - index.back());
-      gatherRow(source, elementBytes, index, taken, out);
+      gatherRow(source, index, taken, out);
     }
     start += taken;
     count -= taken;
-    out += taken * elementBytes;
+    out += taken * source.elementBytes;
     index = indexOf(sizes, start);
   }
 }

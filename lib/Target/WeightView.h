@@ -8,12 +8,25 @@
 #ifndef LUTRA_LIB_TARGET_WEIGHTVIEW_H
 #define LUTRA_LIB_TARGET_WEIGHTVIEW_H
 
+#include "WeightCodes.h"
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include <optional>
 
 namespace mlir::lutra {
+
+/// An array as a file has it: elements of 1, 2, 4 or 8 bytes, or codes, which
+/// are read as a byte each.
+struct WeightElements {
+  const char *bytes;
+  unsigned elementBytes;
+  std::optional<CodeStream> codes = std::nullopt;
+
+  /// Copies elements first, first + stride, .. to `out`.
+  void copy(int64_t first, int64_t stride, int64_t count, char *out) const;
+};
 
 /// A dense array seen through transposes, packs, reversals and reshapes. Steps
 /// compose into one strided view as long as a view can express them, so that
@@ -37,10 +50,9 @@ public:
   bool isIdentity() const;
 
   /// Copies elements [start, start + count) of the result, in row-major order,
-  /// to `out`; positions that pack added become zero. Elements have 1, 2, 4 or
-  /// 8 bytes.
-  void gather(const char *source, unsigned elementBytes, int64_t start,
-              int64_t count, char *out) const;
+  /// to `out`; positions that pack added become zero.
+  void gather(const WeightElements &source, int64_t start, int64_t count,
+              char *out) const;
 
 private:
   /// A number that depends on an index: the sum of index[i] * factors[i].
@@ -73,10 +85,10 @@ private:
   /// The position in the array of element `position` of level `level`'s result,
   /// or -1 outside.
   int64_t resolve(size_t level, int64_t position) const;
-  void gatherRow(const char *source, unsigned elementBytes,
-                 ArrayRef<int64_t> index, int64_t count, char *out) const;
-  int64_t gatherTiles(const char *source, unsigned elementBytes,
-                      ArrayRef<int64_t> index, int64_t rows, char *out) const;
+  void gatherRow(const WeightElements &source, ArrayRef<int64_t> index,
+                 int64_t count, char *out) const;
+  int64_t gatherTiles(const WeightElements &source, ArrayRef<int64_t> index,
+                      int64_t rows, char *out) const;
 
   /// Views of views: each level sees the one before it as a dense array. More
   /// than one only where a reshape does not fit the strides.

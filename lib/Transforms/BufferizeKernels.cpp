@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
@@ -130,8 +131,9 @@ static void separateDestinations(func::FuncOp kernel) {
       init.set(OpBuilder(init.getOwner()).clone(*producer)->getResult(0));
   };
   kernel.walk([&](Operation *op) {
-    if (auto linalg = dyn_cast<linalg::LinalgOp>(op))
-      llvm::for_each(linalg.getDpsInitsMutable(), separate);
+    if (isa<linalg::LinalgOp, mpgemm::MatmulOp>(op))
+      llvm::for_each(cast<DestinationStyleOpInterface>(op).getDpsInitsMutable(),
+                     separate);
     else if (auto loop = dyn_cast<scf::ForOp>(op))
       llvm::for_each(loop.getInitArgsMutable(), separate);
   });

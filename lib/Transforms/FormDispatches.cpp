@@ -18,6 +18,7 @@
 #include "RowGroups.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
@@ -42,12 +43,21 @@ static bool isCompute(Operation *op) {
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
              tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface,
-             cascade::CascadeOp>(op);
+             cascade::CascadeOp, mpgemm::MatmulOp>(op);
 }
 
 static bool isReduction(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  return generic && generic.getNumReductionLoops() > 0;
+  return isa<mpgemm::MatmulOp>(op) ||
+         (generic && generic.getNumReductionLoops() > 0);
+}
+
+/// Whether what `op` writes, one tensor, lies along its loops.
+static bool writesAlongLoops(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return isa<mpgemm::MatmulOp>(op) ||
+         (generic && generic.getNumDpsInits() == 1 &&
+          generic.getIndexingMapsArray().back().isProjectedPermutation());
 }
 
 /// True where `producer`'s only reader `consumer` may compute on a tile of it
@@ -58,17 +68,13 @@ static bool isFusable(Operation *producer, Operation *consumer) {
   if (auto chain = dyn_cast<tensor::InsertSliceOp>(consumer))
     return isa<tensor::InsertSliceOp>(producer) &&
            chain.getDest().getDefiningOp() == producer;
-  auto first = dyn_cast<linalg::GenericOp>(producer);
   if (isa<tensor::PadOp>(consumer))
-    return first && first.getNumDpsInits() == 1 &&
-           first.getIndexingMapsArray().back().isProjectedPermutation();
+    return isa<linalg::GenericOp>(producer) && writesAlongLoops(producer);
   auto second = dyn_cast<linalg::GenericOp>(consumer);
-  if (!first || !second || !isReduction(first) ||
-      second.getNumReductionLoops() != 0 || first.getNumDpsInits() != 1 ||
-      second.getNumDpsInits() != 1)
+  if (!second || !isReduction(producer) || !writesAlongLoops(producer) ||
+      second.getNumReductionLoops() != 0 || second.getNumDpsInits() != 1)
     return false;
   OpOperand &operand = *producer->getResult(0).getUses().begin();
-  AffineMap written = first.getIndexingMapsArray().back();
   // Tiles are chosen for the reduction, and a map that divides loops may not
   // hold for slices that these begin.
   if (!llvm::all_of(second.getIndexingMapsArray(), [](AffineMap map) {
@@ -77,8 +83,7 @@ static bool isFusable(Operation *producer, Operation *consumer) {
     return false;
   return second.isDpsInput(&operand) &&
          second.getMatchingIndexingMap(&operand).isIdentity() &&
-         second.getIndexingMapsArray().back().isIdentity() &&
-         written.isProjectedPermutation();
+         second.getIndexingMapsArray().back().isIdentity();
 }
 
 /// What the result of `op` is where no loop of it turns, because some size is
@@ -237,6 +242,7 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
   return isa<cascade::CascadeOp>(first)      ? "cascade"
+         : isa<mpgemm::MatmulOp>(first)      ? "contract"
          : isa<LoopLikeOpInterface>(first)   ? "loop"
          : isa<tensor::PadOp>(first)         ? "pad"
          : isa<tensor::InsertSliceOp>(first) ? "concat"

@@ -25,6 +25,28 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
                            "::mlir::vector::VectorDialect", "::mlir::x86vector::X86VectorDialect"];
 }
 
+def ConvertMPGemmToLinalg : Pass<"convert-mpgemm-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "writes quantizations, and products with codes that have no layout, as structured operations";
+  let description = [{
+    Codes become numbers in f32, and are multiplied: the reference of all kernels,
+    and what products become whose codes are computed.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ConvertMPGemmToVector : Pass<"convert-mpgemm-to-vector", "::mlir::func::FuncOp"> {
+  let summary = "turns each product with codes, on buffers, into register tiles";
+  let description = [{
+    Of products whose codes have a layout. How codes and numbers are multiplied
+    depends on the module's `lutra.target`; without one it is by vectors of 128 bits
+    that any machine has.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {
   let summary = "replaces math functions by arithmetic, so that kernels call no libm";
   let description = [{

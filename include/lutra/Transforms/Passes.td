@@ -151,6 +151,15 @@ def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def EncodeMPGemm : Pass<"encode-mpgemm", "::mlir::ModuleOp"> {
+  let summary = "gives the codes, scales and zero points of products with weights the layout that kernels read";
+  let description = [{
+    For the module's `lutra.target`. Products whose codes, scales or zero points are
+    computed stay as they are.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
   let summary = "gives the operands of contractions the layout that register tiles read";
   let description = [{

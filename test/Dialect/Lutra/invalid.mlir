@@ -153,6 +153,102 @@ func.func @weight_step() {
 
 // -----
 
+func.func @unpack_bits() {
+  // expected-error @below {{expects codes of 1 to 8 bits, got #lutra.unpack<bits = 9}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.unpack<bits = 9, flip = false, shape = [4]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_bytes() {
+  // expected-error @below {{expects a shape whose codes take 4 bytes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.unpack<bits = 4, flip = false, shape = [9]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_rows() {
+  // expected-error @below {{expects a shape whose codes take 4 bytes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.unpack<bits = 4, flip = false, shape = [2, 3], rows = 4>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_negative() {
+  // expected-error @below {{expects a shape whose codes take 4 bytes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.unpack<bits = 8, flip = false, shape = [-2, -2]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_overflow() {
+  // expected-error @below {{expects a shape whose codes take 4 bytes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.unpack<bits = 8, flip = false, shape = [4294967296, 4294967296]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_floats() {
+  // expected-error @below {{expects to unpack bytes, got 'tensor<1xf32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<1xf32> steps [#lutra.unpack<bits = 8, flip = false, shape = [4]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @unpack_second() {
+  // expected-error @below {{expects as its first step #lutra.unpack}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.reshape<[2, 2]>, #lutra.unpack<bits = 8, flip = false, shape = [4]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @planes_bits() {
+  // expected-error @below {{expects codes of 1 to 8 bits, got #lutra.planes<bits = 0}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<2x2xi8> steps [#lutra.planes<bits = 0, rows = 16>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @planes_rows() {
+  // expected-error @below {{expects 1 to 1024 rows, got #lutra.planes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<2x2xi8> steps [#lutra.planes<bits = 4, rows = 0>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @planes_rank() {
+  // expected-error @below {{expects codes in bytes of rank 2, got 'tensor<4xi8>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.planes<bits = 4, rows = 16>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @planes_first() {
+  // expected-error @below {{expects as its last step #lutra.planes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<1x4xi8> steps [#lutra.planes<bits = 4, rows = 1>, #lutra.reshape<[4]>] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @planes_result() {
+  // expected-error @below {{expects a result of 'tensor<1x1x3x64xi8>' after its steps}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<1x4xi8> steps [#lutra.planes<bits = 3, rows = 16>] : tensor<4xi8>
+  return
+}
+
+// -----
+
 func.func @weight_result() {
   // expected-error @below {{expects a result of 'tensor<4x2xf32>' after its steps, got 'tensor<2x4xf32>'}}
   %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.transpose<[1, 0]>] : tensor<2x4xf32>

@@ -37,6 +37,13 @@ func.func @weight() {
                zero = {name = "z", storage = tensor<i8>, value = dense<7> : tensor<i8>}>] : tensor<3x4xf32>
   // CHECK: lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
   %2 = lutra.weight "small" value dense<[1, 2]> : tensor<2xi32> storage tensor<2xi32> : tensor<2xi32>
+  // CHECK: lutra.weight "codes" {{.*}} steps [#lutra.unpack<bits = 4, flip = true, shape = [8, 2, 32]>, #lutra.reshape<[8, 64]>, #lutra.planes<bits = 4, rows = 16>] : tensor<1x8x1x64xi8>
+  %3 = lutra.weight "codes" from "m.onnx"[0, 256] storage tensor<8x32xui8>
+      steps [#lutra.unpack<bits = 4, flip = true, shape = [8, 2, 32]>, #lutra.reshape<[8, 64]>,
+             #lutra.planes<bits = 4, rows = 16>] : tensor<1x8x1x64xi8>
+  // CHECK: lutra.weight "zeros" {{.*}} steps [#lutra.unpack<bits = 3, flip = false, shape = [8, 5], rows = 8>] : tensor<8x5xi8>
+  %4 = lutra.weight "zeros" from "m.onnx"[0, 16] storage tensor<8x2xui8>
+      steps [#lutra.unpack<bits = 3, flip = false, shape = [8, 5], rows = 8>] : tensor<8x5xi8>
   return
 }
 

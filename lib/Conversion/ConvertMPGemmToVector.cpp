@@ -1,0 +1,153 @@
+//===- ConvertMPGemmToVector.cpp - Products with codes to vectors ---------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Goes over a product on buffers by register tiles: for each tile of columns,
+// whose codes then are in a cache, over the rows of x, as many at a time as
+// registers allow, and the rest by powers of two.
+//
+//===----------------------------------------------------------------------===//
+
+#include "MPGemmToVector/MicroKernel.h"
+#include "lutra/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_CONVERTMPGEMMTOVECTOR
+#include "lutra/Conversion/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// The values of a codebook in memory, with what a vector may read behind them;
+/// null for other formats.
+static Value makeTable(OpBuilder &b, mpgemm::MatmulOp op) {
+  auto codebook = dyn_cast<mpgemm::CodebookAttr>(op.getFormat());
+  if (!codebook)
+    return nullptr;
+  constexpr int64_t kLanes = 16;
+  Location loc = op.getLoc();
+  SmallVector<float> values(codebook.getValues().asArrayRef());
+  values.resize(llvm::alignTo(values.size(), kLanes), 0);
+  OpBuilder::InsertionGuard guard(b);
+  Operation *frame = op;
+  while (!isa<scf::ForallOp, func::FuncOp>(frame))
+    frame = frame->getParentOp();
+  b.setInsertionPointToStart(&frame->getRegion(0).front());
+  auto type = MemRefType::get({int64_t(values.size())}, b.getF32Type());
+  Value table = memref::AllocaOp::create(b, loc, type, ValueRange{},
+                                         b.getI64IntegerAttr(64));
+  auto vector = VectorType::get({kLanes}, b.getF32Type());
+  for (size_t at = 0; at < values.size(); at += kLanes) {
+    auto part =
+        DenseElementsAttr::get(vector, ArrayRef(values).slice(at, kLanes));
+    vector::StoreOp::create(
+        b, loc, arith::ConstantOp::create(b, loc, part), table,
+        ValueRange{arith::ConstantIndexOp::create(b, loc, at)});
+  }
+  return table;
+}
+
+namespace {
+/// Goes over the rows of one tile of columns.
+class Rows {
+public:
+  Rows(OpBuilder &b, MicroKernel &kernel, Location loc, Value tile)
+      : b(b), kernel(kernel), loc(loc), tile(tile) {}
+
+  void emit(int64_t count) {
+    int64_t step = kernel.maxRows(), whole = count - count % step;
+    if (whole > step)
+      emitLoop(index(whole), step);
+    else if (whole == step)
+      kernel.emit(index(0), step, tile);
+    for (int64_t row = whole, size; row < count; row += size) {
+      size = llvm::bit_floor(uint64_t(count - row));
+      kernel.emit(index(row), size, tile);
+    }
+  }
+
+  void emit(Value count) {
+    int64_t step = kernel.maxRows();
+    Value rest = arith::RemUIOp::create(b, loc, count, index(step));
+    Value row = arith::SubIOp::create(b, loc, count, rest);
+    emitLoop(row, step);
+    for (int64_t size = llvm::bit_floor(uint64_t(step - 1)); size > 0;
+         size /= 2) {
+      Value left = arith::SubIOp::create(b, loc, count, row);
+      Value isThere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
+                                            left, index(size));
+      auto piece = scf::IfOp::create(b, loc, isThere, /*withElse=*/false);
+      {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(piece.thenYield());
+        kernel.emit(row, size, tile);
+      }
+      Value next = arith::AddIOp::create(b, loc, row, index(size));
+      row = arith::SelectOp::create(b, loc, isThere, next, row);
+    }
+  }
+
+private:
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  }
+  void emitLoop(Value end, int64_t step) {
+    auto loop = scf::ForOp::create(b, loc, index(0), end, index(step));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    kernel.emit(loop.getInductionVar(), step, tile);
+  }
+
+  OpBuilder &b;
+  MicroKernel &kernel;
+  Location loc;
+  Value tile;
+};
+
+struct ConvertMPGemmToVector
+    : lutra::impl::ConvertMPGemmToVectorBase<ConvertMPGemmToVector> {
+  using ConvertMPGemmToVectorBase::ConvertMPGemmToVectorBase;
+
+  void runOnOperation() override {
+    TargetAttr target;
+    if (auto module = getOperation()->getParentOfType<ModuleOp>())
+      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    SmallVector<mpgemm::MatmulOp> ops;
+    getOperation().walk([&](mpgemm::MatmulOp op) { ops.push_back(op); });
+    for (mpgemm::MatmulOp op : ops) {
+      if (!op.getLayoutAttr() || op->getNumResults() != 0) {
+        op.emitOpError("expected buffers and a layout");
+        return signalPassFailure();
+      }
+      convert(op, target);
+      op.erase();
+    }
+  }
+
+  void convert(mpgemm::MatmulOp op, TargetAttr target) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    MicroKernel kernel(b, op, target, makeTable(b, op));
+    Value first = arith::ConstantIndexOp::create(b, loc, 0),
+          step = arith::ConstantIndexOp::create(b, loc, 1);
+    Value tiles = memref::DimOp::create(b, loc, op.getCodes(), first);
+    auto loop = scf::ForOp::create(b, loc, first, tiles, step);
+    b.setInsertionPointToStart(loop.getBody());
+    Rows rows(b, kernel, loc, loop.getInductionVar());
+    int64_t count = op.getXType().getDimSize(0);
+    if (ShapedType::isDynamic(count))
+      rows.emit(memref::DimOp::create(b, loc, op.getX(), first).getResult());
+    else
+      rows.emit(count);
+  }
+};
+} // namespace

@@ -1,0 +1,44 @@
+//===- Codes.h - Codes taken out of bit planes ------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_CODES_H
+#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_CODES_H
+
+#include "dialects/Lutra/CodePlanes.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace mlir::lutra {
+
+/// The codes of one chunk, of which a register holds those of `lanes` rows.
+/// Loads and shares what several quads need.
+class CodesOfChunk {
+public:
+  /// `codes` is a buffer [tiles, chunks, vectors, 4 * rows].
+  CodesOfChunk(OpBuilder &b, Location loc, const CodePlanes &planes,
+               int64_t lanes, Value codes, Value tile, Value chunk)
+      : b(b), loc(loc), planes(planes), lanes(lanes), codes(codes), tile(tile),
+        chunk(chunk) {}
+
+  /// The codes of quad `quad` of the chunk, in bytes, of register `part`, which
+  /// has rows part * lanes and on.
+  Value quad(int64_t quad, int64_t part);
+
+private:
+  Value load(int64_t vector, int64_t part);
+
+  OpBuilder &b;
+  Location loc;
+  const CodePlanes &planes;
+  int64_t lanes;
+  Value codes, tile, chunk;
+  llvm::DenseMap<std::pair<int64_t, int64_t>, Value> loaded;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_CODES_H

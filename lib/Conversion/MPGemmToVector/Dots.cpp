@@ -1,0 +1,337 @@
+//===- Dots.cpp - Products of codes and numbers on a machine --------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Integers: one instruction adds four products of bytes (VNNI, NEON's dot
+// products); two do it where sums of two products fit 16 bits (codes of up to
+// 7 bits, SSSE3 and up); codes and numbers as 16-bit integers (SSE2); and
+// multiplications of 32-bit integers anywhere. Floats: codes become numbers,
+// evenly spaced ones by conversion, others by a look-up.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Dots.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+VectorType Dot::vectorOf(Type element) const {
+  return VectorType::get({lanes}, element);
+}
+
+VectorType Dot::bytesType() const {
+  return VectorType::get({4 * lanes}, b.getI8Type());
+}
+
+Value Dot::splat(Type element, int64_t value) const {
+  int64_t count = 32 * lanes / element.getIntOrFloatBitWidth();
+  auto type = VectorType::get({count}, element);
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
+}
+
+Value Dot::broadcastQuad(Value x, ValueRange index) const {
+  Value quad = vector::LoadOp::create(
+      b, loc, VectorType::get({4}, b.getI8Type()), x, index);
+  quad = vector::BitCastOp::create(b, loc, VectorType::get({1}, b.getI32Type()),
+                                   quad);
+  return vector::BroadcastOp::create(b, loc, vectorOf(b.getI32Type()), quad);
+}
+
+Value Dot::byteOfLanes(Value bytes, unsigned j) const {
+  Type i32 = b.getI32Type();
+  Value lane = vector::BitCastOp::create(b, loc, vectorOf(i32), bytes);
+  if (j > 0)
+    lane = arith::ShRUIOp::create(b, loc, lane, splat(i32, 8 * j));
+  if (j < 3)
+    lane = arith::AndIOp::create(b, loc, lane, splat(i32, 0xff));
+  return lane;
+}
+
+static Value call(OpBuilder &b, Location loc, Type result, StringRef name,
+                  ArrayRef<Value> arguments) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
+                                       SmallVector<Value>(arguments))
+      .getResult(0);
+}
+
+/// `index` with its last coordinate moved on.
+static SmallVector<Value> movedOn(OpBuilder &b, Location loc, ValueRange index,
+                                  int64_t by) {
+  SmallVector<Value> moved(index);
+  if (by != 0)
+    moved.back() = arith::AddIOp::create(
+        b, loc, moved.back(), arith::ConstantIndexOp::create(b, loc, by),
+        arith::IntegerOverflowFlags::nsw);
+  return moved;
+}
+
+namespace {
+/// One instruction: sum + codes * x, for bytes of which codes are unsigned and
+/// x is signed, or both are signed and codes are below 128.
+class QuadDot : public Dot {
+public:
+  QuadDot(OpBuilder &b, Location loc, int64_t lanes, StringRef intrinsic)
+      : Dot(b, loc, lanes), intrinsic(intrinsic) {}
+
+  Value codes(Value bytes, unsigned, Value) override { return bytes; }
+  Value factor(Value x, ValueRange index, unsigned) override {
+    return vector::BitCastOp::create(b, loc, bytesType(),
+                                     broadcastQuad(x, index));
+  }
+  Value add(Value sum, Value codes, Value factor) override {
+    return call(b, loc, sum.getType(), intrinsic, {sum, codes, factor});
+  }
+
+protected:
+  StringRef intrinsic;
+};
+
+/// Two products added in 16 bits, then two of these in 32.
+class PairDot : public QuadDot {
+public:
+  PairDot(OpBuilder &b, Location loc, int64_t lanes, StringRef bytes,
+          StringRef words)
+      : QuadDot(b, loc, lanes, bytes), words(words) {}
+
+  Value add(Value sum, Value codes, Value factor) override {
+    Type i16 = b.getI16Type();
+    Value pairs = call(b, loc, VectorType::get({2 * lanes}, i16), intrinsic,
+                       {codes, factor});
+    Value quads =
+        call(b, loc, vectorOf(b.getI32Type()), words, {pairs, splat(i16, 1)});
+    return arith::AddIOp::create(b, loc, sum, quads);
+  }
+
+private:
+  StringRef words;
+};
+
+/// Even and odd codes and numbers as 16-bit integers.
+class WordDot : public Dot {
+public:
+  WordDot(OpBuilder &b, Location loc, int64_t lanes, StringRef words)
+      : Dot(b, loc, lanes), words(words) {}
+
+  unsigned steps() const override { return 2; }
+  Value codes(Value bytes, unsigned step, Value) override {
+    Type i16 = b.getI16Type();
+    Value pairs = vector::BitCastOp::create(b, loc, wordsType(), bytes);
+    if (step == 0)
+      return arith::AndIOp::create(b, loc, pairs, splat(i16, 0xff));
+    return arith::ShRUIOp::create(b, loc, pairs, splat(i16, 8));
+  }
+  Value factor(Value x, ValueRange index, unsigned step) override {
+    Type i16 = b.getI16Type();
+    Value pairs =
+        vector::BitCastOp::create(b, loc, wordsType(), broadcastQuad(x, index));
+    if (step == 0)
+      pairs = arith::ShLIOp::create(b, loc, pairs, splat(i16, 8));
+    return arith::ShRSIOp::create(b, loc, pairs, splat(i16, 8));
+  }
+  Value add(Value sum, Value codes, Value factor) override {
+    return arith::AddIOp::create(
+        b, loc, sum, call(b, loc, sum.getType(), words, {codes, factor}));
+  }
+
+private:
+  VectorType wordsType() const {
+    return VectorType::get({2 * lanes}, b.getI16Type());
+  }
+
+  StringRef words;
+};
+
+/// 32-bit integers.
+class PlainDot : public Dot {
+public:
+  using Dot::Dot;
+
+  unsigned steps() const override { return 4; }
+  Value codes(Value bytes, unsigned step, Value) override {
+    return byteOfLanes(bytes, step);
+  }
+  Value factor(Value x, ValueRange index, unsigned step) override {
+    Type i32 = b.getI32Type();
+    Value number =
+        memref::LoadOp::create(b, loc, x, movedOn(b, loc, index, step));
+    number = arith::ExtSIOp::create(b, loc, i32, number);
+    return vector::BroadcastOp::create(b, loc, vectorOf(i32), number);
+  }
+  Value add(Value sum, Value codes, Value factor) override {
+    return arith::AddIOp::create(b, loc, sum,
+                                 arith::MulIOp::create(b, loc, codes, factor));
+  }
+};
+
+/// Codes as floats.
+class FloatDot : public Dot {
+public:
+  FloatDot(OpBuilder &b, Location loc, int64_t lanes, int64_t offset)
+      : Dot(b, loc, lanes), offset(offset) {}
+
+  Type sumType() const override { return b.getF32Type(); }
+  unsigned steps() const override { return 4; }
+  Value codes(Value bytes, unsigned step, Value zero) override {
+    Value code = byteOfLanes(bytes, step);
+    bool isInteger =
+        zero && cast<VectorType>(zero.getType()).getElementType().isInteger();
+    if (offset != 0)
+      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), offset));
+    if (isInteger)
+      code = arith::SubIOp::create(b, loc, code, zero);
+    Value number =
+        arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), code);
+    return zero && !isInteger ? subtract(number, zero) : number;
+  }
+  Value factor(Value x, ValueRange index, unsigned step) override {
+    Value number =
+        memref::LoadOp::create(b, loc, x, movedOn(b, loc, index, step));
+    return vector::BroadcastOp::create(b, loc, vectorOf(b.getF32Type()),
+                                       number);
+  }
+  Value add(Value sum, Value codes, Value factor) override {
+    auto contract = arith::FastMathFlags::contract;
+    Value product = arith::MulFOp::create(b, loc, factor, codes, contract);
+    return arith::AddFOp::create(b, loc, sum, product, contract);
+  }
+
+protected:
+  Value subtract(Value number, Value zero) {
+    return arith::SubFOp::create(b, loc, number, zero);
+  }
+
+private:
+  int64_t offset;
+};
+
+/// Codes as the values of a codebook.
+class CodebookDot : public FloatDot {
+public:
+  CodebookDot(OpBuilder &b, Location loc, int64_t lanes, Value table,
+              bool permutes, int64_t size)
+      : FloatDot(b, loc, lanes, 0), table(table),
+        permutes(permutes && lanes == 16 && size <= 16) {}
+
+  Value codes(Value bytes, unsigned step, Value zero) override {
+    Value code = byteOfLanes(bytes, step), number;
+    auto type = vectorOf(b.getF32Type());
+    Value first = arith::ConstantIndexOp::create(b, loc, 0);
+    if (permutes) {
+      Value values = vector::LoadOp::create(b, loc, type, table, first);
+      number =
+          call(b, loc, type, "llvm.x86.avx512.permvar.sf.512", {values, code});
+    } else {
+      Value mask = vector::ConstantMaskOp::create(
+          b, loc, vectorOf(b.getI1Type()), b.getDenseI64ArrayAttr({lanes}));
+      Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+      number = vector::GatherOp::create(b, loc, type, table, first, code, mask,
+                                        none);
+    }
+    if (zero &&
+        isa<IntegerType>(cast<VectorType>(zero.getType()).getElementType()))
+      zero = arith::SIToFPOp::create(b, loc, type, zero);
+    return zero ? subtract(number, zero) : number;
+  }
+
+private:
+  Value table;
+  bool permutes;
+};
+
+/// The intrinsics of an x86 vector of `lanes` 32-bit lanes; empty where there
+/// is none.
+struct X86Names {
+  StringRef quads, pairs, words;
+};
+} // namespace
+
+static X86Names x86Names(int64_t lanes, TargetAttr target) {
+  X86Names names;
+  auto has = [&](StringRef feature) { return target.hasFeature(feature); };
+  bool hasVNNI = has("avx512vnni") && has("avx512vl");
+  switch (lanes) {
+  case 16:
+    if (has("avx512vnni"))
+      names.quads = "llvm.x86.avx512.vpdpbusd.512";
+    if (has("avx512bw")) {
+      names.pairs = "llvm.x86.avx512.pmaddubs.w.512";
+      names.words = "llvm.x86.avx512.pmaddw.d.512";
+    }
+    break;
+  case 8:
+    if (hasVNNI || has("avxvnni"))
+      names.quads = "llvm.x86.avx512.vpdpbusd.256";
+    if (has("avx2")) {
+      names.pairs = "llvm.x86.avx2.pmadd.ub.sw";
+      names.words = "llvm.x86.avx2.pmadd.wd";
+    }
+    break;
+  case 4:
+    if (hasVNNI || has("avxvnni"))
+      names.quads = "llvm.x86.avx512.vpdpbusd.128";
+    if (has("ssse3"))
+      names.pairs = "llvm.x86.ssse3.pmadd.ub.sw.128";
+    names.words = "llvm.x86.sse2.pmadd.wd";
+    break;
+  }
+  return names;
+}
+
+/// Dots of integers on x86, or null.
+static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, Location loc,
+                                         unsigned bits, int64_t lanes,
+                                         TargetAttr target) {
+  X86Names names = x86Names(lanes, target);
+  if (!names.quads.empty())
+    return std::make_unique<QuadDot>(b, loc, lanes, names.quads);
+  // 2 * 127 * 127 fits 16 bits, 2 * 255 * 127 does not.
+  if (!names.pairs.empty() && bits <= 7)
+    return std::make_unique<PairDot>(b, loc, lanes, names.pairs, names.words);
+  if (!names.words.empty())
+    return std::make_unique<WordDot>(b, loc, lanes, names.words);
+  return nullptr;
+}
+
+/// Dots of integers on AArch64, or null.
+static std::unique_ptr<Dot> createNeonDot(OpBuilder &b, Location loc,
+                                          unsigned bits, int64_t lanes,
+                                          TargetAttr target) {
+  if (lanes != 4)
+    return nullptr;
+  if (target.hasFeature("i8mm"))
+    return std::make_unique<QuadDot>(b, loc, lanes,
+                                     "llvm.aarch64.neon.usdot.v4i32.v16i8");
+  if (target.hasFeature("dotprod") && bits <= 7)
+    return std::make_unique<QuadDot>(b, loc, lanes,
+                                     "llvm.aarch64.neon.sdot.v4i32.v16i8");
+  return nullptr;
+}
+
+std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
+                                      int64_t lanes, TargetAttr target,
+                                      Value table) {
+  Location loc = op.getLoc();
+  unsigned bits = op.getFormat().getBits();
+  if (!op.isInteger()) {
+    if (std::optional<int64_t> offset = op.getFormat().getOffset())
+      return std::make_unique<FloatDot>(b, loc, lanes, *offset);
+    bool permutes = target && target.hasFeature("avx512f");
+    return std::make_unique<CodebookDot>(b, loc, lanes, table, permutes,
+                                         int64_t(1) << bits);
+  }
+  std::unique_ptr<Dot> dot;
+  if (target) {
+    llvm::Triple triple(target.getTriple());
+    dot = triple.isAArch64() ? createNeonDot(b, loc, bits, lanes, target)
+                             : createX86Dot(b, loc, bits, lanes, target);
+  }
+  return dot ? std::move(dot) : std::make_unique<PlainDot>(b, loc, lanes);
+}

@@ -1,0 +1,58 @@
+//===- Dots.h - Products of codes and numbers on a machine ------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
+#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
+
+#include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
+
+namespace mlir::lutra {
+
+/// How a machine adds the products of four codes and four numbers of x to a
+/// sum, in `lanes` lanes, each of which has codes of its own. It takes one or
+/// more steps, which have an operand made of codes and one made of x; each
+/// operand serves several sums.
+class Dot {
+public:
+  Dot(OpBuilder &b, Location loc, int64_t lanes)
+      : b(b), loc(loc), lanes(lanes) {}
+  virtual ~Dot() = default;
+
+  /// The element type of sums, i32 or f32.
+  virtual Type sumType() const { return b.getI32Type(); }
+  virtual unsigned steps() const { return 1; }
+  /// The operand of a step from bytes, of which lane i has four from 4 * i on.
+  /// `zero` is what is subtracted from codes, a vector of i32 or f32 or null.
+  /// Dots of integers take codes as they are.
+  virtual Value codes(Value bytes, unsigned step, Value zero) = 0;
+  /// The operand of a step from the four numbers of `x` at `index`.
+  virtual Value factor(Value x, ValueRange index, unsigned step) = 0;
+  virtual Value add(Value sum, Value codes, Value factor) = 0;
+
+protected:
+  VectorType vectorOf(Type element) const;
+  VectorType bytesType() const;
+  Value splat(Type element, int64_t value) const;
+  /// Four bytes of `x`, the same in all lanes.
+  Value broadcastQuad(Value x, ValueRange index) const;
+  /// Byte `j` of each lane, unsigned, in i32.
+  Value byteOfLanes(Value bytes, unsigned j) const;
+
+  OpBuilder &b;
+  Location loc;
+  int64_t lanes;
+};
+
+/// The fastest way that `target` has for x and the format of `op`, or one that
+/// any machine has. `table` is a buffer of f32 with the values of a codebook.
+std::unique_ptr<Dot> createDot(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
+                               TargetAttr target, Value table);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H

@@ -1,0 +1,343 @@
+//===- MicroKernel.cpp - Register tiles of a product with codes -----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// For each group: start the sums, decode and multiply quad after quad, and add
+// the sums, scaled, to the results. A group has whole chunks of codes, or a
+// chunk whole groups. Zero points of integers are where sums start, so that
+// they cost nothing in the loop; those of floats are subtracted from codes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "MicroKernel.h"
+
+#include "lutra/Analysis/Contraction.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <numeric>
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Quads that are multiplied without a branch.
+static constexpr int64_t kUnrolledQuads = 8;
+/// Sums that are independent of each other hide the latency of a dot product.
+static constexpr int64_t kIndependentSums = 8;
+
+/// As many as the machine's vectors have that divide the rows of a tile.
+static int64_t lanesOf(TargetAttr target, int64_t rows) {
+  return std::gcd(rows,
+                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
+}
+
+MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
+                         Value table)
+    : b(b), loc(op.getLoc()), op(op),
+      planes{op.getFormat().getBits(), op.getLayoutAttr().getRows()},
+      lanes(lanesOf(target, planes.rows)), parts(planes.rows / lanes),
+      registers(vectorRegisters(target)), groups(op.getXType().getDimSize(1)),
+      quads(op.getXType().getDimSize(2) / 4),
+      dot(createDot(b, op, lanes, target, table)) {}
+
+int64_t MicroKernel::maxRows() const {
+  // Sums and results, the codes of a quad, and what it takes to decode them.
+  int64_t each = (isSingleGroup() ? 1 : 2) * parts;
+  int64_t most = (registers - parts - 3) / each;
+  return std::clamp<int64_t>(most, 1, 8);
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+Value MicroKernel::constant(int64_t value) {
+  return arith::ConstantIndexOp::create(b, loc, value);
+}
+
+Value MicroKernel::add(Value lhs, Value rhs) {
+  return arith::AddIOp::create(b, loc, lhs, rhs,
+                               arith::IntegerOverflowFlags::nsw);
+}
+
+Value MicroKernel::plus(Value index, int64_t by) {
+  return by == 0 ? index : add(index, constant(by));
+}
+
+Value MicroKernel::times(Value index, int64_t by) {
+  return by == 1 ? index
+                 : arith::MulIOp::create(b, loc, index, constant(by),
+                                         arith::IntegerOverflowFlags::nsw)
+                       .getResult();
+}
+
+Value MicroKernel::splatScalar(Value scalar) {
+  return vector::BroadcastOp::create(
+      b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
+}
+
+/// A vector of floats as f32, of i8 as unsigned i32, of i32 as f32.
+Value MicroKernel::toFloat(Value vector) {
+  auto type = VectorType::get({lanes}, b.getF32Type());
+  Type element = cast<VectorType>(vector.getType()).getElementType();
+  if (element.isF32())
+    return vector;
+  if (isa<FloatType>(element))
+    return arith::ExtFOp::create(b, loc, type, vector);
+  return arith::SIToFPOp::create(b, loc, type, vector);
+}
+
+/// Scales or zero points of a group.
+Value MicroKernel::loadParameters(Value buffer, Value group, int64_t part) {
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  Value vector =
+      vector::LoadOp::create(b, loc, VectorType::get({lanes}, element), buffer,
+                             ValueRange{tile, group, constant(part * lanes)});
+  if (element.isInteger(8))
+    return arith::ExtUIOp::create(
+        b, loc, VectorType::get({lanes}, b.getI32Type()), vector);
+  return toFloat(vector);
+}
+
+//===----------------------------------------------------------------------===//
+// One group
+//===----------------------------------------------------------------------===//
+
+int64_t MicroKernel::chains() const {
+  // As many as registers hold, and steps of a group share them evenly.
+  int64_t free = registers - parts - 3 - (isSingleGroup() ? 0 : numSums());
+  int64_t chains = 1, steps = quads * dot->steps();
+  while (2 * chains * numSums() <= std::min(kIndependentSums, free) &&
+         steps % (2 * chains) == 0)
+    chains *= 2;
+  return chains;
+}
+
+void MicroKernel::loadZeros(Value group) {
+  zeros.assign(parts, Value());
+  if (op.getZeros())
+    for (int64_t part = 0; part < parts; ++part)
+      zeros[part] = loadParameters(op.getZeros(), group, part);
+}
+
+/// [chains, rows, parts].
+MicroKernel::Values MicroKernel::startSums(Value group) {
+  auto type = VectorType::get({lanes}, dot->sumType());
+  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  Values sums(chains() * numSums(), none);
+  int64_t offset = op.getFormat().getOffset().value_or(0);
+  bool hasIntegers =
+      zeros[0] &&
+      cast<VectorType>(zeros[0].getType()).getElementType().isInteger();
+  if (!op.isInteger() || (offset == 0 && !hasIntegers))
+    return sums;
+  // - (offset + zero) * (the sum of x).
+  for (int64_t row = 0; row < rows; ++row) {
+    Value sum = memref::LoadOp::create(b, loc, op.getXSums(),
+                                       ValueRange{rowIndex[row], group});
+    sum = arith::SubIOp::create(
+        b, loc, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)), sum);
+    Value evenly;
+    if (offset != 0)
+      evenly = splatScalar(arith::MulIOp::create(
+          b, loc, sum,
+          arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(offset))));
+    for (int64_t part = 0; part < parts; ++part) {
+      Value start = evenly;
+      if (hasIntegers) {
+        start = arith::MulIOp::create(b, loc, zeros[part], splatScalar(sum));
+        if (evenly)
+          start = arith::AddIOp::create(b, loc, start, evenly);
+      }
+      sums[row * parts + part] = start;
+    }
+  }
+  return sums;
+}
+
+/// Multiplies quads [first, first + count) of a chunk with those of x from
+/// number `at` of the group on.
+void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
+                            Value group, Value at,
+                            MutableArrayRef<Value> sums) {
+  CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
+  int64_t next = 0, chains = sums.size() / numSums();
+  for (int64_t quad = 0; quad < count; ++quad)
+    for (unsigned step = 0; step < dot->steps(); ++step) {
+      Values decoded;
+      for (int64_t part = 0; part < parts; ++part)
+        decoded.push_back(dot->codes(codes.quad(first + quad, part), step,
+                                     op.isInteger() ? Value() : zeros[part]));
+      MutableArrayRef<Value> chain =
+          sums.slice(next++ % chains * numSums(), numSums());
+      for (int64_t row = 0; row < rows; ++row) {
+        Value factor = dot->factor(
+            op.getX(), {rowIndex[row], group, plus(at, 4 * quad)}, step);
+        for (int64_t part = 0; part < parts; ++part)
+          chain[row * parts + part] =
+              dot->add(chain[row * parts + part], decoded[part], factor);
+      }
+    }
+}
+
+/// All chunks of a group that has whole ones.
+MicroKernel::Values MicroKernel::emitChunksOfGroup(Value group, Values sums) {
+  int64_t perChunk = planes.quadsPerChunk(), chunks = quads / perChunk;
+  int64_t unroll = chunks;
+  if (quads > kUnrolledQuads)
+    for (unroll = std::max<int64_t>(1, kUnrolledQuads / perChunk);
+         chunks % unroll != 0;)
+      --unroll;
+  Value first = times(group, chunks);
+  auto emitSome = [&](Value chunk, MutableArrayRef<Value> sums) {
+    for (int64_t i = 0; i < unroll; ++i)
+      emitQuads(plus(add(first, chunk), i), 0, perChunk, group,
+                plus(times(chunk, 4 * perChunk), 4 * i * perChunk), sums);
+  };
+  if (unroll == chunks) {
+    emitSome(constant(0), sums);
+    return sums;
+  }
+  auto loop = scf::ForOp::create(
+      b, loc, constant(0), constant(chunks), constant(unroll), sums,
+      [&](OpBuilder &, Location, Value chunk, ValueRange carried) {
+        Values next(carried);
+        emitSome(chunk, next);
+        scf::YieldOp::create(b, loc, next);
+      });
+  return Values(loop.getResults());
+}
+
+/// Adds the sums of a group, scaled, to the results.
+void MicroKernel::flush(Value group, ArrayRef<Value> sums,
+                        MutableArrayRef<Value> results) {
+  auto contract = arith::FastMathFlags::contract;
+  Values scales;
+  for (int64_t part = 0; part < parts; ++part)
+    scales.push_back(loadParameters(op.getScales(), group, part));
+  for (int64_t row = 0; row < rows; ++row) {
+    Value scale, sumOfX;
+    if (op.isInteger()) {
+      SmallVector<Value> place = {rowIndex[row], group};
+      scale =
+          splatScalar(memref::LoadOp::create(b, loc, op.getXScales(), place));
+      sumOfX = memref::LoadOp::create(b, loc, op.getXSums(), place);
+    }
+    for (int64_t part = 0; part < parts; ++part) {
+      int64_t at = row * parts + part;
+      Value sum = sums[at];
+      for (size_t i = at + numSums(); i < sums.size(); i += numSums())
+        sum = op.isInteger()
+                  ? arith::AddIOp::create(b, loc, sum, sums[i]).getResult()
+                  : arith::AddFOp::create(b, loc, sum, sums[i]).getResult();
+      sum = toFloat(sum);
+      if (op.isInteger() && zeros[part] &&
+          isa<FloatType>(
+              cast<VectorType>(zeros[part].getType()).getElementType())) {
+        Value whole = arith::MulFOp::create(
+            b, loc, toFloat(splatScalar(sumOfX)), zeros[part], contract);
+        sum = arith::SubFOp::create(b, loc, sum, whole, contract);
+      }
+      Value factor =
+          scale ? arith::MulFOp::create(b, loc, scales[part], scale).getResult()
+                : scales[part];
+      Value scaled = arith::MulFOp::create(b, loc, sum, factor, contract);
+      results[at] =
+          arith::AddFOp::create(b, loc, results[at], scaled, contract);
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// All groups
+//===----------------------------------------------------------------------===//
+
+/// A group that has whole chunks.
+MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
+  Values next(results);
+  loadZeros(group);
+  flush(group, emitChunksOfGroup(group, startSums(group)), next);
+  return next;
+}
+
+MicroKernel::Values MicroKernel::emitGroups() {
+  auto type = VectorType::get({lanes}, b.getF32Type());
+  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  Values results(numSums(), none);
+  int64_t perChunk = planes.quadsPerChunk();
+  if (isSingleGroup() && quads % perChunk == 0)
+    return emitGroup(constant(0), results);
+  auto loopTo = [&](int64_t count,
+                    function_ref<Values(Value, ValueRange)> body) {
+    auto loop = scf::ForOp::create(
+        b, loc, constant(0), constant(count), constant(1), results,
+        [&](OpBuilder &, Location, Value i, ValueRange carried) {
+          scf::YieldOp::create(b, loc, body(i, carried));
+        });
+    results = Values(loop.getResults());
+  };
+  if (quads % perChunk == 0) {
+    loopTo(groups, [&](Value group, ValueRange carried) {
+      return emitGroup(group, carried);
+    });
+    return results;
+  }
+  // A chunk has whole groups, and the last one maybe fewer.
+  int64_t perGroup = quads, ofChunk = perChunk / perGroup;
+  auto emitChunk = [&](Value chunk, int64_t count, ValueRange carried) {
+    Values next(carried);
+    for (int64_t i = 0; i < count; ++i) {
+      Value group = plus(times(chunk, ofChunk), i);
+      loadZeros(group);
+      Values sums = startSums(group);
+      emitQuads(chunk, i * perGroup, perGroup, group, constant(0), sums);
+      flush(group, sums, next);
+    }
+    return next;
+  };
+  if (groups >= ofChunk)
+    loopTo(groups / ofChunk, [&](Value chunk, ValueRange carried) {
+      return emitChunk(chunk, ofChunk, carried);
+    });
+  if (groups % ofChunk != 0)
+    results = emitChunk(constant(groups / ofChunk), groups % ofChunk, results);
+  return results;
+}
+
+/// Writes the results, of the last tile only the columns that there are.
+void MicroKernel::store(ArrayRef<Value> results) {
+  int64_t columns = op.getInitType().getDimSize(1);
+  bool isWhole = !ShapedType::isDynamic(columns) && columns % planes.rows == 0;
+  Value first = times(tile, planes.rows), left;
+  if (!isWhole)
+    left = arith::SubIOp::create(
+        b, loc, memref::DimOp::create(b, loc, op.getInit(), 1), first);
+  for (int64_t part = 0; part < parts; ++part) {
+    Value mask, column = plus(first, part * lanes);
+    if (!isWhole) {
+      Value count = plus(left, -part * lanes);
+      mask = vector::CreateMaskOp::create(
+          b, loc, VectorType::get({lanes}, b.getI1Type()), count);
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      Value result = results[row * parts + part];
+      SmallVector<Value> place = {rowIndex[row], column};
+      if (mask)
+        vector::MaskedStoreOp::create(b, loc, op.getInit(), place, mask,
+                                      result);
+      else
+        vector::StoreOp::create(b, loc, result, op.getInit(), place);
+    }
+  }
+}
+
+void MicroKernel::emit(Value row, int64_t count, Value column) {
+  tile = column;
+  rows = count;
+  rowIndex.clear();
+  for (int64_t i = 0; i < rows; ++i)
+    rowIndex.push_back(plus(row, i));
+  store(emitGroups());
+}

@@ -1,0 +1,94 @@
+//===- WeightCodes.cpp - Low-bit codes of a weight ------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads codes from any place of a stream of bits, and packs them as
+// `CodePlanes.h` says, a few thousand codes of a panel's rows at a time.
+//
+//===----------------------------------------------------------------------===//
+
+#include "WeightCodes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+//===----------------------------------------------------------------------===//
+// CodeStream
+//===----------------------------------------------------------------------===//
+
+CodeStream::CodeStream(UnpackAttr step)
+    : bits(step.getBits()), flip(step.getFlip() ? 1 << (bits - 1) : 0) {
+  int64_t total = 1;
+  for (int64_t size : step.getShape())
+    total *= size;
+  codes = total / step.getRows();
+  padding = -codes * bits & 7;
+}
+
+void CodeStream::copy(const char *bytes, int64_t first, int64_t stride,
+                      int64_t count, char *out) const {
+  const auto *stream = reinterpret_cast<const uint8_t *>(bytes);
+  unsigned mask = (1 << bits) - 1;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t code = first + i * stride, bit = code * bits;
+    if (padding != 0)
+      bit += code / codes * padding;
+    unsigned shift = bit & 7, value = stream[bit >> 3];
+    if (shift + bits > 8)
+      value |= stream[(bit >> 3) + 1] << 8;
+    out[i] = (value >> shift & mask) ^ flip;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// PlanesWriter
+//===----------------------------------------------------------------------===//
+
+PlanesWriter::PlanesWriter(PlanesAttr step, RankedTensorType codes)
+    : planes{step.getBits(), step.getRows()}, rows(codes.getDimSize(0)),
+      columns(codes.getDimSize(1)) {}
+
+/// Packs `chunks` chunks of the rows of a panel, which are kBlock codes apart.
+void PlanesWriter::pack(const char *codes, int64_t chunks, char *out) const {
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    const char *first = codes + chunk * planes.quadsPerChunk() * 4;
+    for (CodePlane plane : planes.planes()) {
+      // All four codes of a quad go the same way, each in its byte.
+      uint32_t mask = 0x01010101u * ((1 << plane.width) - 1);
+      for (int64_t quad = 0; quad < planes.quadsPerChunk();
+           quad += plane.codesPerByte())
+        for (int64_t row = 0; row < planes.rows; ++row, out += 4) {
+          uint32_t packed = 0;
+          for (unsigned field = 0; field < plane.codesPerByte(); ++field) {
+            uint32_t four;
+            std::memcpy(&four, first + row * kBlock + (quad + field) * 4, 4);
+            packed |= (four >> plane.shift & mask) << field * plane.width;
+          }
+          std::memcpy(out, &packed, 4);
+        }
+    }
+  }
+}
+
+void PlanesWriter::write(Read read, llvm::raw_ostream &os) const {
+  std::vector<char> panel(planes.rows * kBlock), packed;
+  int64_t chunkCodes = planes.quadsPerChunk() * 4,
+          chunkBytes = planes.vectorsPerChunk() * planes.rows * 4;
+  for (int64_t row = 0; row < rows; row += planes.rows)
+    for (int64_t column = 0; column < columns; column += kBlock) {
+      int64_t count = std::min(kBlock, columns - column);
+      std::fill(panel.begin(), panel.end(), 0);
+      for (int64_t r = 0; r < std::min(planes.rows, rows - row); ++r)
+        std::memcpy(panel.data() + r * kBlock,
+                    read((row + r) * columns + column, count), count);
+      int64_t chunks = llvm::divideCeil(count, chunkCodes);
+      packed.resize(chunks * chunkBytes);
+      pack(panel.data(), chunks, packed.data());
+      os.write(packed.data(), packed.size());
+    }
+}

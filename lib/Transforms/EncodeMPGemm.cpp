@@ -1,0 +1,141 @@
+//===- EncodeMPGemm.cpp - Layouts of codes --------------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Packs the codes, scales and zero points of products whose factors are weights
+// as register tiles read them: steps added to their expressions, which move no
+// byte here. Two vectors of columns lie beside each other, so that a row of x
+// is read once for both; a product of fewer columns has one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/CodePlanes.h"
+#include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_ENCODEMPGEMM
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+using mpgemm::LayoutAttr;
+using mpgemm::MatmulOp;
+
+/// The codes of a group when padded so that groups have whole chunks, or chunks
+/// whole groups.
+static int64_t paddedGroup(const CodePlanes &planes, int64_t codes) {
+  int64_t perChunk = planes.quadsPerChunk();
+  if (codes % 4 == 0 &&
+      (codes / 4 % perChunk == 0 || perChunk % (codes / 4) == 0))
+    return codes;
+  return llvm::alignTo(codes, 4 * perChunk);
+}
+
+/// `weight` with more steps.
+static FailureOr<Value> addSteps(OpBuilder &b, WeightOp weight,
+                                 ArrayRef<Attribute> more) {
+  auto type = cast<RankedTensorType>(weight.getResult().getType());
+  SmallVector<Attribute> steps(weight.getSteps().getValue());
+  for (Attribute step : more) {
+    FailureOr<RankedTensorType> next =
+        applyStep(type, step, [&] { return weight.emitError(); });
+    if (failed(next))
+      return failure();
+    type = *next;
+    steps.push_back(step);
+  }
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(weight);
+  auto clone = cast<WeightOp>(b.clone(*weight));
+  clone.setStepsAttr(b.getArrayAttr(steps));
+  clone.getResult().setType(type);
+  return clone.getResult();
+}
+
+static WeightOp weightOf(Value value) {
+  return value ? value.getDefiningOp<WeightOp>() : WeightOp();
+}
+
+/// x with the codes of each group padded with zeros.
+static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (type.getDimSize(2) == codes)
+    return x;
+  SmallVector<OpFoldResult> low(3, b.getIndexAttr(0)), high = low;
+  high[2] = b.getIndexAttr(codes - type.getDimSize(2));
+  auto padded = RankedTensorType::get(
+      {type.getDimSize(0), type.getDimSize(1), codes}, type.getElementType());
+  Value zero =
+      arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+  return tensor::PadOp::create(b, loc, padded, x, low, high, zero);
+}
+
+namespace {
+struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
+  using EncodeMPGemmBase::EncodeMPGemmBase;
+
+  void runOnOperation() override {
+    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    if (!target) {
+      getOperation().emitError("expected the attribute '")
+          << attr::kTarget << "' on the module";
+      return signalPassFailure();
+    }
+    SmallVector<MatmulOp> ops;
+    getOperation().walk([&](MatmulOp op) { ops.push_back(op); });
+    for (MatmulOp op : ops)
+      if (isEncodable(op) && failed(encode(op, target)))
+        return signalPassFailure();
+  }
+
+  /// Whether codes, scales and zero points are weights of known, full shapes.
+  static bool isEncodable(MatmulOp op) {
+    ShapedType x = op.getXType();
+    return !op.getLayoutAttr() && weightOf(op.getCodes()) &&
+           weightOf(op.getScales()) &&
+           (!op.getZeros() || weightOf(op.getZeros())) && x.getDimSize(1) > 0 &&
+           x.getDimSize(2) > 0 &&
+           cast<ShapedType>(op.getCodes().getType()).getNumElements() > 0;
+  }
+
+  static LogicalResult encode(MatmulOp op, TargetAttr target) {
+    OpBuilder b(op);
+    MLIRContext *context = op.getContext();
+    auto codes = cast<ShapedType>(op.getCodes().getType());
+    int64_t n = codes.getDimSize(0), groups = codes.getDimSize(1),
+            size = codes.getDimSize(2), lanes = vectorBits(target) / 32;
+    CodePlanes planes{op.getFormat().getBits(), n > lanes ? 2 * lanes : lanes};
+    int64_t padded = paddedGroup(planes, size);
+    SmallVector<Attribute> steps;
+    if (padded != size)
+      steps.push_back(PackAttr::get(context, 2, padded, 2));
+    steps.push_back(ReshapeAttr::get(context, {n, groups * padded}));
+    steps.push_back(PlanesAttr::get(context, planes.bits, planes.rows));
+    Attribute beside = PackAttr::get(context, 0, planes.rows, 0);
+    FailureOr<Value> packed = addSteps(b, weightOf(op.getCodes()), steps),
+                     scales = addSteps(b, weightOf(op.getScales()), beside),
+                     zeros = Value();
+    if (op.getZeros())
+      zeros = addSteps(b, weightOf(op.getZeros()), beside);
+    if (failed(packed) || failed(scales) || failed(zeros))
+      return failure();
+    auto layout = LayoutAttr::get(context, planes.rows);
+    Value x = padGroups(b, op.getLoc(), op.getX(), padded);
+    auto encoded = MatmulOp::create(
+        b, op.getLoc(), op->getResultTypes(), x, *packed, *scales, *zeros,
+        op.getXScales(), op.getXSums(), op.getInit(), op.getFormat(), layout);
+    op->replaceAllUsesWith(encoded);
+    op->erase();
+    return success();
+  }
+};
+} // namespace
