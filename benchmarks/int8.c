@@ -32,9 +32,10 @@ static vector dot(vector sum, vector a, vector b) {
 enum { kChains = 12, kBytes = 32 };
 typedef __m256i vector;
 static vector dot(vector sum, vector a, vector b) {
-  // Not a constant for the compiler, which would find the products before.
-  __asm__("" : "+x"(a));
-  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(a, b));
+  // No intrinsic: a compiler would compute once what is the same each time.
+  vector pairs;
+  __asm__ volatile("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(a), "x"(b));
+  return _mm256_add_epi16(sum, pairs);
 }
 #elif defined(__ARM_FEATURE_DOTPROD)
 #include <arm_neon.h>

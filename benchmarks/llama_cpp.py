@@ -11,6 +11,8 @@ there for mpgemm.py and llm.py, which leave out what is not built.
 
 import ctypes
 import functools
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -67,16 +69,21 @@ def unpack():
             packed.extractall(folder, filter="data")
         (unpacked,) = Path(folder).glob("*/")
         FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mv", unpacked, FOLDER / "source"], check=True)
+        shutil.move(unpacked, FOLDER / "source")
+
+
+def run(*command):
+    # The tools of this interpreter's environment, where they are there.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["env", f"PATH={path}", *command], check=True)
 
 
 def main():
     if not SOURCE.exists():
         unpack()
     options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
-    subprocess.run(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", FOLDER / "build", *options],
-                   check=True)  # fmt: skip
-    subprocess.run(["ninja", "-C", FOLDER / "build", "llama"], check=True)
+    run("cmake", "-G", "Ninja", "-S", SOURCE, "-B", FOLDER / "build", *options)
+    run("ninja", "-C", FOLDER / "build", "llama")
     print(f"built {PACKAGE} in {FOLDER}")
 
 

@@ -35,7 +35,8 @@ GGML_DISTINCT = 32
 ONNX_RUNTIME = {*itertools.product((2, 4, 8), ("none", "packed")), (2, "float"), (4, "float")}
 # A first look at somebody's ways takes the fastest of so many runs.
 LOOKS = 5
-SHORT_RUN = 0.02  # seconds
+# What takes less is repeated so many times for one round.
+SHORT_RUN, REPEATS = 0.02, 7  # seconds, and times
 
 
 class Way:
@@ -50,11 +51,11 @@ class Way:
         return data.error(self.result())
 
     def turn(self, clock):
-        """One round: a short run is repeated, and the median counts."""
+        """One round, as the median of its runs."""
         begin = time.perf_counter()
         self.run()
         short = time.perf_counter() - begin < SHORT_RUN
-        return typical([self.run] * (15 if short else 1), clock)
+        return typical([self.run] * (REPEATS if short else 1), clock)
 
 
 class OnnxRuntime(Way):
