@@ -18,7 +18,6 @@ goes round many copies. Times are the best of all rounds, per attention.
 """
 
 import argparse
-import functools
 import itertools
 import math
 import os
@@ -37,6 +36,7 @@ from harness import (
     DotLimit,
     FmaLimit,
     MemoryLimit,
+    Peak,
     add_turn_options,
     aligned,
     check_turn_options,
@@ -50,8 +50,6 @@ FEW_QUERIES = 8
 COPIES_BYTES = 128 << 20
 # Heads are left out of what would take longer.
 MOST_FLOP = 7e10
-SHORT_STEPS = 500_000
-SHORT_TURNS = 7
 TOLERANCE = {"f32": 1e-4, "bf16": 3e-2}
 DTYPES = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
@@ -186,24 +184,10 @@ def compile_case(case, folder, options):
     return folder / "attention.so"
 
 
-class Arithmetic:
-    """The limit of multiply-adds. It does not depend on the case: `rate` is the best
-    of the whole run, lest somebody else's work on this machine lowers it."""
-
-    def __init__(self, kind, threads, clock):
-        self.name, self.limit = "FMA", FmaLimit(threads, SHORT_STEPS)
-        if kind == "bf16" and (dot := DotLimit(threads, SHORT_STEPS)).flop:
-            self.name, self.limit = "dot", dot
-        self.run = typical([self.limit] * SHORT_TURNS, clock)
-        self.rate = 0
-
-    @staticmethod
-    @functools.cache
-    def of(kind, threads, clock):
-        return Arithmetic(kind, threads, clock)
-
-    def __call__(self):
-        self.rate = max(self.rate, self.limit.flop / self.run())
+def arithmetic(case, threads, clock):
+    """The limit of its multiply-adds."""
+    bf16 = case.type == "bf16" and DotLimit(threads).flop
+    return Peak.of(DotLimit if bf16 else FmaLimit, threads, clock)
 
 
 class Outcome(NamedTuple):
@@ -230,14 +214,14 @@ def measure(case, threads, data, artifact, folder, options):
         ways["Lutra", case.type] = lutra_runs(case, data, model)
     ways |= peers(case, data, folder, threads, FEW_QUERIES)
     wrong = list(errors(ways, data))
-    arithmetic = Arithmetic.of(case.type, threads, options.clock)
+    peak = arithmetic(case, threads, options.clock)
     turns = {name: typical(runs, options.clock) for name, runs in ways.items()}
-    turns[arithmetic.name] = arithmetic
+    turns[peak.name] = peak
     if case.queries <= FEW_QUERIES:
         read = turns["read"] = MemoryLimit(threads, data.caches[case.type])
     seconds = take_turns(turns, options.rounds, 1, options.budget, options.clock)
     best = {name: min(times) for name, times in seconds.items()}
-    bounds = {arithmetic.name: case.flop / arithmetic.rate}
+    bounds = {peak.name: case.flop / peak.rate}
     if "read" in best:
         bounds["read"] = best["read"] / read.bytes * case.cache_bytes
     kind = max(bounds, key=bounds.get)

@@ -29,13 +29,13 @@ HERE = Path(__file__).resolve().parent
 
 
 @functools.cache
-def build(name):
+def build(name, *flags):
     """A C file of this folder, built for the machine that this runs on."""
     with tempfile.TemporaryDirectory() as folder:
         library = f"{folder}/{name}.so"
         subprocess.run(
             ["clang-22", "-O2", "-march=native", "-ffp-contract=fast", "-shared",
-             "-fPIC", HERE / f"{name}.c", "-o", library],
+             "-fPIC", HERE / f"{name}.c", *flags, "-o", library],
             check=True,
         )  # fmt: skip
         return ctypes.CDLL(library)
@@ -62,25 +62,42 @@ class FmaLimit:
     """Fused multiply-adds from registers, on a number of threads at once."""
 
     NAME = "fma"
+    KIND, OPERANDS = ctypes.c_float, (0.5, 1.0)
 
     def __init__(self, threads, steps=4_000_000):
         self.threads, self.steps = threads, steps
         library = build(self.NAME)
         self.function = library[f"{self.NAME}_run"]
-        self.function.argtypes = [ctypes.c_long, ctypes.c_float, ctypes.c_float]
-        self.function.restype = ctypes.c_float
+        self.function.argtypes = [ctypes.c_long, self.KIND, self.KIND]
+        self.function.restype = self.KIND
         per_step = library[f"{self.NAME}_per_step"]()
         self.flop = 2 * per_step * steps * threads
 
     def __call__(self):
-        count = self.threads
-        run_on_threads(self.function, [self.steps] * count, [0.5] * count, [1.0] * count)
+        run_on_threads(
+            self.function, *([x] * self.threads for x in (self.steps, *self.OPERANDS))
+        )
 
 
 class DotLimit(FmaLimit):
     """The same of bf16; `flop` is 0 where the machine has no instruction for it."""
 
     NAME = "dot"
+
+
+class Int8Limit(FmaLimit):
+    """The same of bytes."""
+
+    NAME = "int8"
+    KIND, OPERANDS = ctypes.c_int, (1, 1)
+
+
+class LookupLimit(Int8Limit):
+    """Lookups of bytes, each of which counts as two of `flop`: a table of products
+    that are already added."""
+
+    NAME = "lookup"
+    OPERANDS = 3, 5
 
 
 class MemoryLimit:
@@ -118,12 +135,14 @@ def aligned(shape, dtype):
     return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
-def onnx_runtime(path, threads):
+def onnx_runtime(path, threads, **entries):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Its threads spin within a run as always, but not on into ours.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    entries["session.force_spinning_stop"] = "1"
+    for name, value in entries.items():
+        options.add_session_config_entry(name, value)
     return onnxruntime.InferenceSession(
         path, options, providers=["CPUExecutionProvider"]
     )
@@ -174,6 +193,27 @@ def typical(runs, clock="wall"):
         return median(seconds)
 
     return run_all
+
+
+class Peak:
+    """A limit of arithmetic as a contestant. It does not depend on the case: `rate` is
+    the best of the whole run, lest somebody else's work on this machine lowers it."""
+
+    STEPS = 500_000
+    TURNS = 7
+
+    def __init__(self, kind, threads, clock):
+        self.name, self.limit = kind.NAME, kind(threads, self.STEPS)
+        self.run = typical([self.limit] * self.TURNS, clock)
+        self.rate = 0
+
+    @staticmethod
+    @functools.cache
+    def of(kind, threads, clock):
+        return Peak(kind, threads, clock)
+
+    def __call__(self):
+        self.rate = max(self.rate, self.limit.flop / self.run())
 
 
 def median(values):

@@ -89,21 +89,29 @@ static bool isFusable(Operation *producer, Operation *consumer) {
 /// What the result of `op` is where no loop of it turns, because some size is
 /// zero.
 static Value idleResult(Operation *op) {
+  auto isEmpty = [](ArrayRef<int64_t> sizes) {
+    return llvm::is_contained(sizes, 0);
+  };
+  if (auto product = dyn_cast<mpgemm::MatmulOp>(op))
+    return isEmpty(product.getInitType().getShape()) ? product.getInit()
+                                                     : Value();
   auto linalg = dyn_cast<linalg::LinalgOp>(op);
   if (!linalg || linalg.getNumDpsInits() != 1 ||
-      !llvm::is_contained(linalg.getStaticLoopRanges(), 0))
+      !isEmpty(linalg.getStaticLoopRanges()))
     return nullptr;
   return linalg.getDpsInits().front();
 }
 
-/// Makes no kernels of operations that do nothing; what reads their results
-/// then reads what these were before.
+/// Makes no kernels of operations that do nothing, nor of what only they have
+/// read; what reads their results then reads what these were before.
 static void dropIdleOperations(func::FuncOp func) {
-  for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
-    if (Value result = idleResult(&op)) {
+  auto ops = llvm::reverse(func.getBody().front());
+  for (Operation &op : llvm::make_early_inc_range(ops)) {
+    if (Value result = idleResult(&op))
       op.getResult(0).replaceAllUsesWith(result);
+    if (isOpTriviallyDead(&op))
       op.erase();
-    }
+  }
 }
 
 /// The scalar that all elements of `value` are, or may be taken for.
