@@ -40,8 +40,7 @@ class LowBit:
         groups = math.ceil(k / block)
         self.codes = random.integers(0, 1 << bits, (n, groups, block), np.uint8)
         self.scales = random.uniform(0.1, 1, (n, groups)).astype(dtype)
-        shape = {"one": (1, 1)}.get(zeros, (n, groups))
-        self.zeros = np.full(shape, 1 << (bits - 1), np.float32)
+        self.zeros = np.full((n, groups), 1 << (bits - 1), np.float32)
         if zeros in ("packed", "flat"):
             self.zeros = random.integers(0, 1 << bits, (n, groups), np.uint8)
         elif zeros:
@@ -79,8 +78,7 @@ class LowBit:
         index = self.inputs["index"]
         parts = by_group(x, self.block).astype(np.float64)
         codes = self.codes.astype(np.float64)
-        scales, zeros = (np.broadcast_to(p.astype(np.float64), codes.shape[:2])
-                         for p in (self.scales, self.zeros))  # fmt: skip
+        scales, zeros = (part.astype(np.float64) for part in (self.scales, self.zeros))
         group = np.arange(codes.shape[1] * self.block) // self.block
         if index is not None:
             group[: len(index)] = index

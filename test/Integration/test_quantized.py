@@ -276,3 +276,23 @@ def test_refused(case):
     op, inputs, attributes, reason = case
     with pytest.raises(lutra.CompileError, match=reason):
         lutra.compile(make(op, inputs, (), [TensorProto.UINT8 if op[0] == "Q" else TensorProto.FLOAT], **attributes))
+
+
+def test_reshaped_before_a_product():
+    """What is dequantized and then has another shape is multiplied in that."""
+    x, w = random(0, (4, 8, 1), np.int8), random(1, (8, 5), np.int8)
+    constants = {"w": w, "s": np.float32(0.5), "shape": np.array([4, 8])}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s"], ["xd"]),
+        helper.make_node("Reshape", ["xd", "shape"], ["xr"]),
+        helper.make_node("DequantizeLinear", ["w", "s"], ["wd"]),
+        helper.make_node("MatMul", ["xr", "wd"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.INT8, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (4, 5))],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    expected = (x.reshape(4, 8) / 2) @ (w / 2)
+    np.testing.assert_allclose(lutra.compile(model)({"x": x})["y"], expected, rtol=1e-5)

@@ -50,12 +50,19 @@ static LogicalResult checkNodes(ModuleOp module) {
   return failure(refused);
 }
 
-/// The same elements in storage types: bool as a byte, integers without signs.
+/// The same elements in storage types: bool as a byte, integers without signs,
+/// narrow ones as codes.
 static DenseElementsAttr storageElements(DenseElementsAttr elements,
                                          Type storage) {
   Type element = elements.getElementType();
   if (element == storage)
     return elements;
+  if (isNarrow(dtypeOf(element)))
+    return elements.mapValues(storage, [&](APInt value) {
+      if (!element.isUnsignedInteger())
+        value.flipBit(value.getBitWidth() - 1);
+      return value.zext(8);
+    });
   if (element.isInteger(1))
     return elements.mapValues(storage,
                               [](const APInt &bit) { return bit.zext(8); });
@@ -180,7 +187,7 @@ LogicalResult HostLowering::lower(arith::ConstantOp op) {
   if (!elements)
     return success(); // A scalar, which no node can read.
   DType dtype = dtypeOf(elements.getElementType());
-  if (!isSupported(dtype))
+  if (dtype == DType::Undefined)
     return op.emitError() << "expected a supported element type, got "
                           << elements.getElementType();
   Type storage = storageType(op.getContext(), dtype);
@@ -199,7 +206,7 @@ LogicalResult HostLowering::lower(WeightOp op) {
   auto stored = cast<RankedTensorType>(op.getStorage());
   DType dtype = dtypeOf(type.getElementType());
   DType storedDType = dtypeOf(stored.getElementType());
-  if (!isSupported(dtype) || !isSupported(storedDType))
+  if (dtype == DType::Undefined || !isSupported(storedDType))
     return op.emitError() << "expected a supported element type, got " << type;
   Type storage = storageType(op.getContext(), storedDType);
   op.setStorage(stored.clone(storage));
@@ -224,6 +231,10 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
   for (Value input : op.getInputs())
     inputs.push_back(tensors.lookup(input));
   Node node(op, since.value_or(0), inputs);
+  for (auto [i, input] : llvm::enumerate(inputs))
+    if (isNarrow(input.dtype) && !handler->takesNarrow)
+      return node.error() << "expected a supported element type in input " << i
+                          << ", got " << dtypeName(input.dtype);
   if (isNested(op)) {
     if (Support support = Registry::get().supports(op); !support)
       return node.error() << support.reason();
@@ -274,6 +285,9 @@ LogicalResult HostLowering::lower(func::ReturnOp op) {
     Tensor tensor = tensors.lookup(operand);
     if (!tensor)
       return op.emitError() << "expected a tensor as result " << i;
+    if (!isSupported(tensor.dtype))
+      return op.emitError() << "expected a supported element type for result "
+                            << i << ", got " << dtypeName(tensor.dtype);
     values.push_back(tensor.value);
     types.push_back(tensor.value.getType());
     AffineMap shape =

@@ -4,7 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A tensor of at most 1 KiB becomes an arith.constant; a larger one a
-// lutra.weight, which refers to the file that holds it.
+// lutra.weight, which refers to the file that holds it. Integers of 4 and 2
+// bits are unpacked to codes, as dialects/Lutra/LutraAttrs.td has them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,6 +51,16 @@ static std::string decodeVarints(StringRef bytes, uint64_t elementBytes) {
 static DenseElementsAttr denseElements(RankedTensorType type, StringRef bytes) {
   if (type.getNumElements() == 0)
     return DenseElementsAttr::get(type, ArrayRef<Attribute>());
+  if (isNarrow(dtypeOf(type.getElementType()))) {
+    unsigned width = type.getElementTypeBitWidth();
+    SmallVector<APInt> values;
+    for (int64_t i = 0; i < type.getNumElements(); ++i) {
+      uint8_t byte = bytes[i * width / 8];
+      uint8_t code = byte >> i * width % 8 & ((1 << width) - 1);
+      values.push_back(APInt(width, code));
+    }
+    return DenseElementsAttr::get(type, values);
+  }
   if (type.getElementType().isInteger(1)) {
     SmallVector<bool> values;
     for (char byte : bytes)
@@ -101,35 +112,56 @@ FailureOr<DenseElementsAttr> Importer::elements(const model::Tensor &tensor,
     return failure();
   if (bytes->isVarint)
     return denseElements(
-        *type,
-        decodeVarints(bytes->data, tensor.byteSize / type->getNumElements()));
+        *type, decodeVarints(bytes->data,
+                             std::max<uint64_t>(
+                                 tensor.byteSize / type->getNumElements(), 1)));
   return denseElements(*type, bytes->data);
 }
 
 FailureOr<Value> Importer::addTensor(const model::Tensor &tensor,
                                      StringRef name) {
-  if (tensor.byteSize <= model::kMaxInlineBytes) {
+  FailureOr<RankedTensorType> type = tensorType(tensor, name);
+  if (failed(type))
+    return failure();
+  bool isSmall = tensor.byteSize <= model::kMaxInlineBytes;
+  // Integers of 4 and 2 bits are more than they have bytes.
+  if (isSmall && type->getNumElements() <= int64_t(model::kMaxInlineBytes)) {
     FailureOr<DenseElementsAttr> value = elements(tensor, name);
     if (failed(value))
       return failure();
     return Value(arith::ConstantOp::create(b, nameLoc(name), *value));
   }
-  FailureOr<RankedTensorType> type = tensorType(tensor, name);
-  if (failed(type))
-    return failure();
   FailureOr<Bytes> bytes = locate(tensor, name);
   if (failed(bytes))
     return failure();
-  if (bytes->source.empty())
+  RankedTensorType storage = *type;
+  SmallVector<Attribute> steps;
+  if (isNarrow(DType(tensor.dtype))) {
+    Type element = type->getElementType();
+    storage = RankedTensorType::get(int64_t(tensor.byteSize),
+                                    importType(b.getContext(), DType::UInt8));
+    steps.push_back(UnpackAttr::get(
+        b.getContext(), element.getIntOrFloatBitWidth(),
+        /*flip=*/!element.isUnsignedInteger(), type->getShape(), /*rows=*/1));
+  }
+  NamedAttrList attrs;
+  attrs.set("name", b.getStringAttr(printable(name)));
+  attrs.set("storage", TypeAttr::get(storage));
+  attrs.set("steps", b.getArrayAttr(steps));
+  if (!bytes->source.empty()) {
+    attrs.set("source", b.getStringAttr(bytes->source));
+    attrs.set("offset", b.getI64IntegerAttr(bytes->offset));
+    attrs.set("size", b.getI64IntegerAttr(bytes->data.size()));
+    attrs.set("encoding", b.getStringAttr(bytes->isVarint ? "varint" : "raw"));
+  } else if (isSmall) {
+    attrs.set("value", denseElements(storage, bytes->data));
+  } else {
     return error("tensor '" + name +
                  "': expected at most 1 KiB of unpacked "
                  "elements");
-  return Value(WeightOp::create(
-      b, nameLoc(name), *type, b.getStringAttr(printable(name)),
-      b.getStringAttr(bytes->source), b.getI64IntegerAttr(bytes->offset),
-      b.getI64IntegerAttr(bytes->data.size()),
-      b.getStringAttr(bytes->isVarint ? "varint" : "raw"), TypeAttr::get(*type),
-      ElementsAttr(), b.getArrayAttr({})));
+  }
+  return Value(WeightOp::create(b, nameLoc(name), *type, ValueRange(),
+                                attrs.getAttrs()));
 }
 
 FailureOr<Attribute> Importer::attribute(const model::Attribute &attribute,

@@ -152,6 +152,8 @@ FailureOr<Tensor> Lowering::reshape(const Tensor &operand,
     result.ints.reset();
   if (source == shape)
     return result;
+  result.factors = nullptr;
+  result.codes = nullptr;
   AffineExpr from = multiplySizes(source, context());
   AffineExpr to = multiplySizes(shape, context());
   if (!from || !to || !requireEqual(from, to))
@@ -228,6 +230,8 @@ Tensor Lowering::transpose(const Tensor &operand,
 Tensor Lowering::reverse(const Tensor &operand, ArrayRef<int64_t> dims) {
   Tensor result = operand;
   result.ints.reset();
+  result.factors = nullptr;
+  result.codes = nullptr;
   if (operand.value.getDefiningOp<WeightOp>()) {
     for (int64_t dim : dims)
       if (operand.staticSize(dim) != 1)

@@ -164,20 +164,22 @@ static Tensor importedTensor(Value value, unsigned &unknown) {
   return tensor;
 }
 
-static Support supportedTypes(onnx::NodeOp node) {
-  auto check = [](ValueRange values, StringRef what) {
+static Support supportedTypes(onnx::NodeOp node, bool takesNarrow) {
+  auto check = [](ValueRange values, StringRef what, bool takesNarrow) {
     for (auto [i, value] : llvm::enumerate(values))
-      if (auto type = dyn_cast<TensorType>(value.getType()))
-        if (dtypeOf(type.getElementType()) == DType::Undefined) {
-          std::string text;
-          llvm::raw_string_ostream(text) << type.getElementType();
-          return Support::no("expected a supported element type in " + what +
-                             " " + Twine(i) + ", got " + text);
-        }
+      if (auto type = dyn_cast<TensorType>(value.getType())) {
+        DType dtype = dtypeOf(type.getElementType());
+        if (isSupported(dtype) || (takesNarrow && isNarrow(dtype)))
+          continue;
+        std::string text;
+        llvm::raw_string_ostream(text) << type.getElementType();
+        return Support::no("expected a supported element type in " + what +
+                           " " + Twine(i) + ", got " + text);
+      }
     return Support::yes();
   };
-  Support inputs = check(node.getInputs(), "input");
-  return inputs ? check(node.getResults(), "output") : inputs;
+  Support inputs = check(node.getInputs(), "input", takesNarrow);
+  return inputs ? check(node.getResults(), "output", false) : inputs;
 }
 
 Support Registry::supports(onnx::NodeOp node) const {
@@ -191,7 +193,7 @@ Support Registry::supports(onnx::NodeOp node) const {
                        " of its domain");
   if (!llvm::is_contained(handler->versions, *since))
     return Support::no("version " + Twine(*since) + " not implemented");
-  if (Support types = supportedTypes(node); !types)
+  if (Support types = supportedTypes(node, handler->takesNarrow); !types)
     return types;
   unsigned unknown = 0;
   SmallVector<Tensor> inputs;

@@ -16,7 +16,15 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 namespace {
-enum class Kind { Unsupported, Bool, Signed, Unsigned, Float };
+enum class Kind {
+  Unsupported,
+  Bool,
+  Signed,
+  Unsigned,
+  Float,
+  NarrowSigned,
+  NarrowUnsigned
+};
 
 struct DTypeRow {
   StringLiteral name;
@@ -48,12 +56,12 @@ static constexpr DTypeRow kRows[] = {
     {"FLOAT8E4M3FNUZ"},
     {"FLOAT8E5M2"},
     {"FLOAT8E5M2FNUZ"},
-    {"UINT4"},
-    {"INT4"},
+    {"UINT4", Kind::NarrowUnsigned, 4},
+    {"INT4", Kind::NarrowSigned, 4},
     {"FLOAT4E2M1"},
     {"FLOAT8E8M0"},
-    {"UINT2"},
-    {"INT2"},
+    {"UINT2", Kind::NarrowUnsigned, 2},
+    {"INT2", Kind::NarrowSigned, 2},
 };
 
 static const DTypeRow &row(DType type) {
@@ -74,7 +82,12 @@ bool lutra::isInteger(DType type) {
 }
 
 bool lutra::isSupported(DType type) {
-  return row(type).kind != Kind::Unsupported;
+  return row(type).kind != Kind::Unsupported && !isNarrow(type);
+}
+
+bool lutra::isNarrow(DType type) {
+  Kind kind = row(type).kind;
+  return kind == Kind::NarrowSigned || kind == Kind::NarrowUnsigned;
 }
 
 StringRef lutra::dtypeName(DType type) { return row(type).name; }
@@ -100,11 +113,11 @@ static Type floatType(MLIRContext *context, DType type) {
 }
 
 Type lutra::storageType(MLIRContext *context, DType type) {
-  if (!isSupported(type))
+  if (row(type).kind == Kind::Unsupported)
     return {};
   if (isFloat(type))
     return floatType(context, type);
-  return IntegerType::get(context, row(type).width);
+  return IntegerType::get(context, std::max(8u, row(type).width));
 }
 
 Type lutra::importType(MLIRContext *context, DType type) {
@@ -114,7 +127,10 @@ Type lutra::importType(MLIRContext *context, DType type) {
   case Kind::Bool:
     return IntegerType::get(context, 1);
   case Kind::Unsigned:
+  case Kind::NarrowUnsigned:
     return IntegerType::get(context, row(type).width, IntegerType::Unsigned);
+  case Kind::NarrowSigned:
+    return IntegerType::get(context, row(type).width);
   default:
     return storageType(context, type);
   }
@@ -128,7 +144,7 @@ DType lutra::dtypeOf(Type importElementType) {
   }
   for (size_t i = 0; i < std::size(kRows); ++i) {
     auto type = static_cast<DType>(i);
-    if (isSupported(type) && importElementType &&
+    if (row(type).kind != Kind::Unsupported && importElementType &&
         lutra::importType(importElementType.getContext(), type) ==
             importElementType)
       return type;

@@ -93,6 +93,8 @@ struct OpHandler {
   LowerFn lower;
   /// One line on what is not supported, for docs/SupportedOps.md; may be empty.
   StringRef limits = "";
+  /// Whether it takes inputs of narrow types.
+  bool takesNarrow = false;
 };
 
 class Registry {

@@ -54,6 +54,9 @@ bool isInteger(DType type);  ///< signed or unsigned, not bool
 /// True for the types that the compiler computes in: bool, 8 to 64-bit
 /// integers, f16, bf16, f32, f64.
 bool isSupported(DType type);
+/// True for integers of 4 and 2 bits, which only some operators read. They are
+/// held as codes, one in a byte: signed ones plus half their range.
+bool isNarrow(DType type);
 
 /// ONNX's name of a type: "FLOAT", "INT64".
 StringRef dtypeName(DType type);
@@ -61,7 +64,7 @@ DType parseDType(StringRef name);
 
 /// The element type in which memory holds a `DType`: bool is i8 (0 or 1), since
 /// a vector of i1 is packed in memory and a scalar is not; integers are
-/// signless. Null where isSupported is false.
+/// signless. Null for what is neither supported nor narrow.
 Type storageType(MLIRContext *context, DType type);
 /// The element type of import's tensors, with signs (ui8, i1), and back.
 Type importType(MLIRContext *context, DType type);
@@ -73,6 +76,7 @@ DType dtypeOf(Type importElementType);
 using Shape = SmallVector<AffineExpr>;
 
 struct Factors;
+struct Codes;
 
 /// A tensor while a graph is lowered: the value, and what its type cannot say.
 struct Tensor {
@@ -86,6 +90,8 @@ struct Tensor {
   std::optional<SmallVector<AffineExpr>> ints;
   /// Where the tensor was dequantized, what it is the product of; or null.
   std::shared_ptr<const Factors> factors;
+  /// Where the tensor was dequantized from a constant matrix, that; or null.
+  std::shared_ptr<const Codes> codes;
 
   explicit operator bool() const { return bool(value); }
   int64_t rank() const { return shape.size(); }
@@ -106,6 +112,21 @@ struct Factors {
   /// One element, or one per index of `axis`.
   Tensor scale;
   int64_t axis;
+};
+
+/// A dequantized matrix as (codes - zeros) * scales, which may be read in its
+/// place.
+struct Codes {
+  /// Unsigned, one in a byte.
+  Tensor codes;
+  unsigned bits;
+  /// One element, or one per index of `axis`, or, where `block` is not 0, one
+  /// per `block` indices of it and index of the other dimension.
+  Tensor scales;
+  /// As the scales, or null where all are `zero`.
+  Tensor zeros;
+  int64_t zero;
+  int64_t axis, block;
 };
 
 } // namespace mlir::lutra

@@ -13,6 +13,7 @@
 
 #include "Contraction.h"
 
+#include "CodedMatrix.h"
 #include "Operands.h"
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -218,9 +219,14 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
   // A product of vectors has no dimension that a vector of scales fits.
   bool scaled =
       lhs.rank() > 1 && rhs.rank() > 1 && haveFactors(lhs, rhs, rhs.rank() - 1);
+  std::optional<FailureOr<Tensor>> coded;
+  if (!scaled)
+    coded = productWithCodes(lowering, lhs, rhs, /*transposed=*/false);
   FailureOr<Tensor> product =
-      matMul(node, lowering, scaled ? lhs.factors->integers : lhs,
-             scaled ? rhs.factors->integers : rhs, accumulatorType(dtype));
+      coded ? *coded
+            : matMul(node, lowering, scaled ? lhs.factors->integers : lhs,
+                     scaled ? rhs.factors->integers : rhs,
+                     accumulatorType(dtype));
   if (succeeded(product) && scaled)
     product =
         applyScales(lowering, *product, lhs.factors->scale, rhs.factors->scale);
@@ -307,6 +313,7 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   if (Support support = supportsGemm(node); !support)
     return node.error() << support.reason();
   bool transA = node.intAttr("transA", 0), transB = node.intAttr("transB", 0);
+  const bool transposed = transB;
   bool scaled = haveFactors(node.input(0), node.input(1), transB ? 0 : 1);
   auto operand = [&](unsigned i) {
     return scaled ? node.input(i).factors->integers : node.input(i);
@@ -338,8 +345,13 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  FailureOr<Tensor> product = sumOfProducts(
-      lowering, lhs, rhs, accumulatorType(lhs.dtype), maps, iterators, shape);
+  std::optional<FailureOr<Tensor>> coded;
+  if (!scaled && !transA)
+    coded = productWithCodes(lowering, lhs, node.input(1), transposed);
+  FailureOr<Tensor> product =
+      coded ? *coded
+            : sumOfProducts(lowering, lhs, rhs, accumulatorType(lhs.dtype),
+                            maps, iterators, shape);
   if (scaled)
     product = applyScales(lowering, *product, node.input(0).factors->scale,
                           node.input(1).factors->scale);

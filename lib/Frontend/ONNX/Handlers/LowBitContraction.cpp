@@ -14,15 +14,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "../SizeAlgebra.h"
+#include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Elementwise.h"
 #include "SizeCheck.h"
-#include "dialects/Lutra/Lutra.h"
-#include "dialects/MPGemm/MPGemm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -145,22 +143,6 @@ static Support supportsMatMulNBits(const Node &node) {
 // Codes
 //===----------------------------------------------------------------------===//
 
-/// A constant as a weight whose bytes are as they are in the file, or null.
-static WeightOp storedBytes(Lowering &lowering, const Tensor &tensor) {
-  auto isReshape = [](Attribute step) { return isa<ReshapeAttr>(step); };
-  if (auto weight = tensor.value.getDefiningOp<WeightOp>())
-    return llvm::all_of(weight.getSteps(), isReshape) ? weight : WeightOp();
-  DenseElementsAttr elements;
-  if (!matchPattern(tensor.value, m_Constant(&elements)))
-    return {};
-  ImplicitLocOpBuilder &b = lowering.b;
-  auto name = dyn_cast<NameLoc>(tensor.value.getLoc());
-  return WeightOp::create(
-      b, elements.getType(), name ? name.getName() : b.getStringAttr(""),
-      StringAttr(), IntegerAttr(), IntegerAttr(), StringAttr(),
-      TypeAttr::get(elements.getType()), elements, b.getArrayAttr({}));
-}
-
 /// The codes of each row of a matrix of bytes, where each row begins a stream
 /// of bits.
 static Tensor unpackAtRunTime(Lowering &lowering, const Tensor &bytes,
@@ -227,20 +209,11 @@ static FailureOr<Tensor> unpack(const Node &node, Lowering &lowering,
 }
 
 //===----------------------------------------------------------------------===//
-// The product
+// The matrix
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// The matrix: codes [N, groups, size], scales [N, groups] and zero points
-/// alike, or the one zero point of all.
-struct Matrix {
-  Tensor codes, scales, zeros;
-  int64_t zero = 0;
-};
-} // namespace
-
-static FailureOr<Matrix> matrixOf(const Node &node, Lowering &lowering,
-                                  const Blocks &blocks) {
+static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
+                                       const Blocks &blocks) {
   FailureOr<Tensor> codes =
       unpack(node, lowering, B, blocks, {blocks.n, blocks.count, blocks.size});
   Shape perBlock = {lowering.constant(blocks.n),
@@ -254,58 +227,7 @@ static FailureOr<Matrix> matrixOf(const Node &node, Lowering &lowering,
   if (failed(codes) || failed(scales) || failed(zeros))
     return failure();
   int64_t zero = *zeros ? 0 : int64_t(1) << (blocks.bits - 1);
-  return Matrix{*codes, *scales, *zeros, zero};
-}
-
-/// A in f32 as a matrix, padded to whole blocks.
-static FailureOr<Tensor> rowsOf(const Node &node, Lowering &lowering,
-                                const Blocks &blocks) {
-  Tensor x = lowering.cast(node.input(A), DType::Float);
-  Shape low(x.rank(), lowering.constant(0)), high = low;
-  high.back() = lowering.constant(blocks.padded() - blocks.k);
-  x = lowering.pad(x, low, high, lowering.scalar(DType::Float, 0));
-  AffineExpr rows = lowering.product(ArrayRef(x.shape).drop_back());
-  return lowering.reshape(x, {rows, lowering.constant(blocks.padded())});
-}
-
-/// Whether A may be rounded to 8-bit integers, and the sums of products of a
-/// block then fit.
-static bool isInteger(const Node &node, const Blocks &blocks) {
-  return node.intAttr("accuracy_level", 0) == 4 &&
-         mpgemm::fitsAccumulator(blocks.bits, blocks.size);
-}
-
-/// rows * matrix, group by group.
-static FailureOr<Tensor> groupedProduct(const Node &node, Lowering &lowering,
-                                        const Tensor &rows,
-                                        const Matrix &matrix,
-                                        const Blocks &blocks) {
-  ImplicitLocOpBuilder &b = lowering.b;
-  Shape groups = {rows.shape[0], lowering.constant(blocks.count)};
-  Shape codes = groups, shape = {rows.shape[0], lowering.constant(blocks.n)};
-  codes.push_back(lowering.constant(blocks.size));
-  FailureOr<Tensor> grouped = lowering.reshape(rows, codes);
-  if (failed(grouped))
-    return failure();
-  Value x = grouped->value, scales, sums;
-  if (isInteger(node, blocks)) {
-    auto quantized =
-        mpgemm::QuantizeActOp::create(b, lowering.type(codes, DType::Int8),
-                                      lowering.type(groups, DType::Float),
-                                      lowering.type(groups, DType::Int32), x);
-    x = quantized.getCodes();
-    scales = quantized.getScales();
-    sums = quantized.getSums();
-  }
-  auto format =
-      mpgemm::AffineAttr::get(b.getContext(), blocks.bits, matrix.zero);
-  Value product =
-      mpgemm::MatmulOp::create(
-          b, lowering.type(shape, DType::Float), x, matrix.codes.value,
-          matrix.scales.value, matrix.zeros.value, scales, sums,
-          lowering.empty(shape, DType::Float), format, mpgemm::LayoutAttr())
-          .getResult();
-  return lowering.tensor(product, shape, DType::Float);
+  return CodedMatrix{*codes, blocks.bits, *scales, *zeros, zero};
 }
 
 //===----------------------------------------------------------------------===//
@@ -328,7 +250,8 @@ static bool isInOrder(const Node &node, Lowering &lowering,
 
 /// The matrix in f32, as [N, K]: each code may be of any group.
 static FailureOr<Tensor> decode(const Node &node, Lowering &lowering,
-                                const Matrix &matrix, const Blocks &blocks) {
+                                const CodedMatrix &matrix,
+                                const Blocks &blocks) {
   AffineExpr padded = lowering.constant(blocks.padded());
   Tensor index = node.input(GroupIndex);
   AffineExpr missing = canonicalSize(padded - index.shape[0]);
@@ -365,7 +288,7 @@ static FailureOr<Tensor> decode(const Node &node, Lowering &lowering,
 
 static FailureOr<Tensor> decodedProduct(const Node &node, Lowering &lowering,
                                         const Tensor &rows,
-                                        const Matrix &matrix,
+                                        const CodedMatrix &matrix,
                                         const Blocks &blocks) {
   FailureOr<Tensor> decoded = decode(node, lowering, matrix, blocks);
   if (failed(decoded))
@@ -389,17 +312,18 @@ static FailureOr<SmallVector<Tensor>> lowerMatMulNBits(const Node &node,
   std::optional<Blocks> blocks = checkNode(check, node);
   if (check.failed())
     return node.error() << check.result().reason();
-  FailureOr<Matrix> matrix = matrixOf(node, lowering, *blocks);
-  FailureOr<Tensor> rows = rowsOf(node, lowering, *blocks);
+  FailureOr<CodedMatrix> matrix = matrixOf(node, lowering, *blocks);
+  Tensor a = node.input(A);
+  FailureOr<Tensor> rows = paddedRows(lowering, a, blocks->padded());
   if (failed(matrix) || failed(rows))
     return failure();
   FailureOr<Tensor> product =
       isInOrder(node, lowering, *blocks)
-          ? groupedProduct(node, lowering, *rows, *matrix, *blocks)
+          ? codedProduct(lowering, *rows, *matrix,
+                         node.intAttr("accuracy_level", 0) == 4)
           : decodedProduct(node, lowering, *rows, *matrix, *blocks);
   if (failed(product))
     return failure();
-  Tensor a = node.input(A);
   Shape shape = a.shape;
   shape.back() = lowering.constant(blocks->n);
   FailureOr<Tensor> y = lowering.reshape(*product, shape);

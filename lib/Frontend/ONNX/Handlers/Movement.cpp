@@ -14,6 +14,7 @@
 #include "Movement.h"
 
 #include "../SizeAlgebra.h"
+#include "CodedMatrix.h"
 #include "Operands.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -70,7 +71,10 @@ static FailureOr<SmallVector<Tensor>> lowerTranspose(const Node &node,
   if (int64_t(normal->size()) != input.rank())
     return node.error() << "expected perm of " << input.rank()
                         << " dimensions, got " << normal->size();
-  return SmallVector<Tensor>{lowering.transpose(input, *normal)};
+  Tensor result = lowering.transpose(input, *normal);
+  if (input.codes && normal->front() == 1)
+    result.codes = transposed(lowering, *input.codes);
+  return SmallVector<Tensor>{result};
 }
 
 //===----------------------------------------------------------------------===//

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../SizeAlgebra.h"
+#include "CodedMatrix.h"
 #include "QuantizedElements.h"
 #include "Reduction.h"
 #include "dialects/Lutra/Lutra.h"
@@ -187,9 +188,9 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
 // DequantizeLinear
 //===----------------------------------------------------------------------===//
 
-/// What DequantizeLinear takes: accumulators too.
+/// What DequantizeLinear takes: accumulators and narrow integers too.
 static bool isInteger32(DType dtype) {
-  return isQuantized(dtype) || dtype == DType::Int32;
+  return isQuantized(dtype) || isNarrow(dtype) || dtype == DType::Int32;
 }
 
 static Support supportsDequantize(const Node &node) {
@@ -293,10 +294,30 @@ static std::shared_ptr<const Factors> factorsOf(const Node &node,
       Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis});
 }
 
-static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &node,
+/// The inputs with narrow integers as the codes that they are held as; the zero
+/// point is then that of codes.
+static SmallVector<Tensor> asCodes(const Node &node, Lowering &lowering) {
+  SmallVector<Tensor> inputs(node.inputs());
+  if (!isNarrow(node.input(0).dtype))
+    return inputs;
+  inputs.resize(3);
+  if (DType x = inputs[0].dtype; !inputs[2] && isSignedCode(x))
+    inputs[2] = lowering.splat(
+        {}, DType::UInt8,
+        lowering.scalarInt(DType::UInt8, 1 << (codeBits(x) - 1)));
+  for (unsigned i : {0u, 2u})
+    if (inputs[i])
+      inputs[i] =
+          lowering.tensor(inputs[i].value, inputs[i].shape, DType::UInt8);
+  return inputs;
+}
+
+static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
                                                       Lowering &lowering) {
-  if (Support support = supportsDequantize(node); !support)
-    return node.error() << support.reason();
+  if (Support support = supportsDequantize(given); !support)
+    return given.error() << support.reason();
+  SmallVector<Tensor> inputs = asCodes(given, lowering);
+  Node node(given.op, given.sinceVersion, inputs);
   auto to = static_cast<DType>(
       node.intAttr("output_dtype", int64_t(node.input(1).dtype)));
   for (unsigned i = 1; i < node.numInputs(); ++i)
@@ -307,6 +328,7 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &node,
     return failure();
   if (to == DType::Float)
     y->factors = factorsOf(node, lowering);
+  y->codes = codesOf(given, lowering);
   return SmallVector<Tensor>{*y};
 }
 
@@ -363,7 +385,9 @@ void lutra::addQuantizationHandlers(Registry &registry) {
   registry.add({"", "QuantizeLinear", versions, supportsQuantize, lowerQuantize,
                 "float8, float4, int4 and int2"});
   registry.add({"", "DequantizeLinear", versions, supportsDequantize,
-                lowerDequantize, "float8, float4, int4 and int2"});
+                lowerDequantize,
+                "float8 and float4, and int4 and int2 that are not constant",
+                /*takesNarrow=*/true});
   registry.add({"",
                 "DynamicQuantizeLinear",
                 {11},
