@@ -7,12 +7,11 @@ A Way runs all copies of a case in turn; `result` is what the last one gave.
 
 import ctypes
 import itertools
-import math
 import time
 
 import llama_cpp
 import numpy as np
-from harness import CLOCKS, aligned, onnx_runtime, typical
+from harness import aligned, onnx_runtime, take_turns, typical
 
 try:
     import openvino
@@ -33,8 +32,8 @@ GGML_TYPES = {
 GGML_DISTINCT = 32
 # Bits and zero points that it knows.
 ONNX_RUNTIME = {*itertools.product((2, 4, 8), ("none", "packed")), (2, "float"), (4, "float")}
-# A first look at somebody's ways takes the fastest of so many runs.
-LOOKS = 5
+# A first look at somebody's ways takes so many rounds.
+LOOKS = 3
 # What takes less is repeated so many times for one round.
 SHORT_RUN, REPEATS = 0.02, 7  # seconds, and times
 
@@ -155,21 +154,13 @@ def layout_name(layout):
 
 
 def fastest(ways, clock):
-    """Of those that can be made at all; the others are let go one by one."""
-    now = CLOCKS[clock]
-    best, least = None, math.inf
-    for make in ways:
-        way = make()
-        if way is None:
-            continue
-        seconds = []
-        for _ in range(LOOKS):
-            begin = now()
-            way.run()
-            seconds.append(now() - begin)
-        if min(seconds) < least:
-            best, least = way, min(seconds)
-    return best
+    """Of those that can be made at all, in turns."""
+    ways = list(filter(None, (make() for make in ways)))
+    if len(ways) < 2:
+        return ways[0] if ways else None
+    turns = {way: way.turn(clock) for way in ways}
+    seconds = take_turns(turns, LOOKS, 1, clock=clock)
+    return min(ways, key=lambda way: min(seconds[way]))
 
 
 def onnx_runtime_ways(data, threads):
