@@ -64,9 +64,9 @@ class FmaLimit:
     NAME = "fma"
     KIND, OPERANDS = ctypes.c_float, (0.5, 1.0)
 
-    def __init__(self, threads, steps=4_000_000):
+    def __init__(self, threads, steps=4_000_000, march="native"):
         self.threads, self.steps = threads, steps
-        library = build(self.NAME)
+        library = build(self.NAME, f"-march={march}")
         self.function = library[f"{self.NAME}_run"]
         self.function.argtypes = [ctypes.c_long, self.KIND, self.KIND]
         self.function.restype = self.KIND
@@ -202,15 +202,15 @@ class Peak:
     STEPS = 500_000
     TURNS = 7
 
-    def __init__(self, kind, threads, clock):
-        self.name, self.limit = kind.NAME, kind(threads, self.STEPS)
+    def __init__(self, kind, threads, clock, march):
+        self.name, self.limit = kind.NAME, kind(threads, self.STEPS, march)
         self.run = typical([self.limit] * self.TURNS, clock)
         self.rate = 0
 
     @staticmethod
     @functools.cache
-    def of(kind, threads, clock):
-        return Peak(kind, threads, clock)
+    def of(kind, threads, clock, march="native"):
+        return Peak(kind, threads, clock, march)
 
     def __call__(self):
         self.rate = max(self.rate, self.limit.flop / self.run())

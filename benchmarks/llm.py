@@ -169,7 +169,7 @@ def bounds(sizes, options, threads):
     """Limits as contestants."""
     data = aligned((sizes.matrix_bytes // 512 * 512,), np.uint8)
     data[...] = 1
-    return Peak.of(Int8Limit, threads, options.clock), MemoryLimit(threads, data)
+    return Peak.of(Int8Limit, threads, options.clock, options.mcpu), MemoryLimit(threads, data)
 
 
 def measure(files, sizes, capacity, tokens, threads, options):

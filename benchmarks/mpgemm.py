@@ -16,8 +16,8 @@ is multiplied with weights that come from DRAM, since everybody goes round copie
 the fastest of its ways, which is named; what a peer cannot do, it does not do.
 
 The limit of one row is a plain read of the model's codes, scales and zero points, that
-of many the dot products of bytes. Times are the best of all rounds, per product.
---sweep looks for cliffs: mpgemm_sweep.py.
+of many the dot products of bytes, with the instructions of --mcpu. Times are the best of
+all rounds, per product. --sweep looks for cliffs: mpgemm_sweep.py.
 """
 
 import argparse
@@ -106,8 +106,8 @@ def measure(kind, data, artifact, threads, options):
     errors = {way: way.error(data) for way in ways}
     wrong = [f"{way.who}: error {error:.1e}" for way, error in errors.items()
              if not error < way.tolerance]  # fmt: skip
-    dots = turns["int8"] = Peak.of(Int8Limit, threads, options.clock)
-    turns["lookup"] = Peak.of(LookupLimit, threads, options.clock)
+    dots = turns["int8"] = Peak.of(Int8Limit, threads, options.clock, options.mcpu)
+    turns["lookup"] = Peak.of(LookupLimit, threads, options.clock, options.mcpu)
     if kind != "prefill":
         read = turns["read"] = read_limit(case, threads)
     seconds = take_turns(turns, options.rounds, 1, options.budget, options.clock)
@@ -160,7 +160,7 @@ def summarize(outcomes, options):
         if shares := [o.limit / min(o.theirs.values())[0] for o in chosen if o.theirs]:
             print(summary("    the best peer", [], shares))
     for threads in options.threads:
-        dots, looks = (Peak.of(limit, threads, options.clock).rate / 1e9
+        dots, looks = (Peak.of(limit, threads, options.clock, options.mcpu).rate / 1e9
                        for limit in (Int8Limit, LookupLimit))  # fmt: skip
         print(f"{threads} threads: int8 dots {dots:.0f} GOP/s, lookups {looks / 2:.0f} G/s")
 
