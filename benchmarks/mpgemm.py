@@ -47,7 +47,7 @@ from mpgemm_peers import PEERS, Way, peers
 
 PREFILL_ROWS = 512
 # What is larger does not stay in the cache.
-CACHE_BYTES = 16 << 20
+CACHE_BYTES = 12 << 20
 READ_BYTES = 64 << 20
 KINDS = {
     "memory": "1 row, from memory", "cache": "1 row, from the cache",

@@ -27,8 +27,7 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// The values of a codebook in memory, with what a vector may read behind them;
-/// null for other formats.
+/// The values of a codebook in memory; null for other formats.
 static Value makeTable(OpBuilder &b, mpgemm::MatmulOp op) {
   auto codebook = dyn_cast<mpgemm::CodebookAttr>(op.getFormat());
   if (!codebook)

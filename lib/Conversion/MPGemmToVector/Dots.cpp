@@ -212,38 +212,75 @@ private:
   int64_t offset;
 };
 
-/// Codes as the values of a codebook.
-class CodebookDot : public FloatDot {
+/// Codes of any format, looked up.
+class TableDot : public FloatDot {
 public:
-  CodebookDot(OpBuilder &b, Location loc, int64_t lanes, Value table,
-              bool permutes, int64_t size)
-      : FloatDot(b, loc, lanes, 0), table(table),
-        permutes(permutes && lanes == 16 && size <= 16) {}
+  TableDot(OpBuilder &b, Location loc, int64_t lanes)
+      : FloatDot(b, loc, lanes, 0) {}
 
   Value codes(Value bytes, unsigned step, Value zero) override {
-    Value code = byteOfLanes(bytes, step), number;
+    Value number = lookUp(bytes, step);
+    if (!zero)
+      return number;
+    if (isa<IntegerType>(cast<VectorType>(zero.getType()).getElementType()))
+      zero = arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), zero);
+    return subtract(number, zero);
+  }
+
+protected:
+  virtual Value lookUp(Value bytes, unsigned step) = 0;
+};
+
+/// At most 16 numbers, which are in a register.
+class PermuteDot : public TableDot {
+public:
+  static constexpr int64_t kLanes = 16;
+
+  PermuteDot(OpBuilder &b, Location loc, mpgemm::FormatInterface format)
+      : TableDot(b, loc, kLanes) {
+    SmallVector<float> values;
+    for (unsigned code = 0; code < kLanes; ++code)
+      values.push_back(format.decode(code % (1u << format.getBits())));
     auto type = vectorOf(b.getF32Type());
-    Value first = arith::ConstantIndexOp::create(b, loc, 0);
-    if (permutes) {
-      Value values = vector::LoadOp::create(b, loc, type, table, first);
-      number =
-          call(b, loc, type, "llvm.x86.avx512.permvar.sf.512", {values, code});
-    } else {
-      Value mask = vector::ConstantMaskOp::create(
-          b, loc, vectorOf(b.getI1Type()), b.getDenseI64ArrayAttr({lanes}));
-      Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-      number = vector::GatherOp::create(b, loc, type, table, first, code, mask,
-                                        none);
-    }
-    if (zero &&
-        isa<IntegerType>(cast<VectorType>(zero.getType()).getElementType()))
-      zero = arith::SIToFPOp::create(b, loc, type, zero);
-    return zero ? subtract(number, zero) : number;
+    table = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(type, ArrayRef(values)));
+  }
+
+protected:
+  Value lookUp(Value bytes, unsigned step) override {
+    // The instruction looks at the lowest four bits of a lane only.
+    auto type = vectorOf(b.getI32Type());
+    Value code = vector::BitCastOp::create(b, loc, type, bytes);
+    if (step > 0)
+      code =
+          arith::ShRUIOp::create(b, loc, code, splat(b.getI32Type(), 8 * step));
+    return call(b, loc, table.getType(), "llvm.x86.avx512.permvar.sf.512",
+                {table, code});
   }
 
 private:
   Value table;
-  bool permutes;
+};
+
+/// Numbers in memory.
+class GatherDot : public TableDot {
+public:
+  GatherDot(OpBuilder &b, Location loc, int64_t lanes, Value table)
+      : TableDot(b, loc, lanes), table(table) {}
+
+protected:
+  Value lookUp(Value bytes, unsigned step) override {
+    auto type = vectorOf(b.getF32Type());
+    Value mask = vector::ConstantMaskOp::create(
+        b, loc, vectorOf(b.getI1Type()), b.getDenseI64ArrayAttr({lanes}));
+    Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+    Value first = arith::ConstantIndexOp::create(b, loc, 0);
+    return vector::GatherOp::create(b, loc, type, table, first,
+                                    byteOfLanes(bytes, step), mask, none);
+  }
+
+private:
+  Value table;
 };
 
 /// The intrinsics of an x86 vector of `lanes` 32-bit lanes; empty where there
@@ -321,11 +358,12 @@ std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
   Location loc = op.getLoc();
   unsigned bits = op.getFormat().getBits();
   if (!op.isInteger()) {
+    if (target && target.hasFeature("avx512f") && bits <= 4 &&
+        lanes == PermuteDot::kLanes)
+      return std::make_unique<PermuteDot>(b, loc, op.getFormat());
     if (std::optional<int64_t> offset = op.getFormat().getOffset())
       return std::make_unique<FloatDot>(b, loc, lanes, *offset);
-    bool permutes = target && target.hasFeature("avx512f");
-    return std::make_unique<CodebookDot>(b, loc, lanes, table, permutes,
-                                         int64_t(1) << bits);
+    return std::make_unique<GatherDot>(b, loc, lanes, table);
   }
   std::unique_ptr<Dot> dot;
   if (target) {

@@ -82,6 +82,7 @@ static Registry build() {
                    addReductionHandlers,
                    addSoftmaxHandlers,
                    addNormalizationHandlers,
+                   addLayerNormalizationHandlers,
                    addContractionHandlers,
                    addConvolutionHandlers,
                    addPoolingHandlers,

@@ -132,11 +132,12 @@ void addLogicHandlers(Registry &);      // And, Equal, Where, Not, bitwise
 void addCastHandlers(Registry &);       // Cast, CastLike, Identity, Dropout
 void addReductionHandlers(Registry &);  // Reduce*, ArgMax, ArgMin, CumSum
 void addSoftmaxHandlers(Registry &);    // Softmax, LogSoftmax, Hardmax
-void addNormalizationHandlers(Registry &); // BatchNorm, LayerNorm, RMSNorm, LRN
-void addContractionHandlers(Registry &);   // MatMul, Gemm
-void addConvolutionHandlers(Registry &);   // Conv
-void addPoolingHandlers(Registry &);       // AveragePool, LpPool, Global*
-void addMaxPoolHandlers(Registry &);       // MaxPool, GlobalMaxPool
+void addNormalizationHandlers(Registry &); // BatchNorm, GroupNorm, LRN, ...
+void addLayerNormalizationHandlers(Registry &); // LayerNorm, RMSNorm
+void addContractionHandlers(Registry &);        // MatMul, Gemm
+void addConvolutionHandlers(Registry &);        // Conv
+void addPoolingHandlers(Registry &);            // AveragePool, LpPool, Global*
+void addMaxPoolHandlers(Registry &);            // MaxPool, GlobalMaxPool
 void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range

@@ -1,4 +1,4 @@
-//===- Normalization.cpp - BatchNorm, LayerNorm, RMSNorm, LRN, ... --------===//
+//===- Normalization.cpp - BatchNorm, InstanceNorm, GroupNorm, LRN, ... ---===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,25 +9,23 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Reduction.h"
+#include "Normalization.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
 using Results = FailureOr<SmallVector<Tensor>>;
 
-static SmallVector<int64_t> axesFrom(int64_t first, int64_t rank) {
+SmallVector<int64_t> lutra::axesFrom(int64_t first, int64_t rank) {
   return llvm::to_vector(llvm::seq<int64_t>(first, rank));
 }
 
-/// Casts a body's input, of the computeType of `from`, to the body's type.
-static Value asType(Scalars &s, Value value, const Tensor &from) {
+Value lutra::asType(Scalars &s, Value value, const Tensor &from) {
   return Lowering::castScalar(s.b, value, computeType(from.dtype), s.dtype);
 }
 
-/// The mean of map(x) over `axes`, in `type`.
-static Tensor meanOf(Lowering &lowering, const Tensor &x,
-                     ArrayRef<int64_t> axes, DType type, BodyRef map = {}) {
+Tensor lutra::meanOf(Lowering &lowering, const Tensor &x,
+                     ArrayRef<int64_t> axes, DType type, BodyRef map) {
   Tensor sum = accumulate(lowering, x, axes, Monoid::Sum, type, map);
   AffineExpr count = countOf(lowering, x, axes);
   return *compute(lowering, sum, type, [&](Scalars &s, ValueRange v) {
@@ -35,8 +33,7 @@ static Tensor meanOf(Lowering &lowering, const Tensor &x,
   });
 }
 
-/// x - mean, where `mean` lacks the dimensions `axes` of `x`.
-static Tensor centered(Lowering &lowering, const Tensor &x, const Tensor &mean,
+Tensor lutra::centered(Lowering &lowering, const Tensor &x, const Tensor &mean,
                        ArrayRef<int64_t> axes) {
   int64_t rank = x.rank();
   AffineMap maps[] = {lowering.b.getMultiDimIdentityMap(rank),
@@ -48,10 +45,9 @@ static Tensor centered(Lowering &lowering, const Tensor &x, const Tensor &mean,
                        });
 }
 
-static Value squareOf(Scalars &s, ValueRange v) { return s.mul(v[0], v[0]); }
+Value lutra::squareOf(Scalars &s, ValueRange v) { return s.mul(v[0], v[0]); }
 
-/// 1 / sqrt(variance + epsilon).
-static Tensor inverseDeviation(Lowering &lowering, const Tensor &variance,
+Tensor lutra::inverseDeviation(Lowering &lowering, const Tensor &variance,
                                double epsilon) {
   return *compute(lowering, variance, variance.dtype,
                   [&](Scalars &s, ValueRange v) {
@@ -117,112 +113,6 @@ static Results lowerBatchNorm(const Node &node, Lowering &lowering) {
       lowering, {x, *factor, *offset}, {whole, channel, channel}, x.shape,
       x.dtype,
       [](Scalars &s, ValueRange v) { return s.add(s.mul(v[0], v[1]), v[2]); })};
-}
-
-//===----------------------------------------------------------------------===//
-// Statistics of trailing dimensions
-//===----------------------------------------------------------------------===//
-
-static FailureOr<SmallVector<int64_t>> trailingAxes(const Node &node) {
-  int64_t rank = node.input(0).rank();
-  auto axis = normalizeAxis(node, node.intAttr("axis", -1), rank);
-  if (failed(axis))
-    return failure();
-  return axesFrom(*axis, rank);
-}
-
-/// Reads `operand`, which broadcasts to a tensor of `shape` from its last
-/// dimension on.
-static FailureOr<AffineMap> broadcastTo(const Node &node, Lowering &lowering,
-                                        const Tensor &operand,
-                                        ArrayRef<AffineExpr> shape) {
-  int64_t skipped = int64_t(shape.size()) - operand.rank();
-  SmallVector<AffineExpr> exprs;
-  for (int64_t i = 0; i < operand.rank() && skipped >= 0; ++i) {
-    if (operand.shape[i] == shape[skipped + i])
-      exprs.push_back(lowering.b.getAffineDimExpr(skipped + i));
-    else if (operand.staticSize(i) == 1)
-      exprs.push_back(lowering.constant(0));
-  }
-  if (int64_t(exprs.size()) != operand.rank())
-    return node.error() << "expected a shape that broadcasts to "
-                        << lowering.str(shape) << ", got "
-                        << lowering.str(operand.shape);
-  return AffineMap::get(shape.size(), 0, exprs, lowering.context());
-}
-
-/// normalized * inverse * scale + bias, the last two optional.
-static FailureOr<Tensor> scaled(const Node &node, Lowering &lowering,
-                                const Tensor &normalized, const Tensor &inverse,
-                                AffineMap inverseMap, const Tensor &scale,
-                                const Tensor &bias) {
-  Shape shape = normalized.shape;
-  SmallVector<Tensor> operands = {normalized, inverse};
-  SmallVector<AffineMap> maps = {
-      lowering.b.getMultiDimIdentityMap(shape.size()), inverseMap};
-  for (const Tensor &operand : {scale, bias}) {
-    if (!operand)
-      continue;
-    auto map = broadcastTo(node, lowering, operand, shape);
-    if (failed(map))
-      return failure();
-    operands.push_back(operand);
-    maps.push_back(*map);
-  }
-  DType type = node.input(0).dtype;
-  return computeMapped(
-      lowering, operands, maps, shape, type, [&](Scalars &s, ValueRange v) {
-        Value result =
-            s.mul(asType(s, v[0], normalized), asType(s, v[1], inverse));
-        if (scale)
-          result = s.mul(result, asType(s, v[2], scale));
-        if (bias)
-          result = s.add(result, asType(s, v.back(), bias));
-        return Lowering::castScalar(s.b, result, s.dtype, computeType(type));
-      });
-}
-
-static Results lowerLayerNorm(const Node &node, Lowering &lowering) {
-  Tensor x = node.input(0);
-  auto axes = trailingAxes(node);
-  if (failed(axes))
-    return failure();
-  DType type = computeType(x.dtype);
-  int64_t rank = x.rank();
-  Tensor mean = meanOf(lowering, x, *axes, type);
-  Tensor center = centered(lowering, x, mean, *axes);
-  Tensor variance = meanOf(lowering, center, *axes, type, squareOf);
-  Tensor inverse =
-      inverseDeviation(lowering, variance, node.floatAttr("epsilon", 1e-5));
-  auto y = scaled(node, lowering, center, inverse,
-                  selectDims(lowering, rank, otherAxes(rank, *axes)),
-                  node.input(1), node.input(2));
-  if (failed(y))
-    return failure();
-  SmallVector<Tensor> results = {*y, mean, inverse};
-  auto stash = static_cast<DType>(node.intAttr("stash_type", 1));
-  for (unsigned i : {1, 2})
-    results[i] =
-        node.usesOutput(i)
-            ? lowering.cast(lowering.unsqueeze(results[i], *axes), stash)
-            : Tensor();
-  return results;
-}
-
-static Results lowerRMSNorm(const Node &node, Lowering &lowering) {
-  Tensor x = node.input(0);
-  auto axes = trailingAxes(node);
-  if (failed(axes))
-    return failure();
-  Tensor square = meanOf(lowering, x, *axes, computeType(x.dtype), squareOf);
-  Tensor inverse =
-      inverseDeviation(lowering, square, node.floatAttr("epsilon", 1e-5));
-  auto y = scaled(node, lowering, x, inverse,
-                  selectDims(lowering, x.rank(), otherAxes(x.rank(), *axes)),
-                  node.input(1), Tensor());
-  if (failed(y))
-    return failure();
-  return SmallVector<Tensor>{*y};
 }
 
 //===----------------------------------------------------------------------===//
@@ -379,28 +269,6 @@ static Results lowerLRN(const Node &node, Lowering &lowering) {
 // The table
 //===----------------------------------------------------------------------===//
 
-/// Adds an operator whose inputs are all floats of one type.
-template <LowerFn lower, unsigned inputs>
-static void addNorm(Registry &registry, StringRef name,
-                    SmallVector<int64_t> versions) {
-  auto supports = [](const Node &node) {
-    if (node.numInputs() < inputs)
-      return Support::no("expected " + Twine(inputs) + " inputs");
-    for (const Tensor &input : node.inputs())
-      if (input.dtype != DType::Undefined && !isFloat(input.dtype))
-        return Support::no("expected floats, got " + dtypeName(input.dtype));
-    return Support::yes();
-  };
-  registry.add({"", name, std::move(versions), supports,
-                [](const Node &node, Lowering &lowering) -> Results {
-                  for (const Tensor &input : node.inputs())
-                    if (input && !isFloat(input.dtype))
-                      return node.error() << "expected floats, got "
-                                          << dtypeName(input.dtype);
-                  return lower(node, lowering);
-                }});
-}
-
 void lutra::addNormalizationHandlers(Registry &r) {
   r.add({"",
          "BatchNormalization",
@@ -408,10 +276,8 @@ void lutra::addNormalizationHandlers(Registry &r) {
          supportsBatchNorm,
          lowerBatchNorm,
          "training mode; spatial = 0"});
-  addNorm<lowerLayerNorm, 2>(r, "LayerNormalization", {17});
-  addNorm<lowerRMSNorm, 2>(r, "RMSNormalization", {23});
-  addNorm<lowerInstanceNorm, 3>(r, "InstanceNormalization", {6, 22});
-  addNorm<lowerGroupNorm, 3>(r, "GroupNormalization", {21});
-  addNorm<lowerLpNorm, 1>(r, "LpNormalization", {1, 22});
-  addNorm<lowerLRN, 1>(r, "LRN", {1, 13});
+  addNorm<lowerInstanceNorm, 3>(r, "", "InstanceNormalization", {6, 22});
+  addNorm<lowerGroupNorm, 3>(r, "", "GroupNormalization", {21});
+  addNorm<lowerLpNorm, 1>(r, "", "LpNormalization", {1, 22});
+  addNorm<lowerLRN, 1>(r, "", "LRN", {1, 13});
 }

@@ -24,8 +24,9 @@ namespace {
 
 class Signature {
 public:
-  explicit Signature(const char *name) : schema(name, __FILE__, __LINE__) {
-    schema.SetDomain("com.microsoft").SinceVersion(1);
+  explicit Signature(const char *name, const char *domain = "com.microsoft")
+      : schema(name, __FILE__, __LINE__) {
+    schema.SetDomain(domain).SinceVersion(1);
     schema.TypeConstraint("T", OpSchema::all_tensor_types_ir4(), "");
   }
 
@@ -148,6 +149,20 @@ static void inferLowBit(InferenceContext &context) {
   ::onnx::updateOutputShape(context, 0, shape);
 }
 
+/// The first result, and the sum behind the statistics, are as the first input;
+/// statistics are in f32.
+static void inferNormalized(InferenceContext &context) {
+  for (size_t output = 0; output < context.getNumOutputs(); ++output) {
+    if (output == 0 || output == 3) {
+      ::onnx::propagateElemTypeFromInputToOutput(context, 0, output);
+      if (::onnx::hasNInputShapes(context, 1))
+        ::onnx::propagateShapeFromInputToOutput(context, 0, output);
+    } else {
+      ::onnx::updateOutputElemType(context, output, ::onnx::TensorProto::FLOAT);
+    }
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // The operators
 //===----------------------------------------------------------------------===//
@@ -202,10 +217,40 @@ static OpSchema matMulNBits() {
       .inferred(inferLowBit);
 }
 
+static OpSchema skipNormalization(const char *name,
+                                  std::initializer_list<const char *> biases) {
+  return Signature(name)
+      .input("input")
+      .input("skip")
+      .input("gamma")
+      .optionalInputs(biases)
+      .output("output")
+      .optionalOutputs({"mean", "inv_std_var", "input_skip_bias_sum"})
+      .attributes(AttributeProto::FLOAT, false, {"epsilon"})
+      .inferred(inferNormalized);
+}
+
+/// Exporters write it in ONNX's own domain, which does not have it.
+static OpSchema simplifiedNormalization() {
+  return Signature("SimplifiedLayerNormalization", "")
+      .input("X")
+      .input("scale")
+      .output("Y")
+      .optionalOutputs({"inv_std_var"})
+      .attributes(AttributeProto::INT, false, {"axis", "stash_type"})
+      .attributes(AttributeProto::FLOAT, false, {"epsilon"})
+      .inferred(inferNormalized);
+}
+
 const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
                                                       const std::string &op) {
-  static const OpSchema schemas[] = {multiHeadAttention(),
-                                     groupQueryAttention(), matMulNBits()};
+  static const OpSchema schemas[] = {
+      multiHeadAttention(),
+      groupQueryAttention(),
+      matMulNBits(),
+      simplifiedNormalization(),
+      skipNormalization("SkipLayerNormalization", {"beta", "bias"}),
+      skipNormalization("SkipSimplifiedLayerNormalization", {"bias"})};
   for (const OpSchema &schema : schemas)
     if (schema.domain() == domain && schema.Name() == op)
       return &schema;

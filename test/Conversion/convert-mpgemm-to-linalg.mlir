@@ -1,0 +1,50 @@
+// What products with codes and quantizations mean.
+// RUN: lutra-opt %s --convert-mpgemm-to-linalg --split-input-file | FileCheck %s
+
+// CHECK-LABEL: func.func @floats
+// CHECK: %[[W:.*]] = linalg.generic {{.*}} ins(%arg1, %arg2, %arg3 : tensor<40x4x32xi8>, tensor<40x4xf16>, tensor<40x4xi8>)
+// CHECK: arith.uitofp %{{.*}} : i8 to f32
+// CHECK: arith.subf %{{.*}}, %{{.*}} : f32
+// CHECK: arith.uitofp
+// CHECK: arith.subf
+// CHECK: arith.extf
+// CHECK: arith.mulf
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%arg0, %[[W]]
+func.func @floats(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf16>,
+                  %z: tensor<40x4xi8>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf16>) zeros(%z : tensor<40x4xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @codebook
+// CHECK: %[[VALUES:.*]] = arith.constant dense<[-1.000000e+00, 1.000000e+00]> : tensor<2xf32>
+// CHECK: %[[CODE:.*]] = arith.index_castui %{{.*}} : i8 to index
+// CHECK: tensor.extract %[[VALUES]][%[[CODE]]]
+func.func @codebook(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
+                    %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.0, 1.0]> x(%x : tensor<2x4x32xf32>)
+      codes(%w : tensor<40x4x32xi8>) scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// -----
+
+// Sizes are those of the dimensions, and not asked of tensors.
+// CHECK-LABEL: func.func @quantize
+// CHECK-NOT: tensor.dim
+// CHECK: arith.maximumf
+// CHECK: arith.maxnumf %{{.*}}, %{{.*}} : f32
+// CHECK: arith.minnumf
+// CHECK: arith.fptosi %{{.*}} : f32 to i8
+// CHECK: arith.extsi
+// CHECK: arith.addi
+// CHECK-NOT: mpgemm
+func.func @quantize(%x: tensor<?x4x32xf32> {lutra.name = "x", lutra.dtype = "FLOAT", lutra.shape = affine_map<()[s0] -> (s0, 4, 32)>})
+    -> (tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>)
+    attributes {lutra.dims = [{name = "m", min = 0 : i64, max = 64 : i64, multiple = 1 : i64}]} {
+  %q, %s, %sum = mpgemm.quantize_act %x : tensor<?x4x32xf32> -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+  return %q, %s, %sum : tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+}

@@ -1,0 +1,85 @@
+// Register tiles of products with codes, by the machine.
+// RUN: lutra-opt %s --convert-mpgemm-to-vector --cse --split-input-file | FileCheck %s
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// A row: the sums of two vectors of columns, four of each, which start from the zero point.
+// CHECK-LABEL: func.func @dot_of_bytes
+// CHECK: %[[TILES:.*]] = memref.dim %arg1
+// CHECK: scf.for %[[TILE:.*]] = %{{.*}} to %[[TILES]]
+// CHECK: %[[Y:.*]]:2 = scf.for %[[GROUP:.*]] = {{.*}} iter_args(
+// CHECK: memref.load %arg4[%{{.*}}, %[[GROUP]]] : memref<1x4xi32>
+// CHECK: vector.load %arg1[%[[TILE]], %{{.*}}, %{{.*}}, %{{.*}}] : memref<2x16x1x128xi8>, vector<64xi8>
+// CHECK: arith.andi %{{.*}}, %{{.*}} : vector<16xi32>
+// CHECK-COUNT-16: "llvm.x86.avx512.vpdpbusd.512"
+// CHECK-NOT: "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: arith.sitofp
+// CHECK: vector.maskedstore %arg5
+func.func @dot_of_bytes(%x: memref<1x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,
+                        %xs: memref<1x4xf32>, %sums: memref<1x4xi32>, %y: memref<1x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<1x4x32xi8>)
+      codes(%w : memref<2x16x1x128xi8>) scales(%s : memref<2x4x32xf32>) xscales(%xs : memref<1x4xf32>)
+      xsums(%sums : memref<1x4xi32>) outs(%y : memref<1x40xf32>)
+  return
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "x86-64-v3",
+    features = "+ssse3,+avx2,+fma", vectorBits = 256, vectorRegisters = 16, l1 = 32768, l2 = 1048576>} {
+// Any number of rows: as many as registers hold, and one by one.
+// CHECK-LABEL: func.func @pairs
+// CHECK: arith.remui
+// CHECK: scf.for
+// CHECK: "llvm.x86.avx2.pmadd.ub.sw"
+// CHECK: "llvm.x86.avx2.pmadd.wd"
+// CHECK: scf.if
+func.func @pairs(%x: memref<?x1x32xi8>, %w: memref<1x2x1x64xi8>, %s: memref<1x1x16xf32>,
+                 %xs: memref<?x1xf32>, %sums: memref<?x1xi32>, %y: memref<?x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 2, zero = 1> layout <rows = 16> x(%x : memref<?x1x32xi8>)
+      codes(%w : memref<1x2x1x64xi8>) scales(%s : memref<1x1x16xf32>) xscales(%xs : memref<?x1xf32>)
+      xsums(%sums : memref<?x1xi32>) outs(%y : memref<?x16xf32>)
+  return
+}
+
+// Two products of 8 bits do not fit 16 bits.
+// CHECK-LABEL: func.func @words
+// CHECK-NOT: pmadd.ub.sw
+// CHECK: "llvm.x86.avx2.pmadd.wd"
+func.func @words(%x: memref<1x1x32xi8>, %w: memref<1x8x1x64xi8>, %s: memref<1x1x16xf32>,
+                 %xs: memref<1x1xf32>, %sums: memref<1x1xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 16> x(%x : memref<1x1x32xi8>)
+      codes(%w : memref<1x8x1x64xi8>) scales(%s : memref<1x1x16xf32>) xscales(%xs : memref<1x1xf32>)
+      xsums(%sums : memref<1x1xi32>) outs(%y : memref<1x16xf32>)
+  return
+}
+}
+
+// -----
+
+// Without a target, what any machine does. A code of 3 bits is two fields.
+// CHECK-LABEL: func.func @plain
+// CHECK: arith.ori
+// CHECK: arith.muli %{{.*}}, %{{.*}} : vector<4xi32>
+// CHECK-NOT: llvm.call_intrinsic
+// CHECK: vector.store
+func.func @plain(%x: memref<1x1x32xi8>, %w: memref<2x1x3x16xi8>, %s: memref<2x1x4xf32>,
+                 %xs: memref<1x1xf32>, %sums: memref<1x1xi32>, %y: memref<1x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 3, zero = 0> layout <rows = 4> x(%x : memref<1x1x32xi8>)
+      codes(%w : memref<2x1x3x16xi8>) scales(%s : memref<2x1x4xf32>) xscales(%xs : memref<1x1xf32>)
+      xsums(%sums : memref<1x1xi32>) outs(%y : memref<1x8xf32>)
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func.func @gather
+// CHECK: memref.alloca() {alignment = 64 : i64} : memref<32xf32>
+// CHECK: vector.gather
+func.func @gather(%x: memref<1x1x32xf32>, %w: memref<2x1x5x16xi8>, %s: memref<2x1x4xf32>, %y: memref<1x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.codebook<bits = 5, values = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 19.0, 20.0, 21.0, 22.0, 23.0, 24.0, 25.0, 26.0, 27.0, 28.0, 29.0, 30.0, 31.0]>
+      layout <rows = 4> x(%x : memref<1x1x32xf32>) codes(%w : memref<2x1x5x16xi8>) scales(%s : memref<2x1x4xf32>)
+      outs(%y : memref<1x8xf32>)
+  return
+}

@@ -1,0 +1,104 @@
+// What the verifiers refuse of products with codes.
+// RUN: lutra-opt %s --split-input-file --verify-diagnostics
+
+// expected-error @below {{expects codes of 1 to 8 bits, got 9}}
+func.func private @bits() attributes {a = #mpgemm.affine<bits = 9, zero = 0>}
+
+// -----
+
+// expected-error @below {{expects a zero point in [0, 16), got 16}}
+func.func private @zero() attributes {a = #mpgemm.affine<bits = 4, zero = 16>}
+
+// -----
+
+// expected-error @below {{expects 4 values, got 3}}
+func.func private @values() attributes {a = #mpgemm.codebook<bits = 2, values = [0.0, 1.0, 2.0]>}
+
+// -----
+
+// expected-error @below {{expects 1 to 1024 rows, got 0}}
+func.func private @layout() attributes {a = #mpgemm.layout<rows = 0>}
+
+// -----
+
+func.func @x_rank(%x: tensor<2x128xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects x of rank 3, got 'tensor<2x128xf32>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x128xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @codes(%x: tensor<2x4x32xf32>, %w: tensor<40x4x31xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codes of shape [40, 4, 32], got 'tensor<40x4x31xi8>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x31xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @scales(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x8xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects scales of shape [40, 4], got 'tensor<40x8xf32>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x8xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @zeros(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %z: tensor<40x4xi32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects zeros of floats or in bytes, got 'tensor<40x4xi32>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) zeros(%z : tensor<40x4xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @sums(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects scales and sums of x where, and only where, x is integers}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @integers_of_codebook(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
+                                %xs: tensor<2x4xf32>, %sums: tensor<2x4xi32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects x of floats with format #mpgemm.codebook<bits = 1, values = [-1.000000e+00, 1.000000e+00]>}}
+  mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.0, 1.0]> x(%x : tensor<2x4x32xi8>)
+      codes(%w : tensor<40x4x32xi8>) scales(%s : tensor<40x4xf32>) xscales(%xs : tensor<2x4xf32>)
+      xsums(%sums : tensor<2x4xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @overflow(%x: tensor<2x1x70000xi8>, %w: tensor<40x1x70000xi8>, %s: tensor<40x1xf32>,
+                    %xs: tensor<2x1xf32>, %sums: tensor<2x1xi32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects groups whose sums fit 32 bits, got 70000 codes of 8 bits}}
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> x(%x : tensor<2x1x70000xi8>)
+      codes(%w : tensor<40x1x70000xi8>) scales(%s : tensor<40x1xf32>) xscales(%xs : tensor<2x1xf32>)
+      xsums(%sums : tensor<2x1xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @planes(%x: tensor<2x4x32xf32>, %w: tensor<2x16x1x128xi8>, %s: tensor<2x4x32xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codes of shape [2, 4, 3, 128], got 'tensor<2x16x1x128xi8>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 3, zero = 0> layout <rows = 32> x(%x : tensor<2x4x32xf32>)
+      codes(%w : tensor<2x16x1x128xi8>) scales(%s : tensor<2x4x32xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @quantized(%x: tensor<2x4x32xf32>) {
+  // expected-error @below {{expects sums of shape [2, 4], got 'tensor<2x3xi32>'}}
+  mpgemm.quantize_act %x : tensor<2x4x32xf32> -> tensor<2x4x32xi8>, tensor<2x4xf32>, tensor<2x3xi32>
+  return
+}

@@ -1,0 +1,40 @@
+// Products with codes as text.
+// RUN: lutra-opt %s | lutra-opt | FileCheck %s
+// RUN: lutra-opt %s --emit-bytecode | lutra-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @floats
+// CHECK: mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%{{.*}} : tensor<?x4x32xf32>) codes(%{{.*}} : tensor<40x4x32xi8>) scales(%{{.*}} : tensor<40x4xf16>) outs(%{{.*}} : tensor<?x40xf32>) -> tensor<?x40xf32>
+func.func @floats(%x: tensor<?x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf16>,
+                  %e: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8>
+      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf16>) outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %y : tensor<?x40xf32>
+}
+
+// CHECK-LABEL: func.func @codebook
+// CHECK: mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.000000e+00, 1.000000e+00]>
+// CHECK-SAME: zeros(%{{.*}} : tensor<40x4xf32>)
+func.func @codebook(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
+                    %z: tensor<40x4xf32>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.0, 1.0]>
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>) scales(%s : tensor<40x4xf32>)
+      zeros(%z : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// 40 columns are two tiles of 32; 128 codes of 3 bits are 4 chunks of 32, of three vectors.
+// CHECK-LABEL: func.func @integers
+// CHECK: mpgemm.quantize_act %{{.*}} : tensor<?x4x32xf32> -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+// CHECK: mpgemm.matmul #mpgemm.affine<bits = 3, zero = 0> layout <rows = 32> x(
+// CHECK-SAME: xscales(%{{.*}} : tensor<?x4xf32>) xsums(%{{.*}} : tensor<?x4xi32>)
+func.func @integers(%x: tensor<?x4x32xf32>, %w: tensor<2x4x3x128xi8>, %s: tensor<2x4x32xf32>,
+                    %e: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %q, %qs, %sum = mpgemm.quantize_act %x : tensor<?x4x32xf32>
+      -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 3, zero = 0> layout <rows = 32>
+      x(%q : tensor<?x4x32xi8>) codes(%w : tensor<2x4x3x128xi8>) scales(%s : tensor<2x4x32xf32>)
+      xscales(%qs : tensor<?x4xf32>) xsums(%sum : tensor<?x4xi32>)
+      outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %y : tensor<?x40xf32>
+}

@@ -1,0 +1,132 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products with codes as IR with its file of weights, and what they are in numpy.
+
+ONNX cannot say all that the dialect can: codebooks of any bits, groups of any length,
+zero points of any kind with any of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from low_bit import pack, rounded
+
+
+class Product(NamedTuple):
+    rows: int
+    columns: int
+    groups: int
+    size: int  # codes of a group
+    bits: int
+    integers: bool = True  # x is quantized to 8 bits
+    zeros: str = "shared"  # "shared", "codes" or "floats"
+    scales: str = "f32"
+    codebook: bool = False
+    dynamic: bool = False
+    extreme: bool = False  # the largest codes and numbers only
+
+
+class Text:
+    """The IR of a product, and the bytes of its weights."""
+
+    def __init__(self, file):
+        self.file, self.lines, self.bytes = file, [], b""
+
+    def weight(self, name, array, storage, kind, steps=""):
+        raw = np.ascontiguousarray(array).tobytes()
+        steps = f" steps [{steps}]" if steps else ""
+        self.lines.append(
+            f'%{name} = lutra.weight "{name}" from "{self.file}"'
+            f"[{len(self.bytes)}, {len(raw)}] storage tensor<{storage}>{steps} : tensor<{kind}>"
+        )
+        self.bytes += raw
+        return f"%{name} : tensor<{kind}>"
+
+
+def data(case, random):
+    """x, codes, values of codes, scales and zero points."""
+    shape = (case.columns, case.groups, case.size)
+    codes = random.integers(0, 1 << case.bits, shape).astype(np.uint8)
+    x = random.standard_normal((case.rows, case.groups, case.size)).astype(np.float32)
+    if case.extreme:
+        codes[:], x = (1 << case.bits) - 1, np.sign(x[:, :, :1] + 0 * x)
+    values = np.arange(1 << case.bits, dtype=np.float32)
+    if case.codebook:
+        values = random.standard_normal(1 << case.bits).astype(np.float32)
+    elif case.zeros == "shared":
+        values -= 1 << case.bits >> 1
+    float_type = {"f32": np.float32, "f16": np.float16}[case.scales]
+    scales = random.uniform(0.5, 1, shape[:2]).astype(float_type)
+    zeros = {
+        "shared": None,
+        "codes": random.integers(0, 1 << case.bits, shape[:2]).astype(np.uint8),
+        "floats": random.uniform(0, 1 << case.bits, shape[:2]).astype(float_type),
+    }[case.zeros]
+    return x, codes, values, scales, zeros
+
+
+def write(case, folder, seed=0):
+    """The file of a product's IR, x, the result, and the sum of what it sums up."""
+    m, n, g, k, bits = case[:5]
+    x, codes, values, scales, zeros = data(case, np.random.default_rng(seed))
+    text = Text(folder / "product.bin")
+    stream = pack(codes.reshape(-1), bits)
+    unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {g}, {k}]>"
+    w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{g}x{k}xi8", unpack)
+    kind = f"{n}x{g}x{case.scales}"
+    operands = f"codes({w}) scales({text.weight('s', scales, kind, kind)})"
+    numbers = values[codes].astype(np.float64)
+    if zeros is not None:
+        stored = f"{n}x{g}xui8" if case.zeros == "codes" else kind
+        z = text.weight("z", zeros, stored, stored.replace("ui8", "i8"))
+        operands += f" zeros({z})"
+        numbers -= zeros[:, :, None].astype(np.float64)
+    if case.codebook:
+        listed = ", ".join(f"{value:.9e}" for value in values)
+        form = f"codebook<bits = {bits}, values = [{listed}]>"
+    else:
+        form = f"affine<bits = {bits}, zero = {int(-values[0])}>"
+    (folder / "product.bin").write_bytes(text.bytes)
+    (folder / "product.mlir").write_text(module(case, text, operands, form))
+    seen = x.astype(np.float64)
+    if case.integers:
+        whole, scale = rounded(x)
+        seen = whole.astype(np.float64) * scale
+    weights = numbers * scales[:, :, None].astype(np.float64)
+    result = np.einsum("mgk,ngk->mn", seen, weights)
+    size = np.einsum("mgk,ngk->mn", abs(seen), abs(weights))
+    return folder / "product.mlir", x, result, size
+
+
+def module(case, text, operands, form):
+    m, n, g, k = "?" if case.dynamic else case.rows, *case[1:4]
+    x, y = f"tensor<{m}x{g}x{k}xf32>", f"tensor<{m}x{n}xf32>"
+    dims, dim, size, symbols = "[]", "", "", "()"
+    if case.dynamic:
+        dims = '[{name = "m", min = 0 : i64, max = 1024 : i64, multiple = 1 : i64}]'
+        dim, size, symbols = '%m = lutra.dim "m" min 0 max 1024 multiple 1', "%m", "()[s0]"
+    first = "s0" if case.dynamic else m
+
+    def attributes(name, *sizes):
+        shape = f"affine_map<{symbols} -> ({', '.join(map(str, (first, *sizes)))})>"
+        return f'{{lutra.name = "{name}", lutra.dtype = "FLOAT", lutra.shape = {shape}}}'
+
+    factor = f"%x : {x}"
+    quantize = ""
+    if case.integers:
+        q, s, sums = f"tensor<{m}x{g}x{k}xi8>", f"tensor<{m}x{g}xf32>", f"tensor<{m}x{g}xi32>"
+        quantize = f"%q, %qs, %sums = mpgemm.quantize_act %x : {x} -> {q}, {s}, {sums}"
+        factor = f"%q : {q}"
+        operands += f" xscales(%qs : {s}) xsums(%sums : {sums})"
+    weights = "\n    ".join(text.lines)
+    return f"""module @product {{
+  func.func @main(%x: {x} {attributes("x", g, k)}) -> ({y} {attributes("y", n)})
+      attributes {{lutra.dims = {dims}}} {{
+    {dim}
+    {weights}
+    {quantize}
+    %e = tensor.empty({size}) : {y}
+    %y = mpgemm.matmul #mpgemm.{form} x({factor}) {operands} outs(%e : {y}) -> {y}
+    return %y : {y}
+  }}
+}}
+"""

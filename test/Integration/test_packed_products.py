@@ -1,0 +1,85 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products with codes: all bits, kinds of zero points and rows at each level of
+instructions, at sizes at which vectors, chunks, groups and tiles end, and where sums
+are as large as they can become."""
+
+import itertools
+import subprocess
+
+import lutra
+import numpy as np
+import pytest
+from packed_products import Product, write
+from test_shapes import LEVELS
+
+#: Columns, groups and codes of a group.
+SIZES = [
+    (1, 1, 33),
+    (7, 3, 20),
+    (16, 2, 128),
+    (17, 5, 16),
+    (33, 1, 36),
+    (40, 3, 7),
+    (70, 4, 32),
+    (300, 2, 64),
+]
+ROWS = [1, 3, 8, 33]
+
+
+def check(case, folder, *options, seed=0):
+    source, x, result, size = write(case, folder, seed)
+    artifact = folder / "product.so"
+    command = ["lutra-compile", "--compile-from=tensor", source, "-o", artifact, *options]
+    subprocess.run(command, check=True)
+    got = lutra.load(artifact)(x)["y"]
+    # Sums of integers are exact, those over groups are in f32.
+    np.testing.assert_array_less(np.abs(got - result), 2e-6 * size + 1e-30)
+
+
+def cases():
+    """Each number of bits with each kind of x at each level, and all else in turns."""
+    turns = zip(itertools.cycle(SIZES), itertools.cycle(ROWS[1:] + ROWS))
+    kinds = itertools.cycle(["shared", "codes", "floats"])
+    for bits, integers, level in itertools.product(range(1, 9), [True, False], LEVELS):
+        (columns, groups, size), rows = next(turns)
+        yield Product(rows, columns, groups, size, bits, integers, next(kinds)), level
+
+
+@pytest.mark.parametrize("case, level", list(cases()), ids=str)
+def test_affine(case, level, tmp_path):
+    check(case, tmp_path, f"--mcpu={level}", seed=case.bits)
+
+
+@pytest.mark.parametrize("rows", [0, *ROWS])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("scales", ["f32", "f16"])
+def test_rows(rows, dynamic, scales, tmp_path):
+    check(Product(rows, 70, 3, 32, 4, scales=scales, dynamic=dynamic), tmp_path)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("level", LEVELS)
+def test_codebook(bits, level, tmp_path):
+    zeros = ["shared", "codes", "floats"][bits % 3]
+    case = Product(3, 37, 2, 24, bits, False, zeros, codebook=True)
+    check(case, tmp_path, f"--mcpu={level}")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 7, 8])
+@pytest.mark.parametrize("level", LEVELS)
+def test_largest_sums(bits, level, tmp_path):
+    """Every code and number is the largest, for as long as a group may be."""
+    size = (2**31 - 1) // (((1 << bits) - 1) * 127)
+    case = Product(2, 17, 1, min(size, 1 << 16), bits, zeros="codes", extreme=True)
+    check(case, tmp_path, f"--mcpu={level}")
+
+
+def test_longer_groups_are_refused(tmp_path):
+    case = Product(1, 1, 1, (2**31 - 1) // (255 * 127) + 1, 8)
+    source, *_ = write(case, tmp_path)
+    command = ["lutra-compile", "--compile-from=tensor", source, "-o", tmp_path / "product.so"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "expects groups whose sums fit 32 bits, got 66312 codes of 8 bits" in run.stderr
+    assert not (tmp_path / "product.so").exists()

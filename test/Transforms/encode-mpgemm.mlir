@@ -1,0 +1,56 @@
+// Layouts of codes, scales and zero points that are weights.
+// RUN: lutra-opt %s --encode-mpgemm | FileCheck %s
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+
+// 40 columns are two tiles of two vectors of 16.
+// CHECK-LABEL: func.func @whole_groups
+// CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>, #lutra.reshape<[40, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<2x16x1x128xi8>
+// CHECK: %[[S:.*]] = lutra.weight "s" {{.*}} steps [#lutra.pack<dim = 0, tile = 32, outer = 0>] : tensor<2x4x32xf32>
+// CHECK: mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%arg0 : tensor<3x4x32xf32>) codes(%[[W]] : {{.*}}) scales(%[[S]] :
+func.func @whole_groups(%x: tensor<3x4x32xf32>, %e: tensor<3x40xf32>) -> tensor<3x40xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 2560] storage tensor<40x4x16xui8>
+      steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>] : tensor<40x4x32xi8>
+  %s = lutra.weight "s" from "w.bin"[2560, 640] storage tensor<40x4xf32> : tensor<40x4xf32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<3x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<3x40xf32>) -> tensor<3x40xf32>
+  return %y : tensor<3x40xf32>
+}
+
+// Groups of 20 codes are no whole number of chunks of 32, nor chunks of groups: they are padded, and x
+// with them. Ten columns fit one vector.
+// CHECK-LABEL: func.func @padded_groups
+// CHECK: lutra.weight "w" {{.*}} steps [#lutra.pack<dim = 2, tile = 32, outer = 2>, #lutra.reshape<[10, 96]>, #lutra.planes<bits = 1, rows = 16>] : tensor<1x3x1x64xi8>
+// CHECK: %[[X:.*]] = tensor.pad %arg0 low[0, 0, 0] high[0, 0, 12]
+// CHECK: mpgemm.matmul {{.*}} layout <rows = 16> x(%[[X]] : tensor<?x3x32xf32>)
+func.func @padded_groups(%x: tensor<?x3x20xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 600] storage tensor<10x3x20xui8> : tensor<10x3x20xi8>
+  %s = lutra.weight "s" from "w.bin"[600, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %z = lutra.weight "z" from "w.bin"[720, 30] storage tensor<10x3xui8> : tensor<10x3xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> x(%x : tensor<?x3x20xf32>) codes(%w : tensor<10x3x20xi8>)
+      scales(%s : tensor<10x3xf32>) zeros(%z : tensor<10x3xi8>) outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
+// Two groups of 16 codes of one bit are a chunk.
+// CHECK-LABEL: func.func @chunk_of_groups
+// CHECK-NOT: tensor.pad
+// CHECK: layout <rows = 16>
+func.func @chunk_of_groups(%x: tensor<?x3x16xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 480] storage tensor<10x3x16xui8> : tensor<10x3x16xi8>
+  %s = lutra.weight "s" from "w.bin"[480, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> x(%x : tensor<?x3x16xf32>) codes(%w : tensor<10x3x16xi8>)
+      scales(%s : tensor<10x3xf32>) outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
+// CHECK-LABEL: func.func @computed_codes
+// CHECK-NOT: layout
+func.func @computed_codes(%x: tensor<3x4x32xf32>, %w: tensor<40x4x32xi8>, %e: tensor<3x40xf32>) -> tensor<3x40xf32> {
+  %s = lutra.weight "s" from "w.bin"[0, 640] storage tensor<40x4xf32> : tensor<40x4xf32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<3x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<3x40xf32>) -> tensor<3x40xf32>
+  return %y : tensor<3x40xf32>
+}
+}
