@@ -53,6 +53,12 @@ struct CodePlanes {
   int64_t quadsPerChunk() const { return planes().back().codesPerByte(); }
   /// Vectors of 4 * rows bytes of one chunk.
   int64_t vectorsPerChunk() const { return bits * quadsPerChunk() / 8; }
+  /// Whether groups of `codes` codes have whole chunks, or chunks whole groups.
+  bool divides(int64_t codes) const {
+    int64_t quads = codes / 4, perChunk = quadsPerChunk();
+    return codes > 0 && codes % 4 == 0 &&
+           (quads % perChunk == 0 || perChunk % quads == 0);
+  }
   /// Chunks of rows of `codes` codes.
   int64_t chunks(int64_t codes) const {
     return llvm::divideCeil(codes, 4 * quadsPerChunk());

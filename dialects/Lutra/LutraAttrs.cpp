@@ -84,6 +84,46 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, CastAttr step,
   return RankedTensorType::get(type.getShape(), storageType(step.getTo()));
 }
 
+static LogicalResult verifyBits(unsigned bits, Attribute step,
+                                EmitError error) {
+  if (bits < 1 || bits > 8)
+    return error() << "expects codes of 1 to 8 bits, got " << step;
+  return success();
+}
+
+/// The bytes that the codes of an unpack step take; nothing where it has a
+/// size below 0, rows that differ, or more codes than memory holds.
+static std::optional<int64_t> packedBytes(UnpackAttr step) {
+  int64_t codes = 1, rows = step.getRows(), bits;
+  for (int64_t size : step.getShape())
+    if (size < 0 || llvm::MulOverflow(codes, size, codes))
+      return std::nullopt;
+  if (rows < 1 || codes % rows != 0 ||
+      llvm::MulOverflow(codes / rows, int64_t(step.getBits()), bits))
+    return std::nullopt;
+  // No more than the codes, of 8 bits at most.
+  return llvm::divideCeil(bits, 8) * rows;
+}
+
+/// The shape of a weight that is as its file has it, or unpacked from that;
+/// nothing for any other.
+static std::optional<ArrayRef<int64_t>> plainShape(DictionaryAttr weight) {
+  auto attr = weight.getAs<TypeAttr>("storage");
+  auto storage =
+      attr ? dyn_cast<RankedTensorType>(attr.getValue()) : RankedTensorType();
+  if (!storage || !storage.hasStaticShape())
+    return std::nullopt;
+  auto steps = weight.getAs<ArrayAttr>("steps");
+  if (!steps || steps.empty())
+    return storage.getShape();
+  auto unpack = dyn_cast<UnpackAttr>(steps[0]);
+  if (!unpack || steps.size() != 1 || !storage.getElementType().isInteger(8) ||
+      unpack.getBits() < 1 || unpack.getBits() > 8 ||
+      packedBytes(unpack) != storage.getNumElements())
+    return std::nullopt;
+  return unpack.getShape();
+}
+
 /// Whether `shape` may be that of a scale for `type`.
 static bool fits(RankedTensorType type, ArrayRef<int64_t> shape,
                  DequantizeAttr step) {
@@ -110,38 +150,13 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   for (DictionaryAttr weight : {step.getScale(), step.getZero()}) {
     if (!weight)
       continue;
-    auto storage = weight.getAs<TypeAttr>("storage");
-    auto shape = storage ? dyn_cast<RankedTensorType>(storage.getValue())
-                         : RankedTensorType();
-    auto steps = weight.getAs<ArrayAttr>("steps");
-    if (!shape || !shape.hasStaticShape() || (steps && !steps.empty()) ||
-        !fits(type, shape.getShape(), step))
+    std::optional<ArrayRef<int64_t>> shape = plainShape(weight);
+    if (!shape || !fits(type, *shape, step))
       return error() << "expects a plain weight of one element per tensor, "
                         "slice or block of "
                      << type << ", got " << weight;
   }
   return RankedTensorType::get(type.getShape(), step.getTo());
-}
-
-static LogicalResult verifyBits(unsigned bits, Attribute step,
-                                EmitError error) {
-  if (bits < 1 || bits > 8)
-    return error() << "expects codes of 1 to 8 bits, got " << step;
-  return success();
-}
-
-/// The bytes that the codes of an unpack step take; nothing where it has a
-/// size below 0, rows that differ, or more codes than memory holds.
-static std::optional<int64_t> packedBytes(UnpackAttr step) {
-  int64_t codes = 1, rows = step.getRows(), bits;
-  for (int64_t size : step.getShape())
-    if (size < 0 || llvm::MulOverflow(codes, size, codes))
-      return std::nullopt;
-  if (rows < 1 || codes % rows != 0 ||
-      llvm::MulOverflow(codes / rows, int64_t(step.getBits()), bits))
-    return std::nullopt;
-  // No more than the codes, of 8 bits at most.
-  return llvm::divideCeil(bits, 8) * rows;
 }
 
 static FailureOr<RankedTensorType> apply(RankedTensorType type, UnpackAttr step,
@@ -188,7 +203,9 @@ FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
 
 LogicalResult lutra::verifyOrder(ArrayRef<Attribute> steps, EmitError error) {
   for (auto [i, step] : llvm::enumerate(steps)) {
-    if (isa<DequantizeAttr, UnpackAttr>(step) && i != 0)
+    bool isUnpacked = i == 1 && isa<UnpackAttr>(steps[0]);
+    if ((isa<UnpackAttr>(step) && i != 0) ||
+        (isa<DequantizeAttr>(step) && i != 0 && !isUnpacked))
       return error() << "expects as its first step " << step;
     if (isa<PlanesAttr>(step) && i + 1 != steps.size())
       return error() << "expects as its last step " << step;

@@ -101,6 +101,10 @@ static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
       return op.emitOpError("expects a layout of groups of known size, got ")
              << op.getX().getType();
     CodePlanes planes{op.getFormat().getBits(), layout.getRows()};
+    if (!planes.divides(k))
+      return op.emitOpError("expects a layout of groups of whole chunks, or "
+                            "chunks of whole groups, got groups of ")
+             << k << " codes and chunks of " << 4 * planes.quadsPerChunk();
     int64_t tiles =
         ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, layout.getRows());
     int64_t shape[] = {tiles, planes.chunks(g * k), planes.vectorsPerChunk(),

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/ModelReport.h"
 #include "lutra/Analysis/SizeExpressions.h"
@@ -43,6 +44,7 @@ public:
 private:
   AffineExpr parameter(BlockArgument argument, std::optional<unsigned> dim);
   SmallVector<AffineExpr> loopsOf(linalg::LinalgOp op);
+  SmallVector<AffineExpr> loopsOf(mpgemm::MatmulOp op);
   AffineExpr flopsIn(Region &region);
   AffineExpr flopsIn(Operation *op);
   AffineExpr turns(LoopLikeOpInterface loop);
@@ -81,6 +83,12 @@ SmallVector<AffineExpr> KernelReader::loopsOf(linalg::LinalgOp op) {
   return loops;
 }
 
+/// Rows, columns, groups, and codes of a group.
+SmallVector<AffineExpr> KernelReader::loopsOf(mpgemm::MatmulOp op) {
+  return {sizes.size(op.getX(), 0), sizes.size(op.getInit(), 1),
+          sizes.size(op.getX(), 1), sizes.size(op.getX(), 2)};
+}
+
 /// How often the body of a loop runs, where its bounds say so.
 AffineExpr KernelReader::turns(LoopLikeOpInterface loop) {
   auto lower = loop.getLoopLowerBounds(), upper = loop.getLoopUpperBounds(),
@@ -106,6 +114,8 @@ AffineExpr KernelReader::flopsIn(Region &region) {
 }
 
 AffineExpr KernelReader::flopsIn(Operation *op) {
+  if (auto product = dyn_cast<mpgemm::MatmulOp>(op))
+    return boundedProduct(loopsOf(product), sizes.constant(2));
   AffineExpr sum = sizes.constant(flopsOf(op));
   for (Region &region : op->getRegions())
     sum = boundedSum(sum, flopsIn(region));
@@ -121,6 +131,9 @@ AffineExpr KernelReader::flopsIn(Operation *op) {
 /// The operation that a kernel is about: a contraction, else a reduction, else
 /// the last that computes, else the last.
 Operation *KernelReader::findRoot() {
+  auto products = kernel.getOps<mpgemm::MatmulOp>();
+  if (!products.empty())
+    return *products.begin();
   linalg::LinalgOp contraction, reduction, last;
   kernel.walk([&](linalg::LinalgOp op) {
     if (!contraction && matchContraction(op))
@@ -140,6 +153,8 @@ Operation *KernelReader::findRoot() {
 }
 
 static StringRef kindOf(Operation *root) {
+  if (isa<mpgemm::MatmulOp>(root))
+    return "contraction";
   if (root->getParentOfType<LoopLikeOpInterface>())
     return "loop";
   auto op = dyn_cast<linalg::LinalgOp>(root);
@@ -162,6 +177,9 @@ ReportCollector::Template KernelReader::read() {
     report.work.loops = loopsOf(op);
     for (utils::IteratorType kind : op.getIteratorTypesArray())
       report.isReduction.push_back(kind == utils::IteratorType::reduction);
+  } else if (auto product = dyn_cast<mpgemm::MatmulOp>(root)) {
+    report.work.loops = loopsOf(product);
+    report.isReduction = {false, false, true, true};
   }
   result.flops = flopsIn(kernel.getBody());
   result.parameters = parameters;

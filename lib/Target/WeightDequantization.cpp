@@ -47,14 +47,17 @@ static WeightView repeated(ArrayRef<int64_t> shape, DequantizeAttr step,
 llvm::Expected<WeightDequantization::Parameter>
 WeightDequantization::parameter(DictionaryAttr weight, DequantizeAttr step,
                                 RankedTensorType type, Location loc) {
-  // The step's verifier has checked that this is a tensor's type.
-  auto storage =
+  // The step's verifier has checked these: at most codes are unpacked.
+  auto plain =
       cast<RankedTensorType>(weight.getAs<TypeAttr>("storage").getValue());
-  auto expression = WeightExpression::parse(weight, storage, loc);
+  auto steps = weight.getAs<ArrayAttr>("steps");
+  if (steps && !steps.empty())
+    plain = plain.clone(cast<UnpackAttr>(steps[0]).getShape());
+  auto expression = WeightExpression::parse(weight, plain, loc);
   if (!expression)
     return expression.takeError();
   return Parameter{std::make_unique<WeightExpression>(std::move(*expression)),
-                   repeated(storage.getShape(), step, type),
+                   repeated(plain.getShape(), step, type),
                    {}};
 }
 

@@ -30,16 +30,6 @@ using namespace mlir::lutra;
 using mpgemm::LayoutAttr;
 using mpgemm::MatmulOp;
 
-/// The codes of a group when padded so that groups have whole chunks, or chunks
-/// whole groups.
-static int64_t paddedGroup(const CodePlanes &planes, int64_t codes) {
-  int64_t perChunk = planes.quadsPerChunk();
-  if (codes % 4 == 0 &&
-      (codes / 4 % perChunk == 0 || perChunk % (codes / 4) == 0))
-    return codes;
-  return llvm::alignTo(codes, 4 * perChunk);
-}
-
 /// `weight` with more steps.
 static FailureOr<Value> addSteps(OpBuilder &b, WeightOp weight,
                                  ArrayRef<Attribute> more) {
@@ -114,7 +104,9 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     int64_t n = codes.getDimSize(0), groups = codes.getDimSize(1),
             size = codes.getDimSize(2), lanes = vectorBits(target) / 32;
     CodePlanes planes{op.getFormat().getBits(), n > lanes ? 2 * lanes : lanes};
-    int64_t padded = paddedGroup(planes, size);
+    int64_t padded = planes.divides(size)
+                         ? size
+                         : llvm::alignTo(size, 4 * planes.quadsPerChunk());
     SmallVector<Attribute> steps;
     if (padded != size)
       steps.push_back(PackAttr::get(context, 2, padded, 2));

@@ -43,6 +43,8 @@ class LowBit:
         self.zeros = np.full((n, groups), 1 << (bits - 1), np.float32)
         if zeros in ("packed", "flat"):
             self.zeros = random.integers(0, 1 << bits, (n, groups), np.uint8)
+        elif zeros == "equal":
+            self.zeros = np.full((n, groups), (1 << bits) - 1, np.uint8)
         elif zeros:
             self.zeros = random.uniform(0, 1 << bits, (n, groups)).astype(dtype)
         self.inputs = {
@@ -52,7 +54,7 @@ class LowBit:
             "index": index,
             "bias": random.standard_normal(n).astype(dtype) if bias else None,
         }
-        if zeros in ("packed", "flat"):
+        if zeros in ("packed", "flat", "equal"):
             self.inputs["zeros"] = pack(self.zeros, bits)
         elif zeros:
             self.inputs["zeros"] = self.zeros

@@ -144,16 +144,17 @@ def test_narrow_floats(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("zeros", [None, "drawn"])
-def test_other_readers(kind, zeros):
+@pytest.mark.parametrize("k, n", [(6, 5), (60, 61)])
+def test_other_readers(kind, zeros, k, n):
     """What is no product reads the dequantized numbers, as does an axis that is summed over."""
-    matrix = Dequantized(kind, 6, 5, zeros=zeros)
-    x = np.ones((6, 5), np.float32)
+    matrix = Dequantized(kind, k, n, zeros=zeros)
+    x = np.ones((k, n), np.float32)
     program = compiled(
         [matrix.node("w"), helper.make_node("Add", ["x", "w"], ["y"])], matrix.initializers, x.shape
     )
     np.testing.assert_allclose(program({"x": x})["y"], matrix.value() + 1, rtol=1e-6, atol=1e-6)
     matrix.axis = 0
-    matrix.scales, matrix.zeros = matrix.scales[:1].repeat(6), draw(kind, (6,), 5)
+    matrix.scales, matrix.zeros = matrix.scales[:1].repeat(k), draw(kind, (k,), 5)
     matrix.initializers[1:] = [
         numpy_helper.from_array(matrix.scales, "scales"), tensor("zeros", kind, matrix.zeros)
     ]  # fmt: skip

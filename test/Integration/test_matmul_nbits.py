@@ -55,6 +55,14 @@ def test_flat_parameters():
     check([LowBit(f"y{bits}", 5, 100, bits, 32, "flat") for bits in BITS], numbers(3, 100))
 
 
+@pytest.mark.parametrize("level", [0, 4])
+@pytest.mark.parametrize("k", [96, 128])
+def test_equal_zero_points(level, k):
+    """Of 3 blocks the last bits of a byte belong to no zero point."""
+    products = [LowBit(f"y{bits}", 5, k, bits, 32, "equal", level=level) for bits in BITS]
+    check(products, numbers(3, k))
+
+
 @pytest.mark.parametrize("level", [0, 1, 2, 3, 4])
 def test_symbolic_rows(level):
     products = [LowBit(f"y{bits}", 40, 96, bits, 32, "packed", level=level) for bits in (2, 3, 4, 8)]

@@ -305,3 +305,19 @@ func.func @dequantize_to_integers() -> tensor<4xi8> {
   %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.dequantize<from = i8, to = i8, axis = 0, block = 0, scale = {name = "s", storage = tensor<f32>, value = dense<1.0> : tensor<f32>}>] : tensor<4xi8>
   return %0 : tensor<4xi8>
 }
+
+// -----
+
+func.func @dequantize_after_another() -> tensor<4xf32> {
+  // expected-error@+1 {{expects as its first step #lutra.dequantize}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.reverse<0>, #lutra.dequantize<from = i8, to = f32, axis = 0, block = 0, scale = {name = "s", storage = tensor<f32>, value = dense<1.0> : tensor<f32>}>] : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @zeros_of_too_few_bytes() -> tensor<4xf32> {
+  // expected-error@+1 {{expects a plain weight of one element per tensor, slice or block}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.dequantize<from = i8, to = f32, axis = 0, block = 0, scale = {name = "s", storage = tensor<f32>, value = dense<1.0> : tensor<f32>}, zero = {name = "z", storage = tensor<1xi8>, steps = [#lutra.unpack<bits = 4, flip = false, shape = [4]>], value = dense<0> : tensor<1xi8>}>] : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

@@ -44,6 +44,13 @@ func.func @weight() {
   // CHECK: lutra.weight "zeros" {{.*}} steps [#lutra.unpack<bits = 3, flip = false, shape = [8, 5], rows = 8>] : tensor<8x5xi8>
   %4 = lutra.weight "zeros" from "m.onnx"[0, 16] storage tensor<8x2xui8>
       steps [#lutra.unpack<bits = 3, flip = false, shape = [8, 5], rows = 8>] : tensor<8x5xi8>
+  // CHECK: lutra.weight "unpacked" {{.*}} steps [#lutra.unpack<bits = 4, flip = false, shape = [4, 8]>, #lutra.dequantize<{{.*}} zero = {{.*}}steps = [#lutra.unpack<bits = 4, flip = false, shape = [8]>]
+  %5 = lutra.weight "unpacked" from "m.onnx"[0, 16] storage tensor<16xui8>
+      steps [#lutra.unpack<bits = 4, flip = false, shape = [4, 8]>,
+             #lutra.dequantize<from = ui8, to = f32, axis = 1, block = 0,
+               scale = {name = "s", source = "m.onnx", offset = 12, size = 32, storage = tensor<8xf32>},
+               zero = {name = "z", source = "m.onnx", offset = 44, size = 4, storage = tensor<4xui8>,
+                       steps = [#lutra.unpack<bits = 4, flip = false, shape = [8]>]}>] : tensor<4x8xf32>
   return
 }
 

@@ -102,3 +102,12 @@ func.func @quantized(%x: tensor<2x4x32xf32>) {
   mpgemm.quantize_act %x : tensor<2x4x32xf32> -> tensor<2x4x32xi8>, tensor<2x4xf32>, tensor<2x3xi32>
   return
 }
+
+// -----
+
+func.func @chunks(%x: tensor<2x4x20xf32>, %w: tensor<2x3x1x64xi8>, %s: tensor<2x4x16xf32>, %e: tensor<2x20xf32>) {
+  // expected-error @below {{expects a layout of groups of whole chunks, or chunks of whole groups, got groups of 20 codes and chunks of 32}}
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 16> x(%x : tensor<2x4x20xf32>)
+      codes(%w : tensor<2x3x1x64xi8>) scales(%s : tensor<2x4x16xf32>) outs(%e : tensor<2x20xf32>) -> tensor<2x20xf32>
+  return
+}

@@ -296,6 +296,42 @@ TEST_F(Image, DequantizesWhatMoves) {
     }
 }
 
+/// Codes of 4 bits, whose zero points are packed as well.
+TEST_F(Image, DequantizesWhatIsUnpacked) {
+  Type f32 = b.getF32Type(), u8 = b.getIntegerType(8, /*isSigned=*/false);
+  auto inlined = [&](DenseElementsAttr value, ArrayRef<Attribute> steps) {
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("name", b.getStringAttr("p")),
+         b.getNamedAttr("storage", TypeAttr::get(value.getType())),
+         b.getNamedAttr("steps", b.getArrayAttr(steps)),
+         b.getNamedAttr("value", value)});
+  };
+  auto unpack = [&](ArrayRef<int64_t> shape) {
+    return UnpackAttr::get(&context, 4, /*flip=*/true, shape, /*rows=*/1);
+  };
+  float scales[] = {1, 2, 0.5};
+  auto scale = inlined(DenseElementsAttr::get(RankedTensorType::get(3, f32),
+                                              ArrayRef<float>(scales)),
+                       {});
+  // -1, 2 and 0, as codes 7, 10 and 8.
+  auto zero =
+      inlined(DenseElementsAttr::get(RankedTensorType::get(2, b.getI8Type()),
+                                     ArrayRef<int8_t>{0x2f, 0}),
+              unpack(3));
+  Attribute steps[] = {unpack({2, 3}),
+                       DequantizeAttr::get(&context, u8, f32, /*axis=*/1,
+                                           /*block=*/0, scale, zero),
+                       TransposeAttr::get(&context, {1, 0})};
+  add(0, weight(u8, {3}, "\x21\xf3\x87", steps), f32, {3, 2});
+  std::string image = write();
+  ASSERT_EQ(error, "");
+  // The numbers are 1, 2, 3, -1, 7 and -8.
+  float expected[] = {2, 0, 0, 10, 1.5, -4}, actual[6];
+  memcpy(actual, image.data(), sizeof(actual));
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(actual[i], expected[i]) << i;
+}
+
 TEST_F(Image, Errors) {
   Type i32 = b.getIntegerType(32);
   auto expect = [&](DictionaryAttr weight, ArrayRef<int64_t> shape,

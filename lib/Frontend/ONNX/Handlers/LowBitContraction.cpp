@@ -212,6 +212,23 @@ static FailureOr<Tensor> unpack(const Node &node, Lowering &lowering,
 // The matrix
 //===----------------------------------------------------------------------===//
 
+/// The zero point that all blocks share: that of each code without zero points,
+/// or constants that are equal; nothing where they differ.
+static std::optional<int64_t> sharedZero(const Node &node, Lowering &lowering,
+                                         const Blocks &blocks) {
+  Tensor zeros = node.input(ZeroPoints);
+  if (!zeros)
+    return int64_t(1) << (blocks.bits - 1);
+  auto bytes = lowering.constantInts(zeros);
+  if (!bytes || 8 % blocks.bits != 0 || !llvm::all_equal(*bytes))
+    return std::nullopt;
+  // A byte of equal codes is a multiple of that of ones.
+  int64_t ones = 255 / ((1 << blocks.bits) - 1);
+  if (bytes->front() % ones != 0)
+    return std::nullopt;
+  return bytes->front() / ones;
+}
+
 static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
                                        const Blocks &blocks) {
   FailureOr<Tensor> codes =
@@ -219,15 +236,22 @@ static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
   Shape perBlock = {lowering.constant(blocks.n),
                     lowering.constant(blocks.count)};
   FailureOr<Tensor> scales = lowering.reshape(node.input(Scales), perBlock);
-  FailureOr<Tensor> zeros = Tensor();
-  if (Tensor given = node.input(ZeroPoints))
-    zeros = isFloat(given.dtype) ? lowering.reshape(given, perBlock)
-                                 : unpack(node, lowering, ZeroPoints, blocks,
-                                          {blocks.n, blocks.count});
-  if (failed(codes) || failed(scales) || failed(zeros))
+  if (failed(codes) || failed(scales))
     return failure();
-  int64_t zero = *zeros ? 0 : int64_t(1) << (blocks.bits - 1);
-  return CodedMatrix{*codes, blocks.bits, *scales, *zeros, zero};
+  CodedMatrix matrix = {*codes, blocks.bits, *scales, Tensor(), 0};
+  if (auto zero = sharedZero(node, lowering, blocks)) {
+    matrix.zero = *zero;
+    return matrix;
+  }
+  Tensor given = node.input(ZeroPoints);
+  FailureOr<Tensor> zeros = isFloat(given.dtype)
+                                ? lowering.reshape(given, perBlock)
+                                : unpack(node, lowering, ZeroPoints, blocks,
+                                         {blocks.n, blocks.count});
+  if (failed(zeros))
+    return failure();
+  matrix.zeros = *zeros;
+  return matrix;
 }
 
 //===----------------------------------------------------------------------===//

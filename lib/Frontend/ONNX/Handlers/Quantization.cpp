@@ -206,11 +206,14 @@ static Support supportsDequantize(const Node &node) {
   return support;
 }
 
-/// The attributes of a constant as a weight without steps, or null.
+/// The attributes of a constant as a weight that is unpacked at most, or null.
 static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor) {
-  if (auto weight = tensor.value.getDefiningOp<WeightOp>())
-    return weight.getSteps().empty() ? weight->getAttrDictionary()
-                                     : DictionaryAttr();
+  if (auto weight = tensor.value.getDefiningOp<WeightOp>()) {
+    ArrayRef<Attribute> steps = weight.getSteps().getValue();
+    bool isPlain =
+        steps.empty() || (steps.size() == 1 && isa<UnpackAttr>(steps[0]));
+    return isPlain ? weight->getAttrDictionary() : DictionaryAttr();
+  }
   DenseElementsAttr elements;
   if (!matchPattern(tensor.value, m_Constant(&elements)))
     return {};
@@ -251,7 +254,11 @@ static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
       b.getContext(), importType(b.getContext(), x.dtype),
       storageType(b.getContext(), to), axis, block, scales, zeros);
   NamedAttrList attrs(weight);
-  attrs.set("steps", b.getArrayAttr(step));
+  SmallVector<Attribute> steps;
+  if (auto unpack = weight.getAs<ArrayAttr>("steps"))
+    llvm::append_range(steps, unpack);
+  steps.push_back(step);
+  attrs.set("steps", b.getArrayAttr(steps));
   Value value = WeightOp::create(b, lowering.type(x.shape, to), ValueRange(),
                                  attrs.getAttrs());
   return lowering.tensor(value, x.shape, to);
