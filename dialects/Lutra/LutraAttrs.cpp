@@ -189,11 +189,22 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, PlanesAttr step,
   return RankedTensorType::get(shape, type.getElementType());
 }
 
+static FailureOr<RankedTensorType> apply(RankedTensorType type, SumAttr step,
+                                         EmitError error) {
+  constexpr int64_t kMaxColumns = std::numeric_limits<int32_t>::max() / 255;
+  if (type.getRank() != 2 || !type.getElementType().isInteger(8) ||
+      type.getDimSize(1) > kMaxColumns)
+    return error() << "expects bytes of rank 2 in rows of at most "
+                   << kMaxColumns << ", got " << type;
+  return RankedTensorType::get(type.getDimSize(0),
+                               IntegerType::get(type.getContext(), 32));
+}
+
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
                                              Attribute step, EmitError error) {
   return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
       .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr,
-            DequantizeAttr, UnpackAttr, PlanesAttr>(
+            DequantizeAttr, UnpackAttr, PlanesAttr, SumAttr>(
           [&](auto step) { return apply(type, step, error); })
       .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
         return error() << "expects a step of a weight expression, got "
@@ -207,7 +218,7 @@ LogicalResult lutra::verifyOrder(ArrayRef<Attribute> steps, EmitError error) {
     if ((isa<UnpackAttr>(step) && i != 0) ||
         (isa<DequantizeAttr>(step) && i != 0 && !isUnpacked))
       return error() << "expects as its first step " << step;
-    if (isa<PlanesAttr>(step) && i + 1 != steps.size())
+    if (isa<PlanesAttr, SumAttr>(step) && i + 1 != steps.size())
       return error() << "expects as its last step " << step;
   }
   return success();

@@ -53,10 +53,11 @@ def Lutra_DequantizeAttr : Lutra_Attr<"Dequantize", "dequantize"> {
   let description = [{
     `from` and `to` are element types in which signedness counts. `scale` and
     `zero` are weights themselves: the attributes of a `lutra.weight` without
-    steps. They have one element, or one per index of dimension `axis`, or, where
-    `block` is not 0, the shape of the tensor but for `axis`, of which every
-    `block` indices share one. The value is computed in f32 and rounded once. It
-    is the first step of its expression.
+    steps but for one that unpacks. They have one element, or one per index of
+    dimension `axis`, or, where `block` is not 0, the shape of the tensor but for
+    `axis`, of which every `block` indices share one. The value is computed in f32
+    and rounded once. It is the first step of its expression, or follows one that
+    unpacks.
   }];
   let parameters = (ins "::mlir::Type":$from, "::mlir::Type":$to,
                         "int64_t":$axis, "int64_t":$block,
@@ -106,6 +107,14 @@ def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {
   }];
   let parameters = (ins "int64_t":$dim, "int64_t":$tile, "int64_t":$outer);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Lutra_SumAttr : Lutra_Attr<"Sum", "sum"> {
+  let summary = "adds up each row of unsigned bytes";
+  let description = [{
+    A tensor [N, K] of bytes becomes [N] of i32; K is at most 2^31 / 255, so that
+    no sum overflows. It is the last step of its expression.
+  }];
 }
 
 //===----------------------------------------------------------------------===//

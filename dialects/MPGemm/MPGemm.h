@@ -32,7 +32,7 @@
 namespace mlir::lutra::mpgemm {
 
 /// Whether the sum of `codes` products of a code of `bits` bits and an 8-bit
-/// integer of at most 127 fits 32 bits, also while some of it is missing.
+/// integer fits 32 bits, also while some of it is missing.
 bool fitsAccumulator(unsigned bits, int64_t codes);
 
 /// Makes the operations known to upstream's one-shot bufferization.

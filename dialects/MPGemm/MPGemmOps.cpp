@@ -20,7 +20,7 @@ using namespace mlir::lutra::mpgemm;
 bool mpgemm::fitsAccumulator(unsigned bits, int64_t codes) {
   // A zero point is at most as large as a code, so a partial sum is at most
   // what the codes alone, or the zero point alone, give.
-  int64_t most = ((int64_t(1) << bits) - 1) * 127;
+  int64_t most = ((int64_t(1) << bits) - 1) * 128;
   return codes <= std::numeric_limits<int32_t>::max() / most;
 }
 
@@ -62,34 +62,52 @@ static Type elementOf(Value value) {
   return cast<ShapedType>(value.getType()).getElementType();
 }
 
-/// Checks element types, which say whether x is integers.
-static LogicalResult verifyElements(MatmulOp op) {
+/// Checks the element types of x, its scales and its sums.
+static LogicalResult verifyX(MatmulOp op) {
   Type x = elementOf(op.getX());
   if (!x.isF32() && !x.isInteger(8))
     return op.emitOpError("expects x of f32 or i8, got ") << x;
-  bool hasSums = op.getXScales() && op.getXSums();
-  if (op.isInteger() != hasSums || bool(op.getXScales()) != bool(op.getXSums()))
+  bool isScaled = op.isInteger() && !op.isUnscaled();
+  if (op.isInteger() != bool(op.getXSums()) ||
+      isScaled != bool(op.getXScales()))
     return op.emitOpError(
-        "expects scales and sums of x where, and only where, x is integers");
-  if (hasSums && (!elementOf(op.getXScales()).isF32() ||
-                  !elementOf(op.getXSums()).isInteger(32)))
-    return op.emitOpError("expects scales of x in f32 and sums in i32, got ")
-           << op.getXScales().getType() << " and " << op.getXSums().getType();
+        "expects sums of x where, and only where, x is integers, and scales of "
+        "x with scales of codes");
+  if (op.getXSums() && !elementOf(op.getXSums()).isInteger(32))
+    return op.emitOpError("expects sums of x in i32, got ")
+           << op.getXSums().getType();
+  if (op.getXScales() && !elementOf(op.getXScales()).isF32())
+    return op.emitOpError("expects scales of x in f32, got ")
+           << op.getXScales().getType();
+  if (op.isInteger() && !op.getFormat().getOffset())
+    return op.emitOpError("expects x of floats with format ") << op.getFormat();
+  return success();
+}
+
+/// Checks the element types of codes, their parameters and the result.
+static LogicalResult verifyElements(MatmulOp op) {
   if (!elementOf(op.getCodes()).isInteger(8))
     return op.emitOpError("expects codes in bytes, got ")
            << op.getCodes().getType();
-  if (!isa<FloatType>(elementOf(op.getScales())))
+  if (op.getScales() && !isa<FloatType>(elementOf(op.getScales())))
     return op.emitOpError("expects scales of floats, got ")
            << op.getScales().getType();
-  if (op.getZeros() && !isa<FloatType>(elementOf(op.getZeros())) &&
-      !elementOf(op.getZeros()).isInteger(8))
+  bool areFloats = op.getZeros() && isa<FloatType>(elementOf(op.getZeros()));
+  if (op.getZeros() && !areFloats && !elementOf(op.getZeros()).isInteger(8))
     return op.emitOpError("expects zeros of floats or in bytes, got ")
            << op.getZeros().getType();
-  if (!elementOf(op.getInit()).isF32())
-    return op.emitOpError("expects a result of f32, got ")
+  if (!op.isUnscaled()) {
+    if (!elementOf(op.getInit()).isF32())
+      return op.emitOpError("expects a result of f32, got ")
+             << op.getInit().getType();
+    return success();
+  }
+  if (!op.isInteger() || areFloats || op.getXType().getDimSize(1) != 1)
+    return op.emitOpError(
+        "expects scales unless all is integers, in one group");
+  if (!elementOf(op.getInit()).isInteger(32))
+    return op.emitOpError("expects a result of i32 without scales, got ")
            << op.getInit().getType();
-  if (op.isInteger() && !op.getFormat().getOffset())
-    return op.emitOpError("expects x of floats with format ") << op.getFormat();
   return success();
 }
 
@@ -131,7 +149,7 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("expects a result of the type of outs, got ")
            << getResult().getType();
   int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = x.getDimSize(2);
-  if (failed(verifyElements(*this)) ||
+  if (failed(verifyX(*this)) || failed(verifyElements(*this)) ||
       failed(verifyWeight(*this, init.getDimSize(1), g, k)) ||
       failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
       failed(verifyShape(*this, "xsums", getXSums(), {m, g})))

@@ -39,7 +39,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     integers with `xScales` [M, G] and `xSums`, which are the sums over k of x
     [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
     floats. The sum over k of integers is exact: the verifier refuses groups for
-    which it might not fit 32 bits.
+    which it might not fit 32 bits. Without `scales`, x is integers without
+    `xScales`, in one group, and the result is the sums, in i32.
 
     The result is written to `init`, whose elements are not read. With `layout`,
     codes, scales and zeros lie as that says, which `encode` chooses, and K is as in
@@ -53,7 +54,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     ```
   }];
   let arguments = (ins MPGemm_Shaped:$x, MPGemm_Shaped:$codes,
-                       MPGemm_Shaped:$scales, Optional<MPGemm_Shaped>:$zeros,
+                       Optional<MPGemm_Shaped>:$scales,
+                       Optional<MPGemm_Shaped>:$zeros,
                        Optional<MPGemm_Shaped>:$xScales,
                        Optional<MPGemm_Shaped>:$xSums, MPGemm_Shaped:$init,
                        MPGemm_FormatInterface:$format,
@@ -61,7 +63,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
   let results = (outs Optional<AnyRankedTensor>:$result);
   let assemblyFormat = [{
     $format (`layout` $layout^)? `x` `(` $x `:` type($x) `)`
-    `codes` `(` $codes `:` type($codes) `)` `scales` `(` $scales `:` type($scales) `)`
+    `codes` `(` $codes `:` type($codes) `)`
+    (`scales` `(` $scales^ `:` type($scales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
     (`xsums` `(` $xSums^ `:` type($xSums) `)`)?
@@ -74,6 +77,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     ::mlir::ShapedType getInitType() { return ::llvm::cast<::mlir::ShapedType>(getInit().getType()); }
     /// Whether x is 8-bit integers.
     bool isInteger() { return getXType().getElementType().isInteger(8); }
+    /// Whether the result is sums of integers, without scales.
+    bool isUnscaled() { return !getScales(); }
   }];
 }
 

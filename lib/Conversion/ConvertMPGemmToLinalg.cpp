@@ -135,8 +135,33 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
                });
 }
 
-static void convert(mpgemm::MatmulOp op) {
-  NestBuilder b(op.getLoc(), op);
+/// Codes less zero points, and x, in i32.
+static std::pair<Value, Value> widen(NestBuilder &b, mpgemm::MatmulOp op) {
+  SmallVector<Read> reads = {{op.getCodes(), {0, 1, 2}}};
+  if (op.getZeros())
+    reads.push_back({op.getZeros(), {0, 1}});
+  Value w =
+      b.map(sizesOf(b, op.getCodes()), b.getI32Type(), reads,
+            [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+              Value number = arith::ExtUIOp::create(b, b.getI32Type(), in[0]);
+              Value offset = arith::ConstantOp::create(
+                  b, b.getI32IntegerAttr(*op.getFormat().getOffset()));
+              number = arith::SubIOp::create(b, number, offset);
+              if (!op.getZeros())
+                return number;
+              Value zero = arith::ExtUIOp::create(b, b.getI32Type(), in[1]);
+              return arith::SubIOp::create(b, number, zero);
+            });
+  Value x =
+      b.map(sizesOf(b, op.getX()), b.getI32Type(), {{op.getX(), {0, 1, 2}}},
+            [](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+              return arith::ExtSIOp::create(b, b.getI32Type(), in[0]);
+            });
+  return {x, w};
+}
+
+/// x and codes as the numbers that they stand for, with all scales.
+static std::pair<Value, Value> scale(NestBuilder &b, mpgemm::MatmulOp op) {
   Value w = dequantize(b, op), x = op.getX();
   if (op.isInteger())
     x = b.map(sizesOf(b, x), b.getF32Type(),
@@ -146,9 +171,18 @@ static void convert(mpgemm::MatmulOp op) {
                     arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
                 return arith::MulFOp::create(b, number, in[1]);
               });
-  Value init = b.filled(sizesOf(b, op.getInit()), b.getF32Type());
+  return {x, w};
+}
+
+static void convert(mpgemm::MatmulOp op) {
+  NestBuilder b(op.getLoc(), op);
+  auto [x, w] = op.isUnscaled() ? widen(b, op) : scale(b, op);
+  Value init = b.filled(sizesOf(b, op.getInit()), getElementTypeOrSelf(x));
   Value sum = b.nest(4, {{x, {0, 2, 3}}, {w, {1, 2, 3}}}, init, {0, 1},
                      [](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+                       if (in[2].getType().isInteger())
+                         return arith::AddIOp::create(
+                             b, in[2], arith::MulIOp::create(b, in[0], in[1]));
                        return arith::AddFOp::create(
                            b, in[2], arith::MulFOp::create(b, in[0], in[1]));
                      });

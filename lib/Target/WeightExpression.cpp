@@ -112,6 +112,11 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   }
   if (auto pack = dyn_cast<PlanesAttr>(step))
     planes.emplace(pack, operand);
+  if (isa<SumAttr>(step)) {
+    summed = operand.getDimSize(1);
+    casts.back() = Scalar::U8;
+    casts.push_back(Scalar::S32);
+  }
   // Without elements there is nothing to look at.
   if (type.getNumElements() == 0)
     return llvm::Error::success();
@@ -278,6 +283,21 @@ void WeightExpression::evaluate(const WeightElements &source, int64_t start,
   }
 }
 
+int32_t WeightExpression::sumOfRow(const WeightElements &source, int64_t row,
+                                   WeightBlock &block) const {
+  int32_t sum = 0;
+  for (int64_t column = 0; column < *summed; column += PlanesWriter::kBlock) {
+    int64_t count = std::min(PlanesWriter::kBlock, *summed - column);
+    evaluate(source, row * *summed + column, count, block);
+    for (int64_t i = 0; i < count; ++i) {
+      int32_t element;
+      std::memcpy(&element, block.elements.get() + 4 * i, 4);
+      sum += element;
+    }
+  }
+  return sum;
+}
+
 void WeightExpression::writeElements(StringRef bytes,
                                      llvm::raw_ostream &os) const {
   if (view.isIdentity() && casts.size() == 1 && !codes && !planes &&
@@ -287,8 +307,8 @@ void WeightExpression::writeElements(StringRef bytes,
     return;
   }
   WeightElements source = {bytes.data(), bytesOf(casts.front()), codes};
-  WeightBlock block(planes ? PlanesWriter::kBlock
-                           : std::min(kBlock, numElements));
+  WeightBlock block(planes || summed ? PlanesWriter::kBlock
+                                     : std::min(kBlock, numElements));
   if (planes) {
     planes->write(
         [&](int64_t start, int64_t count) {
@@ -296,6 +316,13 @@ void WeightExpression::writeElements(StringRef bytes,
           return block.elements.get();
         },
         os);
+    return;
+  }
+  if (summed) {
+    for (int64_t row = 0; row < numElements; ++row) {
+      int32_t sum = sumOfRow(source, row, block);
+      os.write(reinterpret_cast<const char *>(&sum), sizeof(sum));
+    }
     return;
   }
   for (int64_t start = 0; start < numElements; start += kBlock) {

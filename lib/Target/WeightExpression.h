@@ -44,6 +44,8 @@ private:
   llvm::Error applyStep(Attribute step, RankedTensorType &type, Location loc);
   void evaluate(const WeightElements &elements, int64_t start, int64_t count,
                 struct WeightBlock &block) const;
+  int32_t sumOfRow(const WeightElements &source, int64_t row,
+                   WeightBlock &block) const;
   void writeElements(StringRef bytes, llvm::raw_ostream &os) const;
 
   StringRef name, source;
@@ -56,6 +58,8 @@ private:
   std::optional<WeightDequantization> dequantization;
   std::optional<CodeStream> codes;
   std::optional<PlanesWriter> planes;
+  /// The elements of a row, where rows are added up.
+  std::optional<int64_t> summed;
   /// The storage's element type, then that after each cast.
   SmallVector<Scalar, 2> casts;
 };

@@ -30,9 +30,11 @@ using namespace mlir::lutra;
 using mpgemm::LayoutAttr;
 using mpgemm::MatmulOp;
 
-/// `weight` with more steps.
+/// `weight`, if there is one, with more steps.
 static FailureOr<Value> addSteps(OpBuilder &b, WeightOp weight,
                                  ArrayRef<Attribute> more) {
+  if (!weight)
+    return Value();
   auto type = cast<RankedTensorType>(weight.getResult().getType());
   SmallVector<Attribute> steps(weight.getSteps().getValue());
   for (Attribute step : more) {
@@ -87,13 +89,14 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
         return signalPassFailure();
   }
 
-  /// Whether codes, scales and zero points are weights of known, full shapes.
+  /// Whether codes, scales and zero points are weights, and none of them is
+  /// empty.
   static bool isEncodable(MatmulOp op) {
     ShapedType x = op.getXType();
-    return !op.getLayoutAttr() && weightOf(op.getCodes()) &&
-           weightOf(op.getScales()) &&
-           (!op.getZeros() || weightOf(op.getZeros())) && x.getDimSize(1) > 0 &&
-           x.getDimSize(2) > 0 &&
+    auto isWeight = [](Value value) { return !value || weightOf(value); };
+    return !op.getLayoutAttr() && isWeight(op.getCodes()) &&
+           isWeight(op.getScales()) && isWeight(op.getZeros()) &&
+           x.getDimSize(1) > 0 && x.getDimSize(2) > 0 &&
            cast<ShapedType>(op.getCodes().getType()).getNumElements() > 0;
   }
 
@@ -107,6 +110,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     int64_t padded = planes.divides(size)
                          ? size
                          : llvm::alignTo(size, 4 * planes.quadsPerChunk());
+    if (op.isInteger() && !mpgemm::fitsAccumulator(planes.bits, padded))
+      return success();
     SmallVector<Attribute> steps;
     if (padded != size)
       steps.push_back(PackAttr::get(context, 2, padded, 2));
@@ -115,9 +120,7 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     Attribute beside = PackAttr::get(context, 0, planes.rows, 0);
     FailureOr<Value> packed = addSteps(b, weightOf(op.getCodes()), steps),
                      scales = addSteps(b, weightOf(op.getScales()), beside),
-                     zeros = Value();
-    if (op.getZeros())
-      zeros = addSteps(b, weightOf(op.getZeros()), beside);
+                     zeros = addSteps(b, weightOf(op.getZeros()), beside);
     if (failed(packed) || failed(scales) || failed(zeros))
       return failure();
     auto layout = LayoutAttr::get(context, planes.rows);

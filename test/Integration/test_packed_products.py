@@ -70,16 +70,16 @@ def test_codebook(bits, level, tmp_path):
 @pytest.mark.parametrize("level", LEVELS)
 def test_largest_sums(bits, level, tmp_path):
     """Every code and number is the largest, for as long as a group may be."""
-    size = (2**31 - 1) // (((1 << bits) - 1) * 127)
+    size = (2**31 - 1) // (((1 << bits) - 1) * 128)
     case = Product(2, 17, 1, min(size, 1 << 16), bits, zeros="codes", extreme=True)
     check(case, tmp_path, f"--mcpu={level}")
 
 
 def test_longer_groups_are_refused(tmp_path):
-    case = Product(1, 1, 1, (2**31 - 1) // (255 * 127) + 1, 8)
+    case = Product(1, 1, 1, (2**31 - 1) // (255 * 128) + 1, 8)
     source, *_ = write(case, tmp_path)
     command = ["lutra-compile", "--compile-from=tensor", source, "-o", tmp_path / "product.so"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode != 0
-    assert "expects groups whose sums fit 32 bits, got 66312 codes of 8 bits" in run.stderr
+    assert "expects groups whose sums fit 32 bits, got 65794 codes of 8 bits" in run.stderr
     assert not (tmp_path / "product.so").exists()

@@ -53,4 +53,14 @@ func.func @computed_codes(%x: tensor<3x4x32xf32>, %w: tensor<40x4x32xi8>, %e: te
       scales(%s : tensor<40x4xf32>) outs(%e : tensor<3x40xf32>) -> tensor<3x40xf32>
   return %y : tensor<3x40xf32>
 }
+
+// 65793 codes of 8 bits fit 32 bits, but not when padded.
+// CHECK-LABEL: func.func @too_long_when_padded
+// CHECK-NOT: layout
+func.func @too_long_when_padded(%x: tensor<1x1x65793xi8>, %sums: tensor<1x1xi32>, %e: tensor<1x2xi32>) -> tensor<1x2xi32> {
+  %w = lutra.weight "w" from "w.bin"[0, 131586] storage tensor<2x1x65793xui8> : tensor<2x1x65793xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> x(%x : tensor<1x1x65793xi8>)
+      codes(%w : tensor<2x1x65793xi8>) xsums(%sums : tensor<1x1xi32>) outs(%e : tensor<1x2xi32>) -> tensor<1x2xi32>
+  return %y : tensor<1x2xi32>
+}
 }

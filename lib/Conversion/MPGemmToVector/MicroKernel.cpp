@@ -210,43 +210,55 @@ MicroKernel::Values MicroKernel::emitChunksOfGroup(Value group, Values sums) {
   return Values(loop.getResults());
 }
 
+/// The sum of what the chains of a register have, of `sums` [chains, ..].
+Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
+  Value sum = sums[at];
+  for (size_t i = at + numSums(); i < sums.size(); i += numSums())
+    sum = op.isInteger()
+              ? arith::AddIOp::create(b, loc, sum, sums[i]).getResult()
+              : arith::AddFOp::create(b, loc, sum, sums[i]).getResult();
+  return sum;
+}
+
 /// Adds the sums of a group, scaled, to the results.
 void MicroKernel::flush(Value group, ArrayRef<Value> sums,
                         MutableArrayRef<Value> results) {
-  auto contract = arith::FastMathFlags::contract;
+  if (op.isUnscaled()) {
+    for (auto [at, result] : llvm::enumerate(results))
+      result = joinChains(sums, at);
+    return;
+  }
   Values scales;
   for (int64_t part = 0; part < parts; ++part)
     scales.push_back(loadParameters(op.getScales(), group, part));
-  for (int64_t row = 0; row < rows; ++row) {
-    Value scale, sumOfX;
-    if (op.isInteger()) {
-      SmallVector<Value> place = {rowIndex[row], group};
-      scale =
-          splatScalar(memref::LoadOp::create(b, loc, op.getXScales(), place));
-      sumOfX = memref::LoadOp::create(b, loc, op.getXSums(), place);
+  for (int64_t row = 0; row < rows; ++row)
+    flushRow(row, group, scales, sums, results);
+}
+
+void MicroKernel::flushRow(int64_t row, Value group, ArrayRef<Value> scales,
+                           ArrayRef<Value> sums,
+                           MutableArrayRef<Value> results) {
+  auto contract = arith::FastMathFlags::contract;
+  SmallVector<Value> place = {rowIndex[row], group};
+  Value scale, sumOfX;
+  if (op.isInteger()) {
+    scale = splatScalar(memref::LoadOp::create(b, loc, op.getXScales(), place));
+    sumOfX = memref::LoadOp::create(b, loc, op.getXSums(), place);
+  }
+  for (int64_t part = 0; part < parts; ++part) {
+    int64_t at = row * parts + part;
+    Value sum = toFloat(joinChains(sums, at)), factor = scales[part];
+    if (op.isInteger() && zeros[part] &&
+        isa<FloatType>(
+            cast<VectorType>(zeros[part].getType()).getElementType())) {
+      Value whole = arith::MulFOp::create(b, loc, toFloat(splatScalar(sumOfX)),
+                                          zeros[part], contract);
+      sum = arith::SubFOp::create(b, loc, sum, whole, contract);
     }
-    for (int64_t part = 0; part < parts; ++part) {
-      int64_t at = row * parts + part;
-      Value sum = sums[at];
-      for (size_t i = at + numSums(); i < sums.size(); i += numSums())
-        sum = op.isInteger()
-                  ? arith::AddIOp::create(b, loc, sum, sums[i]).getResult()
-                  : arith::AddFOp::create(b, loc, sum, sums[i]).getResult();
-      sum = toFloat(sum);
-      if (op.isInteger() && zeros[part] &&
-          isa<FloatType>(
-              cast<VectorType>(zeros[part].getType()).getElementType())) {
-        Value whole = arith::MulFOp::create(
-            b, loc, toFloat(splatScalar(sumOfX)), zeros[part], contract);
-        sum = arith::SubFOp::create(b, loc, sum, whole, contract);
-      }
-      Value factor =
-          scale ? arith::MulFOp::create(b, loc, scales[part], scale).getResult()
-                : scales[part];
-      Value scaled = arith::MulFOp::create(b, loc, sum, factor, contract);
-      results[at] =
-          arith::AddFOp::create(b, loc, results[at], scaled, contract);
-    }
+    if (scale)
+      factor = arith::MulFOp::create(b, loc, factor, scale);
+    Value scaled = arith::MulFOp::create(b, loc, sum, factor, contract);
+    results[at] = arith::AddFOp::create(b, loc, results[at], scaled, contract);
   }
 }
 
@@ -263,7 +275,7 @@ MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
 }
 
 MicroKernel::Values MicroKernel::emitGroups() {
-  auto type = VectorType::get({lanes}, b.getF32Type());
+  auto type = VectorType::get({lanes}, op.getInitType().getElementType());
   Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
   Values results(numSums(), none);
   int64_t perChunk = planes.quadsPerChunk();

@@ -41,7 +41,10 @@ private:
                  Value at, MutableArrayRef<Value> sums);
   Values startSums(Value group);
   void loadZeros(Value group);
+  Value joinChains(ArrayRef<Value> sums, int64_t at);
   void flush(Value group, ArrayRef<Value> sums, MutableArrayRef<Value> results);
+  void flushRow(int64_t row, Value group, ArrayRef<Value> scales,
+                ArrayRef<Value> sums, MutableArrayRef<Value> results);
   void store(ArrayRef<Value> results);
 
   Value loadParameters(Value buffer, Value group, int64_t part);

@@ -321,3 +321,19 @@ func.func @zeros_of_too_few_bytes() -> tensor<4xf32> {
   %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.dequantize<from = i8, to = f32, axis = 0, block = 0, scale = {name = "s", storage = tensor<f32>, value = dense<1.0> : tensor<f32>}, zero = {name = "z", storage = tensor<1xi8>, steps = [#lutra.unpack<bits = 4, flip = false, shape = [4]>], value = dense<0> : tensor<1xi8>}>] : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+func.func @sum_rank() {
+  // expected-error @below {{expects bytes of rank 2 in rows of at most 8421504, got 'tensor<4xi8>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<4xi8> steps [#lutra.sum] : tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @sum_order() {
+  // expected-error @below {{expects as its last step #lutra.sum}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<2x2xi8> steps [#lutra.sum, #lutra.reshape<[2, 1]>] : tensor<2x1xi32>
+  return
+}

@@ -58,7 +58,7 @@ func.func @zeros(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4
 // -----
 
 func.func @sums(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
-  // expected-error @below {{expects scales and sums of x where, and only where, x is integers}}
+  // expected-error @below {{expects sums of x where, and only where, x is integers, and scales of x with scales of codes}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
       scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
@@ -109,5 +109,23 @@ func.func @chunks(%x: tensor<2x4x20xf32>, %w: tensor<2x3x1x64xi8>, %s: tensor<2x
   // expected-error @below {{expects a layout of groups of whole chunks, or chunks of whole groups, got groups of 20 codes and chunks of 32}}
   mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 16> x(%x : tensor<2x4x20xf32>)
       codes(%w : tensor<2x3x1x64xi8>) scales(%s : tensor<2x4x16xf32>) outs(%e : tensor<2x20xf32>) -> tensor<2x20xf32>
+  return
+}
+
+// -----
+
+func.func @unscaled_groups(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %sums: tensor<2x4xi32>, %e: tensor<2x40xi32>) {
+  // expected-error @below {{expects scales unless all is integers, in one group}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
+      xsums(%sums : tensor<2x4xi32>) outs(%e : tensor<2x40xi32>) -> tensor<2x40xi32>
+  return
+}
+
+// -----
+
+func.func @unscaled_result(%x: tensor<2x1x32xi8>, %w: tensor<40x1x32xi8>, %sums: tensor<2x1xi32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects a result of i32 without scales, got 'tensor<2x40xf32>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x1x32xi8>) codes(%w : tensor<40x1x32xi8>)
+      xsums(%sums : tensor<2x1xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
 }

@@ -105,9 +105,7 @@ bool lutra::isSignedCode(DType dtype) {
   return dtype == DType::Int8 || dtype == DType::Int4 || dtype == DType::Int2;
 }
 
-/// A constant of a quantized type as codes; null where it is none, or not as it
-/// is in the file.
-static Tensor codesOfConstant(Lowering &lowering, const Tensor &tensor) {
+Tensor lutra::codesOfConstant(Lowering &lowering, const Tensor &tensor) {
   auto weight = tensor.value.getDefiningOp<WeightOp>();
   if (!weight && !tensor.value.getDefiningOp<arith::ConstantOp>())
     return {};
@@ -125,9 +123,7 @@ static Tensor codesOfConstant(Lowering &lowering, const Tensor &tensor) {
   return lowering.tensor(copy.getResult(), tensor.shape, DType::UInt8);
 }
 
-/// The code that all elements of a constant zero point are; nothing where they
-/// differ.
-static std::optional<int64_t> sameCode(Lowering &lowering, Tensor zeros) {
+std::optional<int64_t> lutra::sameCode(Lowering &lowering, Tensor zeros) {
   int64_t offset = zeros.dtype == DType::Int8 ? 128 : 0;
   if (isNarrow(zeros.dtype))
     zeros.dtype = DType::UInt8;

@@ -31,6 +31,20 @@ bool isSignedCode(DType dtype);
 /// A constant of bytes as a weight whose storage they are, or null.
 WeightOp storedBytes(Lowering &lowering, const Tensor &tensor);
 
+/// A constant of a quantized type as codes; null where it is none, or not as it
+/// is in the file.
+Tensor codesOfConstant(Lowering &lowering, const Tensor &tensor);
+/// The code that all elements of a constant zero point are; nothing where they
+/// differ.
+std::optional<int64_t> sameCode(Lowering &lowering, Tensor zeros);
+
+/// x [.., K], bytes less `xZero`, times a constant `matrix` [K, N] of bytes
+/// less `zero`, as [.., N] in i32; zero points may be null. Nothing where the
+/// matrix is no constant, a zero point not one number, or sums might not fit.
+std::optional<FailureOr<Tensor>>
+byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
+            const Tensor &matrix, const Tensor &zero);
+
 /// x [.., K] in f32 as a matrix [M, padded] with zeros behind its columns.
 FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
                              int64_t padded);

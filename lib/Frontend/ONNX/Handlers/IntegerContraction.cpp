@@ -8,10 +8,12 @@
 // Implements products of quantized tensors, summed in i32. Activations are
 // centered (their zero point subtracted, which leaves 9 bits) before the sum;
 // the zero point of a product's second operand, the weights, is taken off the
-// sums instead, so that weights are read as they are stored.
+// sums instead, so that weights are read as they are stored. Products with a
+// constant matrix are mpgemm.matmul (ByteProduct.cpp).
 //
 //===----------------------------------------------------------------------===//
 
+#include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Convolution.h"
 #include "QuantizedElements.h"
@@ -187,6 +189,10 @@ static FailureOr<Tensor> centeredMatMul(const Node &node, Lowering &lowering,
   Tensor zero = rowParameter(lowering, node.input(a.zero));
   if (failed(checkInvariant(node, lowering, zero, /*fromEnd=*/1)))
     return failure();
+  if (auto product =
+          byteProduct(lowering, node.input(a.value), node.input(a.zero),
+                      node.input(b.value), node.input(b.zero)))
+    return *product;
   FailureOr<Tensor> lhs = center(node, lowering, node.input(a.value), zero);
   if (failed(lhs))
     return failure();
