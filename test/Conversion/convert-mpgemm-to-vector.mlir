@@ -13,6 +13,8 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
 // CHECK: arith.andi %{{.*}}, %{{.*}} : vector<16xi32>
 // CHECK-COUNT-16: "llvm.x86.avx512.vpdpbusd.512"
 // CHECK-NOT: "llvm.x86.avx512.vpdpbusd.512"
+// Codes in the upper field were multiplied by 16.
+// CHECK: arith.shrsi %{{.*}}, %{{.*}} : vector<16xi32>
 // CHECK: arith.sitofp
 // CHECK: vector.maskedstore %arg5
 func.func @dot_of_bytes(%x: memref<1x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,

@@ -31,12 +31,22 @@ Value CodesOfChunk::load(int64_t vector, int64_t part) {
              b, loc, VectorType::get({lanes}, b.getI32Type()), bytes);
 }
 
-Value CodesOfChunk::quad(int64_t quad, int64_t part) {
+/// `value` in each lane.
+Value CodesOfChunk::splat(uint32_t value) {
   auto type = VectorType::get({lanes}, b.getI32Type());
-  auto splat = [&](uint32_t value) -> Value {
-    return arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, b.getI32IntegerAttr(value)));
-  };
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(type, b.getI32IntegerAttr(value)));
+}
+
+Value CodesOfChunk::asBytes(Value vector) {
+  return vector::BitCastOp::create(
+      b, loc, VectorType::get({4 * lanes}, b.getI8Type()), vector);
+}
+
+/// A mask in each byte of a lane.
+static constexpr uint32_t kEachByte = 0x01010101u;
+
+Value CodesOfChunk::quad(int64_t quad, int64_t part) {
   Value code;
   int64_t first = 0;
   for (CodePlane plane : planes.planes()) {
@@ -49,10 +59,16 @@ Value CodesOfChunk::quad(int64_t quad, int64_t part) {
       field = arith::ShLIOp::create(b, loc, field, splat(-right));
     uint32_t mask = ((1u << plane.width) - 1) << plane.shift;
     if (plane.width < 8)
-      field = arith::AndIOp::create(b, loc, field, splat(mask * 0x01010101u));
+      field = arith::AndIOp::create(b, loc, field, splat(mask * kEachByte));
     code = code ? arith::OrIOp::create(b, loc, code, field) : field;
     first += planes.quadsPerChunk() / perByte;
   }
-  return vector::BitCastOp::create(
-      b, loc, VectorType::get({4 * lanes}, b.getI8Type()), code);
+  return asBytes(code);
+}
+
+Value CodesOfChunk::quadInPlace(int64_t quad, int64_t part) {
+  CodePlane plane = planes.planes().front();
+  uint32_t mask = ((1u << plane.width) - 1) << quad * plane.width;
+  return asBytes(
+      arith::AndIOp::create(b, loc, load(0, part), splat(mask * kEachByte)));
 }

@@ -27,8 +27,13 @@ public:
   /// The codes of quad `quad` of the chunk, in bytes, of register `part`, which
   /// has rows part * lanes and on.
   Value quad(int64_t quad, int64_t part);
+  /// The same, of codes in one plane, where they lie in their bytes: times
+  /// 2 to the power of where their field begins.
+  Value quadInPlace(int64_t quad, int64_t part);
 
 private:
+  Value splat(uint32_t value);
+  Value asBytes(Value lanes);
   Value load(int64_t vector, int64_t part);
 
   OpBuilder &b;

@@ -78,8 +78,11 @@ namespace {
 /// x is signed, or both are signed and codes are below 128.
 class QuadDot : public Dot {
 public:
-  QuadDot(OpBuilder &b, Location loc, int64_t lanes, StringRef intrinsic)
-      : Dot(b, loc, lanes), intrinsic(intrinsic) {}
+  QuadDot(OpBuilder &b, Location loc, int64_t lanes, StringRef intrinsic,
+          unsigned most = 255)
+      : Dot(b, loc, lanes), intrinsic(intrinsic), most(most) {}
+
+  unsigned maxCode() const override { return most; }
 
   Value codes(Value bytes, unsigned, Value) override { return bytes; }
   Value factor(Value x, ValueRange index, unsigned) override {
@@ -92,6 +95,9 @@ public:
 
 protected:
   StringRef intrinsic;
+
+private:
+  unsigned most;
 };
 
 /// Two products added in 16 bits, then two of these in 32.
@@ -99,7 +105,7 @@ class PairDot : public QuadDot {
 public:
   PairDot(OpBuilder &b, Location loc, int64_t lanes, StringRef bytes,
           StringRef words)
-      : QuadDot(b, loc, lanes, bytes), words(words) {}
+      : QuadDot(b, loc, lanes, bytes, /*most=*/127), words(words) {}
 
   Value add(Value sum, Value codes, Value factor) override {
     Type i16 = b.getI16Type();
@@ -348,7 +354,8 @@ static std::unique_ptr<Dot> createNeonDot(OpBuilder &b, Location loc,
                                      "llvm.aarch64.neon.usdot.v4i32.v16i8");
   if (target.hasFeature("dotprod") && bits <= 7)
     return std::make_unique<QuadDot>(b, loc, lanes,
-                                     "llvm.aarch64.neon.sdot.v4i32.v16i8");
+                                     "llvm.aarch64.neon.sdot.v4i32.v16i8",
+                                     /*most=*/127);
   return nullptr;
 }
 

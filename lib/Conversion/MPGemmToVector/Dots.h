@@ -26,6 +26,8 @@ public:
   /// The element type of sums, i32 or f32.
   virtual Type sumType() const { return b.getI32Type(); }
   virtual unsigned steps() const { return 1; }
+  /// The largest unsigned byte that it multiplies rightly.
+  virtual unsigned maxCode() const { return 255; }
   /// The operand of a step from bytes, of which lane i has four from 4 * i on.
   /// `zero` is what is subtracted from codes, a vector of i32 or f32 or null.
   /// Dots of integers take codes as they are.

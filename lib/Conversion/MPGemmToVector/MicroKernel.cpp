@@ -105,11 +105,29 @@ Value MicroKernel::loadParameters(Value buffer, Value group, int64_t part) {
 // One group
 //===----------------------------------------------------------------------===//
 
+/// Those for sums, where results take theirs.
+int64_t MicroKernel::freeRegisters() const {
+  return registers - parts - 3 - (isSingleGroup() ? 0 : numSums());
+}
+
+/// Whether the codes of each field of a byte are multiplied where they lie,
+/// into sums of their own, which are shifted when the group is done: as long as
+/// registers hold these, and they fit 32 bits.
+bool MicroKernel::keepsFields() const {
+  int64_t fields = planes.quadsPerChunk();
+  return dot->sumType().isInteger() && planes.planes().size() == 1 &&
+         fields > 1 && dot->maxCode() == 255 &&
+         fields * numSums() <= freeRegisters() &&
+         mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
+}
+
 int64_t MicroKernel::chains() const {
+  if (keepsFields())
+    return planes.quadsPerChunk();
   // As many as registers hold, and steps of a group share them evenly.
-  int64_t free = registers - parts - 3 - (isSingleGroup() ? 0 : numSums());
   int64_t chains = 1, steps = quads * dot->steps();
-  while (2 * chains * numSums() <= std::min(kIndependentSums, free) &&
+  while (2 * chains * numSums() <=
+             std::min(kIndependentSums, freeRegisters()) &&
          steps % (2 * chains) == 0)
     chains *= 2;
   return chains;
@@ -164,14 +182,18 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                             MutableArrayRef<Value> sums) {
   CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
   int64_t next = 0, chains = sums.size() / numSums();
+  bool inPlace = keepsFields();
   for (int64_t quad = 0; quad < count; ++quad)
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values decoded;
-      for (int64_t part = 0; part < parts; ++part)
-        decoded.push_back(dot->codes(codes.quad(first + quad, part), step,
-                                     op.isInteger() ? Value() : zeros[part]));
-      MutableArrayRef<Value> chain =
-          sums.slice(next++ % chains * numSums(), numSums());
+      for (int64_t part = 0; part < parts; ++part) {
+        Value bytes = inPlace ? codes.quadInPlace(first + quad, part)
+                              : codes.quad(first + quad, part);
+        decoded.push_back(
+            dot->codes(bytes, step, op.isInteger() ? Value() : zeros[part]));
+      }
+      int64_t number = inPlace ? first + quad : next++ % chains;
+      MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
       for (int64_t row = 0; row < rows; ++row) {
         Value factor = dot->factor(
             op.getX(), {rowIndex[row], group, plus(at, 4 * quad)}, step);
@@ -212,12 +234,22 @@ MicroKernel::Values MicroKernel::emitChunksOfGroup(Value group, Values sums) {
 
 /// The sum of what the chains of a register have, of `sums` [chains, ..].
 Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
-  Value sum = sums[at];
-  for (size_t i = at + numSums(); i < sums.size(); i += numSums())
-    sum = op.isInteger()
-              ? arith::AddIOp::create(b, loc, sum, sums[i]).getResult()
-              : arith::AddFOp::create(b, loc, sum, sums[i]).getResult();
-  return sum;
+  Value total = sums[at];
+  int64_t width = keepsFields() ? planes.bits : 0;
+  for (int64_t chain = 1; chain * numSums() < int64_t(sums.size()); ++chain) {
+    Value sum = sums[chain * numSums() + at];
+    if (width != 0) {
+      auto type = cast<VectorType>(sum.getType());
+      auto by =
+          DenseElementsAttr::get(type, b.getI32IntegerAttr(chain * width));
+      sum = arith::ShRSIOp::create(b, loc, sum,
+                                   arith::ConstantOp::create(b, loc, by));
+    }
+    total = op.isInteger()
+                ? arith::AddIOp::create(b, loc, total, sum).getResult()
+                : arith::AddFOp::create(b, loc, total, sum).getResult();
+  }
+  return total;
 }
 
 /// Adds the sums of a group, scaled, to the results.

@@ -31,6 +31,8 @@ private:
 
   /// A rectangle of registers, [rows, parts].
   int64_t numSums() const { return rows * parts; }
+  int64_t freeRegisters() const;
+  bool keepsFields() const;
   int64_t chains() const;
   bool isSingleGroup() const { return groups == 1; }
 
