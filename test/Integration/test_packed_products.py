@@ -83,3 +83,12 @@ def test_longer_groups_are_refused(tmp_path):
     assert run.returncode != 0
     assert "expects groups whose sums fit 32 bits, got 65794 codes of 8 bits" in run.stderr
     assert not (tmp_path / "product.so").exists()
+
+
+@pytest.mark.parametrize("cpu, dot", [("generic", "mul"), ("cortex-a76", "sdot"), ("neoverse-v1", "usdot")])  # fmt: skip
+def test_arm(cpu, dot, tmp_path):
+    source, *_ = write(Product(3, 20, 2, 32, 4), tmp_path)
+    assembly = tmp_path / "product.s"
+    command = ["lutra-compile", "--compile-from=tensor", source, "--emit=asm", "-o", assembly]
+    subprocess.run([*command, "--mtriple=aarch64-linux-gnu", f"--mcpu={cpu}"], check=True)
+    assert f"\t{dot}\t" in assembly.read_text()
