@@ -92,3 +92,19 @@ def test_arm(cpu, dot, tmp_path):
     command = ["lutra-compile", "--compile-from=tensor", source, "--emit=asm", "-o", assembly]
     subprocess.run([*command, "--mtriple=aarch64-linux-gnu", f"--mcpu={cpu}"], check=True)
     assert f"\t{dot}\t" in assembly.read_text()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_numbers_that_are_none(level, tmp_path):
+    """Where a group has one, so has its row, and no other; zeros alone are 0."""
+    source, x, result, size = write(Product(6, 20, 3, 32, 4), tmp_path)
+    artifact = tmp_path / "product.so"
+    subprocess.run(
+        ["lutra-compile", "--compile-from=tensor", source, "-o", artifact, f"--mcpu={level}"],
+        check=True,
+    )
+    x[0, 1, 5], x[1, 2, 0], x[2, 0, 31], x[3] = np.nan, np.inf, -np.inf, 0
+    got = lutra.load(artifact)(x)["y"]
+    assert np.isnan(got[:3]).all()
+    assert (got[3] == 0).all()
+    np.testing.assert_array_less(np.abs(got - result)[4:], 2e-6 * size[4:])
