@@ -4,7 +4,9 @@
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
     features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
 // A row: the sums of two vectors of columns, four of each, which start from the zero point.
+// Hardware foresees the reading of one plane of 4 bits.
 // CHECK-LABEL: func.func @dot_of_bytes
+// CHECK-NOT: memref.prefetch
 // CHECK: %[[TILES:.*]] = memref.dim %arg1
 // CHECK: scf.for %[[TILE:.*]] = %{{.*}} to %[[TILES]]
 // CHECK: %[[Y:.*]]:2 = scf.for %[[GROUP:.*]] = {{.*}} iter_args(
@@ -62,6 +64,7 @@ func.func @words(%x: memref<1x1x32xi8>, %w: memref<1x8x1x64xi8>, %s: memref<1x1x
 
 // Without a target, what any machine does. A code of 3 bits is two fields.
 // CHECK-LABEL: func.func @plain
+// CHECK-COUNT-3: memref.prefetch %arg1[{{.*}}], read, locality<3>, data : memref<2x1x3x16xi8>
 // CHECK: arith.ori
 // CHECK: arith.muli %{{.*}}, %{{.*}} : vector<4xi32>
 // CHECK-NOT: llvm.call_intrinsic

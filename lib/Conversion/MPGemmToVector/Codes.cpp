@@ -12,6 +12,7 @@
 #include "Codes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -71,4 +72,20 @@ Value CodesOfChunk::quadInPlace(int64_t quad, int64_t part) {
   uint32_t mask = ((1u << plane.width) - 1) << quad * plane.width;
   return asBytes(
       arith::AndIOp::create(b, loc, load(0, part), splat(mask * kEachByte)));
+}
+
+void CodesOfChunk::prefetch(int64_t distance) {
+  constexpr int64_t kLine = 64;
+  int64_t bytes = 4 * planes.rows, vectors = planes.vectorsPerChunk(),
+          ahead = llvm::divideCeil(distance, bytes * vectors);
+  auto constant = [&](int64_t i) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, i);
+  };
+  Value later = arith::AddIOp::create(b, loc, chunk, constant(ahead));
+  for (int64_t vector = 0; vector < vectors; ++vector)
+    for (int64_t at = 0; at < bytes; at += kLine)
+      memref::PrefetchOp::create(
+          b, loc, codes,
+          ValueRange{tile, later, constant(vector), constant(at)},
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }

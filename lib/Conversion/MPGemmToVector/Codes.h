@@ -31,6 +31,9 @@ public:
   /// 2 to the power of where their field begins.
   Value quadInPlace(int64_t quad, int64_t part);
 
+  /// Fetches the lines of the chunk that is about `distance` bytes ahead.
+  void prefetch(int64_t distance);
+
 private:
   Value splat(uint32_t value);
   Value asBytes(Value lanes);

@@ -24,6 +24,9 @@ using namespace mlir::lutra;
 
 /// Quads that are multiplied without a branch.
 static constexpr int64_t kUnrolledQuads = 8;
+/// How far ahead codes are fetched where memory is what so few rows of x wait
+/// for.
+static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
 
@@ -121,6 +124,15 @@ bool MicroKernel::keepsFields() const {
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
 }
 
+/// Whether hardware does not foresee what is read: codes of which a line takes
+/// long, and planes, which are not read in the order in which they lie. (On Zen
+/// 4, benchmarks/mpgemm.py --kind memory: at 3 bits twice as fast; at 4 and 8
+/// bits it costs a tenth.)
+bool MicroKernel::prefetches() const {
+  return rows <= kMostStreamedRows &&
+         (planes.bits <= 2 || planes.planes().size() > 1);
+}
+
 int64_t MicroKernel::chains() const {
   if (keepsFields())
     return planes.quadsPerChunk();
@@ -181,6 +193,8 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                             Value group, Value at,
                             MutableArrayRef<Value> sums) {
   CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
+  if (first == 0 && prefetches())
+    codes.prefetch(kPrefetchedBytes);
   int64_t next = 0, chains = sums.size() / numSums();
   bool inPlace = keepsFields();
   for (int64_t quad = 0; quad < count; ++quad)

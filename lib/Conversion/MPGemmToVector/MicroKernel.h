@@ -33,6 +33,7 @@ private:
   int64_t numSums() const { return rows * parts; }
   int64_t freeRegisters() const;
   bool keepsFields() const;
+  bool prefetches() const;
   int64_t chains() const;
   bool isSingleGroup() const { return groups == 1; }
 
