@@ -146,10 +146,13 @@ void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
 void addIntegerContractionHandlers(
     Registry &);                               // MatMulInteger, QLinearConv ...
 void addLowBitContractionHandlers(Registry &); // com.microsoft's MatMulNBits
+void addCodebookContractionHandlers(Registry &); // com.microsoft's MatMulBnb4
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
-void addRecurrentHandlers(Registry &);     // LSTM, GRU, RNN
-void addScatterHandlers(Registry &);       // Scatter*, TensorScatter
-void addTopKHandlers(Registry &);          // TopK
+void addQuantizedGatherHandlers(
+    Registry &);                       // com.microsoft's GatherBlockQuantized
+void addRecurrentHandlers(Registry &); // LSTM, GRU, RNN
+void addScatterHandlers(Registry &);   // Scatter*, TensorScatter
+void addTopKHandlers(Registry &);      // TopK
 void addConvTransposeHandlers(Registry &); // ConvTranspose
 void addResizeHandlers(Registry &);        // Resize, Upsample
 void addEinsumHandlers(Registry &);        // Einsum

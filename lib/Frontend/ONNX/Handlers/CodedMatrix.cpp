@@ -50,6 +50,15 @@ FailureOr<Tensor> lutra::paddedRows(Lowering &lowering, const Tensor &x,
   return lowering.reshape(wide, {rows, lowering.constant(padded)});
 }
 
+/// What codes of the matrix stand for.
+static mpgemm::FormatInterface formatOf(MLIRContext *context,
+                                        const CodedMatrix &matrix) {
+  if (matrix.numbers.empty())
+    return mpgemm::AffineAttr::get(context, matrix.bits, matrix.zero);
+  return mpgemm::CodebookAttr::get(
+      context, matrix.bits, DenseF32ArrayAttr::get(context, matrix.numbers));
+}
+
 FailureOr<Tensor> lutra::codedProduct(Lowering &lowering, const Tensor &rows,
                                       const CodedMatrix &matrix,
                                       bool integers) {
@@ -72,12 +81,11 @@ FailureOr<Tensor> lutra::codedProduct(Lowering &lowering, const Tensor &rows,
     sums = quantized.getSums();
   }
   Shape shape = {m, n};
-  auto format =
-      mpgemm::AffineAttr::get(b.getContext(), matrix.bits, matrix.zero);
   auto product = mpgemm::MatmulOp::create(
       b, lowering.type(shape, DType::Float), number, matrix.codes.value,
       matrix.scales.value, matrix.zeros.value, scales, sums,
-      lowering.empty(shape, DType::Float), format, mpgemm::LayoutAttr());
+      lowering.empty(shape, DType::Float), formatOf(b.getContext(), matrix),
+      mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Float);
 }
 

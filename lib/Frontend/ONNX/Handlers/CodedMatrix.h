@@ -14,12 +14,14 @@
 namespace mlir::lutra {
 
 /// The second factor of mpgemm.matmul: codes [N, groups, size], scales
-/// [N, groups], and zero points alike, null where all are `zero`.
+/// [N, groups], and zero points alike, null where all are `zero`. Codes stand
+/// for themselves, or for `numbers` where there are any.
 struct CodedMatrix {
   Tensor codes;
   unsigned bits;
   Tensor scales, zeros;
   int64_t zero;
+  ArrayRef<float> numbers = {};
 };
 
 /// The bits of an integer type of at most a byte, else 0.

@@ -50,24 +50,14 @@ struct Blocks {
 static constexpr DType kFloats[] = {DType::Float, DType::Float16,
                                     DType::BFloat16};
 
-/// An attribute that counts something, at least `least`.
-static int64_t countAttr(SizeCheck &check, const Node &node, StringRef name,
-                         int64_t otherwise, int64_t least, int64_t most) {
-  int64_t value = node.intAttr(name, otherwise);
-  if (value < least || value > most)
-    check.fail("expected " + name + " in [" + Twine(least) + ", " +
-               Twine(most) + "], got " + Twine(value));
-  return value;
-}
-
 static std::optional<Blocks> checkAttributes(SizeCheck &check,
                                              const Node &node) {
   Blocks blocks;
-  blocks.n = countAttr(check, node, "N", 0, 1, kMaxExtent);
-  blocks.k = countAttr(check, node, "K", 0, 1, kMaxExtent);
-  blocks.size = countAttr(check, node, "block_size", 0, 16, kMaxExtent);
-  blocks.bits = countAttr(check, node, "bits", 4, 1, 8);
-  countAttr(check, node, "accuracy_level", 0, 0, 4);
+  blocks.n = check.count("N", 0, 1, kMaxExtent);
+  blocks.k = check.count("K", 0, 1, kMaxExtent);
+  blocks.size = check.count("block_size", 0, 16, kMaxExtent);
+  blocks.bits = check.count("bits", 4, 1, 8);
+  check.count("accuracy_level", 0, 0, 4);
   if (!llvm::isPowerOf2_64(blocks.size))
     check.fail("expected a block_size that is a power of 2, got " +
                Twine(blocks.size));
@@ -117,13 +107,7 @@ static void checkInputs(SizeCheck &check, const Node &node,
       !(index.rank() == 1 && index.staticSize(0) == blocks.padded()))
     check.expect(GroupIndex, "g_idx", check.number(blocks.k));
   check.expect(Bias, "bias", check.number(blocks.n));
-  if (check.failed() || !check.isKnown(A))
-    return;
-  Shape shape = node.input(A).shape;
-  if (shape.empty())
-    return check.fail("expected A of rank 1 or more, got rank 0");
-  shape.back() = check.number(blocks.k);
-  check.expect(A, "A", shape);
+  check.expectLast(A, "A", blocks.k);
 }
 
 static std::optional<Blocks> checkNode(SizeCheck &check, const Node &node) {

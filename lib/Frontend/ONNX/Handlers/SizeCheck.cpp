@@ -100,3 +100,22 @@ void SizeCheck::expectBoth(unsigned i, StringRef first, StringRef second) {
     fail("expected " + first + " and " + second + " together, got only " +
          (hasFirst ? first : second));
 }
+
+void SizeCheck::expectLast(unsigned i, StringRef name, int64_t size) {
+  if (failed() || !isKnown(i))
+    return;
+  Shape shape = node.input(i).shape;
+  if (shape.empty())
+    return fail("expected " + name + " of rank 1 or more, got rank 0");
+  shape.back() = number(size);
+  expect(i, name, shape);
+}
+
+int64_t SizeCheck::count(StringRef name, int64_t otherwise, int64_t least,
+                         int64_t most) {
+  int64_t value = node.intAttr(name, otherwise);
+  if (value < least || value > most)
+    fail("expected " + name + " in [" + Twine(least) + ", " + Twine(most) +
+         "], got " + Twine(value));
+  return value;
+}

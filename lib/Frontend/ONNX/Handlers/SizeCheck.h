@@ -35,8 +35,14 @@ public:
   void expectRank(unsigned i, StringRef name, ArrayRef<int64_t> ranks);
   /// Fails unless input i, where it is there, is of one of these types.
   void expectType(unsigned i, StringRef name, ArrayRef<DType> types);
+  /// Fails unless input i is of rank 1 or more and its last dimension is
+  /// `size`.
+  void expectLast(unsigned i, StringRef name, int64_t size);
   /// Inputs i and i + 1 are both there or both absent.
   void expectBoth(unsigned i, StringRef first, StringRef second);
+  /// An attribute that counts something, or `otherwise`; fails where that is
+  /// not in [least, most].
+  int64_t count(StringRef name, int64_t otherwise, int64_t least, int64_t most);
   void fail(const Twine &reason);
 
   AffineExpr number(int64_t value) const;

@@ -149,6 +149,33 @@ static void inferLowBit(InferenceContext &context) {
   ::onnx::updateOutputShape(context, 0, shape);
 }
 
+/// The result is rows of the data, unpacked, in the scales' type.
+static void inferQuantizedGather(InferenceContext &context) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 2, 0);
+  if (!::onnx::hasNInputShapes(context, 2))
+    return;
+  const auto &data = ::onnx::getInputShape(context, 0);
+  const auto &indices = ::onnx::getInputShape(context, 1);
+  const AttributeProto *given = context.getAttribute("gather_axis");
+  int64_t rank = data.dim_size(), axis = given ? given->i() : 0;
+  axis += axis < 0 ? rank : 0;
+  if (axis < 0 || axis >= rank)
+    return;
+  ::onnx::TensorShapeProto shape;
+  for (int i = 0; i < axis; ++i)
+    *shape.add_dim() = data.dim(i);
+  for (const auto &dim : indices.dim())
+    *shape.add_dim() = dim;
+  for (int i = axis + 1; i < rank; ++i)
+    *shape.add_dim() = data.dim(i);
+  // Bytes hold several codes, which the handler counts.
+  bool isPacked = context.getInputType(0)->tensor_type().elem_type() ==
+                  ::onnx::TensorProto::UINT8;
+  if (isPacked && axis + 1 < rank)
+    shape.mutable_dim(shape.dim_size() - 1)->clear_value();
+  ::onnx::updateOutputShape(context, 0, shape);
+}
+
 /// The first result, and the sum behind the statistics, are as the first input;
 /// statistics are in f32.
 static void inferNormalized(InferenceContext &context) {
@@ -217,6 +244,30 @@ static OpSchema matMulNBits() {
       .inferred(inferLowBit);
 }
 
+static OpSchema matMulBnb4() {
+  return Signature("MatMulBnb4")
+      .input("A")
+      .input("B")
+      .input("absmax")
+      .output("Y")
+      .attributes(AttributeProto::INT, true,
+                  {"K", "N", "block_size", "quant_type"})
+      .attributes(AttributeProto::INT, false, {"training_mode", "transB"})
+      .inferred(inferLowBit);
+}
+
+static OpSchema gatherBlockQuantized() {
+  return Signature("GatherBlockQuantized")
+      .input("data")
+      .input("indices")
+      .input("scales")
+      .optionalInputs({"zero_points"})
+      .output("output")
+      .attributes(AttributeProto::INT, false,
+                  {"bits", "block_size", "gather_axis", "quantize_axis"})
+      .inferred(inferQuantizedGather);
+}
+
 static OpSchema skipNormalization(const char *name,
                                   std::initializer_list<const char *> biases) {
   return Signature(name)
@@ -248,6 +299,8 @@ const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
       multiHeadAttention(),
       groupQueryAttention(),
       matMulNBits(),
+      matMulBnb4(),
+      gatherBlockQuantized(),
       simplifiedNormalization(),
       skipNormalization("SkipLayerNormalization", {"beta", "bias"}),
       skipNormalization("SkipSimplifiedLayerNormalization", {"bias"})};
