@@ -71,6 +71,8 @@ static void buildEncode(OpPassManager &pm) {
   pm.addPass(createEncodeMPGemm());
   // Before contractions, which some of these become.
   pm.addNestedPass<func::FuncOp>(createConvertMPGemmToLinalg());
+  // The numbers of codebooks.
+  pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   pm.addPass(createEncodeContractions());
   // Copies into a layout that two contractions share are one copy.
   simplify(pm);
