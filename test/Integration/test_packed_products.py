@@ -5,11 +5,11 @@ instructions, at sizes at which vectors, chunks, groups and tiles end, and where
 are as large as they can become."""
 
 import itertools
-import subprocess
 
 import lutra
 import numpy as np
 import pytest
+from conftest import lutra_compile
 from packed_products import Product, write
 from test_shapes import LEVELS
 
@@ -30,8 +30,7 @@ ROWS = [1, 3, 8, 33]
 def check(case, folder, *options, seed=0):
     source, x, result, size = write(case, folder, seed)
     artifact = folder / "product.so"
-    command = ["lutra-compile", "--compile-from=tensor", source, "-o", artifact, *options]
-    subprocess.run(command, check=True)
+    lutra_compile("--compile-from=tensor", source, "-o", artifact, *options)
     got = lutra.load(artifact)(x)["y"]
     # Sums of integers are exact, those over groups are in f32.
     np.testing.assert_array_less(np.abs(got - result), 2e-6 * size + 1e-30)
@@ -78,19 +77,18 @@ def test_largest_sums(bits, level, tmp_path):
 def test_longer_groups_are_refused(tmp_path):
     case = Product(1, 1, 1, (2**31 - 1) // (255 * 128) + 1, 8)
     source, *_ = write(case, tmp_path)
-    command = ["lutra-compile", "--compile-from=tensor", source, "-o", tmp_path / "product.so"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode != 0
+    artifact = tmp_path / "product.so"
+    run = lutra_compile("--compile-from=tensor", source, "-o", artifact, expect=3)
     assert "expects groups whose sums fit 32 bits, got 65794 codes of 8 bits" in run.stderr
-    assert not (tmp_path / "product.so").exists()
+    assert not artifact.exists()
 
 
 @pytest.mark.parametrize("cpu, dot", [("generic", "mul"), ("cortex-a76", "sdot"), ("neoverse-v1", "usdot")])  # fmt: skip
 def test_arm(cpu, dot, tmp_path):
     source, *_ = write(Product(3, 20, 2, 32, 4), tmp_path)
     assembly = tmp_path / "product.s"
-    command = ["lutra-compile", "--compile-from=tensor", source, "--emit=asm", "-o", assembly]
-    subprocess.run([*command, "--mtriple=aarch64-linux-gnu", f"--mcpu={cpu}"], check=True)
+    target = ("--mtriple=aarch64-linux-gnu", f"--mcpu={cpu}")
+    lutra_compile("--compile-from=tensor", source, "--emit=asm", "-o", assembly, *target)
     assert f"\t{dot}\t" in assembly.read_text()
 
 
@@ -99,10 +97,7 @@ def test_numbers_that_are_none(level, tmp_path):
     """Where a group has one, so has its row, and no other; zeros alone are 0."""
     source, x, result, size = write(Product(6, 20, 3, 32, 4), tmp_path)
     artifact = tmp_path / "product.so"
-    subprocess.run(
-        ["lutra-compile", "--compile-from=tensor", source, "-o", artifact, f"--mcpu={level}"],
-        check=True,
-    )
+    lutra_compile("--compile-from=tensor", source, "-o", artifact, f"--mcpu={level}")
     x[0, 1, 5], x[1, 2, 0], x[2, 0, 31], x[3] = np.nan, np.inf, -np.inf, 0
     got = lutra.load(artifact)(x)["y"]
     assert np.isnan(got[:3]).all()
