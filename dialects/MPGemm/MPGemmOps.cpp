@@ -9,6 +9,7 @@
 #include "dialects/MPGemm/MPGemm.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -28,16 +29,6 @@ bool mpgemm::fitsAccumulator(unsigned bits, int64_t codes) {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-static bool agree(int64_t a, int64_t b) {
-  return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b;
-}
-
-/// Whether a tensor has the shape, as far as it is known.
-static bool hasShape(ShapedType type, ArrayRef<int64_t> shape) {
-  return type.getRank() == int64_t(shape.size()) &&
-         llvm::all_of_zip(type.getShape(), shape, agree);
-}
-
 static std::string shapeText(ArrayRef<int64_t> shape) {
   std::string text;
   for (int64_t size : shape)
@@ -52,7 +43,7 @@ static LogicalResult verifyShape(Operation *op, StringRef name, Value operand,
   if (!operand)
     return success();
   auto type = cast<ShapedType>(operand.getType());
-  if (!hasShape(type, shape))
+  if (failed(verifyCompatibleShape(type.getShape(), shape)))
     return op->emitOpError("expects ")
            << name << " of shape " << shapeText(shape) << ", got " << type;
   return success();
@@ -154,7 +145,7 @@ LogicalResult MatmulOp::verify() {
       failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
       failed(verifyShape(*this, "xsums", getXSums(), {m, g})))
     return failure();
-  if (!agree(m, init.getDimSize(0)))
+  if (failed(verifyCompatibleDims({m, init.getDimSize(0)})))
     return emitOpError("expects a result of ") << m << " rows, got " << init;
   if (isInteger() && !ShapedType::isDynamic(k) &&
       !fitsAccumulator(getFormat().getBits(), k))

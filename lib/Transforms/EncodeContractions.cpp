@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"
@@ -79,17 +79,9 @@ static SmallVector<T> repack(ArrayRef<T> list, const Packing &packing, T tiles,
 
 /// The weight with the packing added to its expression.
 static Value packWeight(OpBuilder &b, WeightOp weight, const Packing &packing) {
-  auto type = cast<RankedTensorType>(weight.getResult().getType());
-  auto step =
-      PackAttr::get(b.getContext(), packing.dim, packing.tile, packing.outer);
-  SmallVector<Attribute> steps(weight.getSteps().getValue());
-  steps.push_back(step);
-  FailureOr<RankedTensorType> packed =
-      applyStep(type, step, [&] { return weight.emitError(); });
-  auto clone = cast<WeightOp>(b.clone(*weight));
-  clone.setStepsAttr(b.getArrayAttr(steps));
-  clone.getResult().setType(*packed);
-  return clone.getResult();
+  return *addSteps(
+      b, weight,
+      PackAttr::get(b.getContext(), packing.dim, packing.tile, packing.outer));
 }
 
 /// The weight that `tensor` is a slice of, where the slice has all of what is

@@ -11,7 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Lutra/CodePlanes.h"
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Transforms/Passes.h"
@@ -30,31 +30,22 @@ using namespace mlir::lutra;
 using mpgemm::LayoutAttr;
 using mpgemm::MatmulOp;
 
-/// `weight`, if there is one, with more steps.
-static FailureOr<Value> addSteps(OpBuilder &b, WeightOp weight,
-                                 ArrayRef<Attribute> more) {
-  if (!weight)
-    return Value();
-  auto type = cast<RankedTensorType>(weight.getResult().getType());
-  SmallVector<Attribute> steps(weight.getSteps().getValue());
-  for (Attribute step : more) {
-    FailureOr<RankedTensorType> next =
-        applyStep(type, step, [&] { return weight.emitError(); });
-    if (failed(next))
-      return failure();
-    type = *next;
-    steps.push_back(step);
-  }
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(weight);
-  auto clone = cast<WeightOp>(b.clone(*weight));
-  clone.setStepsAttr(b.getArrayAttr(steps));
-  clone.getResult().setType(type);
-  return clone.getResult();
-}
-
 static WeightOp weightOf(Value value) {
   return value ? value.getDefiningOp<WeightOp>() : WeightOp();
+}
+
+/// The weight that `value` is, if there is one, with more steps.
+static FailureOr<Value> withSteps(OpBuilder &b, Value value,
+                                  ArrayRef<Attribute> steps) {
+  WeightOp weight = weightOf(value);
+  if (!weight)
+    return Value();
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(weight);
+  FailureOr<WeightOp> encoded = addSteps(b, weight, steps);
+  if (failed(encoded))
+    return failure();
+  return encoded->getResult();
 }
 
 /// x with the codes of each group padded with zeros.
@@ -118,9 +109,9 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     steps.push_back(ReshapeAttr::get(context, {n, groups * padded}));
     steps.push_back(PlanesAttr::get(context, planes.bits, planes.rows));
     Attribute beside = PackAttr::get(context, 0, planes.rows, 0);
-    FailureOr<Value> packed = addSteps(b, weightOf(op.getCodes()), steps),
-                     scales = addSteps(b, weightOf(op.getScales()), beside),
-                     zeros = addSteps(b, weightOf(op.getZeros()), beside);
+    FailureOr<Value> packed = withSteps(b, op.getCodes(), steps),
+                     scales = withSteps(b, op.getScales(), beside),
+                     zeros = withSteps(b, op.getZeros(), beside);
     if (failed(packed) || failed(scales) || failed(zeros))
       return failure();
     auto layout = LayoutAttr::get(context, planes.rows);

@@ -18,7 +18,7 @@
 
 #include "ContractionOrder.h"
 #include "GroupCost.h"
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -37,18 +37,6 @@ using namespace mlir::lutra;
 
 /// Every change makes the program cheaper; known chains need two sweeps.
 static constexpr unsigned kMaxSweeps = 8;
-
-/// `weight` with one more step.
-static WeightOp appendStep(OpBuilder &b, WeightOp weight, Attribute step) {
-  auto type = applyStep(cast<RankedTensorType>(weight.getType()), step,
-                        [&] { return weight.emitOpError(); });
-  auto result = cast<WeightOp>(b.clone(*weight));
-  SmallVector<Attribute> steps(weight.getSteps().getValue());
-  steps.push_back(step);
-  result.setStepsAttr(b.getArrayAttr(steps));
-  result.getResult().setType(cast<RankedTensorType>(*type));
-  return result;
-}
 
 namespace {
 /// Writes a chain in another order.
@@ -103,7 +91,7 @@ LogicalResult Rewriter::split(Factor &factor) {
   factor.split.clear();
   if (auto weight = factor.tensor.getDefiningOp<WeightOp>())
     factor.tensor =
-        appendStep(b, weight, ReshapeAttr::get(b.getContext(), shape));
+        *addSteps(b, weight, ReshapeAttr::get(b.getContext(), shape));
   else
     factor.tensor = tensor::ExpandShapeOp::create(
         b, chain.first.getLoc(),
@@ -133,7 +121,7 @@ void Rewriter::orderWeight(Factor &factor) {
   if (llvm::is_sorted(dims))
     return;
   factor.tensor =
-      appendStep(b, weight, TransposeAttr::get(b.getContext(), dims));
+      *addSteps(b, weight, TransposeAttr::get(b.getContext(), dims));
   factor.read = factor.read.getSubMap(
       llvm::map_to_vector(dims, [](int64_t dim) { return unsigned(dim); }));
 }

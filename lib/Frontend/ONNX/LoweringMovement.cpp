@@ -13,7 +13,7 @@
 
 #include "ReshapeFactors.h"
 #include "SizeAlgebra.h"
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Frontend/ONNX/Lowering.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -32,16 +32,8 @@ static Value appendStep(ImplicitLocOpBuilder &b, Value weight, Attribute step) {
   auto op = weight.getDefiningOp<WeightOp>();
   if (!op)
     return {};
-  auto type = applyStep(cast<RankedTensorType>(op.getType()), step,
-                        [&] { return op.emitOpError(); });
-  if (failed(type))
-    return {};
-  auto result = cast<WeightOp>(b.clone(*op));
-  SmallVector<Attribute> steps(op.getSteps().getValue());
-  steps.push_back(step);
-  result.setStepsAttr(b.getArrayAttr(steps));
-  result.getResult().setType(*type);
-  return result;
+  FailureOr<WeightOp> result = addSteps(b, op, step);
+  return succeeded(result) ? result->getResult() : Value();
 }
 
 static std::optional<SmallVector<int64_t>> staticShape(ArrayRef<AffineExpr> s) {

@@ -16,6 +16,7 @@
 #include "CodedMatrix.h"
 #include "QuantizedElements.h"
 #include "Reduction.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -44,15 +45,12 @@ static std::optional<SummedCodes> readCodes(Lowering &lowering,
   auto weight = codes.value.getDefiningOp<WeightOp>();
   if (!weight)
     return std::nullopt;
-  ImplicitLocOpBuilder &b = lowering.b;
-  Shape columns = {codes.shape[0]};
-  auto sums = cast<WeightOp>(b.clone(*weight));
-  SmallVector<Attribute> steps(weight.getSteps().getValue());
-  steps.push_back(SumAttr::get(b.getContext()));
-  sums.setStepsAttr(b.getArrayAttr(steps));
-  sums.getResult().setType(lowering.type(columns, DType::Int32));
-  return SummedCodes{codes,
-                     lowering.tensor(sums.getResult(), columns, DType::Int32)};
+  FailureOr<WeightOp> sums =
+      addSteps(lowering.b, weight, SumAttr::get(lowering.context()));
+  if (failed(sums))
+    return std::nullopt;
+  return SummedCodes{codes, lowering.tensor(sums->getResult(), {codes.shape[0]},
+                                            DType::Int32)};
 }
 
 /// x as signed bytes: of unsigned ones, less 128.

@@ -1,0 +1,23 @@
+//===- WeightSteps.h - Weights with more steps ------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DIALECTS_LUTRA_WEIGHTSTEPS_H
+#define LUTRA_DIALECTS_LUTRA_WEIGHTSTEPS_H
+
+#include "dialects/Lutra/Lutra.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::lutra {
+
+/// A copy of `weight` at `b` with `more` behind its steps, and the type that
+/// they give it. Emits an error at the weight where one does not fit.
+FailureOr<WeightOp> addSteps(OpBuilder &b, WeightOp weight,
+                             ArrayRef<Attribute> more);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_DIALECTS_LUTRA_WEIGHTSTEPS_H
