@@ -25,19 +25,25 @@ struct CodePlane {
 /// How unsigned codes of `bits` bits lie, of `rows` rows (columns of the
 /// product) beside each other.
 ///
-/// Four codes of a row that follow each other are a quad. A vector has 4 * rows
-/// bytes: byte 4 * r + j belongs to row r and to code j of each of the quads
-/// that it holds, one in each field of the byte, the first in the lowest bits.
+/// `depth` codes of a row that follow each other are a quad: 4, as instructions
+/// multiply and add them, or 1, where all bytes of a vector are looked up in
+/// one table. A vector has depth * rows bytes: byte depth * r + j belongs to
+/// row r and to code j of each of the quads that it holds, one in each field of
+/// the byte, the first in the lowest bits. At depth 1 its bytes belong to rows
+/// 0, rows / 2, 1, rows / 2 + 1 and so on, so that the halves of 16-bit lanes
+/// are rows that follow each other.
+///
 /// A code of 3, 5, 6 or 7 bits is split into planes, widest first (the lowest
 /// bits of the code): 3 is 2 + 1, 7 is 4 + 2 + 1. A chunk is as many quads as
 /// make whole vectors in each plane; it holds the vectors of the first plane,
 /// then those of the next. The codes of a row are padded with zeros to chunks.
 ///
-/// So codes [N, K] lie as [ceil(N / rows), chunks, vectorsPerChunk(), 4 * rows]
-/// bytes.
+/// So codes [N, K] lie as [ceil(N / rows), chunks, vectorsPerChunk(),
+/// vectorBytes()].
 struct CodePlanes {
   unsigned bits;
   int64_t rows;
+  int64_t depth = 4;
 
   /// The planes of a code, widest first.
   SmallVector<CodePlane, 3> planes() const {
@@ -49,19 +55,25 @@ struct CodePlanes {
     }
     return result;
   }
+  bool isValid() const { return depth == 4 || (depth == 1 && rows % 2 == 0); }
   /// Quads of one chunk.
   int64_t quadsPerChunk() const { return planes().back().codesPerByte(); }
-  /// Vectors of 4 * rows bytes of one chunk.
+  int64_t vectorBytes() const { return depth * rows; }
+  /// The row that a byte of a vector belongs to.
+  int64_t rowOfByte(int64_t byte) const {
+    return depth == 1 ? byte / 2 + byte % 2 * (rows / 2) : byte / depth;
+  }
+  /// Vectors of one chunk.
   int64_t vectorsPerChunk() const { return bits * quadsPerChunk() / 8; }
   /// Whether groups of `codes` codes have whole chunks, or chunks whole groups.
   bool divides(int64_t codes) const {
-    int64_t quads = codes / 4, perChunk = quadsPerChunk();
-    return codes > 0 && codes % 4 == 0 &&
+    int64_t quads = codes / depth, perChunk = quadsPerChunk();
+    return codes > 0 && codes % depth == 0 &&
            (quads % perChunk == 0 || perChunk % quads == 0);
   }
   /// Chunks of rows of `codes` codes.
   int64_t chunks(int64_t codes) const {
-    return llvm::divideCeil(codes, 4 * quadsPerChunk());
+    return llvm::divideCeil(codes, depth * quadsPerChunk());
   }
 };
 

@@ -182,10 +182,13 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, PlanesAttr step,
     return error() << "expects codes in bytes of rank 2, got " << type;
   if (step.getRows() < 1 || step.getRows() > kMaxRows)
     return error() << "expects 1 to " << kMaxRows << " rows, got " << step;
-  CodePlanes planes{step.getBits(), step.getRows()};
+  CodePlanes planes{step.getBits(), step.getRows(), step.getDepth()};
+  if (!planes.isValid())
+    return error() << "expects a depth of 4, or of 1 and rows by twos, got "
+                   << step;
   int64_t panels = llvm::divideCeil(type.getDimSize(0), step.getRows());
   int64_t shape[] = {panels, planes.chunks(type.getDimSize(1)),
-                     planes.vectorsPerChunk(), 4 * step.getRows()};
+                     planes.vectorsPerChunk(), planes.vectorBytes()};
   return RankedTensorType::get(shape, type.getElementType());
 }
 

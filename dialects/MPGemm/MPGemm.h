@@ -8,6 +8,7 @@
 #ifndef LUTRA_DIALECTS_MPGEMM_MPGEMM_H
 #define LUTRA_DIALECTS_MPGEMM_MPGEMM_H
 
+#include "dialects/Lutra/CodePlanes.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"

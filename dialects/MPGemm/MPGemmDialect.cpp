@@ -67,8 +67,11 @@ double CodebookAttr::decode(unsigned code) const { return getValues()[code]; }
 
 std::optional<int64_t> CodebookAttr::getOffset() const { return std::nullopt; }
 
-LogicalResult LayoutAttr::verify(EmitError error, int64_t rows) {
+LogicalResult LayoutAttr::verify(EmitError error, int64_t rows, int64_t depth) {
   if (rows < 1 || rows > 1024)
     return error() << "expects 1 to 1024 rows, got " << rows;
+  if (!CodePlanes{1, rows, depth}.isValid())
+    return error() << "expects a depth of 4, or of 1 and rows by twos, got "
+                   << rows << " rows of depth " << depth;
   return success();
 }

@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Lutra/CodePlanes.h"
 #include "dialects/MPGemm/MPGemm.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -53,8 +52,42 @@ static Type elementOf(Value value) {
   return cast<ShapedType>(value.getType()).getElementType();
 }
 
+CodePlanes MatmulOp::getPlanes() {
+  return {getFormat().getBits(), getLayoutAttr().getRows(),
+          getLayoutAttr().getDepth()};
+}
+
+int64_t MatmulOp::getGroupSize() {
+  int64_t size = getXType().getDimSize(2);
+  if (!hasTables() || ShapedType::isDynamic(size))
+    return size;
+  return size * getLayoutAttr().getDepth() * (4 / getFormat().getBits());
+}
+
+/// Checks that tables are of a layout that has keys, in as many bytes.
+static LogicalResult verifyTables(MatmulOp op) {
+  LayoutAttr layout = op.getLayoutAttr();
+  unsigned bits = op.getFormat().getBits();
+  if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4)
+    return op.emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
+                          "bits, got x of ")
+           << op.getXType();
+  if (op.getXType().getDimSize(3) != 16 * layout.getDepth())
+    return op.emitOpError("expects tables of ")
+           << 16 * layout.getDepth() << " bytes, got x of " << op.getXType();
+  if (!op.isInteger() || !op.getXScales() || op.isUnscaled())
+    return op.emitOpError("expects tables of bytes with scales");
+  if (bool(op.getXSums()) != bool(op.getZeros()) ||
+      (op.getXSums() && !elementOf(op.getXSums()).isF32()))
+    return op.emitOpError(
+        "expects sums of x, in f32, where, and only where, there are zeros");
+  return success();
+}
+
 /// Checks the element types of x, its scales and its sums.
 static LogicalResult verifyX(MatmulOp op) {
+  if (op.hasTables())
+    return verifyTables(op);
   Type x = elementOf(op.getX());
   if (!x.isF32() && !x.isInteger(8))
     return op.emitOpError("expects x of f32 or i8, got ") << x;
@@ -109,15 +142,16 @@ static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
     if (ShapedType::isDynamic(g) || ShapedType::isDynamic(k))
       return op.emitOpError("expects a layout of groups of known size, got ")
              << op.getX().getType();
-    CodePlanes planes{op.getFormat().getBits(), layout.getRows()};
+    CodePlanes planes = op.getPlanes();
     if (!planes.divides(k))
       return op.emitOpError("expects a layout of groups of whole chunks, or "
                             "chunks of whole groups, got groups of ")
-             << k << " codes and chunks of " << 4 * planes.quadsPerChunk();
+             << k << " codes and chunks of "
+             << planes.depth * planes.quadsPerChunk();
     int64_t tiles =
         ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, layout.getRows());
     int64_t shape[] = {tiles, planes.chunks(g * k), planes.vectorsPerChunk(),
-                       4 * layout.getRows()};
+                       planes.vectorBytes()};
     int64_t parameters[] = {tiles, g, layout.getRows()};
     if (failed(verifyShape(op, "codes", op.getCodes(), shape)) ||
         failed(verifyShape(op, "scales", op.getScales(), parameters)))
@@ -132,16 +166,17 @@ static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
 
 LogicalResult MatmulOp::verify() {
   ShapedType x = getXType(), init = getInitType();
-  if (x.getRank() != 3)
-    return emitOpError("expects x of rank 3, got ") << x;
+  if (x.getRank() != 3 && x.getRank() != 4)
+    return emitOpError("expects x of rank 3, or tables of rank 4, got ") << x;
   if (init.getRank() != 2)
     return emitOpError("expects a result of rank 2, got ") << init;
   if (getResult() && getResult().getType() != init)
     return emitOpError("expects a result of the type of outs, got ")
            << getResult().getType();
-  int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = x.getDimSize(2);
-  if (failed(verifyX(*this)) || failed(verifyElements(*this)) ||
-      failed(verifyWeight(*this, init.getDimSize(1), g, k)) ||
+  if (failed(verifyX(*this)) || failed(verifyElements(*this)))
+    return failure();
+  int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = getGroupSize();
+  if (failed(verifyWeight(*this, init.getDimSize(1), g, k)) ||
       failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
       failed(verifyShape(*this, "xsums", getXSums(), {m, g})))
     return failure();

@@ -46,6 +46,17 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     codes, scales and zeros lie as that says, which `encode` chooses, and K is as in
     x.
 
+    With a layout whose codes are in one plane, x may be tables [M, G, T, 16 *
+    depth] of bytes, as `lut.build` makes them: for each half of a byte of codes
+    (a key) what all that it stands for would add, so that products become look-ups.
+    Then
+
+      y[m, n] = sum over g of scales[n, g] * xScales[m, g] *
+                (sum over keys of (tables[m, g, .., key] - 128) -
+                 zeros[n, g] * xSums[m, g])
+
+    and xSums, which are f32, are there where zeros are.
+
     ```mlir
     %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8>
         x(%x : tensor<?x128x32xf32>) codes(%w : tensor<4096x128x32xi8>)
@@ -75,8 +86,14 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
     ::mlir::ShapedType getXType() { return ::llvm::cast<::mlir::ShapedType>(getX().getType()); }
     ::mlir::ShapedType getInitType() { return ::llvm::cast<::mlir::ShapedType>(getInit().getType()); }
-    /// Whether x is 8-bit integers.
+    /// Whether x is 8-bit integers, or tables of such.
     bool isInteger() { return getXType().getElementType().isInteger(8); }
+    /// Whether x is tables.
+    bool hasTables() { return getXType().getRank() == 4; }
+    /// The codes of a group.
+    int64_t getGroupSize();
+    /// How codes lie, where there is a layout.
+    ::mlir::lutra::CodePlanes getPlanes();
     /// Whether the result is sums of integers, without scales.
     bool isUnscaled() { return !getScales(); }
   }];

@@ -86,7 +86,7 @@ SmallVector<AffineExpr> KernelReader::loopsOf(linalg::LinalgOp op) {
 /// Rows, columns, groups, and codes of a group.
 SmallVector<AffineExpr> KernelReader::loopsOf(mpgemm::MatmulOp op) {
   return {sizes.size(op.getX(), 0), sizes.size(op.getInit(), 1),
-          sizes.size(op.getX(), 1), sizes.size(op.getX(), 2)};
+          sizes.size(op.getX(), 1), sizes.constant(op.getGroupSize())};
 }
 
 /// How often the body of a loop runs, where its bounds say so.
@@ -178,6 +178,8 @@ ReportCollector::Template KernelReader::read() {
     for (utils::IteratorType kind : op.getIteratorTypesArray())
       report.isReduction.push_back(kind == utils::IteratorType::reduction);
   } else if (auto product = dyn_cast<mpgemm::MatmulOp>(root)) {
+    if (product.hasTables())
+      report.root += " tables";
     report.work.loops = loopsOf(product);
     report.isReduction = {false, false, true, true};
   }

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "MPGemmToVector/MicroKernel.h"
+#include "dialects/Lut/Lut.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -210,7 +210,8 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
   if (isDump)
     verifyPhase(pm, phase);
   else
-    buildPhase(pm, phase, {name, &sources, options.references});
+    buildPhase(pm, phase,
+               {name, &sources, options.references, options.lookups});
   if (mlir::succeeded(pm.run(*module)))
     return true;
   // What a dump holds is the user's, and so is what no handler lowers and which

@@ -169,6 +169,16 @@ static llvm::Error parseReferences(StringRef text,
   return llvm::Error::success();
 }
 
+static llvm::Error parseLookups(StringRef text, std::string &lookups) {
+  if (text != "auto" && text != "always" && text != "never")
+    return llvm::createStringError(
+        "expected --lookups=auto, --lookups=always or --lookups=never, got "
+        "'--lookups=" +
+        text + "'");
+  lookups = text.str();
+  return llvm::Error::success();
+}
+
 /// kernels, kernels:FILE, passes, passes:FILE or html:FILE
 static llvm::Error parseReport(StringRef text, ReportOptions &report) {
   auto [kind, file] = text.split(':');
@@ -241,6 +251,8 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseWeights(value, options);
   if (flag == "references")
     return parseReferences(value, options.references);
+  if (flag == "lookups")
+    return parseLookups(value, options.lookups);
   if (flag != "mlir-timing")
     return llvm::createStringError("unknown option '" + flag + "'");
   options.timing = value != "false";

@@ -59,7 +59,7 @@ static void buildCascade(OpPassManager &pm, const PipelineOptions &options) {
   simplify(pm);
 }
 
-static void buildEncode(OpPassManager &pm) {
+static void buildEncode(OpPassManager &pm, const PipelineOptions &options) {
   // After the passes were counted and reported on, as the source has them.
   pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
@@ -68,9 +68,12 @@ static void buildEncode(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.
   pm.addNestedPass<func::FuncOp>(createEncodeStates());
-  pm.addPass(createEncodeMPGemm());
+  EncodeMPGemmOptions products;
+  products.lookups = options.lookups.str();
+  pm.addPass(createEncodeMPGemm(products));
   // Before contractions, which some of these become.
   pm.addNestedPass<func::FuncOp>(createConvertMPGemmToLinalg());
+  pm.addNestedPass<func::FuncOp>(createConvertLutToLinalg());
   // The numbers of codebooks.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   pm.addPass(createEncodeContractions());
@@ -138,7 +141,7 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
     buildCascade(pm, options);
     break;
   case Phase::Encode:
-    buildEncode(pm);
+    buildEncode(pm, options);
     break;
   case Phase::Form:
     buildForm(pm);

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Lut/Lut.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "dialects/ONNX/ONNX.h"
@@ -21,7 +22,7 @@ using namespace mlir;
 
 void lutra::registerDialects(DialectRegistry &registry) {
   registry.insert<onnx::ONNXDialect, LutraDialect, cascade::CascadeDialect,
-                  mpgemm::MPGemmDialect>();
+                  lut::LutDialect, mpgemm::MPGemmDialect>();
   cascade::registerEinsumModels(registry);
   mpgemm::registerBufferizationModels(registry);
   registerAllDialects(registry);

@@ -214,13 +214,23 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
 /// second-level cache while the codes pass by, and columns for enough tasks.
 static constexpr int64_t kMaxProductRows = 96, kMaxProductColumns = 256;
 
+/// Tables are many times as large as the numbers that they are made of.
+static int64_t mostProductRows(mpgemm::MatmulOp op, TargetAttr target) {
+  if (!op.hasTables())
+    return kMaxProductRows;
+  int64_t ofRow = 1;
+  for (int64_t size : op.getXType().getShape().drop_front())
+    ofRow *= std::max<int64_t>(1, size);
+  return std::clamp<int64_t>(target.getL2() / 2 / ofRow, 1, kMaxProductRows);
+}
+
 static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
   ArrayRef<int64_t> x = op.getXType().getShape();
   int64_t m = x[0], n = op.getInitType().getDimSize(1),
           rows = op.getLayoutAttr().getRows();
-  int64_t depth = std::max<int64_t>(1, x[1] * x[2]);
-  int64_t blockM =
-      ShapedType::isDynamic(m) ? kMaxProductRows : std::min(m, kMaxProductRows);
+  int64_t depth = std::max<int64_t>(1, x[1] * op.getGroupSize());
+  int64_t most = mostProductRows(op, target);
+  int64_t blockM = ShapedType::isDynamic(m) ? most : std::min(m, most);
   int64_t known = ShapedType::isDynamic(m) ? 1 : blockM;
   int64_t least =
       llvm::divideCeil(kMinTaskWork, std::max<int64_t>(1, known * depth));

@@ -50,26 +50,34 @@ void CodeStream::copy(const char *bytes, int64_t first, int64_t stride,
 //===----------------------------------------------------------------------===//
 
 PlanesWriter::PlanesWriter(PlanesAttr step, RankedTensorType codes)
-    : planes{step.getBits(), step.getRows()}, rows(codes.getDimSize(0)),
-      columns(codes.getDimSize(1)) {}
+    : planes{step.getBits(), step.getRows(), step.getDepth()},
+      rows(codes.getDimSize(0)), columns(codes.getDimSize(1)) {}
 
 /// Packs `chunks` chunks of the rows of a panel, which are kBlock codes apart.
-void PlanesWriter::pack(const char *codes, int64_t chunks, char *out) const {
+/// All codes of a quad go the same way, each in its byte of `Quad`.
+template <typename Quad>
+static void pack(const CodePlanes &planes, const char *codes, int64_t chunks,
+                 char *out) {
+  constexpr int64_t kRow = PlanesWriter::kBlock;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const char *first = codes + chunk * planes.quadsPerChunk() * 4;
+    const char *first = codes + chunk * planes.quadsPerChunk() * sizeof(Quad);
     for (CodePlane plane : planes.planes()) {
-      // All four codes of a quad go the same way, each in its byte.
       uint32_t mask = 0x01010101u * ((1 << plane.width) - 1);
       for (int64_t quad = 0; quad < planes.quadsPerChunk();
            quad += plane.codesPerByte())
-        for (int64_t row = 0; row < planes.rows; ++row, out += 4) {
+        for (int64_t byte = 0; byte < planes.vectorBytes();
+             byte += sizeof(Quad), out += sizeof(Quad)) {
+          const char *row = first + planes.rowOfByte(byte) * kRow;
           uint32_t packed = 0;
           for (unsigned field = 0; field < plane.codesPerByte(); ++field) {
-            uint32_t four;
-            std::memcpy(&four, first + row * kBlock + (quad + field) * 4, 4);
-            packed |= (four >> plane.shift & mask) << field * plane.width;
+            Quad codesOfQuad;
+            std::memcpy(&codesOfQuad, row + (quad + field) * sizeof(Quad),
+                        sizeof(Quad));
+            packed |= (codesOfQuad >> plane.shift & mask)
+                      << field * plane.width;
           }
-          std::memcpy(out, &packed, 4);
+          Quad bytes = packed;
+          std::memcpy(out, &bytes, sizeof(Quad));
         }
     }
   }
@@ -77,8 +85,8 @@ void PlanesWriter::pack(const char *codes, int64_t chunks, char *out) const {
 
 void PlanesWriter::write(Read read, llvm::raw_ostream &os) const {
   std::vector<char> panel(planes.rows * kBlock), packed;
-  int64_t chunkCodes = planes.quadsPerChunk() * 4,
-          chunkBytes = planes.vectorsPerChunk() * planes.rows * 4;
+  int64_t chunkCodes = planes.quadsPerChunk() * planes.depth,
+          chunkBytes = planes.vectorsPerChunk() * planes.vectorBytes();
   for (int64_t row = 0; row < rows; row += planes.rows)
     for (int64_t column = 0; column < columns; column += kBlock) {
       int64_t count = std::min(kBlock, columns - column);
@@ -88,7 +96,10 @@ void PlanesWriter::write(Read read, llvm::raw_ostream &os) const {
                     read((row + r) * columns + column, count), count);
       int64_t chunks = llvm::divideCeil(count, chunkCodes);
       packed.resize(chunks * chunkBytes);
-      pack(panel.data(), chunks, packed.data());
+      if (planes.depth == 1)
+        pack<uint8_t>(planes, panel.data(), chunks, packed.data());
+      else
+        pack<uint32_t>(planes, panel.data(), chunks, packed.data());
       os.write(packed.data(), packed.size());
     }
 }

@@ -45,8 +45,6 @@ public:
   void write(Read read, llvm::raw_ostream &os) const;
 
 private:
-  void pack(const char *codes, int64_t chunks, char *out) const;
-
   CodePlanes planes;
   int64_t rows, columns;
 };

@@ -5,15 +5,16 @@
 //
 // Packs the codes, scales and zero points of products whose factors are weights
 // as register tiles read them: steps added to their expressions, which move no
-// byte here. Two vectors of columns lie beside each other, so that a row of x
-// is read once for both; a product of fewer columns has one.
+// byte here. Chooses whether codes of few bits are multiplied or looked up.
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Lut/Lut.h"
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/ProductCost.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -91,37 +92,92 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
            cast<ShapedType>(op.getCodes().getType()).getNumElements() > 0;
   }
 
-  static LogicalResult encode(MatmulOp op, TargetAttr target) {
+  LogicalResult encode(MatmulOp op, TargetAttr target) {
     OpBuilder b(op);
     MLIRContext *context = op.getContext();
     auto codes = cast<ShapedType>(op.getCodes().getType());
     int64_t n = codes.getDimSize(0), groups = codes.getDimSize(1),
-            size = codes.getDimSize(2), lanes = vectorBits(target) / 32;
-    CodePlanes planes{op.getFormat().getBits(), n > lanes ? 2 * lanes : lanes};
-    int64_t padded = planes.divides(size)
-                         ? size
-                         : llvm::alignTo(size, 4 * planes.quadsPerChunk());
+            size = codes.getDimSize(2);
+    std::optional<LookupForm> form = chooseLookups(op, target);
+    CodePlanes planes = choosePlanes(op, form, target);
+    int64_t padded = paddedGroup(planes, size);
     if (op.isInteger() && !mpgemm::fitsAccumulator(planes.bits, padded))
       return success();
     SmallVector<Attribute> steps;
     if (padded != size)
       steps.push_back(PackAttr::get(context, 2, padded, 2));
     steps.push_back(ReshapeAttr::get(context, {n, groups * padded}));
-    steps.push_back(PlanesAttr::get(context, planes.bits, planes.rows));
+    steps.push_back(
+        PlanesAttr::get(context, planes.bits, planes.rows, planes.depth));
     Attribute beside = PackAttr::get(context, 0, planes.rows, 0);
     FailureOr<Value> packed = withSteps(b, op.getCodes(), steps),
                      scales = withSteps(b, op.getScales(), beside),
                      zeros = withSteps(b, op.getZeros(), beside);
     if (failed(packed) || failed(scales) || failed(zeros))
       return failure();
-    auto layout = LayoutAttr::get(context, planes.rows);
-    Value x = padGroups(b, op.getLoc(), op.getX(), padded);
-    auto encoded = MatmulOp::create(
-        b, op.getLoc(), op->getResultTypes(), x, *packed, *scales, *zeros,
-        op.getXScales(), op.getXSums(), op.getInit(), op.getFormat(), layout);
+    Value x = op.getX(), xScales = op.getXScales(), xSums = op.getXSums();
+    if (form) {
+      auto floats = x.getDefiningOp<mpgemm::QuantizeActOp>().getX();
+      auto tables = lut::BuildOp::create(
+          b, op.getLoc(), padGroups(b, op.getLoc(), floats, padded),
+          valuesOf(op.getFormat()), planes.depth);
+      x = tables.getTables();
+      xScales = tables.getScales();
+      xSums = op.getZeros() ? tables.getSums() : Value();
+    } else {
+      x = padGroups(b, op.getLoc(), x, padded);
+    }
+    auto layout = LayoutAttr::get(context, planes.rows, planes.depth);
+    auto encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x,
+                                    *packed, *scales, *zeros, xScales, xSums,
+                                    op.getInit(), op.getFormat(), layout);
     op->replaceAllUsesWith(encoded);
     op->erase();
     return success();
+  }
+
+  /// How `op` is looked up, if it is. Only of numbers that are quantized here
+  /// may tables be made in their place.
+  std::optional<LookupForm> chooseLookups(MatmulOp op, TargetAttr target) {
+    if (lookups == "never" || op.isUnscaled() ||
+        !op.getX().getDefiningOp<mpgemm::QuantizeActOp>())
+      return std::nullopt;
+    CodedProduct product{op.getFormat().getBits(), op.getXType().getDimSize(0),
+                         op.getInitType().getDimSize(1)};
+    std::optional<LookupForm> form = lookupForm(product, target);
+    if (!form || product.rows == 0 ||
+        (lookups != "always" && !isLookupFaster(product, *form, target)))
+      return std::nullopt;
+    // Keys of one group only.
+    CodePlanes planes = choosePlanes(op, form, target);
+    int64_t ofKey = planes.depth * 4 / planes.bits,
+            size = paddedGroup(planes, op.getXType().getDimSize(2));
+    return size % ofKey == 0 ? form : std::nullopt;
+  }
+
+  /// Two registers beside each other, so that what is read of x serves both, or
+  /// one for a product of fewer columns. At depth 1 a register is four times as
+  /// many columns.
+  static CodePlanes choosePlanes(MatmulOp op, std::optional<LookupForm> form,
+                                 TargetAttr target) {
+    unsigned bits = op.getFormat().getBits();
+    int64_t n = op.getInitType().getDimSize(1), lanes = vectorBits(target) / 32;
+    if (form && form->depth == 1)
+      return {bits, 4 * lanes, 1};
+    return {bits, n > lanes ? 2 * lanes : lanes};
+  }
+
+  static int64_t paddedGroup(const CodePlanes &planes, int64_t size) {
+    return planes.divides(size)
+               ? size
+               : llvm::alignTo(size, planes.depth * planes.quadsPerChunk());
+  }
+
+  static SmallVector<float> valuesOf(mpgemm::FormatInterface format) {
+    SmallVector<float> values;
+    for (unsigned code = 0; code < 1u << format.getBits(); ++code)
+      values.push_back(format.decode(code));
+    return values;
   }
 };
 } // namespace

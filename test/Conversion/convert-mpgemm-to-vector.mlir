@@ -88,3 +88,43 @@ func.func @gather(%x: memref<1x1x32xf32>, %w: memref<2x1x5x16xi8>, %s: memref<2x
       outs(%y : memref<1x8xf32>)
   return
 }
+
+// -----
+
+// Tables: half a byte is the key of four codes of one bit, in one of four tables of 16 entries.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512bw,+avx512vbmi,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// CHECK-LABEL: func.func @tables
+// CHECK-DAG: %[[LESS:.*]] = arith.constant dense<-1024> : vector<16xi32>
+// CHECK: vector.load %arg1
+// CHECK: %[[LOW:.*]] = arith.constant dense<252645135> : vector<16xi32>
+// CHECK: arith.andi %{{.*}}, %[[LOW]] : vector<16xi32>
+// CHECK: %[[KEYS:.*]] = arith.ori {{.*}} : vector<64xi8>
+// CHECK: %[[TABLE:.*]] = vector.load %arg0[{{.*}}] : memref<2x1x2x64xi8>, vector<64xi8>
+// CHECK: %[[ENTRIES:.*]] = lut.lookup %[[KEYS]] in %[[TABLE]]
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%[[LESS]], %[[ENTRIES]], %{{.*}})
+// CHECK: arith.shrui
+func.func @tables(%x: memref<2x1x2x64xi8>, %w: memref<1x1x1x64xi8>, %s: memref<1x1x16xf32>,
+                  %xs: memref<2x1xf32>, %y: memref<2x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 16> x(%x : memref<2x1x2x64xi8>)
+      codes(%w : memref<1x1x1x64xi8>) scales(%s : memref<1x1x16xf32>) xscales(%xs : memref<2x1xf32>)
+      outs(%y : memref<2x16xf32>)
+  return
+}
+
+// Sums of 16 bits are flushed after 256 entries, here of 320.
+// CHECK-LABEL: func.func @bytes
+// CHECK: scf.for
+// CHECK: lut.lookup %{{.*}} in %{{.*}} : vector<64xi8>, vector<16xi8>
+// CHECK: arith.addi %{{.*}}, %{{.*}} : vector<32xi16>
+// CHECK-COUNT-4: arith.extsi %{{.*}} : vector<16xi16> to vector<16xi32>
+// CHECK: lut.lookup
+// CHECK-COUNT-4: arith.extsi %{{.*}} : vector<16xi16> to vector<16xi32>
+func.func @bytes(%x: memref<1x1x320x16xi8>, %w: memref<1x160x1x64xi8>, %s: memref<1x1x64xf32>,
+                 %xs: memref<1x1xf32>, %y: memref<1x64xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 2, zero = 0> layout <rows = 64, depth = 1> x(%x : memref<1x1x320x16xi8>)
+      codes(%w : memref<1x160x1x64xi8>) scales(%s : memref<1x1x64xf32>) xscales(%xs : memref<1x1xf32>)
+      outs(%y : memref<1x64xf32>)
+  return
+}
+}

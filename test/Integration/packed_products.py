@@ -64,6 +64,37 @@ def data(case, random):
     return x, codes, values, scales, zeros
 
 
+def looked_up(x, values, codes, scales, zeros, depth):
+    """The result with sums of `depth`-strided numbers rounded to bytes, the sum of what it
+    sums up, and what a unit of each of the roundings is worth."""
+    keys = 4 // (len(values).bit_length() - 1)
+    pad = -x.shape[2] % (depth * keys)
+    x = np.pad(x, ((0, 0), (0, 0), (0, pad))).astype(np.float64)
+    codes = np.pad(codes, ((0, 0), (0, 0), (0, pad)))
+
+    def split(array):
+        return array.reshape(*array.shape[:2], array.shape[2] // (keys * depth), keys, depth)
+
+    least, most = (
+        np.stack([x * values.min(), x * values.max()]).min(0),
+        np.stack([x * values.min(), x * values.max()]).max(0),
+    )
+    bound = np.maximum(split(most).sum(3), -split(least).sum(3)).max((2, 3))
+    unit = bound / 127
+    inverse = np.divide(127, bound, out=np.zeros_like(bound), where=bound > 0)
+    numbers = split(values[codes].astype(np.float64))
+    sums = np.einsum("mgtid,ngtid->mngtd", split(x), numbers)
+    entries = np.rint(sums * inverse[:, None, :, None, None])
+    total = entries.sum((3, 4)) * unit[:, None]
+    if zeros is not None:
+        total -= x.sum(2)[:, None] * zeros.astype(np.float64)
+    scales = scales.astype(np.float64)
+    size = np.einsum("mgtid,ngtid,ng->mn", abs(split(x)), abs(numbers), scales)
+    if zeros is not None:
+        size += np.einsum("mgk,ng,ng->mn", abs(x), abs(zeros.astype(np.float64)), scales)
+    return np.einsum("mng,ng->mn", total, scales), size, np.einsum("mg,ng->mn", unit, scales)
+
+
 def write(case, folder, seed=0):
     """The file of a product's IR, x, the result, and the sum of what it sums up."""
     m, n, g, k, bits = case[:5]

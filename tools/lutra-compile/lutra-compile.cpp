@@ -72,6 +72,11 @@ static cl::opt<std::string> references(
              "their maximum so far; lazy:DISTANCE, one that stays until it is "
              "farther below; fixed:DISTANCE, a number that they are proven "
              "to be so near"));
+static cl::opt<std::string> lookups(
+    "lookups", cl::value_desc("when"), cl::cat(category),
+    cl::desc("Whether products with codes of 1 to 4 bits are looked up in "
+             "tables of sums: auto, where that is faster; always, wherever "
+             "the target can; never"));
 static cl::opt<std::string> linker("linker", cl::value_desc("file"),
                                    cl::cat(category),
                                    cl::desc("The ld.lld to use"));
@@ -161,7 +166,7 @@ static Error readOptions(CompilerOptions &options) {
     return error;
   for (auto *flag :
        {&emitHeader, &name, &cpu, &features, &triple, &optLevel, &weights,
-        &references, &linker, &dumpDir, &trace, &reportProfile})
+        &references, &lookups, &linker, &dumpDir, &trace, &reportProfile})
     if (flag->getNumOccurrences())
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;

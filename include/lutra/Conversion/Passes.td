@@ -25,6 +25,22 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
                            "::mlir::vector::VectorDialect", "::mlir::x86vector::X86VectorDialect"];
 }
 
+def ConvertLutToLinalg : Pass<"convert-lut-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "writes the building of tables as structured operations";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ConvertLutToLLVM : Pass<"convert-lut-to-llvm", "::mlir::func::FuncOp"> {
+  let summary = "turns look-ups in registers into instructions of the target";
+  let description = [{
+    Of tables of 16 and 64 bytes, as the module's `lutra.target` has them. Others, and
+    those of a module without a target, are looked up entry by entry.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def ConvertMPGemmToLinalg : Pass<"convert-mpgemm-to-linalg", "::mlir::func::FuncOp"> {
   let summary = "writes quantizations, and products with codes that have no layout, as structured operations";
   let description = [{
@@ -43,8 +59,8 @@ def ConvertMPGemmToVector : Pass<"convert-mpgemm-to-vector", "::mlir::func::Func
     that any machine has.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::vector::VectorDialect"];
+                           "::mlir::lutra::lut::LutDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {

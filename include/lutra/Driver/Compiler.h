@@ -59,6 +59,9 @@ struct CompilerOptions {
   std::vector<StateOption> states;
   bool embedWeights = false;
   ReferenceOptions references;
+  /// Whether products with codes of few bits are look-ups: auto (where these
+  /// are faster), always (wherever the target can) or never.
+  std::string lookups = "auto";
   /// The linker to use instead of the one that is found.
   std::string linker;
 

@@ -34,6 +34,8 @@ struct PipelineOptions {
   llvm::StringRef modelName;
   WeightSources *sources = nullptr;
   ReferenceOptions references;
+  /// As `encode-mpgemm` takes it.
+  llvm::StringRef lookups = "auto";
 };
 
 /// Adds the passes of `phase`, and verify-phase. `import` has no passes, since

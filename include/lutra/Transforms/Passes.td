@@ -155,9 +155,13 @@ def EncodeMPGemm : Pass<"encode-mpgemm", "::mlir::ModuleOp"> {
   let summary = "gives the codes, scales and zero points of products with weights the layout that kernels read";
   let description = [{
     For the module's `lutra.target`. Products whose codes, scales or zero points are
-    computed stay as they are.
+    computed stay as they are. Codes of 1, 2 or 4 bits are looked up in tables of x
+    where that is faster than multiplying them.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+  let options = [Option<"lookups", "lookups", "std::string", "\"auto\"",
+                        "look sums up where that is faster (auto), wherever the machine can (always), or never">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::lutra::lut::LutDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {

@@ -74,9 +74,16 @@ Value CodesOfChunk::quadInPlace(int64_t quad, int64_t part) {
       arith::AndIOp::create(b, loc, load(0, part), splat(mask * kEachByte)));
 }
 
+Value CodesOfChunk::key(int64_t key, int64_t part) {
+  Value bytes = load(key / 2, part);
+  if (key % 2 != 0)
+    bytes = arith::ShRUIOp::create(b, loc, bytes, splat(4));
+  return asBytes(arith::AndIOp::create(b, loc, bytes, splat(0x0f * kEachByte)));
+}
+
 void CodesOfChunk::prefetch(int64_t distance) {
   constexpr int64_t kLine = 64;
-  int64_t bytes = 4 * planes.rows, vectors = planes.vectorsPerChunk(),
+  int64_t bytes = planes.vectorBytes(), vectors = planes.vectorsPerChunk(),
           ahead = llvm::divideCeil(distance, bytes * vectors);
   auto constant = [&](int64_t i) -> Value {
     return arith::ConstantIndexOp::create(b, loc, i);

@@ -14,22 +14,25 @@
 
 namespace mlir::lutra {
 
-/// The codes of one chunk, of which a register holds those of `lanes` rows.
+/// The codes of one chunk, of which a register holds 4 * `lanes` bytes.
 /// Loads and shares what several quads need.
 class CodesOfChunk {
 public:
-  /// `codes` is a buffer [tiles, chunks, vectors, 4 * rows].
+  /// `codes` is a buffer [tiles, chunks, vectors, bytes].
   CodesOfChunk(OpBuilder &b, Location loc, const CodePlanes &planes,
                int64_t lanes, Value codes, Value tile, Value chunk)
       : b(b), loc(loc), planes(planes), lanes(lanes), codes(codes), tile(tile),
         chunk(chunk) {}
 
-  /// The codes of quad `quad` of the chunk, in bytes, of register `part`, which
-  /// has rows part * lanes and on.
+  /// The codes of quad `quad` of the chunk, in bytes, of register `part` of
+  /// each vector.
   Value quad(int64_t quad, int64_t part);
   /// The same, of codes in one plane, where they lie in their bytes: times
   /// 2 to the power of where their field begins.
   Value quadInPlace(int64_t quad, int64_t part);
+
+  /// Key `key` of each byte of the chunk, of codes in one plane: half a byte.
+  Value key(int64_t key, int64_t part);
 
   /// Fetches the lines of the chunk that is about `distance` bytes ahead.
   void prefetch(int64_t distance);

@@ -55,8 +55,8 @@ Value Dot::byteOfLanes(Value bytes, unsigned j) const {
   return lane;
 }
 
-static Value call(OpBuilder &b, Location loc, Type result, StringRef name,
-                  ArrayRef<Value> arguments) {
+Value Dot::callIntrinsic(Type result, StringRef name,
+                         ArrayRef<Value> arguments) const {
   return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
                                        SmallVector<Value>(arguments))
       .getResult(0);
@@ -90,7 +90,7 @@ public:
                                      broadcastQuad(x, index));
   }
   Value add(Value sum, Value codes, Value factor) override {
-    return call(b, loc, sum.getType(), intrinsic, {sum, codes, factor});
+    return callIntrinsic(sum.getType(), intrinsic, {sum, codes, factor});
   }
 
 protected:
@@ -109,10 +109,10 @@ public:
 
   Value add(Value sum, Value codes, Value factor) override {
     Type i16 = b.getI16Type();
-    Value pairs = call(b, loc, VectorType::get({2 * lanes}, i16), intrinsic,
-                       {codes, factor});
+    Value pairs = callIntrinsic(VectorType::get({2 * lanes}, i16), intrinsic,
+                                {codes, factor});
     Value quads =
-        call(b, loc, vectorOf(b.getI32Type()), words, {pairs, splat(i16, 1)});
+        callIntrinsic(vectorOf(b.getI32Type()), words, {pairs, splat(i16, 1)});
     return arith::AddIOp::create(b, loc, sum, quads);
   }
 
@@ -144,7 +144,7 @@ public:
   }
   Value add(Value sum, Value codes, Value factor) override {
     return arith::AddIOp::create(
-        b, loc, sum, call(b, loc, sum.getType(), words, {codes, factor}));
+        b, loc, sum, callIntrinsic(sum.getType(), words, {codes, factor}));
   }
 
 private:
@@ -260,8 +260,8 @@ protected:
     if (step > 0)
       code =
           arith::ShRUIOp::create(b, loc, code, splat(b.getI32Type(), 8 * step));
-    return call(b, loc, table.getType(), "llvm.x86.avx512.permvar.sf.512",
-                {table, code});
+    return callIntrinsic(table.getType(), "llvm.x86.avx512.permvar.sf.512",
+                         {table, code});
   }
 
 private:
@@ -328,13 +328,25 @@ static X86Names x86Names(int64_t lanes, TargetAttr target) {
   return names;
 }
 
+static bool isAArch64(TargetAttr target) {
+  return target && llvm::Triple(target.getTriple()).isAArch64();
+}
+
+StringRef lutra::unsignedDotName(int64_t lanes, TargetAttr target) {
+  if (!target)
+    return "";
+  if (!isAArch64(target))
+    return x86Names(lanes, target).quads;
+  return lanes == 4 && target.hasFeature("i8mm")
+             ? "llvm.aarch64.neon.usdot.v4i32.v16i8"
+             : "";
+}
+
 /// Dots of integers on x86, or null.
 static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, Location loc,
                                          unsigned bits, int64_t lanes,
                                          TargetAttr target) {
   X86Names names = x86Names(lanes, target);
-  if (!names.quads.empty())
-    return std::make_unique<QuadDot>(b, loc, lanes, names.quads);
   // 2 * 127 * 127 fits 16 bits, 2 * 255 * 127 does not.
   if (!names.pairs.empty() && bits <= 7)
     return std::make_unique<PairDot>(b, loc, lanes, names.pairs, names.words);
@@ -349,9 +361,6 @@ static std::unique_ptr<Dot> createNeonDot(OpBuilder &b, Location loc,
                                           TargetAttr target) {
   if (lanes != 4)
     return nullptr;
-  if (target.hasFeature("i8mm"))
-    return std::make_unique<QuadDot>(b, loc, lanes,
-                                     "llvm.aarch64.neon.usdot.v4i32.v16i8");
   if (target.hasFeature("dotprod") && bits <= 7)
     return std::make_unique<QuadDot>(b, loc, lanes,
                                      "llvm.aarch64.neon.sdot.v4i32.v16i8",
@@ -372,11 +381,11 @@ std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
       return std::make_unique<FloatDot>(b, loc, lanes, *offset);
     return std::make_unique<GatherDot>(b, loc, lanes, table);
   }
+  if (StringRef name = unsignedDotName(lanes, target); !name.empty())
+    return std::make_unique<QuadDot>(b, loc, lanes, name);
   std::unique_ptr<Dot> dot;
-  if (target) {
-    llvm::Triple triple(target.getTriple());
-    dot = triple.isAArch64() ? createNeonDot(b, loc, bits, lanes, target)
-                             : createX86Dot(b, loc, bits, lanes, target);
-  }
+  if (target)
+    dot = isAArch64(target) ? createNeonDot(b, loc, bits, lanes, target)
+                            : createX86Dot(b, loc, bits, lanes, target);
   return dot ? std::move(dot) : std::make_unique<PlainDot>(b, loc, lanes);
 }

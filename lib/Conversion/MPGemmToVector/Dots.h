@@ -13,8 +13,9 @@
 
 namespace mlir::lutra {
 
-/// How a machine adds the products of four codes and four numbers of x to a
-/// sum, in `lanes` lanes, each of which has codes of its own. It takes one or
+/// How a machine adds the products of codes and numbers of x to sums, in
+/// registers of `lanes` lanes of 32 bits, each of which has codes of its own:
+/// of quads of codes and four numbers, or of keys and tables. It takes one or
 /// more steps, which have an operand made of codes and one made of x; each
 /// operand serves several sums.
 class Dot {
@@ -23,18 +24,34 @@ public:
       : b(b), loc(loc), lanes(lanes) {}
   virtual ~Dot() = default;
 
-  /// The element type of sums, i32 or f32.
+  /// The element type of sums, i32 or f32, or i16 if they are widened.
   virtual Type sumType() const { return b.getI32Type(); }
   virtual unsigned steps() const { return 1; }
   /// The largest unsigned byte that it multiplies rightly.
   virtual unsigned maxCode() const { return 255; }
+  /// The registers of sums for one of codes.
+  virtual int64_t sums() const { return 1; }
+  /// What these are before anything is added, if that is not 0, for `adds`
+  /// additions to each.
+  virtual SmallVector<Value> start(int64_t adds) { return {}; }
+  /// The most additions after which sums are still right.
+  virtual int64_t mostAdds() const { return ShapedType::kDynamic; }
+  /// Sums, of `lanes` lanes and 32 bits, in the order of columns.
+  virtual SmallVector<Value> widened(ArrayRef<Value> sums) {
+    return llvm::to_vector(sums);
+  }
   /// The operand of a step from bytes, of which lane i has four from 4 * i on.
   /// `zero` is what is subtracted from codes, a vector of i32 or f32 or null.
   /// Dots of integers take codes as they are.
   virtual Value codes(Value bytes, unsigned step, Value zero) = 0;
-  /// The operand of a step from the four numbers of `x` at `index`.
+  /// The operand of a step from the four numbers, or the table, of `x` at
+  /// `index`.
   virtual Value factor(Value x, ValueRange index, unsigned step) = 0;
   virtual Value add(Value sum, Value codes, Value factor) = 0;
+  /// Adds to all registers of sums for one of codes.
+  virtual void addTo(MutableArrayRef<Value> sums, Value codes, Value factor) {
+    sums.front() = add(sums.front(), codes, factor);
+  }
 
 protected:
   VectorType vectorOf(Type element) const;
@@ -44,6 +61,8 @@ protected:
   Value broadcastQuad(Value x, ValueRange index) const;
   /// Byte `j` of each lane, unsigned, in i32.
   Value byteOfLanes(Value bytes, unsigned j) const;
+  Value callIntrinsic(Type result, StringRef name,
+                      ArrayRef<Value> arguments) const;
 
   OpBuilder &b;
   Location loc;
@@ -54,6 +73,14 @@ protected:
 /// any machine has. `table` is a buffer of f32 with the values of a codebook.
 std::unique_ptr<Dot> createDot(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
                                TargetAttr target, Value table);
+
+/// The intrinsic that adds the products of unsigned and signed bytes to each
+/// lane of a sum; empty where `target` has none.
+StringRef unsignedDotName(int64_t lanes, TargetAttr target);
+
+/// The same for x that is tables, by look-ups (Lookups.cpp).
+std::unique_ptr<Dot> createLookups(OpBuilder &b, mpgemm::MatmulOp op,
+                                   int64_t lanes, TargetAttr target);
 
 } // namespace mlir::lutra
 

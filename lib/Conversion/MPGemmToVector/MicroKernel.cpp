@@ -30,25 +30,33 @@ static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
 
-/// As many as the machine's vectors have that divide the rows of a tile.
-static int64_t lanesOf(TargetAttr target, int64_t rows) {
-  return std::gcd(rows,
+/// As many as the machine's vectors have that divide the rows of a tile. At
+/// depth 1 a tile is one register.
+static int64_t lanesOf(TargetAttr target, const CodePlanes &planes) {
+  if (planes.depth == 1)
+    return std::max<int64_t>(1, planes.rows / 4);
+  return std::gcd(planes.rows,
                   int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
 }
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : b(b), loc(op.getLoc()), op(op),
-      planes{op.getFormat().getBits(), op.getLayoutAttr().getRows()},
-      lanes(lanesOf(target, planes.rows)), parts(planes.rows / lanes),
-      registers(vectorRegisters(target)), groups(op.getXType().getDimSize(1)),
-      quads(op.getXType().getDimSize(2) / 4),
-      dot(createDot(b, op, lanes, target, table)) {}
+    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
+      lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
+      vectors(planes.rows / lanes), registers(vectorRegisters(target)),
+      groups(op.getXType().getDimSize(1)),
+      quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
+      quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
+      dot(looksUp ? createLookups(b, op, lanes, target)
+                  : createDot(b, op, lanes, target, table)) {}
 
 int64_t MicroKernel::maxRows() const {
   // Sums and results, the codes of a quad, and what it takes to decode them.
-  int64_t each = (isSingleGroup() ? 1 : 2) * parts;
-  int64_t most = (registers - parts - 3) / each;
+  // Look-ups are so many that results may well wait in memory.
+  int64_t each = parts * dot->sums();
+  if (!isSingleFlush() && !looksUp)
+    each += vectors;
+  int64_t most = (registers - (looksUp ? 2 * parts + 8 : parts + 3)) / each;
   return std::clamp<int64_t>(most, 1, 8);
 }
 
@@ -110,7 +118,7 @@ Value MicroKernel::loadParameters(Value buffer, Value group, int64_t part) {
 
 /// Those for sums, where results take theirs.
 int64_t MicroKernel::freeRegisters() const {
-  return registers - parts - 3 - (isSingleGroup() ? 0 : numSums());
+  return registers - parts - 3 - (isSingleFlush() ? 0 : numResults());
 }
 
 /// Whether the codes of each field of a byte are multiplied where they lie,
@@ -118,8 +126,8 @@ int64_t MicroKernel::freeRegisters() const {
 /// registers hold these, and they fit 32 bits.
 bool MicroKernel::keepsFields() const {
   int64_t fields = planes.quadsPerChunk();
-  return dot->sumType().isInteger() && planes.planes().size() == 1 &&
-         fields > 1 && dot->maxCode() == 255 &&
+  return dot->sumType().isInteger() && !looksUp &&
+         planes.planes().size() == 1 && fields > 1 && dot->maxCode() == 255 &&
          fields * numSums() <= freeRegisters() &&
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
 }
@@ -137,7 +145,7 @@ int64_t MicroKernel::chains() const {
   if (keepsFields())
     return planes.quadsPerChunk();
   // As many as registers hold, and steps of a group share them evenly.
-  int64_t chains = 1, steps = quads * dot->steps();
+  int64_t chains = 1, steps = quads / quadsAtOnce * dot->steps();
   while (2 * chains * numSums() <=
              std::min(kIndependentSums, freeRegisters()) &&
          steps % (2 * chains) == 0)
@@ -145,50 +153,66 @@ int64_t MicroKernel::chains() const {
   return chains;
 }
 
-/// Multiplies quads [first, first + count) of a chunk with those of x from
-/// number `at` of the group on.
+/// What is multiplied or looked up of `quad` of a chunk.
+Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
+                             unsigned step) {
+  Value bytes = looksUp         ? codes.key(quad / quadsAtOnce, part)
+                : keepsFields() ? codes.quadInPlace(quad, part)
+                                : codes.quad(quad, part);
+  return dot->codes(bytes, step, op.isInteger() ? Value() : zeros[part]);
+}
+
+/// Where the numbers or tables of x lie for `quad` of a chunk of a group.
+SmallVector<Value> MicroKernel::placeOf(int64_t row, Value group,
+                                        Value chunkOfGroup, int64_t quad) {
+  int64_t perChunk = planes.quadsPerChunk();
+  if (!looksUp)
+    return {rowIndex[row], group,
+            plus(times(chunkOfGroup, 4 * perChunk), 4 * quad)};
+  return {rowIndex[row], group,
+          plus(times(chunkOfGroup, perChunk / quadsAtOnce), quad / quadsAtOnce),
+          constant(0)};
+}
+
+/// Multiplies quads [first, first + count) of a chunk with those of x from the
+/// beginning of chunk `chunkOfGroup` of the group on.
 void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
-                            Value group, Value at,
+                            Value group, Value chunkOfGroup,
                             MutableArrayRef<Value> sums) {
   CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
   if (first == 0 && prefetches())
     codes.prefetch(kPrefetchedBytes);
-  int64_t next = 0, chains = sums.size() / numSums();
-  bool inPlace = keepsFields();
-  for (int64_t quad = 0; quad < count; ++quad)
+  int64_t next = 0, chains = sums.size() / numSums(), each = dot->sums();
+  for (int64_t quad = 0; quad < count; quad += quadsAtOnce)
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values decoded;
-      for (int64_t part = 0; part < parts; ++part) {
-        Value bytes = inPlace ? codes.quadInPlace(first + quad, part)
-                              : codes.quad(first + quad, part);
-        decoded.push_back(
-            dot->codes(bytes, step, op.isInteger() ? Value() : zeros[part]));
-      }
-      int64_t number = inPlace ? first + quad : next++ % chains;
+      for (int64_t part = 0; part < parts; ++part)
+        decoded.push_back(operandOf(codes, first + quad, part, step));
+      int64_t number = keepsFields() ? first + quad : next++ % chains;
       MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
       for (int64_t row = 0; row < rows; ++row) {
         Value factor = dot->factor(
-            op.getX(), {rowIndex[row], group, plus(at, 4 * quad)}, step);
+            op.getX(), placeOf(row, group, chunkOfGroup, quad), step);
         for (int64_t part = 0; part < parts; ++part)
-          chain[row * parts + part] =
-              dot->add(chain[row * parts + part], decoded[part], factor);
+          dot->addTo(chain.slice((row * parts + part) * each, each),
+                     decoded[part], factor);
       }
     }
 }
 
-/// All chunks of a group that has whole ones.
-MicroKernel::Values MicroKernel::emitChunksOfGroup(Value group, Values sums) {
-  int64_t perChunk = planes.quadsPerChunk(), chunks = quads / perChunk;
-  int64_t unroll = chunks;
-  if (quads > kUnrolledQuads)
+/// `chunks` chunks of a group that has whole ones, from `begin` on.
+MicroKernel::Values MicroKernel::emitChunks(Value group, Value begin,
+                                            int64_t chunks, Values sums) {
+  int64_t perChunk = planes.quadsPerChunk(), unroll = chunks;
+  if (chunks * perChunk > kUnrolledQuads)
     for (unroll = std::max<int64_t>(1, kUnrolledQuads / perChunk);
          chunks % unroll != 0;)
       --unroll;
-  Value first = times(group, chunks);
+  Value first = add(times(group, quads / perChunk), begin);
   auto emitSome = [&](Value chunk, MutableArrayRef<Value> sums) {
     for (int64_t i = 0; i < unroll; ++i)
       emitQuads(plus(add(first, chunk), i), 0, perChunk, group,
-                plus(times(chunk, 4 * perChunk), 4 * i * perChunk), sums);
+                plus(add(begin, chunk), i), sums);
   };
   if (unroll == chunks) {
     emitSome(constant(0), sums);
@@ -204,24 +228,52 @@ MicroKernel::Values MicroKernel::emitChunksOfGroup(Value group, Values sums) {
   return Values(loop.getResults());
 }
 
+/// Chunks after which sums are flushed.
+int64_t MicroKernel::chunksOfBlock() const {
+  int64_t perChunk = planes.quadsPerChunk(), chunks = quads / perChunk,
+          most = dot->mostAdds();
+  if (ShapedType::isDynamic(most))
+    return chunks;
+  return std::clamp<int64_t>(most * quadsAtOnce / perChunk, 1, chunks);
+}
+
+MicroKernel::Values MicroKernel::emitBlock(Value group, Value first,
+                                           int64_t chunks, ValueRange results) {
+  Values next(results);
+  int64_t adds = chunks * planes.quadsPerChunk() / quadsAtOnce;
+  flush(group, emitChunks(group, first, chunks, startSums(group, adds)), next);
+  return next;
+}
+
 //===----------------------------------------------------------------------===//
 // All groups
 //===----------------------------------------------------------------------===//
 
-/// A group that has whole chunks.
+/// A group that has whole chunks. Zero points count once, in the last block.
 MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
+  int64_t chunks = quads / planes.quadsPerChunk(), each = chunksOfBlock(),
+          before = (chunks - 1) / each;
   Values next(results);
+  if (before > 0) {
+    zeros.assign(vectors, Value());
+    auto loop = scf::ForOp::create(
+        b, loc, constant(0), constant(before * each), constant(each), next,
+        [&](OpBuilder &, Location, Value first, ValueRange carried) {
+          scf::YieldOp::create(b, loc, emitBlock(group, first, each, carried));
+        });
+    next = Values(loop.getResults());
+  }
   loadZeros(group);
-  flush(group, emitChunksOfGroup(group, startSums(group)), next);
-  return next;
+  return emitBlock(group, constant(before * each), chunks - before * each,
+                   next);
 }
 
 MicroKernel::Values MicroKernel::emitGroups() {
   auto type = VectorType::get({lanes}, op.getInitType().getElementType());
   Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-  Values results(numSums(), none);
+  Values results(numResults(), none);
   int64_t perChunk = planes.quadsPerChunk();
-  if (isSingleGroup() && quads % perChunk == 0)
+  if (groups == 1 && quads % perChunk == 0)
     return emitGroup(constant(0), results);
   auto loopTo = [&](int64_t count,
                     function_ref<Values(Value, ValueRange)> body) {
@@ -245,7 +297,7 @@ MicroKernel::Values MicroKernel::emitGroups() {
     for (int64_t i = 0; i < count; ++i) {
       Value group = plus(times(chunk, ofChunk), i);
       loadZeros(group);
-      Values sums = startSums(group);
+      Values sums = startSums(group, perGroup / quadsAtOnce);
       emitQuads(chunk, i * perGroup, perGroup, group, constant(0), sums);
       flush(group, sums, next);
     }
@@ -268,15 +320,15 @@ void MicroKernel::store(ArrayRef<Value> results) {
   if (!isWhole)
     left = arith::SubIOp::create(
         b, loc, memref::DimOp::create(b, loc, op.getInit(), 1), first);
-  for (int64_t part = 0; part < parts; ++part) {
-    Value mask, column = plus(first, part * lanes);
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Value mask, column = plus(first, vector * lanes);
     if (!isWhole) {
-      Value count = plus(left, -part * lanes);
+      Value count = plus(left, -vector * lanes);
       mask = vector::CreateMaskOp::create(
           b, loc, VectorType::get({lanes}, b.getI1Type()), count);
     }
     for (int64_t row = 0; row < rows; ++row) {
-      Value result = results[row * parts + part];
+      Value result = results[row * vectors + vector];
       SmallVector<Value> place = {rowIndex[row], column};
       if (mask)
         vector::MaskedStoreOp::create(b, loc, op.getInit(), place, mask,

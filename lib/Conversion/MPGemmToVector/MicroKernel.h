@@ -29,22 +29,35 @@ public:
 private:
   using Values = SmallVector<Value>;
 
-  /// A rectangle of registers, [rows, parts].
-  int64_t numSums() const { return rows * parts; }
+  /// Registers of sums, [rows, parts, dot->sums()].
+  int64_t numSums() const { return rows * parts * dot->sums(); }
+  /// Results, [rows, vectors].
+  int64_t numResults() const { return rows * vectors; }
   int64_t freeRegisters() const;
   bool keepsFields() const;
   bool prefetches() const;
   int64_t chains() const;
-  bool isSingleGroup() const { return groups == 1; }
+  int64_t chunksOfBlock() const;
+  /// Whether sums become results once.
+  bool isSingleFlush() const {
+    return groups == 1 && chunksOfBlock() * planes.quadsPerChunk() >= quads;
+  }
 
   Values emitGroups();
   Values emitGroup(Value group, ValueRange results);
-  Values emitChunksOfGroup(Value group, Values sums);
+  Values emitBlock(Value group, Value first, int64_t chunks,
+                   ValueRange results);
+  Values emitChunks(Value group, Value first, int64_t chunks, Values sums);
   void emitQuads(Value chunk, int64_t first, int64_t count, Value group,
-                 Value at, MutableArrayRef<Value> sums);
-  Values startSums(Value group);
+                 Value chunkOfGroup, MutableArrayRef<Value> sums);
+  Value operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
+                  unsigned step);
+  SmallVector<Value> placeOf(int64_t row, Value group, Value chunkOfGroup,
+                             int64_t quad);
+  Values startSums(Value group, int64_t adds);
   void loadZeros(Value group);
   Value joinChains(ArrayRef<Value> sums, int64_t at);
+  Values sumsOfRow(ArrayRef<Value> sums, int64_t row);
   void flush(Value group, ArrayRef<Value> sums, MutableArrayRef<Value> results);
   void flushRow(int64_t row, Value group, ArrayRef<Value> scales,
                 ArrayRef<Value> sums, MutableArrayRef<Value> results);
@@ -62,16 +75,22 @@ private:
   Location loc;
   mpgemm::MatmulOp op;
   CodePlanes planes;
-  int64_t lanes, parts, registers;
+  /// Lanes of 32 bits of a register; registers of a vector of codes, and of the
+  /// results of a row.
+  int64_t lanes, parts, vectors, registers;
   /// Of x: groups of a row, and quads of a group.
   int64_t groups, quads;
+  /// Whether x is tables.
+  bool looksUp;
+  /// Quads of a key, 1 where codes are multiplied.
+  int64_t quadsAtOnce;
   std::unique_ptr<Dot> dot;
 
   /// What is being emitted.
   Value tile;
   SmallVector<Value> rowIndex;
   int64_t rows = 0;
-  /// Zero points of the group, one vector for each part, or none.
+  /// Zero points of the group, one for each vector of results, or none.
   Values zeros;
 };
 

@@ -23,17 +23,28 @@ static bool areFloats(Value vector) {
 }
 
 void MicroKernel::loadZeros(Value group) {
-  zeros.assign(parts, Value());
-  if (op.getZeros())
-    for (int64_t part = 0; part < parts; ++part)
-      zeros[part] = loadParameters(op.getZeros(), group, part);
+  zeros.assign(vectors, Value());
+  if (!op.getZeros())
+    return;
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Value loaded = loadParameters(op.getZeros(), group, vector);
+    // Tables have sums of x in floats.
+    zeros[vector] = looksUp ? toFloat(loaded) : loaded;
+  }
 }
 
-/// [chains, rows, parts].
-MicroKernel::Values MicroKernel::startSums(Value group) {
-  auto type = VectorType::get({lanes}, dot->sumType());
+/// Sums [chains, rows, parts, ..] to which so much is added.
+MicroKernel::Values MicroKernel::startSums(Value group, int64_t adds) {
+  Type element = dot->sumType();
+  auto type =
+      VectorType::get({32 * lanes / element.getIntOrFloatBitWidth()}, element);
   Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
   Values sums(chains() * numSums(), none);
+  if (Values start = dot->start(adds); !start.empty())
+    for (int64_t at = 0; at < numSums(); ++at)
+      sums[at] = start[at % start.size()];
+  if (looksUp)
+    return sums;
   int64_t offset = op.getFormat().getOffset().value_or(0);
   bool hasIntegers = zeros[0] && !areFloats(zeros[0]);
   if (!op.isInteger() || (offset == 0 && !hasIntegers))
@@ -62,7 +73,7 @@ MicroKernel::Values MicroKernel::startSums(Value group) {
   return sums;
 }
 
-/// The sum of what the chains of a register have, of `sums` [chains, ..].
+/// The sum of what the chains of register `at` have, of `sums` [chains, ..].
 Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
   Value total = sums[at];
   int64_t width = keepsFields() ? planes.bits : 0;
@@ -82,17 +93,30 @@ Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
   return total;
 }
 
+/// The sums of a row, of 32 bits, [vectors].
+MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
+  Values result;
+  for (int64_t part = 0; part < parts; ++part) {
+    Values joined;
+    for (int64_t i = 0; i < dot->sums(); ++i)
+      joined.push_back(
+          joinChains(sums, (row * parts + part) * dot->sums() + i));
+    llvm::append_range(result, dot->widened(joined));
+  }
+  return result;
+}
+
 /// Adds the sums of a group, scaled, to the results.
 void MicroKernel::flush(Value group, ArrayRef<Value> sums,
                         MutableArrayRef<Value> results) {
   if (op.isUnscaled()) {
-    for (auto [at, result] : llvm::enumerate(results))
-      result = joinChains(sums, at);
+    for (int64_t row = 0; row < rows; ++row)
+      llvm::copy(sumsOfRow(sums, row), results.begin() + row * vectors);
     return;
   }
   Values scales;
-  for (int64_t part = 0; part < parts; ++part)
-    scales.push_back(loadParameters(op.getScales(), group, part));
+  for (int64_t vector = 0; vector < vectors; ++vector)
+    scales.push_back(loadParameters(op.getScales(), group, vector));
   for (int64_t row = 0; row < rows; ++row)
     flushRow(row, group, scales, sums, results);
 }
@@ -103,16 +127,17 @@ void MicroKernel::flushRow(int64_t row, Value group, ArrayRef<Value> scales,
   auto contract = arith::FastMathFlags::contract;
   SmallVector<Value> place = {rowIndex[row], group};
   Value scale, sumOfX;
-  if (op.isInteger()) {
+  if (op.isInteger())
     scale = splatScalar(memref::LoadOp::create(b, loc, op.getXScales(), place));
-    sumOfX = memref::LoadOp::create(b, loc, op.getXSums(), place);
-  }
-  for (int64_t part = 0; part < parts; ++part) {
-    int64_t at = row * parts + part;
-    Value sum = toFloat(joinChains(sums, at)), factor = scales[part];
-    if (op.isInteger() && areFloats(zeros[part])) {
-      Value whole = arith::MulFOp::create(b, loc, toFloat(splatScalar(sumOfX)),
-                                          zeros[part], contract);
+  if (op.isInteger() && areFloats(zeros.front()))
+    sumOfX = toFloat(
+        splatScalar(memref::LoadOp::create(b, loc, op.getXSums(), place)));
+  for (auto [vector, sumOfCodes] : llvm::enumerate(sumsOfRow(sums, row))) {
+    int64_t at = row * vectors + vector;
+    Value sum = toFloat(sumOfCodes), factor = scales[vector];
+    if (sumOfX) {
+      Value whole =
+          arith::MulFOp::create(b, loc, sumOfX, zeros[vector], contract);
       sum = arith::SubFOp::create(b, loc, sum, whole, contract);
     }
     if (scale)

@@ -21,8 +21,13 @@ func.func private @layout() attributes {a = #mpgemm.layout<rows = 0>}
 
 // -----
 
+// expected-error @below {{expects a depth of 4, or of 1 and rows by twos, got 15 rows of depth 1}}
+func.func private @depth() attributes {a = #mpgemm.layout<rows = 15, depth = 1>}
+
+// -----
+
 func.func @x_rank(%x: tensor<2x128xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
-  // expected-error @below {{expects x of rank 3, got 'tensor<2x128xf32>'}}
+  // expected-error @below {{expects x of rank 3, or tables of rank 4, got 'tensor<2x128xf32>'}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x128xf32>) codes(%w : tensor<40x4x32xi8>)
       scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
@@ -127,5 +132,32 @@ func.func @unscaled_result(%x: tensor<2x1x32xi8>, %w: tensor<40x1x32xi8>, %sums:
   // expected-error @below {{expects a result of i32 without scales, got 'tensor<2x40xf32>'}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x1x32xi8>) codes(%w : tensor<40x1x32xi8>)
       xsums(%sums : tensor<2x1xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @tables_without_layout(%t: tensor<2x4x2x64xi8>, %a: tensor<2x4xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects tables with a layout of codes of 1, 2 or 4 bits, got x of 'tensor<2x4x2x64xi8>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> x(%t : tensor<2x4x2x64xi8>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) xscales(%a : tensor<2x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @tables_of_other_depth(%t: tensor<2x4x2x16xi8>, %a: tensor<2x4xf32>, %w: tensor<1x4x1x256xi8>, %s: tensor<1x4x64xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects tables of 64 bytes, got x of 'tensor<2x4x2x16xi8>'}}
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 64> x(%t : tensor<2x4x2x16xi8>) codes(%w : tensor<1x4x1x256xi8>)
+      scales(%s : tensor<1x4x64xf32>) xscales(%a : tensor<2x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @sums_of_tables(%t: tensor<2x4x2x64xi8>, %a: tensor<2x4xf32>, %w: tensor<1x4x1x256xi8>, %s: tensor<1x4x64xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects sums of x, in f32, where, and only where, there are zeros}}
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 64> x(%t : tensor<2x4x2x64xi8>) codes(%w : tensor<1x4x1x256xi8>)
+      scales(%s : tensor<1x4x64xf32>) xscales(%a : tensor<2x4xf32>) xsums(%a : tensor<2x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
 }

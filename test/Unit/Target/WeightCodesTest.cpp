@@ -39,14 +39,17 @@ std::string packed(const Codes &codes, unsigned bits, int64_t rows = 1) {
 /// Code (n, k) of codes that were packed to planes.
 unsigned lookup(StringRef image, CodePlanes planes, int64_t chunks, int64_t n,
                 int64_t k) {
-  int64_t panel = n / planes.rows, row = n % planes.rows, quad = k / 4,
+  int64_t panel = n / planes.rows, row = n % planes.rows, depth = planes.depth,
+          quad = k / depth, half = planes.rows / 2,
+          inVector = depth == 1 ? 2 * (row % half) + row / half
+                                : depth * row + k % depth,
           chunk = quad / planes.quadsPerChunk();
   quad %= planes.quadsPerChunk();
   int64_t vector = (panel * chunks + chunk) * planes.vectorsPerChunk();
   unsigned code = 0;
   for (CodePlane plane : planes.planes()) {
     int64_t at = vector + quad / plane.codesPerByte();
-    uint8_t byte = image[at * 4 * planes.rows + 4 * row + k % 4];
+    uint8_t byte = image[at * depth * planes.rows + inVector];
     unsigned field = quad % plane.codesPerByte() * plane.width;
     code |= (byte >> field & ((1u << plane.width) - 1)) << plane.shift;
     vector += planes.quadsPerChunk() / plane.codesPerByte();
@@ -99,10 +102,10 @@ struct WeightCodes : testing::Test {
     ASSERT_EQ(error, "");
     int64_t chunks = planes.chunks(k),
             panels = llvm::divideCeil(n, planes.rows),
-            padded = chunks * planes.quadsPerChunk() * 4;
+            padded = chunks * planes.quadsPerChunk() * planes.depth;
     ASSERT_EQ(image.size(),
-              llvm::alignTo(panels * chunks * planes.vectorsPerChunk() * 4 *
-                                planes.rows,
+              llvm::alignTo(panels * chunks * planes.vectorsPerChunk() *
+                                planes.vectorBytes(),
                             64));
     for (int64_t i = 0; i < panels * planes.rows; ++i)
       for (int64_t j = 0; j < padded; ++j)
@@ -114,7 +117,7 @@ struct WeightCodes : testing::Test {
 
   SmallVector<int64_t> planesShape(CodePlanes planes, int64_t n, int64_t k) {
     return {int64_t(llvm::divideCeil(n, planes.rows)), planes.chunks(k),
-            planes.vectorsPerChunk(), 4 * planes.rows};
+            planes.vectorsPerChunk(), planes.vectorBytes()};
   }
 
   MLIRContext context;
@@ -140,20 +143,21 @@ TEST_F(WeightCodes, UnpacksRowsAndFlips) {
 
 TEST_F(WeightCodes, PacksPlanesWithTails) {
   struct {
-    int64_t n, groups, block, rows;
-  } shapes[] = {{16, 2, 32, 16},  {1, 1, 1, 8}, {5, 3, 16, 4},
-                {33, 1, 100, 16}, {7, 9, 7, 1}, {3, 3, 2111, 2},
-                {2, 0, 16, 8}};
+    int64_t n, groups, block, rows, depth = 4;
+  } shapes[] = {{16, 2, 32, 16},    {1, 1, 1, 8},       {5, 3, 16, 4},
+                {33, 1, 100, 16},   {7, 9, 7, 1},       {3, 3, 2111, 2},
+                {2, 0, 16, 8},      {16, 2, 32, 16, 1}, {1, 1, 1, 8, 1},
+                {33, 1, 100, 16, 1}};
   for (unsigned bits = 1; bits <= 8; ++bits)
-    for (auto [n, groups, block, rows] : shapes) {
+    for (auto [n, groups, block, rows, depth] : shapes) {
       int64_t k = groups * block;
-      CodePlanes planes{bits, rows};
+      CodePlanes planes{bits, rows, depth};
       Codes codes = randomCodes(n * k, bits);
       std::string image =
           write(packed(codes, bits),
                 {UnpackAttr::get(&context, bits, false, {n, groups, block}, 1),
                  ReshapeAttr::get(&context, {n, k}),
-                 PlanesAttr::get(&context, bits, rows)},
+                 PlanesAttr::get(&context, bits, rows, depth)},
                 planesShape(planes, n, k));
       expectPlanes(image, planes, n, k,
                    [&](int64_t i, int64_t j) { return codes[i * k + j]; });
@@ -175,7 +179,7 @@ TEST_F(WeightCodes, MovesCodesBeforePacking) {
               {UnpackAttr::get(&context, bits, true, {kGroups, kSize, kN}, 1),
                TransposeAttr::get(&context, {2, 0, 1}),
                ReshapeAttr::get(&context, {kN, k}),
-               PlanesAttr::get(&context, bits, kRows)},
+               PlanesAttr::get(&context, bits, kRows, 4)},
               planesShape(planes, kN, k));
     expectPlanes(image, planes, kN, k, code);
 
@@ -186,7 +190,7 @@ TEST_F(WeightCodes, MovesCodesBeforePacking) {
                TransposeAttr::get(&context, {2, 0, 1}),
                PackAttr::get(&context, 2, kPadded, 2),
                ReshapeAttr::get(&context, {kN, k}),
-               PlanesAttr::get(&context, bits, kRows)},
+               PlanesAttr::get(&context, bits, kRows, 4)},
               planesShape(planes, kN, k));
     expectPlanes(image, planes, kN, k, [&](int64_t i, int64_t j) -> unsigned {
       int64_t group = j / kPadded, at = j % kPadded;
@@ -206,7 +210,7 @@ TEST_F(WeightCodes, PacksReversedAndRegroupedRows) {
         {UnpackAttr::get(&context, bits, false, {kK, kN}, 1),
          TransposeAttr::get(&context, {1, 0}),
          ReshapeAttr::get(&context, {kK, kN}), ReverseAttr::get(&context, 0),
-         PlanesAttr::get(&context, bits, kRows)},
+         PlanesAttr::get(&context, bits, kRows, 4)},
         planesShape(planes, kK, kN));
     expectPlanes(image, planes, kK, kN, [&](int64_t i, int64_t j) {
       int64_t at = (kK - 1 - i) * kN + j;
@@ -219,8 +223,8 @@ TEST_F(WeightCodes, Errors) {
   auto unpack = [&](unsigned bits, ArrayRef<int64_t> shape, int64_t rows = 1) {
     return UnpackAttr::get(&context, bits, false, shape, rows);
   };
-  auto planes = [&](unsigned bits, int64_t rows) {
-    return PlanesAttr::get(&context, bits, rows);
+  auto planes = [&](unsigned bits, int64_t rows, int64_t depth = 4) {
+    return PlanesAttr::get(&context, bits, rows, depth);
   };
   struct {
     SmallVector<Attribute> steps;
@@ -242,6 +246,8 @@ TEST_F(WeightCodes, Errors) {
       {{unpack(4, {2, 4}), planes(0, 16)}, "expects codes of 1 to 8 bits"},
       {{unpack(4, {2, 4}), planes(4, 0)}, "expects 1 to 1024 rows"},
       {{unpack(4, {2, 4}), planes(4, INT64_MAX)}, "expects 1 to 1024 rows"},
+      {{unpack(4, {2, 4}), planes(4, 16, 2)}, "expects a depth of 4"},
+      {{unpack(4, {2, 4}), planes(4, 15, 1)}, "expects a depth of 4"},
       {{unpack(4, {2, 4}), planes(4, 2), planes(4, 2)},
        "expects as its last step"},
       {{unpack(4, {2, 4}), PackAttr::get(&context, 1, INT64_MAX, 1)},

@@ -1,0 +1,40 @@
+//===- ProductCost.h - What products with codes cost ------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_ANALYSIS_PRODUCTCOST_H
+#define LUTRA_ANALYSIS_PRODUCTCOST_H
+
+#include "dialects/Lutra/Lutra.h"
+#include <optional>
+
+namespace mlir::lutra {
+
+/// A product of x, quantized to bytes, [rows, ..], with codes of `bits` bits,
+/// [columns, ..]. The number of rows may be unknown.
+struct CodedProduct {
+  unsigned bits;
+  int64_t rows, columns;
+};
+
+/// How keys are looked up.
+struct LookupForm {
+  /// Codes of a row that lie side by side (`dialects/Lutra/CodePlanes.h`).
+  int64_t depth;
+};
+
+/// How a machine looks sums up in tables rather than multiplying; nothing where
+/// it has no instruction for that, or codes make no whole keys.
+std::optional<LookupForm> lookupForm(const CodedProduct &product,
+                                     TargetAttr target);
+
+/// Whether looking up is faster than multiplying.
+bool isLookupFaster(const CodedProduct &product, LookupForm form,
+                    TargetAttr target);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_ANALYSIS_PRODUCTCOST_H

@@ -1,0 +1,77 @@
+//===- ProductCost.cpp - What products with codes cost --------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Counts instructions on full registers of the machine, for a row of x and a
+// register of codes: as many codes as it has bytes. benchmarks/mpgemm.py with
+// --set lookups=never and always is what the counts were checked against.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Analysis/ProductCost.h"
+
+#include "lutra/Analysis/Contraction.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+static bool isAArch64(TargetAttr target) {
+  return llvm::Triple(target.getTriple()).isAArch64();
+}
+
+/// Whether one instruction adds products of four bytes.
+static bool hasDot(TargetAttr target) {
+  if (isAArch64(target))
+    return target.hasFeature("dotprod") || target.hasFeature("i8mm");
+  return target.hasFeature("avx512vnni") || target.hasFeature("avxvnni");
+}
+
+static double dotCost(TargetAttr target) {
+  if (hasDot(target))
+    return 1;
+  if (isAArch64(target))
+    return 8;
+  // pmaddubsw, pmaddwd, paddd; or two of pmaddwd and paddd on wider operands.
+  return target.hasFeature("ssse3") ? 3 : 6;
+}
+
+/// The same for a register of keys.
+static double lookupCost(LookupForm form, TargetAttr target) {
+  // A look-up, and the sums of even and odd bytes.
+  if (form.depth == 1)
+    return 4;
+  // Zen permutes bytes beside dot products; Intel's cores have one port for
+  // permutations, which dot products use too.
+  return target.getCpu().starts_with("znver") ? 1.33 : 2;
+}
+
+std::optional<LookupForm> lutra::lookupForm(const CodedProduct &product,
+                                            TargetAttr target) {
+  if (product.bits != 1 && product.bits != 2 && product.bits != 4)
+    return std::nullopt;
+  if (vectorBits(target) == 512 && target.hasFeature("avx512vbmi") &&
+      target.hasFeature("avx512vnni"))
+    return LookupForm{4};
+  if (isAArch64(target) || target.hasFeature("ssse3"))
+    return LookupForm{1};
+  return std::nullopt;
+}
+
+bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
+                           TargetAttr target) {
+  /// Below so many rows a product waits for memory, and tables are more of it.
+  constexpr int64_t kFewRows = 16;
+  bool isFew = ShapedType::isDynamic(product.rows) || product.rows < kFewRows;
+  double rows = isFew ? 1 : product.rows, keyCodes = 4 / product.bits,
+         lanes = vectorBits(target) / 32,
+         registers = double(product.columns) / (4 * lanes);
+  // Taking codes or keys out of bytes serves all rows.
+  double multiply = dotCost(target) + 2 / rows,
+         lookUp = (lookupCost(form, target) + 1.5 / rows) / keyCodes;
+  // Rounding x, and 16 entries for each key's codes.
+  multiply = registers * multiply + 4 / lanes;
+  lookUp = registers * lookUp + 16 / lanes * (keyCodes + 4) / keyCodes;
+  return lookUp * (isFew && hasDot(target) ? 2 : 1.1) < multiply;
+}

@@ -1,0 +1,141 @@
+//===- ConvertLutToLLVM.cpp - Look-ups in registers -----------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// By what a machine has for tables of 16 or 64 bytes, piece by piece where keys
+// are more than its registers hold, and by single entries where it has nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lut/Lut.h"
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/TargetParser/Triple.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_CONVERTLUTTOLLVM
+#include "lutra/Conversion/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+/// An instruction for `keys` keys in a table of `entries` bytes.
+struct Instruction {
+  int64_t keys, entries;
+  StringRef feature, name;
+};
+} // namespace
+
+/// The widest first.
+static ArrayRef<Instruction> instructionsOf(const llvm::Triple &triple) {
+  static const Instruction x86[] = {
+      {64, 64, "avx512vbmi", "llvm.x86.avx512.permvar.qi.512"},
+      {64, 16, "avx512bw", "llvm.x86.avx512.pshuf.b.512"},
+      {32, 16, "avx2", "llvm.x86.avx2.pshuf.b"},
+      {16, 16, "ssse3", "llvm.x86.ssse3.pshuf.b.128"}};
+  static const Instruction aarch64[] = {
+      {16, 64, "neon", "llvm.aarch64.neon.tbl4.v16i8"},
+      {16, 16, "neon", "llvm.aarch64.neon.tbl1.v16i8"}};
+  if (triple.isAArch64())
+    return aarch64;
+  return triple.isX86() ? ArrayRef(x86) : ArrayRef<Instruction>();
+}
+
+static int64_t sizeOf(Value vector) {
+  return cast<VectorType>(vector.getType()).getNumElements();
+}
+
+/// The instruction for `op` on the machine, or null.
+static const Instruction *findInstruction(lut::LookupOp op, TargetAttr target) {
+  if (!target)
+    return nullptr;
+  llvm::Triple triple(target.getTriple());
+  for (const Instruction &candidate : instructionsOf(triple))
+    if (candidate.entries == sizeOf(op.getTable()) &&
+        sizeOf(op.getKeys()) % candidate.keys == 0 &&
+        (triple.isAArch64() || target.hasFeature(candidate.feature)))
+      return &candidate;
+  return nullptr;
+}
+
+/// The operands for the table, as `instruction` wants it.
+static SmallVector<Value> tablesFor(ImplicitLocOpBuilder &b, Value table,
+                                    const Instruction &instruction) {
+  constexpr int64_t kRegister = 16;
+  SmallVector<Value> parts;
+  if (instruction.entries <= instruction.keys) {
+    // Each 16 bytes look into their own copy.
+    SmallVector<int64_t> mask;
+    for (int64_t i = 0; i < instruction.keys; ++i)
+      mask.push_back(i % instruction.entries);
+    parts.push_back(vector::ShuffleOp::create(b, table, table, mask));
+    return parts;
+  }
+  for (int64_t first = 0; first < instruction.entries; first += kRegister)
+    parts.push_back(vector::ExtractStridedSliceOp::create(
+        b, table, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{kRegister},
+        ArrayRef<int64_t>{1}));
+  return parts;
+}
+
+static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
+                      const Instruction &instruction) {
+  SmallVector<Value> operands = tablesFor(b, op.getTable(), instruction);
+  operands.push_back(Value());
+  Value result = op.getKeys();
+  auto type = VectorType::get({instruction.keys}, b.getI8Type());
+  int64_t size = sizeOf(op.getKeys());
+  for (int64_t first = 0; first < size; first += instruction.keys) {
+    SmallVector<int64_t> at = {first}, one = {1}, count = {instruction.keys};
+    Value keys = op.getKeys();
+    if (size != instruction.keys)
+      keys = vector::ExtractStridedSliceOp::create(b, keys, at, count, one);
+    operands.back() = keys;
+    Value entries = LLVM::CallIntrinsicOp::create(
+                        b, type, b.getStringAttr(instruction.name), operands)
+                        .getResult(0);
+    if (size == instruction.keys)
+      return entries;
+    result = vector::InsertStridedSliceOp::create(b, entries, result, at, one);
+  }
+  return result;
+}
+
+static Value lookUpEach(ImplicitLocOpBuilder &b, lut::LookupOp op) {
+  Value result = op.getKeys();
+  for (int64_t i = 0; i < sizeOf(op.getKeys()); ++i) {
+    Value key = vector::ExtractOp::create(b, op.getKeys(), i);
+    key = arith::IndexCastUIOp::create(b, b.getIndexType(), key);
+    Value entry = vector::ExtractOp::create(b, op.getTable(), key);
+    result = vector::InsertOp::create(b, entry, result, i);
+  }
+  return result;
+}
+
+namespace {
+struct ConvertLutToLLVM : lutra::impl::ConvertLutToLLVMBase<ConvertLutToLLVM> {
+  using ConvertLutToLLVMBase::ConvertLutToLLVMBase;
+
+  void runOnOperation() override {
+    TargetAttr target;
+    if (auto module = getOperation()->getParentOfType<ModuleOp>())
+      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    getOperation().walk([&](lut::LookupOp op) {
+      ImplicitLocOpBuilder b(op.getLoc(), op);
+      const Instruction *instruction = findInstruction(op, target);
+      op.replaceAllUsesWith(instruction ? lookUpBy(b, op, *instruction)
+                                        : lookUpEach(b, op));
+      op.erase();
+    });
+  }
+};
+} // namespace
