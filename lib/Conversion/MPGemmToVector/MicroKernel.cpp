@@ -48,7 +48,8 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
       quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(looksUp ? createLookups(b, op, lanes, target)
-                  : createDot(b, op, lanes, target, table)) {}
+                  : createDot(b, op, lanes, target, table)),
+      groupSums(b, op, lanes, vectors) {}
 
 int64_t MicroKernel::maxRows() const {
   // Sums and results, the codes of a quad, and what it takes to decode them.
@@ -82,34 +83,6 @@ Value MicroKernel::times(Value index, int64_t by) {
                  : arith::MulIOp::create(b, loc, index, constant(by),
                                          arith::IntegerOverflowFlags::nsw)
                        .getResult();
-}
-
-Value MicroKernel::splatScalar(Value scalar) {
-  return vector::BroadcastOp::create(
-      b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
-}
-
-/// A vector of floats as f32, of i8 as unsigned i32, of i32 as f32.
-Value MicroKernel::toFloat(Value vector) {
-  auto type = VectorType::get({lanes}, b.getF32Type());
-  Type element = cast<VectorType>(vector.getType()).getElementType();
-  if (element.isF32())
-    return vector;
-  if (isa<FloatType>(element))
-    return arith::ExtFOp::create(b, loc, type, vector);
-  return arith::SIToFPOp::create(b, loc, type, vector);
-}
-
-/// Scales or zero points of a group.
-Value MicroKernel::loadParameters(Value buffer, Value group, int64_t part) {
-  Type element = cast<MemRefType>(buffer.getType()).getElementType();
-  Value vector =
-      vector::LoadOp::create(b, loc, VectorType::get({lanes}, element), buffer,
-                             ValueRange{tile, group, constant(part * lanes)});
-  if (element.isInteger(8))
-    return arith::ExtUIOp::create(
-        b, loc, VectorType::get({lanes}, b.getI32Type()), vector);
-  return toFloat(vector);
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,7 +132,8 @@ Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
   Value bytes = looksUp         ? codes.key(quad / quadsAtOnce, part)
                 : keepsFields() ? codes.quadInPlace(quad, part)
                                 : codes.quad(quad, part);
-  return dot->codes(bytes, step, op.isInteger() ? Value() : zeros[part]);
+  return dot->codes(bytes, step,
+                    op.isInteger() ? Value() : groupSums.zero(part));
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
@@ -228,6 +202,68 @@ MicroKernel::Values MicroKernel::emitChunks(Value group, Value begin,
   return Values(loop.getResults());
 }
 
+/// Sums [chains, rows, parts, ..] to which so much is added.
+MicroKernel::Values MicroKernel::startSums(int64_t adds) {
+  Type element = dot->sumType();
+  auto type =
+      VectorType::get({32 * lanes / element.getIntOrFloatBitWidth()}, element);
+  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  Values sums(chains() * numSums(), none);
+  if (Values start = dot->start(adds); !start.empty())
+    for (int64_t at = 0; at < numSums(); ++at)
+      sums[at] = start[at % start.size()];
+  for (int64_t row = 0; row < rows; ++row)
+    for (auto [part, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
+      sums[row * parts + part] = start;
+  return sums;
+}
+
+/// The sum of what the chains of register `at` have, of `sums` [chains, ..].
+Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
+  Value total = sums[at];
+  int64_t width = keepsFields() ? planes.bits : 0;
+  for (int64_t chain = 1; chain * numSums() < int64_t(sums.size()); ++chain) {
+    Value sum = sums[chain * numSums() + at];
+    if (width != 0) {
+      auto type = cast<VectorType>(sum.getType());
+      auto by =
+          DenseElementsAttr::get(type, b.getI32IntegerAttr(chain * width));
+      sum = arith::ShRSIOp::create(b, loc, sum,
+                                   arith::ConstantOp::create(b, loc, by));
+    }
+    total = op.isInteger()
+                ? arith::AddIOp::create(b, loc, total, sum).getResult()
+                : arith::AddFOp::create(b, loc, total, sum).getResult();
+  }
+  return total;
+}
+
+/// The sums of a row, of 32 bits, [vectors].
+MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
+  Values result;
+  for (int64_t part = 0; part < parts; ++part) {
+    Values joined;
+    for (int64_t i = 0; i < dot->sums(); ++i)
+      joined.push_back(
+          joinChains(sums, (row * parts + part) * dot->sums() + i));
+    llvm::append_range(result, dot->widened(joined));
+  }
+  return result;
+}
+
+/// Adds the sums of a group, scaled, to the results.
+void MicroKernel::flush(ArrayRef<Value> sums, MutableArrayRef<Value> results) {
+  if (!op.isUnscaled())
+    groupSums.loadScales();
+  for (int64_t row = 0; row < rows; ++row) {
+    MutableArrayRef<Value> ofRow = results.slice(row * vectors, vectors);
+    if (op.isUnscaled())
+      llvm::copy(sumsOfRow(sums, row), ofRow.begin());
+    else
+      groupSums.add(rowIndex[row], sumsOfRow(sums, row), ofRow);
+  }
+}
+
 /// Chunks after which sums are flushed.
 int64_t MicroKernel::chunksOfBlock() const {
   int64_t perChunk = planes.quadsPerChunk(), chunks = quads / perChunk,
@@ -241,7 +277,7 @@ MicroKernel::Values MicroKernel::emitBlock(Value group, Value first,
                                            int64_t chunks, ValueRange results) {
   Values next(results);
   int64_t adds = chunks * planes.quadsPerChunk() / quadsAtOnce;
-  flush(group, emitChunks(group, first, chunks, startSums(group, adds)), next);
+  flush(emitChunks(group, first, chunks, startSums(adds)), next);
   return next;
 }
 
@@ -255,7 +291,7 @@ MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
           before = (chunks - 1) / each;
   Values next(results);
   if (before > 0) {
-    zeros.assign(vectors, Value());
+    groupSums.enter(tile, group, /*hasZeros=*/false);
     auto loop = scf::ForOp::create(
         b, loc, constant(0), constant(before * each), constant(each), next,
         [&](OpBuilder &, Location, Value first, ValueRange carried) {
@@ -263,7 +299,7 @@ MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
         });
     next = Values(loop.getResults());
   }
-  loadZeros(group);
+  groupSums.enter(tile, group);
   return emitBlock(group, constant(before * each), chunks - before * each,
                    next);
 }
@@ -296,10 +332,10 @@ MicroKernel::Values MicroKernel::emitGroups() {
     Values next(carried);
     for (int64_t i = 0; i < count; ++i) {
       Value group = plus(times(chunk, ofChunk), i);
-      loadZeros(group);
-      Values sums = startSums(group, perGroup / quadsAtOnce);
+      groupSums.enter(tile, group);
+      Values sums = startSums(perGroup / quadsAtOnce);
       emitQuads(chunk, i * perGroup, perGroup, group, constant(0), sums);
-      flush(group, sums, next);
+      flush(sums, next);
     }
     return next;
   };
@@ -312,38 +348,14 @@ MicroKernel::Values MicroKernel::emitGroups() {
   return results;
 }
 
-/// Writes the results, of the last tile only the columns that there are.
-void MicroKernel::store(ArrayRef<Value> results) {
-  int64_t columns = op.getInitType().getDimSize(1);
-  bool isWhole = !ShapedType::isDynamic(columns) && columns % planes.rows == 0;
-  Value first = times(tile, planes.rows), left;
-  if (!isWhole)
-    left = arith::SubIOp::create(
-        b, loc, memref::DimOp::create(b, loc, op.getInit(), 1), first);
-  for (int64_t vector = 0; vector < vectors; ++vector) {
-    Value mask, column = plus(first, vector * lanes);
-    if (!isWhole) {
-      Value count = plus(left, -vector * lanes);
-      mask = vector::CreateMaskOp::create(
-          b, loc, VectorType::get({lanes}, b.getI1Type()), count);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      Value result = results[row * vectors + vector];
-      SmallVector<Value> place = {rowIndex[row], column};
-      if (mask)
-        vector::MaskedStoreOp::create(b, loc, op.getInit(), place, mask,
-                                      result);
-      else
-        vector::StoreOp::create(b, loc, result, op.getInit(), place);
-    }
-  }
-}
-
 void MicroKernel::emit(Value row, int64_t count, Value column) {
   tile = column;
   rows = count;
   rowIndex.clear();
   for (int64_t i = 0; i < rows; ++i)
     rowIndex.push_back(plus(row, i));
-  store(emitGroups());
+  Values results = emitGroups();
+  ResultColumns columns(b, op, lanes, vectors, tile);
+  for (int64_t i = 0; i < rows; ++i)
+    columns.store(rowIndex[i], ArrayRef(results).slice(i * vectors, vectors));
 }

@@ -10,6 +10,7 @@
 
 #include "Codes.h"
 #include "Dots.h"
+#include "Sums.h"
 
 namespace mlir::lutra {
 
@@ -54,22 +55,15 @@ private:
                   unsigned step);
   SmallVector<Value> placeOf(int64_t row, Value group, Value chunkOfGroup,
                              int64_t quad);
-  Values startSums(Value group, int64_t adds);
-  void loadZeros(Value group);
+  Values startSums(int64_t adds);
   Value joinChains(ArrayRef<Value> sums, int64_t at);
   Values sumsOfRow(ArrayRef<Value> sums, int64_t row);
-  void flush(Value group, ArrayRef<Value> sums, MutableArrayRef<Value> results);
-  void flushRow(int64_t row, Value group, ArrayRef<Value> scales,
-                ArrayRef<Value> sums, MutableArrayRef<Value> results);
-  void store(ArrayRef<Value> results);
+  void flush(ArrayRef<Value> sums, MutableArrayRef<Value> results);
 
-  Value loadParameters(Value buffer, Value group, int64_t part);
   Value constant(int64_t value);
   Value add(Value lhs, Value rhs);
   Value plus(Value index, int64_t by);
   Value times(Value index, int64_t by);
-  Value splatScalar(Value scalar);
-  Value toFloat(Value vector);
 
   OpBuilder &b;
   Location loc;
@@ -85,13 +79,12 @@ private:
   /// Quads of a key, 1 where codes are multiplied.
   int64_t quadsAtOnce;
   std::unique_ptr<Dot> dot;
+  GroupSums groupSums;
 
   /// What is being emitted.
   Value tile;
   SmallVector<Value> rowIndex;
   int64_t rows = 0;
-  /// Zero points of the group, one for each vector of results, or none.
-  Values zeros;
 };
 
 } // namespace mlir::lutra

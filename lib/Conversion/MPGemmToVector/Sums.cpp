@@ -4,14 +4,16 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Zero points of integers are where sums start, so that they cost nothing in
-// the loop. Behind it sums are joined, scaled, and added to the results.
+// the loop. Behind it sums are scaled, and added to the results, of which the
+// last tile has only the columns that there are.
 //
 //===----------------------------------------------------------------------===//
 
-#include "MicroKernel.h"
+#include "Sums.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -22,119 +24,91 @@ static bool areFloats(Value vector) {
          isa<FloatType>(cast<VectorType>(vector.getType()).getElementType());
 }
 
-void MicroKernel::loadZeros(Value group) {
+Value GroupSums::splat(Value scalar) {
+  return vector::BroadcastOp::create(
+      b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
+}
+
+/// A vector of floats as f32, of i32 as f32.
+Value GroupSums::toFloat(Value vector) {
+  auto type = VectorType::get({lanes}, b.getF32Type());
+  Type element = cast<VectorType>(vector.getType()).getElementType();
+  if (element.isF32())
+    return vector;
+  if (isa<FloatType>(element))
+    return arith::ExtFOp::create(b, loc, type, vector);
+  return arith::SIToFPOp::create(b, loc, type, vector);
+}
+
+/// Scales or zero points of the group: i8 as unsigned i32, floats as f32.
+Value GroupSums::loadParameters(Value buffer, int64_t vector) {
+  Type element = cast<MemRefType>(buffer.getType()).getElementType();
+  Value column = arith::ConstantIndexOp::create(b, loc, vector * lanes);
+  Value loaded =
+      vector::LoadOp::create(b, loc, VectorType::get({lanes}, element), buffer,
+                             ValueRange{tile, group, column});
+  if (element.isInteger(8))
+    return arith::ExtUIOp::create(
+        b, loc, VectorType::get({lanes}, b.getI32Type()), vector);
+  return toFloat(vector);
+}
+
+void GroupSums::enter(Value column, Value number, bool hasZeros) {
+  tile = column;
+  group = number;
   zeros.assign(vectors, Value());
-  if (!op.getZeros())
+  if (!op.getZeros() || !hasZeros)
     return;
   for (int64_t vector = 0; vector < vectors; ++vector) {
-    Value loaded = loadParameters(op.getZeros(), group, vector);
+    Value loaded = loadParameters(op.getZeros(), vector);
     // Tables have sums of x in floats.
-    zeros[vector] = looksUp ? toFloat(loaded) : loaded;
+    zeros[vector] = op.hasTables() ? toFloat(loaded) : loaded;
   }
 }
 
-/// Sums [chains, rows, parts, ..] to which so much is added.
-MicroKernel::Values MicroKernel::startSums(Value group, int64_t adds) {
-  Type element = dot->sumType();
-  auto type =
-      VectorType::get({32 * lanes / element.getIntOrFloatBitWidth()}, element);
-  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-  Values sums(chains() * numSums(), none);
-  if (Values start = dot->start(adds); !start.empty())
-    for (int64_t at = 0; at < numSums(); ++at)
-      sums[at] = start[at % start.size()];
-  if (looksUp)
-    return sums;
+void GroupSums::loadScales() {
+  scales.clear();
+  for (int64_t vector = 0; vector < vectors; ++vector)
+    scales.push_back(loadParameters(op.getScales(), vector));
+}
+
+SmallVector<Value> GroupSums::start(Value row) {
   int64_t offset = op.getFormat().getOffset().value_or(0);
   bool hasIntegers = zeros[0] && !areFloats(zeros[0]);
-  if (!op.isInteger() || (offset == 0 && !hasIntegers))
-    return sums;
+  if (!op.isInteger() || op.hasTables() || (offset == 0 && !hasIntegers))
+    return {};
   // - (offset + zero) * (the sum of x).
-  for (int64_t row = 0; row < rows; ++row) {
-    Value sum = memref::LoadOp::create(b, loc, op.getXSums(),
-                                       ValueRange{rowIndex[row], group});
-    sum = arith::SubIOp::create(
-        b, loc, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)), sum);
-    Value evenly;
-    if (offset != 0)
-      evenly = splatScalar(arith::MulIOp::create(
-          b, loc, sum,
-          arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(offset))));
-    for (int64_t part = 0; part < parts; ++part) {
-      Value start = evenly;
-      if (hasIntegers) {
-        start = arith::MulIOp::create(b, loc, zeros[part], splatScalar(sum));
-        if (evenly)
-          start = arith::AddIOp::create(b, loc, start, evenly);
-      }
-      sums[row * parts + part] = start;
+  Value sum =
+      memref::LoadOp::create(b, loc, op.getXSums(), ValueRange{row, group});
+  sum = arith::SubIOp::create(
+      b, loc, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)), sum);
+  Value evenly;
+  if (offset != 0)
+    evenly = splat(arith::MulIOp::create(
+        b, loc, sum,
+        arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(offset))));
+  SmallVector<Value> starts(vectors, evenly);
+  if (hasIntegers)
+    for (int64_t vector = 0; vector < vectors; ++vector) {
+      starts[vector] = arith::MulIOp::create(b, loc, zeros[vector], splat(sum));
+      if (evenly)
+        starts[vector] = arith::AddIOp::create(b, loc, starts[vector], evenly);
     }
-  }
-  return sums;
+  return starts;
 }
 
-/// The sum of what the chains of register `at` have, of `sums` [chains, ..].
-Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
-  Value total = sums[at];
-  int64_t width = keepsFields() ? planes.bits : 0;
-  for (int64_t chain = 1; chain * numSums() < int64_t(sums.size()); ++chain) {
-    Value sum = sums[chain * numSums() + at];
-    if (width != 0) {
-      auto type = cast<VectorType>(sum.getType());
-      auto by =
-          DenseElementsAttr::get(type, b.getI32IntegerAttr(chain * width));
-      sum = arith::ShRSIOp::create(b, loc, sum,
-                                   arith::ConstantOp::create(b, loc, by));
-    }
-    total = op.isInteger()
-                ? arith::AddIOp::create(b, loc, total, sum).getResult()
-                : arith::AddFOp::create(b, loc, total, sum).getResult();
-  }
-  return total;
-}
-
-/// The sums of a row, of 32 bits, [vectors].
-MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
-  Values result;
-  for (int64_t part = 0; part < parts; ++part) {
-    Values joined;
-    for (int64_t i = 0; i < dot->sums(); ++i)
-      joined.push_back(
-          joinChains(sums, (row * parts + part) * dot->sums() + i));
-    llvm::append_range(result, dot->widened(joined));
-  }
-  return result;
-}
-
-/// Adds the sums of a group, scaled, to the results.
-void MicroKernel::flush(Value group, ArrayRef<Value> sums,
-                        MutableArrayRef<Value> results) {
-  if (op.isUnscaled()) {
-    for (int64_t row = 0; row < rows; ++row)
-      llvm::copy(sumsOfRow(sums, row), results.begin() + row * vectors);
-    return;
-  }
-  Values scales;
-  for (int64_t vector = 0; vector < vectors; ++vector)
-    scales.push_back(loadParameters(op.getScales(), group, vector));
-  for (int64_t row = 0; row < rows; ++row)
-    flushRow(row, group, scales, sums, results);
-}
-
-void MicroKernel::flushRow(int64_t row, Value group, ArrayRef<Value> scales,
-                           ArrayRef<Value> sums,
-                           MutableArrayRef<Value> results) {
+void GroupSums::add(Value row, ArrayRef<Value> sums,
+                    MutableArrayRef<Value> results) {
   auto contract = arith::FastMathFlags::contract;
-  SmallVector<Value> place = {rowIndex[row], group};
+  SmallVector<Value> place = {row, group};
   Value scale, sumOfX;
   if (op.isInteger())
-    scale = splatScalar(memref::LoadOp::create(b, loc, op.getXScales(), place));
+    scale = splat(memref::LoadOp::create(b, loc, op.getXScales(), place));
   if (op.isInteger() && areFloats(zeros.front()))
-    sumOfX = toFloat(
-        splatScalar(memref::LoadOp::create(b, loc, op.getXSums(), place)));
-  for (auto [vector, sumOfCodes] : llvm::enumerate(sumsOfRow(sums, row))) {
-    int64_t at = row * vectors + vector;
-    Value sum = toFloat(sumOfCodes), factor = scales[vector];
+    sumOfX =
+        toFloat(splat(memref::LoadOp::create(b, loc, op.getXSums(), place)));
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Value sum = toFloat(sums[vector]), factor = scales[vector];
     if (sumOfX) {
       Value whole =
           arith::MulFOp::create(b, loc, sumOfX, zeros[vector], contract);
@@ -143,6 +117,42 @@ void MicroKernel::flushRow(int64_t row, Value group, ArrayRef<Value> scales,
     if (scale)
       factor = arith::MulFOp::create(b, loc, factor, scale);
     Value scaled = arith::MulFOp::create(b, loc, sum, factor, contract);
-    results[at] = arith::AddFOp::create(b, loc, results[at], scaled, contract);
+    results[vector] =
+        arith::AddFOp::create(b, loc, results[vector], scaled, contract);
+  }
+}
+
+ResultColumns::ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
+                             int64_t vectors, Value tile)
+    : b(b), op(op) {
+  Location loc = op.getLoc();
+  auto constant = [&](int64_t i) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, i);
+  };
+  int64_t count = op.getInitType().getDimSize(1), width = vectors * lanes;
+  bool isWhole = !ShapedType::isDynamic(count) && count % width == 0;
+  auto nsw = arith::IntegerOverflowFlags::nsw;
+  Value first = arith::MulIOp::create(b, loc, tile, constant(width), nsw), all;
+  if (!isWhole)
+    all = memref::DimOp::create(b, loc, op.getInit(), 1);
+  auto type = VectorType::get({lanes}, b.getI1Type());
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    columns.push_back(
+        arith::AddIOp::create(b, loc, first, constant(vector * lanes), nsw));
+    if (!isWhole) {
+      Value left = arith::SubIOp::create(b, loc, all, columns.back());
+      masks.push_back(vector::CreateMaskOp::create(b, loc, type, left));
+    }
+  }
+}
+
+void ResultColumns::store(Value row, ArrayRef<Value> results) {
+  for (auto [vector, result] : llvm::enumerate(results)) {
+    SmallVector<Value> place = {row, columns[vector]};
+    if (masks.empty())
+      vector::StoreOp::create(b, op.getLoc(), result, op.getInit(), place);
+    else
+      vector::MaskedStoreOp::create(b, op.getLoc(), op.getInit(), place,
+                                    masks[vector], result);
   }
 }

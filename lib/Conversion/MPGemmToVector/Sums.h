@@ -1,0 +1,66 @@
+//===- Sums.h - Where sums of a group start and end -------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_SUMS_H
+#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_SUMS_H
+
+#include "dialects/MPGemm/MPGemm.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::lutra {
+
+/// The sums of one group in one tile of columns, in some vectors of `lanes`
+/// columns for each row: where they start, and what they add to the results.
+class GroupSums {
+public:
+  GroupSums(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes, int64_t vectors)
+      : b(b), loc(op.getLoc()), op(op), lanes(lanes), vectors(vectors) {}
+
+  /// Goes on to a group: loads its zero points, unless these count elsewhere.
+  void enter(Value tile, Value group, bool hasZeros = true);
+  /// The zero points of a vector, in i32 or f32; null where there are none.
+  Value zero(int64_t vector) const { return zeros[vector]; }
+  /// Where the sums of integers of a row start, [vectors]: minus the zero
+  /// points times the sum of x. Nothing where that is 0.
+  SmallVector<Value> start(Value row);
+  /// Loads the scales, for `add`.
+  void loadScales();
+  /// Adds `sums` of a row, scaled, to `results`, both [vectors].
+  void add(Value row, ArrayRef<Value> sums, MutableArrayRef<Value> results);
+
+private:
+  Value loadParameters(Value buffer, int64_t vector);
+  Value splat(Value scalar);
+  Value toFloat(Value vector);
+
+  OpBuilder &b;
+  Location loc;
+  mpgemm::MatmulOp op;
+  int64_t lanes, vectors;
+  Value tile, group;
+  /// One for each vector.
+  SmallVector<Value> zeros, scales;
+};
+
+/// The columns of the result that one tile has, in some vectors of `lanes`.
+class ResultColumns {
+public:
+  ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
+                int64_t vectors, Value tile);
+  /// Writes the results of a row, [vectors], as far as there are columns.
+  void store(Value row, ArrayRef<Value> results);
+
+private:
+  OpBuilder &b;
+  mpgemm::MatmulOp op;
+  /// The first columns of vectors, and masks where columns may be missing.
+  SmallVector<Value> columns, masks;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_SUMS_H
