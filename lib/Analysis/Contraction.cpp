@@ -125,6 +125,18 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
   return target ? target.getVectorRegisters() : 16;
 }
 
+bool lutra::hasByteTiles(TargetAttr target) {
+  return target && target.hasFeature("amx-tile") &&
+         target.hasFeature("amx-int8") && vectorBits(target) == 512;
+}
+
+int64_t lutra::quadsOfTile(int64_t quads) {
+  int64_t size = std::min<int64_t>(quads, 16);
+  while (quads % size != 0)
+    --size;
+  return size;
+}
+
 int64_t lutra::mostFewRows(TargetAttr target) {
   // An element is multiplied with a vector of rows by one instruction. Vectors
   // along the elements need one for each row and vector, and some to reduce the

@@ -28,7 +28,9 @@ static bool hasDot(TargetAttr target) {
   return target.hasFeature("avx512vnni") || target.hasFeature("avxvnni");
 }
 
-static double dotCost(TargetAttr target) {
+static double dotCost(TargetAttr target, bool isFew) {
+  if (hasByteTiles(target) && !isFew)
+    return 0.4;
   if (hasDot(target))
     return 1;
   if (isAArch64(target))
@@ -68,7 +70,7 @@ bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
          lanes = vectorBits(target) / 32,
          registers = double(product.columns) / (4 * lanes);
   // Taking codes or keys out of bytes serves all rows.
-  double multiply = dotCost(target) + 2 / rows,
+  double multiply = dotCost(target, isFew) + 2 / rows,
          lookUp = (lookupCost(form, target) + 1.5 / rows) / keyCodes;
   // Rounding x, and 16 entries for each key's codes.
   multiply = registers * multiply + 4 / lanes;

@@ -5,13 +5,17 @@
 //
 // Goes over a product on buffers by register tiles: for each tile of columns,
 // whose codes then are in a cache, over the rows of x, as many at a time as
-// registers allow, and the rest by powers of two.
+// registers allow, and the rest by powers of two. Where the machine multiplies
+// matrix tiles, that is done with rows for at least one.
 //
 //===----------------------------------------------------------------------===//
 
+#include "MPGemmToVector/Frame.h"
 #include "MPGemmToVector/MicroKernel.h"
+#include "MPGemmToVector/TileKernel.h"
 #include "dialects/Lut/Lut.h"
 #include "lutra/Conversion/Passes.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -37,14 +41,10 @@ static Value makeTable(OpBuilder &b, mpgemm::MatmulOp op) {
   Location loc = op.getLoc();
   SmallVector<float> values(codebook.getValues().asArrayRef());
   values.resize(llvm::alignTo(values.size(), kLanes), 0);
-  OpBuilder::InsertionGuard guard(b);
-  Operation *frame = op;
-  while (!isa<scf::ForallOp, func::FuncOp>(frame))
-    frame = frame->getParentOp();
-  b.setInsertionPointToStart(&frame->getRegion(0).front());
   auto type = MemRefType::get({int64_t(values.size())}, b.getF32Type());
-  Value table = memref::AllocaOp::create(b, loc, type, ValueRange{},
-                                         b.getI64IntegerAttr(64));
+  Value table = allocateOnFrame(b, op, type);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointAfterValue(table);
   auto vector = VectorType::get({kLanes}, b.getF32Type());
   for (size_t at = 0; at < values.size(); at += kLanes) {
     auto part =
@@ -137,17 +137,33 @@ struct ConvertMPGemmToVector
     OpBuilder b(op);
     Location loc = op.getLoc();
     MicroKernel kernel(b, op, target, makeTable(b, op));
+    std::optional<TileKernel> tileKernel;
+    if (TileKernel::supports(op, target))
+      tileKernel.emplace(b, op);
     Value first = arith::ConstantIndexOp::create(b, loc, 0),
           step = arith::ConstantIndexOp::create(b, loc, 1);
     Value tiles = memref::DimOp::create(b, loc, op.getCodes(), first);
     auto loop = scf::ForOp::create(b, loc, first, tiles, step);
     b.setInsertionPointToStart(loop.getBody());
-    Rows rows(b, kernel, loc, loop.getInductionVar());
+    Value tile = loop.getInductionVar();
+    Rows rows(b, kernel, loc, tile);
     int64_t count = op.getXType().getDimSize(0);
-    if (ShapedType::isDynamic(count))
-      rows.emit(memref::DimOp::create(b, loc, op.getX(), first).getResult());
-    else
-      rows.emit(count);
+    if (!ShapedType::isDynamic(count)) {
+      tileKernel ? tileKernel->emit(tile) : rows.emit(count);
+      return;
+    }
+    Value all = memref::DimOp::create(b, loc, op.getX(), first);
+    if (!tileKernel)
+      return rows.emit(all);
+    Value least = arith::ConstantIndexOp::create(b, loc, TileKernel::kTileRows);
+    auto choice = scf::IfOp::create(
+        b, loc,
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, all, least),
+        /*withElse=*/true);
+    b.setInsertionPoint(choice.thenYield());
+    tileKernel->emit(tile);
+    b.setInsertionPoint(choice.elseYield());
+    rows.emit(all);
   }
 };
 } // namespace

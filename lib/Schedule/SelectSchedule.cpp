@@ -213,15 +213,23 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
 /// Rows and columns of a task, for a product with codes: rows that stay in the
 /// second-level cache while the codes pass by, and columns for enough tasks.
 static constexpr int64_t kMaxProductRows = 96, kMaxProductColumns = 256;
+/// Rows for which matrix tiles decode codes once.
+static constexpr int64_t kRowsOfTiles = 128;
 
-/// Tables are many times as large as the numbers that they are made of.
-static int64_t mostProductRows(mpgemm::MatmulOp op, TargetAttr target) {
-  if (!op.hasTables())
+/// The most rows of a task. Tables are many times as large as the numbers that
+/// they are made of.
+static int64_t mostProductRows(mpgemm::MatmulOp op, int64_t depth,
+                               TargetAttr target) {
+  if (op.hasTables()) {
+    int64_t ofRow = 1;
+    for (int64_t size : op.getXType().getShape().drop_front())
+      ofRow *= std::max<int64_t>(1, size);
+    return std::clamp<int64_t>(target.getL2() / 2 / ofRow, 1, kMaxProductRows);
+  }
+  if (!op.isInteger() || !hasByteTiles(target))
     return kMaxProductRows;
-  int64_t ofRow = 1;
-  for (int64_t size : op.getXType().getShape().drop_front())
-    ofRow *= std::max<int64_t>(1, size);
-  return std::clamp<int64_t>(target.getL2() / 2 / ofRow, 1, kMaxProductRows);
+  int64_t blocks = target.getL2() / 2 / (depth * kRowsOfTiles);
+  return kRowsOfTiles * std::clamp<int64_t>(blocks, 1, 2);
 }
 
 static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
@@ -229,7 +237,7 @@ static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t m = x[0], n = op.getInitType().getDimSize(1),
           rows = op.getLayoutAttr().getRows();
   int64_t depth = std::max<int64_t>(1, x[1] * op.getGroupSize());
-  int64_t most = mostProductRows(op, target);
+  int64_t most = mostProductRows(op, depth, target);
   int64_t blockM = ShapedType::isDynamic(m) ? most : std::min(m, most);
   int64_t known = ShapedType::isDynamic(m) ? 1 : blockM;
   int64_t least =

@@ -63,6 +63,14 @@ static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
   return tensor::PadOp::create(b, loc, padded, x, low, high, zero);
 }
 
+/// The codes of a group in as few matrix tiles as can be, if that is not much
+/// more than `codes`.
+static int64_t paddedToTiles(int64_t codes) {
+  int64_t quads = codes / 4, whole = llvm::alignTo(quads, 16);
+  bool isFewer = whole / 16 < quads / quadsOfTile(quads);
+  return isFewer && 8 * whole <= 9 * quads ? 4 * whole : codes;
+}
+
 namespace {
 struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
   using EncodeMPGemmBase::EncodeMPGemmBase;
@@ -101,6 +109,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     std::optional<LookupForm> form = chooseLookups(op, target);
     CodePlanes planes = choosePlanes(op, form, target);
     int64_t padded = paddedGroup(planes, size);
+    if (op.isInteger() && !form && hasByteTiles(target))
+      padded = paddedToTiles(padded);
     if (op.isInteger() && !mpgemm::fitsAccumulator(planes.bits, padded))
       return success();
     SmallVector<Attribute> steps;

@@ -61,7 +61,8 @@ constexpr StringLiteral kCascadeKernel =
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =
-    "vector.* x86vector.* lut.lookup memref.* -memref.alloc -memref.dealloc "
+    "vector.* x86vector.* amx.* lut.lookup memref.* -memref.alloc "
+    "-memref.dealloc "
     "-memref.realloc scf.* "
     "arith.* affine.apply affine.min affine.max math.absf math.absi math.ceil "
     "math.copysign math.ctlz math.ctpop math.cttz math.floor math.fma "

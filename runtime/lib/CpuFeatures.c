@@ -11,8 +11,22 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-typedef enum { Unknown, Missing, Present } Support;
+typedef enum { Unknown, Missing, Present, Refused } Support;
+
+// Matrix tiles (AMX) by their bit in leaf 7 of CPUID, since GCC 12 does not
+// know the names. A process must ask Linux for their registers; what is granted
+// holds for all of its threads.
+static Support supportsTiles(unsigned bit) {
+  enum { RequestPermission = 0x1023, TileData = 18 };
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> bit & 1))
+    return Missing;
+  return syscall(SYS_arch_prctl, RequestPermission, TileData) ? Refused
+                                                              : Present;
+}
 
 // Names are LLVM's. A feature that is not listed here counts as unknown and
 // refuses the artifact: running it could end in an illegal instruction.
@@ -23,6 +37,12 @@ static Support supports(const char *name) {
   for (size_t i = 0; i < sizeof(baseline) / sizeof(*baseline); ++i)
     if (!strcmp(name, baseline[i]))
       return Present;
+  if (!strcmp(name, "amx-bf16"))
+    return supportsTiles(22);
+  if (!strcmp(name, "amx-tile"))
+    return supportsTiles(24);
+  if (!strcmp(name, "amx-int8"))
+    return supportsTiles(25);
 // __builtin_cpu_supports takes only literals.
 #define FEATURE(literal)                                                       \
   if (!strcmp(name, literal))                                                  \
@@ -80,9 +100,6 @@ static Support supports(const char *name) {
   FEATURE("avxvnniint16")
   FEATURE("avxifma")
   FEATURE("avxneconvert")
-  FEATURE("amx-tile")
-  FEATURE("amx-int8")
-  FEATURE("amx-bf16")
   FEATURE("amx-fp16")
 #endif
 #undef FEATURE
@@ -126,6 +143,12 @@ lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
                         "%s: needs the CPU feature '%s', which this runtime "
                         "does not know",
                         origin, name);
+    if (support == Refused)
+      return lutraError(LUTRA_UNSUPPORTED,
+                        "%s: needs the CPU feature '%s', whose registers Linux "
+                        "does not let this process use; compile the model "
+                        "with --mattr=-%s",
+                        origin, name, name);
     if (support == Missing)
       lutraAppend(&missing, "%s%s", missing.length ? ", " : "", name);
     features += length;

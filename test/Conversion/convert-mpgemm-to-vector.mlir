@@ -30,6 +30,81 @@ func.func @dot_of_bytes(%x: memref<1x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: me
 
 // -----
 
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+// Of 16 rows or more: for each block of rows, a panel of 128 quads of codes minus 8, two tiles of
+// rows times two of columns for each group of half a tile, and their sums scaled.
+// CHECK-LABEL: func.func @matrix_tiles
+// CHECK-DAG: %[[RESULTS:.*]] = memref.alloca() {{.*}} : memref<128x32xf32>
+// CHECK-DAG: %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<32x32xi32>
+// CHECK-DAG: %[[PANEL:.*]] = memref.alloca() {{.*}} : memref<2x128x64xi8>
+// CHECK: %[[ROWS:.*]] = memref.dim %arg0
+// CHECK: %[[MANY:.*]] = arith.cmpi uge, %[[ROWS]], %c16
+// CHECK: scf.if %[[MANY]]
+// CHECK: %[[LAST:.*]] = arith.subi %[[ROWS]], %c16
+// CHECK: %[[EIGHT:.*]] = arith.constant dense<8> : vector<64xi8>
+// CHECK: %[[CODES:.*]] = arith.subi %{{.*}}, %[[EIGHT]] : vector<64xi8>
+// CHECK: vector.store %[[CODES]], %[[PANEL]]
+// CHECK: %[[ROW:.*]] = arith.minui %{{.*}}, %[[LAST]]
+// CHECK-COUNT-4: amx.tile_zero : !amx.tile<16x16xi32>
+// CHECK: amx.tile_load %arg0[%[[ROW]], %{{.*}}, %{{.*}}], %{{.*}} : memref<?x4x32xi8> into !amx.tile<16x32xi8>
+// CHECK: amx.tile_load %[[PANEL]]{{.*}} into !amx.tile<8x64xi8>
+// CHECK: amx.tile_muli %{{[^ ]*}}, %{{[^ ]*}}, %{{[^ ]*}} :
+// CHECK-COUNT-4: amx.tile_store %[[SUMS]]
+// CHECK: vector.load %[[SUMS]]
+// CHECK: vector.store %{{.*}}, %[[RESULTS]]
+// CHECK: vector.maskedstore %arg5
+// CHECK: } else {
+// CHECK: "llvm.x86.avx512.vpdpbusd.512"
+func.func @matrix_tiles(%x: memref<?x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,
+                        %xs: memref<?x4xf32>, %sums: memref<?x4xi32>, %y: memref<?x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<?x4x32xi8>)
+      codes(%w : memref<2x16x1x128xi8>) scales(%s : memref<2x4x32xf32>) xscales(%xs : memref<?x4xf32>)
+      xsums(%sums : memref<?x4xi32>) outs(%y : memref<?x40xf32>)
+  return
+}
+
+// A group longer than a panel: sums are in memory from panel to panel. The zero point would make
+// numbers of 9 bits; so codes are unsigned, and it is taken from the sums.
+// CHECK-LABEL: func.func @sums_in_memory
+// CHECK-NOT: scf.if
+// CHECK: %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<128x16xi32>
+// CHECK: amx.tile_load %[[SUMS]]
+// CHECK: amx.tile_muli %{{.*}}, %{{.*}} zext, %{{.*}} : !amx.tile<16x64xi8>, !amx.tile<16x64xi8>, !amx.tile<16x16xi32>
+// CHECK: amx.tile_store %[[SUMS]]
+// CHECK: memref.load %arg2
+// CHECK: vector.store %{{.*}}, %arg3{{.*}} : memref<20x16xi32>
+// CHECK-NOT: vpdpbusd
+// CHECK: return
+func.func @sums_in_memory(%x: memref<20x1x1024xi8>, %w: memref<1x256x1x64xi8>, %sums: memref<20x1xi32>,
+                          %y: memref<20x16xi32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 100> layout <rows = 16> x(%x : memref<20x1x1024xi8>)
+      codes(%w : memref<1x256x1x64xi8>) xsums(%sums : memref<20x1xi32>) outs(%y : memref<20x16xi32>)
+  return
+}
+
+// Fewer rows than a tile has, and groups that would leave most of one empty.
+// CHECK-LABEL: func.func @few_rows
+// CHECK-NOT: amx
+// CHECK-LABEL: func.func @short_groups
+// CHECK-NOT: amx
+func.func @few_rows(%x: memref<15x1x64xi8>, %w: memref<1x16x1x64xi8>, %sums: memref<15x1xi32>,
+                    %y: memref<15x16xi32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 100> layout <rows = 16> x(%x : memref<15x1x64xi8>)
+      codes(%w : memref<1x16x1x64xi8>) xsums(%sums : memref<15x1xi32>) outs(%y : memref<15x16xi32>)
+  return
+}
+func.func @short_groups(%x: memref<64x2x8xi8>, %w: memref<1x4x1x64xi8>, %s: memref<1x2x16xf32>, %xs: memref<64x2xf32>,
+                        %sums: memref<64x2xi32>, %y: memref<64x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 16> x(%x : memref<64x2x8xi8>)
+      codes(%w : memref<1x4x1x64xi8>) scales(%s : memref<1x2x16xf32>) xscales(%xs : memref<64x2xf32>)
+      xsums(%sums : memref<64x2xi32>) outs(%y : memref<64x16xf32>)
+  return
+}
+}
+
+// -----
+
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "x86-64-v3",
     features = "+ssse3,+avx2,+fma", vectorBits = 256, vectorRegisters = 16, l1 = 32768, l2 = 1048576>} {
 // Any number of rows: as many as registers hold, and one by one.

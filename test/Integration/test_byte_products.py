@@ -84,6 +84,14 @@ def test_zero_points(a_type, b_type, a_zero, b_zero):
     check(((6,), 50, 20), a_type, b_type, a_zero, b_zero, "native")
 
 
+@pytest.mark.parametrize("k", [40, 1000])
+@pytest.mark.parametrize("zeros", [(None, None), (100, 127), ("input", 0)], ids=str)
+@pytest.mark.parametrize("b_type", TYPES)
+@pytest.mark.parametrize("a_type", TYPES)
+def test_many_rows(a_type, b_type, zeros, k):
+    check(((7, 19), k, 70), a_type, b_type, *zeros, "native")
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("b_type", TYPES)
 @pytest.mark.parametrize("a_type", TYPES)

@@ -25,6 +25,24 @@ SIZES = [
     (300, 2, 64),
 ]
 ROWS = [1, 3, 8, 33]
+#: Where groups end in tiles of codes and panels of these, and are longer than both.
+TILE_SIZES = [
+    (1, 1, 1000),
+    (7, 9, 16),
+    (16, 2, 128),
+    (17, 5, 32),
+    (33, 37, 24),
+    (40, 2, 600),
+    (70, 1, 68),
+    (300, 3, 64),
+    (64, 1, 2080),
+]
+#: Where rows end in tiles and blocks of rows.
+TILE_ROWS = [15, 16, 17, 33, 128, 129, 300]
+TILES = ("--mcpu=x86-64-v4", "--mattr=+avx512vnni,+amx-tile,+amx-int8")
+on_tiles = pytest.mark.skipif(
+    "amx_int8" not in open("/proc/cpuinfo").read(), reason="needs a CPU with AMX"
+)
 
 
 def run(source, x, *options):
@@ -76,6 +94,48 @@ def test_largest_sums(bits, level, tmp_path):
     size = (2**31 - 1) // (((1 << bits) - 1) * 128)
     case = Product(2, 17, 1, min(size, 1 << 16), bits, zeros="codes", extreme=True)
     check(case, tmp_path, f"--mcpu={level}")
+
+
+@on_tiles
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("size", TILE_SIZES, ids=str)
+def test_tiles(bits, size, tmp_path):
+    turn = bits + TILE_SIZES.index(size)
+    zeros = ["shared", "codes", "floats"][turn % 3]
+    rows = TILE_ROWS[turn % len(TILE_ROWS)]
+    check(Product(rows, *size, bits, zeros=zeros), tmp_path, *TILES, seed=turn)
+
+
+@on_tiles
+@pytest.mark.parametrize("rows", [0, 1, *TILE_ROWS])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_rows_of_tiles(rows, dynamic, tmp_path):
+    check(Product(rows, 70, 9, 32, 4, dynamic=dynamic), tmp_path, *TILES)
+
+
+@on_tiles
+@pytest.mark.parametrize("bits", [1, 4, 7, 8])
+@pytest.mark.parametrize("zeros", ["shared", "codes"])
+def test_largest_sums_of_tiles(bits, zeros, tmp_path):
+    size = (2**31 - 1) // (((1 << bits) - 1) * 128) // 4 * 4
+    case = Product(18, 17, 1, min(size, 1 << 16), bits, zeros=zeros, extreme=True)
+    check(case, tmp_path, *TILES)
+
+
+@on_tiles
+@pytest.mark.parametrize("level", ["-O0", "-O3"])
+def test_levels_of_tiles(level, tmp_path):
+    check(Product(40, 40, 2, 600, 4), tmp_path, *TILES, level)
+
+
+def test_tiles_are_configured_once(tmp_path):
+    source, *_ = write(Product(40, 40, 9, 32, 4, dynamic=True), tmp_path)
+    assembly = tmp_path / "product.s"
+    lutra_compile("--compile-from=tensor", source, "--emit=asm", "-o", assembly, *TILES)
+    text = assembly.read_text()
+    assert "\ttdpbssd\t" in text
+    assert "\tvpdpbusd\t" in text  # for fewer rows
+    assert text.count("\tldtilecfg\t") == 1
 
 
 def test_longer_groups_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -select-schedule | FileCheck %s
+// RUN: lutra-opt %s -select-schedule --split-input-file | FileCheck %s
 
 #a = affine_map<(m, n, k) -> (m, k)>
 #packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
@@ -254,5 +254,29 @@ func.func private @widening_cascade(%m: index, %q: tensor<8x1x64xf32>, %k: tenso
     cascade.yield %z : tensor<8x1xf32>
   } : tensor<8x1xf32>
   return %y : tensor<8x1xf32>
+}
+}
+
+// -----
+
+// Products with codes: rows that half of the second-level cache holds.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// CHECK-LABEL: func private @codes
+// CHECK-SAME: #lutra.schedule<distribute = [96, 256], tile = [], order = [], vector = 16>
+func.func private @codes(%x: tensor<?x32x128xi8>, %w: tensor<128x512x1x128xi8>, %s: tensor<128x32x32xf32>, %xs: tensor<?x32xf32>, %sums: tensor<?x32xi32>, %y: tensor<?x4096xf32>) -> tensor<?x4096xf32> attributes {lutra.kernel} {
+  %r = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : tensor<?x32x128xi8>) codes(%w : tensor<128x512x1x128xi8>) scales(%s : tensor<128x32x32xf32>) xscales(%xs : tensor<?x32xf32>) xsums(%sums : tensor<?x32xi32>) outs(%y : tensor<?x4096xf32>) -> tensor<?x4096xf32>
+  return %r : tensor<?x4096xf32>
+}
+}
+
+// -----
+
+// More of them for matrix tiles, which decode codes for many rows at once.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "sapphirerapids", features = "+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+// CHECK-LABEL: func private @codes
+// CHECK-SAME: #lutra.schedule<distribute = [256, 256], tile = [], order = [], vector = 16>
+func.func private @codes(%x: tensor<?x32x128xi8>, %w: tensor<128x512x1x128xi8>, %s: tensor<128x32x32xf32>, %xs: tensor<?x32xf32>, %sums: tensor<?x32xi32>, %y: tensor<?x4096xf32>) -> tensor<?x4096xf32> attributes {lutra.kernel} {
+  %r = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : tensor<?x32x128xi8>) codes(%w : tensor<128x512x1x128xi8>) scales(%s : tensor<128x32x32xf32>) xscales(%xs : tensor<?x32xf32>) xsums(%sums : tensor<?x32xi32>) outs(%y : tensor<?x4096xf32>) -> tensor<?x4096xf32>
+  return %r : tensor<?x4096xf32>
 }
 }

@@ -1,5 +1,5 @@
 // Layouts of codes, scales and zero points that are weights.
-// RUN: lutra-opt %s --encode-mpgemm | FileCheck %s
+// RUN: lutra-opt %s --encode-mpgemm --split-input-file | FileCheck %s
 
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
     features = "+avx512f,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
@@ -62,5 +62,31 @@ func.func @too_long_when_padded(%x: tensor<1x1x65793xi8>, %sums: tensor<1x1xi32>
   %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> x(%x : tensor<1x1x65793xi8>)
       codes(%w : tensor<2x1x65793xi8>) xsums(%sums : tensor<1x1xi32>) outs(%e : tensor<1x2xi32>) -> tensor<1x2xi32>
   return %y : tensor<1x2xi32>
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
+    features = "+avx512f,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+
+// 250 quads are 25 matrix tiles of 10 quads, or 16 of 16 with a few zeros; 17 quads are one by one,
+// since twice as many codes cost more.
+// CHECK-LABEL: func.func @padded_to_tiles
+// CHECK: tensor.pad %arg0 {{.*}} high[0, 0, 24]
+// CHECK-LABEL: func.func @not_padded
+// CHECK-NOT: tensor.pad
+// CHECK: layout
+func.func @padded_to_tiles(%x: tensor<?x1x1000xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
+  %w = lutra.weight "w" from "w.bin"[0, 2000] storage tensor<2x1x1000xui8> : tensor<2x1x1000xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x1000xi8>) codes(%w : tensor<2x1x1000xi8>)
+      xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
+}
+func.func @not_padded(%x: tensor<?x1x68xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
+  %w = lutra.weight "w" from "w.bin"[0, 136] storage tensor<2x1x68xui8> : tensor<2x1x68xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x68xi8>) codes(%w : tensor<2x1x68xi8>)
+      xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
 }
 }

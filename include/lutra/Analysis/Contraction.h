@@ -67,6 +67,13 @@ int64_t vectorBits(TargetAttr target);
 /// The number of the target's vector registers; 16 without a target.
 int64_t vectorRegisters(TargetAttr target);
 
+/// Whether the target multiplies matrix tiles of bytes (AMX) beside vectors of
+/// 16 lanes.
+bool hasByteTiles(TargetAttr target);
+
+/// Quads of codes of a matrix tile, which divide a group's: the most, up to 16.
+int64_t quadsOfTile(int64_t quads);
+
 /// The most rows of a product that are few: vectors along them do less than
 /// vectors along what each row has many of.
 int64_t mostFewRows(TargetAttr target);

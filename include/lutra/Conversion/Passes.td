@@ -55,12 +55,14 @@ def ConvertMPGemmToVector : Pass<"convert-mpgemm-to-vector", "::mlir::func::Func
   let summary = "turns each product with codes, on buffers, into register tiles";
   let description = [{
     Of products whose codes have a layout. How codes and numbers are multiplied
-    depends on the module's `lutra.target`; without one it is by vectors of 128 bits
-    that any machine has.
+    depends on the module's `lutra.target`: by matrix tiles where there are some and
+    rows for them, else by vectors; without a target by those of 128 bits that any
+    machine has.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-                           "::mlir::lutra::lut::LutDialect", "::mlir::memref::MemRefDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let dependentDialects = ["::mlir::amx::AMXDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::lutra::lut::LutDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def ExpandMath : Pass<"expand-math", "::mlir::func::FuncOp"> {

@@ -49,8 +49,8 @@ Value GroupSums::loadParameters(Value buffer, int64_t vector) {
                              ValueRange{tile, group, column});
   if (element.isInteger(8))
     return arith::ExtUIOp::create(
-        b, loc, VectorType::get({lanes}, b.getI32Type()), vector);
-  return toFloat(vector);
+        b, loc, VectorType::get({lanes}, b.getI32Type()), loaded);
+  return toFloat(loaded);
 }
 
 void GroupSums::enter(Value column, Value number, bool hasZeros) {

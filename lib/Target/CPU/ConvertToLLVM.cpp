@@ -21,6 +21,7 @@
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/AMX/Transforms.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/X86Vector/Transforms.h"
@@ -38,7 +39,7 @@ using namespace mlir::lutra;
 /// Calls in one function beyond which it is not optimized.
 static constexpr size_t kMaxOptimizedCalls = 512;
 
-static void populate(const LLVMTypeConverter &converter,
+static void populate(LLVMTypeConverter &converter,
                      SymbolTableCollection &symbols,
                      RewritePatternSet &patterns) {
   arith::populateCeilFloorDivExpandOpsPatterns(patterns);
@@ -53,6 +54,7 @@ static void populate(const LLVMTypeConverter &converter,
                                          /*reassociateFPReductions=*/true,
                                          /*force32BitVectorIndices=*/true);
   populateX86VectorLegalizeForLLVMExportPatterns(converter, patterns);
+  populateAMXLegalizeForLLVMExportPatterns(converter, patterns);
 }
 
 /// Moves 16-bit floats under a mask as integers: where the target has no such
@@ -128,6 +130,7 @@ struct ConvertToLLVM : lutra::impl::ConvertToLLVMBase<ConvertToLLVM> {
     populate(converter, symbols, patterns);
     LLVMConversionTarget target(*context);
     configureX86VectorLegalizeForExportTarget(target);
+    configureAMXLegalizeForExportTarget(target);
     target.addLegalOp<ModuleOp>();
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();

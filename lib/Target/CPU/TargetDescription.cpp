@@ -59,7 +59,8 @@ static ArrayRef<Feature> relevantFeatures(const llvm::Triple &triple) {
                                 {"avx512bitalg"}, {"avx512vpopcntdq"},
                                 {"avx512bf16"},   {"avx512fp16"},
                                 {"avxvnni"},      {"avxvnniint8"},
-                                {"avxneconvert"}};
+                                {"avxneconvert"}, {"amx-tile"},
+                                {"amx-int8"}};
   static const Feature aarch64[] = {
       {"crc"},     {"lse"},  {"rdm"},  {"fullfp16", "fp16"},
       {"dotprod"}, {"bf16"}, {"i8mm"}, {"fp16fml"},
@@ -222,6 +223,9 @@ lutra::createTargetMachine(TargetAttr description, unsigned level) {
                  triple.str());
   if (llvm::Error unknown = checkFeatures(*any, description.getFeatures()))
     return unknown;
+  // Without optimization LLVM 22 fails on matrix tiles that a loop carries.
+  if (description.hasFeature("amx-tile"))
+    level = std::max(level, 1u);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   options.UseInitArray = true;

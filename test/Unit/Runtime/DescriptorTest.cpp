@@ -7,6 +7,12 @@
 
 #include "Fake.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 using namespace lutra::test;
 
 namespace {
@@ -135,6 +141,18 @@ TEST_F(DescriptorTest, MissingFeatureNamesItAndTheCpu) {
                          "; compile the model with --mcpu=native"),
             std::string::npos)
       << message;
+}
+
+TEST_F(DescriptorTest, MatrixTilesArePermitted) {
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 24 & 1))
+    GTEST_SKIP() << "needs a CPU with AMX";
+  desc.features = "amx-tile,amx-int8,amx-bf16";
+  EXPECT_EQ(create(), "0: ok");
+  constexpr long kGetPermission = 0x1022, kTileData = 18;
+  uint64_t permitted = 0;
+  ASSERT_EQ(syscall(SYS_arch_prctl, kGetPermission, &permitted), 0);
+  EXPECT_TRUE(permitted >> kTileData & 1);
 }
 
 TEST_F(DescriptorTest, EndlessFeature) {

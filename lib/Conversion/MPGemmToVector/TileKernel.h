@@ -1,0 +1,86 @@
+//===- TileKernel.h - Matrix tiles of a product with codes ------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
+#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
+
+#include "Sums.h"
+#include "dialects/Lutra/CodePlanes.h"
+#include "dialects/Lutra/Lutra.h"
+
+namespace mlir::lutra {
+
+/// Emits a product of integers with codes, on buffers, by matrix tiles of bytes
+/// (AMX): many rows of x by the columns of one tile of codes.
+class TileKernel {
+public:
+  /// Rows of x of a matrix tile.
+  static constexpr int64_t kTileRows = 16;
+
+  /// Whether the target has such tiles, and groups and rows fill them.
+  static bool supports(mpgemm::MatmulOp op, TargetAttr target);
+  /// `op` must be supported.
+  TileKernel(OpBuilder &b, mpgemm::MatmulOp op);
+
+  /// Computes all rows, of which there must be kTileRows, of tile `tile` of
+  /// columns.
+  void emit(Value tile);
+
+private:
+  using Values = SmallVector<Value>;
+
+  /// Whether a group is longer than a panel.
+  bool hasLongGroups();
+  void emitShortGroups();
+  void emitLongGroups();
+
+  bool subtractsZeros();
+  Values zerosOfQuad(Value chunk, int64_t quad);
+  void decode(Value firstChunk, Value count);
+
+  Values multiply(Value group, Value firstStep, Value steps, Value quad,
+                  ArrayRef<Value> rows, Values tiles);
+  void forTilesOfSums(Value slot, function_ref<void(ValueRange, int64_t)> body);
+  Values noTiles();
+  Values loadTiles(Value slot);
+  void storeTiles(ArrayRef<Value> tiles, Value slot);
+  Values loadSums(Value row, Value slot);
+  void flush(Value group, ArrayRef<Value> rows, Value slot, Value resultSlot);
+
+  Value constant(int64_t value);
+  Value add(Value lhs, Value rhs);
+  Value plus(Value index, int64_t by);
+  Value times(Value index, int64_t by);
+  Value upTo(Value most, Value begin, Value end);
+  void loop(Value end, int64_t step, function_ref<void(Value)> body);
+  void forTiles(int64_t count, function_ref<void(Value, ArrayRef<Value>)> body);
+  Values load(Value buffer, Value slot);
+  void store(ArrayRef<Value> row, Value buffer, Value slot);
+  void clear(Value buffer);
+
+  OpBuilder &b;
+  Location loc;
+  mpgemm::MatmulOp op;
+  CodePlanes planes;
+  /// Vectors and matrix tiles of columns beside each other; of x: groups of a
+  /// row, quads of a group, and quads of a matrix tile.
+  int64_t parts, groups, quads, tileQuads;
+  GroupSums groupSums;
+  /// Elements from a row of x to the next.
+  Value stride;
+  /// On the stack: codes as bytes [parts, quads, 64], sums of groups [slots,
+  /// columns] and results [slots, columns], which are null without scales.
+  Value panel, sums, results;
+
+  /// What is being emitted: a tile of columns, and as many rows as there are
+  /// slots. The tile of rows of slot s begins at row min(first + s, last).
+  Value tile, first, slots, last;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
