@@ -6,7 +6,7 @@
 // Goes over a product on buffers by register tiles: for each tile of columns,
 // whose codes then are in a cache, over the rows of x, as many at a time as
 // registers allow, and the rest by powers of two. Where the machine multiplies
-// matrix tiles, that is done with rows for at least one.
+// matrix tiles, they take the rows that fill them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -63,26 +63,27 @@ public:
   Rows(OpBuilder &b, MicroKernel &kernel, Location loc, Value tile)
       : b(b), kernel(kernel), loc(loc), tile(tile) {}
 
-  void emit(int64_t count) {
-    int64_t step = kernel.maxRows(), whole = count - count % step;
-    if (whole > step)
-      emitLoop(index(whole), step);
-    else if (whole == step)
-      kernel.emit(index(0), step, tile);
-    for (int64_t row = whole, size; row < count; row += size) {
-      size = llvm::bit_floor(uint64_t(count - row));
+  void emit(int64_t begin, int64_t end) {
+    int64_t step = kernel.maxRows(), whole = end - (end - begin) % step;
+    if (whole - begin > step)
+      emitLoop(index(begin), index(whole), step);
+    else if (whole - begin == step)
+      kernel.emit(index(begin), step, tile);
+    for (int64_t row = whole, size; row < end; row += size) {
+      size = llvm::bit_floor(uint64_t(end - row));
       kernel.emit(index(row), size, tile);
     }
   }
 
-  void emit(Value count) {
+  void emit(Value begin, Value end) {
     int64_t step = kernel.maxRows();
+    Value count = arith::SubIOp::create(b, loc, end, begin);
     Value rest = arith::RemUIOp::create(b, loc, count, index(step));
-    Value row = arith::SubIOp::create(b, loc, count, rest);
-    emitLoop(row, step);
+    Value row = arith::SubIOp::create(b, loc, end, rest);
+    emitLoop(begin, row, step);
     for (int64_t size = llvm::bit_floor(uint64_t(step - 1)); size > 0;
          size /= 2) {
-      Value left = arith::SubIOp::create(b, loc, count, row);
+      Value left = arith::SubIOp::create(b, loc, end, row);
       Value isThere = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                             left, index(size));
       auto piece = scf::IfOp::create(b, loc, isThere, /*withElse=*/false);
@@ -100,8 +101,8 @@ private:
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, loc, value);
   }
-  void emitLoop(Value end, int64_t step) {
-    auto loop = scf::ForOp::create(b, loc, index(0), end, index(step));
+  void emitLoop(Value begin, Value end, int64_t step) {
+    auto loop = scf::ForOp::create(b, loc, begin, end, index(step));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     kernel.emit(loop.getInductionVar(), step, tile);
@@ -148,22 +149,10 @@ struct ConvertMPGemmToVector
     Value tile = loop.getInductionVar();
     Rows rows(b, kernel, loc, tile);
     int64_t count = op.getXType().getDimSize(0);
-    if (!ShapedType::isDynamic(count)) {
-      tileKernel ? tileKernel->emit(tile) : rows.emit(count);
-      return;
-    }
+    if (!ShapedType::isDynamic(count))
+      return rows.emit(tileKernel ? tileKernel->emit(count, tile) : 0, count);
     Value all = memref::DimOp::create(b, loc, op.getX(), first);
-    if (!tileKernel)
-      return rows.emit(all);
-    Value least = arith::ConstantIndexOp::create(b, loc, TileKernel::kTileRows);
-    auto choice = scf::IfOp::create(
-        b, loc,
-        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, all, least),
-        /*withElse=*/true);
-    b.setInsertionPoint(choice.thenYield());
-    tileKernel->emit(tile);
-    b.setInsertionPoint(choice.elseYield());
-    rows.emit(all);
+    rows.emit(tileKernel ? tileKernel->emit(all, tile) : first, all);
   }
 };
 } // namespace

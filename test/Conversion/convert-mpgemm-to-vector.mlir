@@ -32,16 +32,19 @@ func.func @dot_of_bytes(%x: memref<1x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: me
 
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
     features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
-// Of 16 rows or more: for each block of rows, a panel of 128 quads of codes minus 8, two tiles of
-// rows times two of columns for each group of half a tile, and their sums scaled.
+// Whole tiles of rows, and one that is full to three quarters: for each block of rows a panel of 128
+// quads of codes minus 8, for each group of half a tile two tiles of rows times two of columns, and
+// their sums scaled. What is left by vectors.
 // CHECK-LABEL: func.func @matrix_tiles
 // CHECK-DAG: %[[RESULTS:.*]] = memref.alloca() {{.*}} : memref<128x32xf32>
 // CHECK-DAG: %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<32x32xi32>
 // CHECK-DAG: %[[PANEL:.*]] = memref.alloca() {{.*}} : memref<2x128x64xi8>
 // CHECK: %[[ROWS:.*]] = memref.dim %arg0
-// CHECK: %[[MANY:.*]] = arith.cmpi uge, %[[ROWS]], %c16
-// CHECK: scf.if %[[MANY]]
-// CHECK: %[[LAST:.*]] = arith.subi %[[ROWS]], %c16
+// CHECK: %[[REST:.*]] = arith.remui %[[ROWS]], %c16
+// CHECK: %[[WHOLE:.*]] = arith.subi %[[ROWS]], %[[REST]]
+// CHECK: arith.cmpi uge, %[[REST]], %c12
+// CHECK: %[[TILED:.*]] = arith.select %{{.*}}, %[[ROWS]], %[[WHOLE]]
+// CHECK: %[[LAST:.*]] = arith.subi %[[TILED]], %c16
 // CHECK: %[[EIGHT:.*]] = arith.constant dense<8> : vector<64xi8>
 // CHECK: %[[CODES:.*]] = arith.subi %{{.*}}, %[[EIGHT]] : vector<64xi8>
 // CHECK: vector.store %[[CODES]], %[[PANEL]]
@@ -53,8 +56,10 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
 // CHECK-COUNT-4: amx.tile_store %[[SUMS]]
 // CHECK: vector.load %[[SUMS]]
 // CHECK: vector.store %{{.*}}, %[[RESULTS]]
+// CHECK-COUNT-2: amx.tile_zero : !amx.tile<16x16xi32>
+// CHECK-NOT: amx.tile_zero
 // CHECK: vector.maskedstore %arg5
-// CHECK: } else {
+// CHECK: arith.subi %[[ROWS]], %[[TILED]]
 // CHECK: "llvm.x86.avx512.vpdpbusd.512"
 func.func @matrix_tiles(%x: memref<?x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,
                         %xs: memref<?x4xf32>, %sums: memref<?x4xi32>, %y: memref<?x40xf32>) attributes {lutra.kernel} {
@@ -67,19 +72,19 @@ func.func @matrix_tiles(%x: memref<?x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: me
 // A group longer than a panel: sums are in memory from panel to panel. The zero point would make
 // numbers of 9 bits; so codes are unsigned, and it is taken from the sums.
 // CHECK-LABEL: func.func @sums_in_memory
-// CHECK-NOT: scf.if
 // CHECK: %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<128x16xi32>
 // CHECK: amx.tile_load %[[SUMS]]
 // CHECK: amx.tile_muli %{{.*}}, %{{.*}} zext, %{{.*}} : !amx.tile<16x64xi8>, !amx.tile<16x64xi8>, !amx.tile<16x16xi32>
 // CHECK: amx.tile_store %[[SUMS]]
 // CHECK: memref.load %arg2
-// CHECK: vector.store %{{.*}}, %arg3{{.*}} : memref<20x16xi32>
-// CHECK-NOT: vpdpbusd
+// CHECK: vector.store %{{.*}}, %arg3{{.*}} : memref<19x16xi32>
+// CHECK-NOT: amx
+// CHECK: "llvm.x86.avx512.vpdpbusd.512"
 // CHECK: return
-func.func @sums_in_memory(%x: memref<20x1x1024xi8>, %w: memref<1x256x1x64xi8>, %sums: memref<20x1xi32>,
-                          %y: memref<20x16xi32>) attributes {lutra.kernel} {
-  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 100> layout <rows = 16> x(%x : memref<20x1x1024xi8>)
-      codes(%w : memref<1x256x1x64xi8>) xsums(%sums : memref<20x1xi32>) outs(%y : memref<20x16xi32>)
+func.func @sums_in_memory(%x: memref<19x1x1024xi8>, %w: memref<1x256x1x64xi8>, %sums: memref<19x1xi32>,
+                          %y: memref<19x16xi32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 100> layout <rows = 16> x(%x : memref<19x1x1024xi8>)
+      codes(%w : memref<1x256x1x64xi8>) xsums(%sums : memref<19x1xi32>) outs(%y : memref<19x16xi32>)
   return
 }
 

@@ -5,6 +5,8 @@ instructions, at sizes at which vectors, chunks, groups and tiles end, and where
 are as large as they can become."""
 
 import itertools
+import subprocess
+import sys
 
 import lutra
 import numpy as np
@@ -28,10 +30,10 @@ ROWS = [1, 3, 8, 33]
 #: Where groups end in tiles of codes and panels of these, and are longer than both.
 TILE_SIZES = [
     (1, 1, 1000),
-    (7, 9, 16),
+    (7, 9, 32),
     (16, 2, 128),
-    (17, 5, 32),
-    (33, 37, 24),
+    (17, 5, 40),
+    (33, 37, 48),
     (40, 2, 600),
     (70, 1, 68),
     (300, 3, 64),
@@ -126,6 +128,25 @@ def test_largest_sums_of_tiles(bits, zeros, tmp_path):
 @pytest.mark.parametrize("level", ["-O0", "-O3"])
 def test_levels_of_tiles(level, tmp_path):
     check(Product(40, 40, 2, 600, 4), tmp_path, *TILES, level)
+
+
+@on_tiles
+def test_tiles_that_linux_refuses(tmp_path):
+    """It does where a thread's stack for signals is too small for their registers."""
+    source, *_ = write(Product(16, 16, 1, 32, 4), tmp_path)
+    lutra_compile("--compile-from=tensor", source, "-o", tmp_path / "product.so", *TILES)
+    script = """
+import ctypes, sys, lutra
+class Stack(ctypes.Structure):
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+memory = ctypes.create_string_buffer(4096)
+stack = Stack(ctypes.addressof(memory), 0, 4096)
+assert ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None) == 0
+lutra.load(sys.argv[1])
+"""
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / "product.so"],
+                         capture_output=True, text=True)  # fmt: skip
+    assert "does not let this process use; compile the model with --mattr=-amx-tile" in run.stderr
 
 
 def test_tiles_are_configured_once(tmp_path):

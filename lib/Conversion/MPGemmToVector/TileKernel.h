@@ -9,6 +9,7 @@
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
 
 #include "Sums.h"
+#include "TilePanel.h"
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/Lutra.h"
 
@@ -18,36 +19,32 @@ namespace mlir::lutra {
 /// (AMX): many rows of x by the columns of one tile of codes.
 class TileKernel {
 public:
-  /// Rows of x of a matrix tile.
-  static constexpr int64_t kTileRows = 16;
-
-  /// Whether the target has such tiles, and groups and rows fill them.
+  /// Whether the target has such tiles, and groups fill them.
   static bool supports(mpgemm::MatmulOp op, TargetAttr target);
   /// `op` must be supported.
   TileKernel(OpBuilder &b, mpgemm::MatmulOp op);
 
-  /// Computes all rows, of which there must be kTileRows, of tile `tile` of
-  /// columns.
-  void emit(Value tile);
+  /// Computes, of tile `tile` of columns, rows of x from the first on, of which
+  /// there are `count`. Returns how many: all but those too few for a tile.
+  int64_t emit(int64_t count, Value tile);
+  Value emit(Value count, Value tile);
 
 private:
   using Values = SmallVector<Value>;
 
+  int64_t leastRows() const;
+  void emitRows(Value count, Value column);
   /// Whether a group is longer than a panel.
   bool hasLongGroups();
   void emitShortGroups();
   void emitLongGroups();
 
-  bool subtractsZeros();
-  Values zerosOfQuad(Value chunk, int64_t quad);
-  void decode(Value firstChunk, Value count);
-
   Values multiply(Value group, Value firstStep, Value steps, Value quad,
                   ArrayRef<Value> rows, Values tiles);
-  void forTilesOfSums(Value slot, function_ref<void(ValueRange, int64_t)> body);
-  Values noTiles();
-  Values loadTiles(Value slot);
+  Values noTiles(int64_t count);
+  Values loadTiles(Value slot, int64_t count);
   void storeTiles(ArrayRef<Value> tiles, Value slot);
+  Values placeOfTile(Value slot, int64_t i);
   Values loadSums(Value row, Value slot);
   void flush(Value group, ArrayRef<Value> rows, Value slot, Value resultSlot);
 
@@ -56,8 +53,11 @@ private:
   Value plus(Value index, int64_t by);
   Value times(Value index, int64_t by);
   Value upTo(Value most, Value begin, Value end);
-  void loop(Value end, int64_t step, function_ref<void(Value)> body);
-  void forTiles(int64_t count, function_ref<void(Value, ArrayRef<Value>)> body);
+  void loop(Value begin, Value end, int64_t step,
+            function_ref<void(Value)> body);
+  void forTiles(function_ref<void(Value, ArrayRef<Value>)> body);
+  void forRows(Value slot, ArrayRef<Value> rows,
+               function_ref<void(Value, Value)> body);
   Values load(Value buffer, Value slot);
   void store(ArrayRef<Value> row, Value buffer, Value slot);
   void clear(Value buffer);
@@ -69,12 +69,13 @@ private:
   /// Vectors and matrix tiles of columns beside each other; of x: groups of a
   /// row, quads of a group, and quads of a matrix tile.
   int64_t parts, groups, quads, tileQuads;
+  TilePanel panel;
   GroupSums groupSums;
   /// Elements from a row of x to the next.
   Value stride;
-  /// On the stack: codes as bytes [parts, quads, 64], sums of groups [slots,
-  /// columns] and results [slots, columns], which are null without scales.
-  Value panel, sums, results;
+  /// On the stack: sums of groups [slots, columns] and results [slots,
+  /// columns], which are null without scales.
+  Value sums, results;
 
   /// What is being emitted: a tile of columns, and as many rows as there are
   /// slots. The tile of rows of slot s begins at row min(first + s, last).

@@ -1,0 +1,101 @@
+//===- TilePanel.cpp - Codes decoded for matrix tiles ---------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TilePanel.h"
+
+#include "Codes.h"
+#include "Frame.h"
+#include "Sums.h"
+#include "lutra/Analysis/Contraction.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
+    : b(b), loc(op.getLoc()), op(op),
+      planes{op.getFormat().getBits(), op.getLayoutAttr().getRows()},
+      parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
+  auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
+  bytes = allocateOnFrame(b, op, type);
+}
+
+static bool hasIntegerZeros(mpgemm::MatmulOp op) {
+  return op.getZeros() &&
+         getElementTypeOrSelf(op.getZeros().getType()).isInteger();
+}
+
+bool TilePanel::hasNumbers() {
+  int64_t most = (1 << planes.bits) - 1,
+          offset = op.getFormat().getOffset().value_or(0);
+  if (hasIntegerZeros(op))
+    return offset == 0 && most <= 127;
+  return offset >= 0 && offset <= 128 && most - offset <= 127;
+}
+
+/// What is subtracted from the codes of a group, as bytes of each part; nothing
+/// where that is 0.
+SmallVector<Value> TilePanel::zerosOf(Value tile, Value group) {
+  auto type = VectorType::get({4 * kLanes}, b.getI8Type());
+  int64_t offset = op.getFormat().getOffset().value_or(0);
+  if (!hasNumbers() || (offset == 0 && !hasIntegerZeros(op)))
+    return {};
+  if (offset != 0) {
+    auto evenly = DenseElementsAttr::get(type, b.getI8IntegerAttr(offset));
+    return SmallVector<Value>(parts, arith::ConstantOp::create(b, loc, evenly));
+  }
+  GroupSums ofGroup(b, op, kLanes, parts);
+  ofGroup.enter(tile, group);
+  auto lanes = VectorType::get({kLanes}, b.getI32Type());
+  Value eachByte = arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(lanes, b.getI32IntegerAttr(0x01010101)));
+  SmallVector<Value> zeros;
+  for (int64_t part = 0; part < parts; ++part)
+    zeros.push_back(vector::BitCastOp::create(
+        b, loc, type,
+        arith::MulIOp::create(b, loc, ofGroup.zero(part), eachByte)));
+  return zeros;
+}
+
+void TilePanel::fill(Value tile, Value first, Value count) {
+  int64_t perChunk = planes.quadsPerChunk();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  };
+  auto loop =
+      scf::ForOp::create(b, loc, constant(0), count, constant(perChunk));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value place = loop.getInductionVar(),
+        quad = arith::AddIOp::create(b, loc, first, place);
+  auto dividedBy = [&](int64_t size) -> Value {
+    return arith::DivUIOp::create(b, loc, quad, constant(size));
+  };
+  SmallVector<Value> zeros = zerosOf(tile, dividedBy(quads));
+  CodesOfChunk codes(b, loc, planes, kLanes, op.getCodes(), tile,
+                     dividedBy(perChunk));
+  for (int64_t i = 0; i < perChunk; ++i)
+    for (int64_t part = 0; part < parts; ++part) {
+      Value number = codes.quad(i, part);
+      if (!zeros.empty())
+        number = arith::SubIOp::create(b, loc, number, zeros[part]);
+      Value at = arith::AddIOp::create(b, loc, place, constant(i));
+      vector::StoreOp::create(b, loc, number, bytes,
+                              ValueRange{constant(part), at, constant(0)});
+    }
+}
+
+Value TilePanel::load(int64_t part, Value quad) {
+  auto type =
+      amx::TileType::get({quadsOfTile(quads), 4 * kLanes}, b.getI8Type());
+  Value first = arith::ConstantIndexOp::create(b, loc, part),
+        none = arith::ConstantIndexOp::create(b, loc, 0);
+  return amx::TileLoadOp::create(b, loc, type, bytes,
+                                 ValueRange{first, quad, none});
+}

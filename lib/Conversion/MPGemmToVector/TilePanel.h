@@ -1,0 +1,52 @@
+//===- TilePanel.h - Codes decoded for matrix tiles -------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
+#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
+
+#include "dialects/Lutra/CodePlanes.h"
+#include "dialects/MPGemm/MPGemm.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::lutra {
+
+/// Some quads of a tile of columns as bytes, on the stack: those of 16 columns
+/// are a row of a matrix tile.
+class TilePanel {
+public:
+  /// Columns of a matrix tile.
+  static constexpr int64_t kLanes = 16;
+  /// Quads of a panel: two matrix tiles of columns take 16 KiB.
+  static constexpr int64_t kQuads = 128;
+
+  TilePanel(OpBuilder &b, mpgemm::MatmulOp op);
+
+  /// Whether numbers fit signed bytes: then the panel has codes minus the zero
+  /// points of integers, and else codes, unsigned.
+  bool hasNumbers();
+  /// Decodes `count` quads from `first` on of tile `tile` of columns, both
+  /// whole chunks, which groups are too.
+  void fill(Value tile, Value first, Value count);
+  /// The matrix tile of 16 columns that begins at quad `quad` of the panel.
+  Value load(int64_t part, Value quad);
+
+private:
+  SmallVector<Value> zerosOf(Value tile, Value group);
+
+  OpBuilder &b;
+  Location loc;
+  mpgemm::MatmulOp op;
+  CodePlanes planes;
+  /// Matrix tiles of columns, and quads of a group.
+  int64_t parts, quads;
+  /// [parts, kQuads, 4 * kLanes]
+  Value bytes;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
