@@ -271,9 +271,11 @@ void TileKernel::emitShortGroups() {
 
 /// Groups of several panels: sums of all rows are in memory.
 void TileKernel::emitLongGroups() {
+  // Whole chunks; half a panel leaves room for sums in the cache.
   int64_t perChunk = planes.quadsPerChunk(),
-          perPanel = TilePanel::kQuads / tileQuads;
-  perPanel -= perPanel % (perChunk / std::gcd(perChunk, tileQuads));
+          unit = perChunk / std::gcd(perChunk, tileQuads),
+          half = TilePanel::kQuads / 2 / tileQuads,
+          perPanel = std::max(unit, half - half % unit);
   if (results)
     clear(results);
   loop(constant(0), constant(groups), 1, [&](Value group) {
