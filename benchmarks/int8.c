@@ -4,9 +4,9 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The limit of kernels on codes and activations of 8 bits: as fma.c, but each
-// lane of 32 bits multiplies four bytes and adds all products to itself, in AMX's
-// tiles or in vectors. Where the machine has no such instruction, pairs of
-// products meet in 16 bits first, as kernels for it have them; elsewhere
+// lane of 32 bits multiplies four bytes and adds all products to itself, in
+// AMX's tiles or in vectors. Where the machine has no such instruction, pairs
+// of products meet in 16 bits first, as kernels for it have them; elsewhere
 // int8_per_step is 0.
 //
 //===----------------------------------------------------------------------===//

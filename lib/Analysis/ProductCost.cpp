@@ -29,6 +29,7 @@ static bool hasDot(TargetAttr target) {
 }
 
 static double dotCost(TargetAttr target, bool isFew) {
+  // Matrix tiles take many rows, and most of their time is not for products.
   if (hasByteTiles(target) && !isFew)
     return 0.4;
   if (hasDot(target))

@@ -47,8 +47,7 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
-    : b(b), loc(op.getLoc()), op(op),
-      planes{op.getFormat().getBits(), op.getLayoutAttr().getRows()},
+    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), groups(op.getXType().getDimSize(1)),
       quads(op.getXType().getDimSize(2) / 4), tileQuads(quadsOfTile(quads)),
       panel(b, op), groupSums(b, op, kLanes, parts) {

@@ -19,8 +19,7 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
-    : b(b), loc(op.getLoc()), op(op),
-      planes{op.getFormat().getBits(), op.getLayoutAttr().getRows()},
+    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
