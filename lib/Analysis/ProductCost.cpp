@@ -28,7 +28,7 @@ static bool hasDot(TargetAttr target) {
   return target.hasFeature("avx512vnni") || target.hasFeature("avxvnni");
 }
 
-static double dotCost(TargetAttr target, bool isFew) {
+static double dotCost(unsigned bits, TargetAttr target, bool isFew) {
   // Matrix tiles take many rows, and most of their time is not for products.
   if (hasByteTiles(target) && !isFew)
     return 0.4;
@@ -36,8 +36,11 @@ static double dotCost(TargetAttr target, bool isFew) {
     return 1;
   if (isAArch64(target))
     return 8;
-  // pmaddubsw, pmaddwd, paddd; or two of pmaddwd and paddd on wider operands.
-  return target.hasFeature("ssse3") ? 3 : 6;
+  // pmaddubsw, pmaddwd, paddd; but paddw alone until 16 bits are full; or two
+  // of pmaddwd and paddd on wider operands.
+  if (target.hasFeature("ssse3"))
+    return bits <= 4 ? 2.5 : 3;
+  return 6;
 }
 
 /// The same for a register of keys.
@@ -47,7 +50,7 @@ static double lookupCost(LookupForm form, TargetAttr target) {
     return 4;
   // Zen permutes bytes beside dot products; Intel's cores have one port for
   // permutations, which dot products use too.
-  return target.getCpu().starts_with("znver") ? 1.33 : 2;
+  return target.getCpu().starts_with("znver") ? 1.33 : 2.6;
 }
 
 std::optional<LookupForm> lutra::lookupForm(const CodedProduct &product,
@@ -66,12 +69,13 @@ bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
                            TargetAttr target) {
   /// Below so many rows a product waits for memory, and tables are more of it.
   constexpr int64_t kFewRows = 16;
+  /// Taking codes or keys out of bytes serves the rows of a register tile.
+  constexpr int64_t kRowsOfTile = 4;
   bool isFew = ShapedType::isDynamic(product.rows) || product.rows < kFewRows;
-  double rows = isFew ? 1 : product.rows, keyCodes = 4 / product.bits,
+  double rows = isFew ? 1 : kRowsOfTile, keyCodes = 4 / product.bits,
          lanes = vectorBits(target) / 32,
          registers = double(product.columns) / (4 * lanes);
-  // Taking codes or keys out of bytes serves all rows.
-  double multiply = dotCost(target, isFew) + 2 / rows,
+  double multiply = dotCost(product.bits, target, isFew) + 2 / rows,
          lookUp = (lookupCost(form, target) + 1.5 / rows) / keyCodes;
   // Rounding x, and 16 entries for each key's codes.
   multiply = registers * multiply + 4 / lanes;

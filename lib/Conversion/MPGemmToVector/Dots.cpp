@@ -120,6 +120,43 @@ private:
   StringRef words;
 };
 
+/// Two products added in 16 bits, and more of these, as long as codes are so
+/// small that they fit.
+class ShortPairDot : public QuadDot {
+public:
+  ShortPairDot(OpBuilder &b, Location loc, int64_t lanes, StringRef bytes,
+               StringRef words, unsigned bits)
+      : QuadDot(b, loc, lanes, bytes, /*most=*/127), words(words), bits(bits) {}
+
+  /// Whether sums of whole chunks, at most 8 quads, fit, and those of a group
+  /// are added up in floats a few times only, which rounds them.
+  static bool supports(mpgemm::MatmulOp op) {
+    constexpr int64_t kMostBlocks = 16;
+    unsigned bits = op.getFormat().getBits();
+    return bits <= 4 && !op.isUnscaled() &&
+           op.getGroupSize() / 4 <= kMostBlocks * quadsThatFit(bits);
+  }
+
+  Type sumType() const override { return b.getI16Type(); }
+  int64_t mostAdds() const override { return quadsThatFit(bits); }
+  Value add(Value sum, Value codes, Value factor) override {
+    return arith::AddIOp::create(
+        b, loc, sum, callIntrinsic(sum.getType(), intrinsic, {codes, factor}));
+  }
+  SmallVector<Value> widened(ArrayRef<Value> sums) override {
+    return {callIntrinsic(vectorOf(b.getI32Type()), words,
+                          {sums.front(), splat(b.getI16Type(), 1)})};
+  }
+
+private:
+  static int64_t quadsThatFit(unsigned bits) {
+    return std::numeric_limits<int16_t>::max() / (2 * ((1 << bits) - 1) * 127);
+  }
+
+  StringRef words;
+  unsigned bits;
+};
+
 /// Even and odd codes and numbers as 16-bit integers.
 class WordDot : public Dot {
 public:
@@ -343,10 +380,14 @@ StringRef lutra::unsignedDotName(int64_t lanes, TargetAttr target) {
 }
 
 /// Dots of integers on x86, or null.
-static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, Location loc,
-                                         unsigned bits, int64_t lanes,
-                                         TargetAttr target) {
+static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, mpgemm::MatmulOp op,
+                                         int64_t lanes, TargetAttr target) {
+  Location loc = op.getLoc();
+  unsigned bits = op.getFormat().getBits();
   X86Names names = x86Names(lanes, target);
+  if (!names.pairs.empty() && ShortPairDot::supports(op))
+    return std::make_unique<ShortPairDot>(b, loc, lanes, names.pairs,
+                                          names.words, bits);
   // 2 * 127 * 127 fits 16 bits, 2 * 255 * 127 does not.
   if (!names.pairs.empty() && bits <= 7)
     return std::make_unique<PairDot>(b, loc, lanes, names.pairs, names.words);
@@ -386,6 +427,6 @@ std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
   std::unique_ptr<Dot> dot;
   if (target)
     dot = isAArch64(target) ? createNeonDot(b, loc, bits, lanes, target)
-                            : createX86Dot(b, loc, bits, lanes, target);
+                            : createX86Dot(b, op, lanes, target);
   return dot ? std::move(dot) : std::make_unique<PlainDot>(b, loc, lanes);
 }

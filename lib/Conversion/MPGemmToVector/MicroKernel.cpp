@@ -57,7 +57,7 @@ int64_t MicroKernel::maxRows() const {
   int64_t each = parts * dot->sums();
   if (!isSingleFlush() && !looksUp)
     each += vectors;
-  int64_t most = (registers - (looksUp ? 2 * parts + 8 : parts + 3)) / each;
+  int64_t most = (registers - (looksUp ? 2 * parts + 6 : parts + 3)) / each;
   return std::clamp<int64_t>(most, 1, 8);
 }
 
@@ -212,9 +212,10 @@ MicroKernel::Values MicroKernel::startSums(int64_t adds) {
   if (Values start = dot->start(adds); !start.empty())
     for (int64_t at = 0; at < numSums(); ++at)
       sums[at] = start[at % start.size()];
-  for (int64_t row = 0; row < rows; ++row)
-    for (auto [part, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
-      sums[row * parts + part] = start;
+  if (!element.isInteger(16))
+    for (int64_t row = 0; row < rows; ++row)
+      for (auto [part, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
+        sums[row * parts + part] = start;
   return sums;
 }
 
@@ -248,6 +249,10 @@ MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
           joinChains(sums, (row * parts + part) * dot->sums() + i));
     llvm::append_range(result, dot->widened(joined));
   }
+  // What 16 bits do not hold is added last.
+  if (dot->sumType().isInteger(16))
+    for (auto [vector, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
+      result[vector] = arith::AddIOp::create(b, loc, result[vector], start);
   return result;
 }
 
@@ -291,7 +296,7 @@ MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
           before = (chunks - 1) / each;
   Values next(results);
   if (before > 0) {
-    groupSums.enter(tile, group, /*hasZeros=*/false);
+    groupSums.enter(tile, group, /*countsZeros=*/false);
     auto loop = scf::ForOp::create(
         b, loc, constant(0), constant(before * each), constant(each), next,
         [&](OpBuilder &, Location, Value first, ValueRange carried) {

@@ -53,11 +53,12 @@ Value GroupSums::loadParameters(Value buffer, int64_t vector) {
   return toFloat(loaded);
 }
 
-void GroupSums::enter(Value column, Value number, bool hasZeros) {
+void GroupSums::enter(Value column, Value number, bool counts) {
   tile = column;
   group = number;
+  countsZeros = counts;
   zeros.assign(vectors, Value());
-  if (!op.getZeros() || !hasZeros)
+  if (!op.getZeros() || !countsZeros)
     return;
   for (int64_t vector = 0; vector < vectors; ++vector) {
     Value loaded = loadParameters(op.getZeros(), vector);
@@ -75,7 +76,8 @@ void GroupSums::loadScales() {
 SmallVector<Value> GroupSums::start(Value row) {
   int64_t offset = op.getFormat().getOffset().value_or(0);
   bool hasIntegers = zeros[0] && !areFloats(zeros[0]);
-  if (!op.isInteger() || op.hasTables() || (offset == 0 && !hasIntegers))
+  if (!countsZeros || !op.isInteger() || op.hasTables() ||
+      (offset == 0 && !hasIntegers))
     return {};
   // - (offset + zero) * (the sum of x).
   Value sum =

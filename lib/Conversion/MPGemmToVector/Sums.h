@@ -21,7 +21,7 @@ public:
       : b(b), loc(op.getLoc()), op(op), lanes(lanes), vectors(vectors) {}
 
   /// Goes on to a group: loads its zero points, unless these count elsewhere.
-  void enter(Value tile, Value group, bool hasZeros = true);
+  void enter(Value tile, Value group, bool countsZeros = true);
   /// The zero points of a vector, in i32 or f32; null where there are none.
   Value zero(int64_t vector) const { return zeros[vector]; }
   /// Where the sums of integers of a row start, [vectors]: minus the zero
@@ -42,6 +42,7 @@ private:
   mpgemm::MatmulOp op;
   int64_t lanes, vectors;
   Value tile, group;
+  bool countsZeros = true;
   /// One for each vector.
   SmallVector<Value> zeros, scales;
 };
