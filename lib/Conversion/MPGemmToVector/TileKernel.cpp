@@ -126,9 +126,8 @@ void TileKernel::forTiles(function_ref<void(Value, ArrayRef<Value>)> body) {
 void TileKernel::forRows(Value slot, ArrayRef<Value> rows,
                          function_ref<void(Value, Value)> body) {
   for (size_t i = 0; i < rows.size(); ++i)
-    loop(constant(0), constant(kTileRows), 1, [&](Value at) {
-      body(add(plus(slot, i * kTileRows), at), add(rows[i], at));
-    });
+    for (int64_t at = 0; at < kTileRows; ++at)
+      body(plus(slot, i * kTileRows + at), plus(rows[i], at));
 }
 
 /// Vectors of a row of `buffer`.
