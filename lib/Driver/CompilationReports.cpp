@@ -11,6 +11,7 @@
 #include "Compilation.h"
 
 #include "OutputFile.h"
+#include "lutra/Target/WeightError.h"
 #include "llvm/ADT/StringRef.h"
 
 using namespace mlir;
@@ -31,18 +32,37 @@ bool Compilation::checkReports() {
       (options.compileFrom.value_or(Phase::Import) > Phase::Cascade ||
        options.compileTo < Phase::Cascade))
     return refuse("--report=passes needs the phase 'cascade'");
-  bool printsKernels = report.kernels == "-",
-       printsPasses = report.passes == "-";
-  if ((printsKernels || printsPasses) && options.output == "-")
+  if (!report.quantization.empty() &&
+      (options.quantize.rules.empty() || options.compileTo < Phase::Quantize))
+    return refuse("--report=quantization needs --quantize and the phase "
+                  "'quantize'");
+  StringRef lists[] = {report.kernels, report.passes, report.quantization};
+  size_t printed = llvm::count(lists, "-");
+  if (printed > 0 && options.output == "-")
     return refuse("expected -o FILE where a report goes to standard output");
-  if (printsKernels && printsPasses)
-    return refuse(
-        "expected --report=passes:FILE or --report=kernels:FILE where "
-        "the other goes to standard output");
+  if (printed > 1)
+    return refuse("expected --report=KIND:FILE for all reports but one, which "
+                  "goes to standard output");
   for (StringRef path : {StringRef(report.kernels), StringRef(report.passes),
-                         StringRef(report.page), StringRef(options.trace)})
+                         StringRef(report.quantization), StringRef(report.page),
+                         StringRef(options.trace)})
     if (!path.empty() && !succeeded(checkWritable(path)))
       return false;
+  return true;
+}
+
+/// Measures what the weights of quantized products lose.
+bool Compilation::measureLayers() {
+  auto open = [&](StringRef source) { return sources.open(source); };
+  for (const QuantizedLayer &layer : layers) {
+    errors.push_back(0);
+    if (!layer.codes)
+      continue;
+    auto error = measureQuantization(layer.codes, module->getLoc(), open);
+    if (!error)
+      return succeeded(error.takeError());
+    errors.back() = error->relative();
+  }
   return true;
 }
 
@@ -50,6 +70,9 @@ bool Compilation::collectReports(Phase phase) {
   const ReportOptions &report = options.report;
   if (!report.passes.empty() && phase == Phase::Cascade)
     cascades = reportCascades(*module);
+  if (!report.quantization.empty() && phase == Phase::Quantize &&
+      !measureLayers())
+    return false;
   if (!report.isWanted())
     return true;
   if (phase == Phase::Form)
@@ -92,6 +115,13 @@ bool Compilation::writeReports() {
                    printCascadesAsJSON(name, cascades, os);
                  else
                    printCascades(cascades, os);
+               }) &&
+         write(report.quantization,
+               [&](llvm::raw_ostream &os) {
+                 if (StringRef(report.quantization).ends_with(".json"))
+                   printQuantizationAsJSON(name, layers, errors, os);
+                 else
+                   printQuantization(layers, errors, os);
                }) &&
          write(report.page,
                [&](llvm::raw_ostream &os) {

@@ -127,9 +127,72 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   return llvm::Error::success();
 }
 
-llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
-                                                         RankedTensorType type,
-                                                         Location loc) {
+/// `weight` without its steps from `count` on, but with `last`, if there is
+/// one.
+static DictionaryAttr firstSteps(DictionaryAttr weight, unsigned count,
+                                 Attribute last = {}) {
+  SmallVector<Attribute> steps(
+      weight.getAs<ArrayAttr>("steps").getValue().take_front(count));
+  if (last)
+    steps.push_back(last);
+  NamedAttrList attributes(weight);
+  attributes.set("steps", ArrayAttr::get(weight.getContext(), steps));
+  return attributes.getDictionary(weight.getContext());
+}
+
+/// Quantizes `operand`, what steps before number `at` give; from here on the
+/// part of it that this step gives, of `type`, is what the value is made of.
+llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
+                                       RankedTensorType operand,
+                                       RankedTensorType type, Location loc,
+                                       SharedQuantizations *shared) {
+  auto step = cast<QuantizeAttr>(weight.getAs<ArrayAttr>("steps")[at]);
+  auto ofCodes = QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
+                                   step.getGroup(), step.getMethod());
+  Attribute key = firstSteps(weight, at, ofCodes);
+  if (shared)
+    quantization = shared->lookup(key);
+  if (!quantization) {
+    auto matrix = parse(firstSteps(weight, at), operand, loc);
+    if (!matrix)
+      return matrix.takeError();
+    quantization =
+        std::make_shared<WeightQuantization>(step, operand, std::move(*matrix));
+    if (shared)
+      shared->try_emplace(key, quantization);
+  }
+  part = step.getPart();
+  storage = type;
+  view = WeightView(type.getShape());
+  dequantization.reset();
+  codes.reset();
+  casts.assign({part == kScales ? Scalar::BF16 : Scalar::U8});
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::shared_ptr<WeightQuantization>>
+WeightExpression::parseQuantization(DictionaryAttr weight, Location loc) {
+  auto steps = weight.getAs<ArrayAttr>("steps");
+  auto storage = weight.getAs<TypeAttr>("storage");
+  assert(steps && storage && "expected a weight that is quantized");
+  auto type = cast<RankedTensorType>(storage.getValue());
+  unsigned count = 0;
+  do {
+    auto next =
+        lutra::applyStep(type, steps[count], [&] { return emitError(loc); });
+    if (failed(next))
+      return llvm::createStringError("expected a weight that is quantized");
+    type = *next;
+  } while (!isa<QuantizeAttr>(steps[count++]));
+  auto expression = parse(firstSteps(weight, count), type, loc);
+  if (!expression)
+    return expression.takeError();
+  return expression->quantization;
+}
+
+llvm::Expected<WeightExpression>
+WeightExpression::parse(DictionaryAttr weight, RankedTensorType type,
+                        Location loc, SharedQuantizations *shared) {
   auto integer = [&](StringRef key) {
     auto attr = weight.getAs<IntegerAttr>(key);
     return attr ? attr.getValue().getSExtValue() : 0;
@@ -167,9 +230,15 @@ llvm::Expected<WeightExpression> WeightExpression::parse(DictionaryAttr weight,
   if (llvm::Error failure = checked(
           loc, [&](EmitError error) { return verifyOrder(list, error); }))
     return result.error(llvm::toString(std::move(failure)));
-  for (Attribute step : list)
+  for (auto [i, step] : llvm::enumerate(list)) {
+    RankedTensorType operand = current;
     if (llvm::Error failure = result.applyStep(step, current, loc))
       return result.error(llvm::toString(std::move(failure)));
+    if (isa<QuantizeAttr>(step))
+      if (llvm::Error failure =
+              result.quantize(weight, i, operand, current, loc, shared))
+        return std::move(failure);
+  }
   std::optional<Scalar> last = scalarOf(type.getElementType());
   if (current.getShape() != type.getShape() || !last ||
       bytesOf(*last) != bytesOf(result.casts.back()))
@@ -225,10 +294,14 @@ static void spellValue(DenseElementsAttr value, unsigned elementBytes,
       append(element);
 }
 
-llvm::Expected<StringRef>
-WeightExpression::sourceBytes(OpenSource open,
-                              SmallVectorImpl<char> &decoded) const {
+llvm::Expected<StringRef> WeightExpression::sourceBytes(OpenSource open) {
   int64_t bytes = *denseByteSize(storage);
+  decoded.clear();
+  if (quantization) {
+    if (part != kCodes)
+      quantization->appendParameters(part, decoded);
+    return StringRef(decoded.data(), decoded.size());
+  }
   if (value) {
     spellValue(value, bytesOf(*scalarOf(storage.getElementType())), decoded);
     return StringRef(decoded.data(), decoded.size());
@@ -265,9 +338,9 @@ struct lutra::WeightBlock {
 
 /// Makes `block` elements [start, start + count) of the value, before codes are
 /// packed.
-void WeightExpression::evaluate(const WeightElements &source, int64_t start,
-                                int64_t count, WeightBlock &block) const {
-  view.gather(source, start, count, block.elements.get());
+void WeightExpression::evaluate(int64_t start, int64_t count,
+                                WeightBlock &block) const {
+  view.gather(elements, start, count, block.elements.get());
   // A stored bool may be any byte; from here on it is 0 or 1.
   if (scalarOf(storage.getElementType()) == Scalar::Bool)
     castElements(Scalar::Bool, block.elements.get(), Scalar::Bool,
@@ -283,12 +356,21 @@ void WeightExpression::evaluate(const WeightElements &source, int64_t start,
   }
 }
 
-int32_t WeightExpression::sumOfRow(const WeightElements &source, int64_t row,
-                                   WeightBlock &block) const {
+void WeightExpression::read(int64_t start, int64_t count, char *out) const {
+  WeightBlock block(std::min(kBlock, count));
+  for (int64_t at = 0, size; at < count; at += size) {
+    size = std::min(kBlock, count - at);
+    evaluate(start + at, size, block);
+    std::memcpy(out + at * bytesOf(casts.back()), block.elements.get(),
+                size * bytesOf(casts.back()));
+  }
+}
+
+int32_t WeightExpression::sumOfRow(int64_t row, WeightBlock &block) const {
   int32_t sum = 0;
   for (int64_t column = 0; column < *summed; column += PlanesWriter::kBlock) {
     int64_t count = std::min(PlanesWriter::kBlock, *summed - column);
-    evaluate(source, row * *summed + column, count, block);
+    evaluate(row * *summed + column, count, block);
     for (int64_t i = 0; i < count; ++i) {
       int32_t element;
       std::memcpy(&element, block.elements.get() + 4 * i, 4);
@@ -298,21 +380,21 @@ int32_t WeightExpression::sumOfRow(const WeightElements &source, int64_t row,
   return sum;
 }
 
-void WeightExpression::writeElements(StringRef bytes,
-                                     llvm::raw_ostream &os) const {
-  if (view.isIdentity() && casts.size() == 1 && !codes && !planes &&
-      casts[0] != Scalar::Bool) {
+void WeightExpression::writeElements(llvm::raw_ostream &os) const {
+  bool isCopy = view.isIdentity() && casts.size() == 1 && !codes && !planes &&
+                !(quantization && part == kCodes);
+  if (isCopy && casts[0] != Scalar::Bool) {
+    StringRef bytes(elements.bytes, numElements * elements.elementBytes);
     for (size_t at = 0; at < bytes.size(); at += kBlock)
       os << bytes.substr(at, kBlock);
     return;
   }
-  WeightElements source = {bytes.data(), bytesOf(casts.front()), codes};
   WeightBlock block(planes || summed ? PlanesWriter::kBlock
                                      : std::min(kBlock, numElements));
   if (planes) {
     planes->write(
         [&](int64_t start, int64_t count) {
-          evaluate(source, start, count, block);
+          evaluate(start, count, block);
           return block.elements.get();
         },
         os);
@@ -320,29 +402,45 @@ void WeightExpression::writeElements(StringRef bytes,
   }
   if (summed) {
     for (int64_t row = 0; row < numElements; ++row) {
-      int32_t sum = sumOfRow(source, row, block);
+      int32_t sum = sumOfRow(row, block);
       os.write(reinterpret_cast<const char *>(&sum), sizeof(sum));
     }
     return;
   }
   for (int64_t start = 0; start < numElements; start += kBlock) {
     int64_t count = std::min(kBlock, numElements - start);
-    evaluate(source, start, count, block);
+    evaluate(start, count, block);
     os.write(block.elements.get(), count * bytesOf(casts.back()));
   }
 }
 
-llvm::Error WeightExpression::write(OpenSource open, llvm::raw_ostream &os) {
+llvm::Error WeightExpression::load(OpenSource open) {
   if (numElements > 0 && dequantization)
     if (llvm::Error failure = dequantization->load(open))
       return error(llvm::toString(std::move(failure)));
-  SmallVector<char, 0> decoded;
-  auto bytes = sourceBytes(open, decoded);
+  if (quantization)
+    if (llvm::Error failure = quantization->load(open))
+      return failure;
+  auto bytes = sourceBytes(open);
   if (!bytes)
     return bytes.takeError();
-  if (numElements > 0)
-    writeElements(*bytes, os);
+  elements = {bytes->data(), bytesOf(casts.front()), codes};
+  if (quantization && part == kCodes)
+    elements.quantized = quantization.get();
+  return llvm::Error::success();
+}
+
+void WeightExpression::unload() {
+  decoded = {};
   if (dequantization)
     dequantization->unload();
+}
+
+llvm::Error WeightExpression::write(OpenSource open, llvm::raw_ostream &os) {
+  if (llvm::Error failure = load(open))
+    return failure;
+  if (numElements > 0)
+    writeElements(os);
+  unload();
   return llvm::Error::success();
 }

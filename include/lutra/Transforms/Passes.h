@@ -9,11 +9,20 @@
 #define LUTRA_TRANSFORMS_PASSES_H
 
 #include "mlir/Pass/Pass.h"
+#include <vector>
 
 namespace mlir::lutra {
 
+struct QuantizedLayer;
+struct QuantizationSpec;
+
 #define GEN_PASS_DECL
 #include "lutra/Transforms/Passes.h.inc"
+
+/// Says in `layers` what became of each product with a weight.
+std::unique_ptr<Pass>
+createQuantizeContractions(QuantizationSpec spec,
+                           std::vector<QuantizedLayer> &layers);
 
 #define GEN_PASS_REGISTRATION
 #include "lutra/Transforms/Passes.h.inc"
