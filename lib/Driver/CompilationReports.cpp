@@ -41,8 +41,8 @@ bool Compilation::checkReports() {
   if (printed > 0 && options.output == "-")
     return refuse("expected -o FILE where a report goes to standard output");
   if (printed > 1)
-    return refuse("expected --report=KIND:FILE for all reports but one, which "
-                  "goes to standard output");
+    return refuse("expected one report for standard output, and a file for "
+                  "others, as in --report=passes:FILE");
   for (StringRef path : {StringRef(report.kernels), StringRef(report.passes),
                          StringRef(report.quantization), StringRef(report.page),
                          StringRef(options.trace)})

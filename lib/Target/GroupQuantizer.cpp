@@ -17,6 +17,7 @@
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -29,8 +30,8 @@ using namespace mlir::lutra;
 /// OCP's E4M3.
 static constexpr float kMostE4M3 = 448, kLeastE4M3 = 0x1p-9f;
 /// Scales to look at, each the one before times the ratio.
-static constexpr float kFirstFactor = 1.1f, kRatio = 0.91f;
-static constexpr int kFactors = 16, kRegressions = 3;
+static constexpr float kFirstFactor = 1.1f, kRatio = 0.88f;
+static constexpr int kFactors = 12, kRegressions = 3;
 
 GroupQuantizer::GroupQuantizer(const WeightFormat &format, bool leastSquares,
                                float largest)
@@ -72,8 +73,9 @@ unsigned GroupQuantizer::nearestValue(float number) const {
   return position;
 }
 
-/// The integer nearest to a number below 2^22, ties to even.
-static float roundToInteger(float number) {
+/// The integers nearest to numbers below 2^22, ties to even.
+template <typename T>
+static T roundToInteger(T number) {
   constexpr float kMagic = 0x1.8p23f;
   return (number + kMagic) - kMagic;
 }
@@ -84,7 +86,8 @@ static float toBF16(float number) {
   return llvm::bit_cast<float>(bits & 0xffff0000u);
 }
 
-/// The scale that may be kept instead; 0 if it has no inverse.
+/// The scale that may be kept instead; 0 if it, or its inverse, is out of
+/// range.
 float GroupQuantizer::roundScale(float scale) const {
   if (scale == 0)
     return 0;
@@ -108,51 +111,76 @@ float GroupQuantizer::roundScale(float scale) const {
     break;
   }
   }
-  return std::isfinite(rounded) && std::isfinite(1 / rounded) ? rounded : 0;
+  float most = values.empty() ? float(format.zero.value_or(format.levels - 1))
+                              : values.back();
+  return std::isfinite(rounded * most) && std::isfinite(1 / rounded) ? rounded
+                                                                     : 0;
 }
 
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
 
-/// Adds up nearest(t) - t, squared, of the weights t in units of the scale, in
-/// lanes that a compiler makes a vector of.
+/// Numbers of a vector, which GCC and Clang compute with as with one, on any
+/// machine.
+using Lanes = float __attribute__((vector_size(16)));
+static constexpr size_t kLanes = sizeof(Lanes) / sizeof(float);
+
+static Lanes splat(float number) { return Lanes{} + number; }
+
+/// The nearest of few numbers, `bounds` being halfway between them.
+static Lanes nearestOfFew(Lanes number, ArrayRef<float> values,
+                          ArrayRef<float> bounds) {
+  Lanes nearest = splat(values.front());
+  for (auto [value, bound] : llvm::zip(values.drop_front(), bounds))
+    nearest = number > splat(bound) ? splat(value) : nearest;
+  return nearest;
+}
+
+/// Adds up nearest(t) - t, squared, of the weights t in units of the scale.
 template <typename Nearest>
 static double sumSquares(ArrayRef<float> weights, float inverse,
                          Nearest nearest) {
-  constexpr size_t kLanes = 8;
-  float sums[kLanes] = {};
-  auto add = [&](const float *from) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      float t = from[lane] * inverse, error = t - nearest(t);
-      sums[lane] += error * error;
-    }
-  };
-  size_t at = 0;
-  for (; at + kLanes <= weights.size(); at += kLanes)
-    add(weights.data() + at);
-  if (at < weights.size()) {
+  Lanes sums = {};
+  for (size_t at = 0; at < weights.size(); at += kLanes) {
     // All formats have the number 0, without an error.
-    float rest[kLanes] = {};
-    std::copy(weights.begin() + at, weights.end(), rest);
-    add(rest);
+    Lanes numbers = {};
+    std::memcpy(&numbers, &weights[at],
+                std::min(kLanes, weights.size() - at) * sizeof(float));
+    numbers *= inverse;
+    Lanes errors = numbers - nearest(numbers);
+    sums += errors * errors;
   }
-  return std::accumulate(sums, sums + kLanes, 0.0);
+  double sum = 0;
+  for (size_t lane = 0; lane < kLanes; ++lane)
+    sum += sums[lane];
+  return sum;
 }
 
 double GroupQuantizer::squaredError(ArrayRef<float> weights,
                                     GroupParameters parameters) const {
-  double scale = parameters.scale;
-  if (scale == 0)
-    return sumSquares(weights, 1, [](float) { return 0.0f; });
+  constexpr size_t kFew = 16;
+  double units = double(parameters.scale) * parameters.scale;
+  if (units == 0)
+    return sumSquares(weights, 1, [](Lanes) { return Lanes{}; });
   float inverse = 1 / parameters.scale;
-  if (!format.values.empty())
-    return scale * scale * sumSquares(weights, inverse, [&](float t) {
-             return values[nearestValue(t)];
+  if (format.values.empty()) {
+    Lanes low = splat(-float(parameters.zero)),
+          high = low + float(format.levels - 1);
+    return units * sumSquares(weights, inverse, [&](Lanes number) {
+             number = number > low ? number : low;
+             return roundToInteger(number < high ? number : high);
            });
-  float low = -float(parameters.zero), high = low + float(format.levels - 1);
-  return scale * scale * sumSquares(weights, inverse, [&](float t) {
-           return roundToInteger(std::min(std::max(t, low), high));
+  }
+  if (values.size() <= kFew)
+    return units * sumSquares(weights, inverse, [&](Lanes number) {
+             return nearestOfFew(number, values, bounds);
+           });
+  return units * sumSquares(weights, inverse, [&](Lanes number) {
+           Lanes nearest;
+           for (size_t lane = 0; lane < kLanes; ++lane)
+             nearest[lane] = values[nearestValue(number[lane])];
+           return nearest;
          });
 }
 
@@ -258,13 +286,19 @@ GroupParameters GroupQuantizer::fit(ArrayRef<float> weights) const {
   Candidate best = {largest, squaredError(weights, largest)};
   // Numbers that are not as many below 0 as above may be the other way around.
   bool hasSides = format.zero && format.levels % 2 == 0;
-  // A mean is where to start from above.
-  float factor = format.levels == 3 ? 2 * kFirstFactor : kFirstFactor;
-  for (int i = 0; i < kFactors && best.error > 0; ++i, factor *= kRatio)
-    for (float side : {factor, -factor})
-      if (side > 0 || hasSides)
-        consider(weights, {roundScale(largest.scale * side), largest.zero},
-                 best);
+  // A mean, and a power of two, may be half of what is best.
+  bool isHalf = format.levels == 3 || format.scale == WeightScale::PowerOfTwo;
+  float factor = isHalf ? 2 * kFirstFactor : kFirstFactor;
+  float last = 0;
+  for (int i = 0; i < kFactors && best.error > 0; ++i, factor *= kRatio) {
+    float scale = roundScale(largest.scale * factor);
+    if (scale == last)
+      continue;
+    last = scale;
+    consider(weights, {scale, largest.zero}, best);
+    if (hasSides)
+      consider(weights, {-scale, largest.zero}, best);
+  }
   for (int i = 0; i < kRegressions && best.error > 0; ++i) {
     double before = best.error;
     consider(weights, regress(weights, best.parameters), best);

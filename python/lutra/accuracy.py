@@ -40,8 +40,8 @@ def deviation(expected, got):
     same = (expected == got) | (np.isnan(expected) & np.isnan(got))
     with np.errstate(invalid="ignore"):
         errors = np.where(same, 0, np.abs(got - expected))
-    errors[np.isnan(errors)] = np.inf
-    squares = np.sum(np.square(expected, where=np.isfinite(expected), out=0 * errors))
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    squares = np.sum(np.where(np.isfinite(expected), expected, 0) ** 2)
     total = np.sum(errors**2)
     agreement = None
     if expected.ndim and expected.shape[-1] > 1 and expected.size:

@@ -80,15 +80,15 @@ def test_formats(name, tmp_path):
 def test_groups(group):
     """Any size of groups, also one that does not divide a row."""
     weight = normal(K, N, seed=2)
-    spec = "int8:row" if group == "row" else f"int8:g{group}"
+    spec = "int8:nearest:" + ("row" if group == "row" else f"g{group}")
     got = decoded(lutra.compile(product(weight), quantize=spec), K)
-    # Half a step of the largest of 256 numbers, but for a number that is missing
-    # on one side.
+    # A step, since the largest number is missing on one side, and what rounding a
+    # scale to 8 bits moves that number.
     size = K if group == "row" else min(group, K)
     for start in range(0, K, size):
         part = slice(start, start + size)
         step = np.abs(weight[part]).max(axis=0) / 128
-        assert np.all(np.abs(got[part] - weight[part]) <= 1.1 * step)
+        assert np.all(np.abs(got[part] - weight[part]) <= 1.26 * step)
 
 
 def test_nearest_has_the_largest_exactly():
@@ -208,15 +208,15 @@ def test_text_report(tmp_path):
 
 @pytest.mark.parametrize(
     "rules, right",
-    [("int8", 48), ("int4", 46), ("int4:a8", 46), ("nf4", 46), ("mxfp4", 44),
-     ("nvfp4", 44), ("fp8", 48), ("uint4:g16", 46)],
+    [("int8", 16), ("int4", 15), ("int4:a8", 15), ("nf4", 15), ("mxfp4", 14),
+     ("nvfp4", 14), ("fp8", 16), ("uint4:g16", 15)],
 )  # fmt: skip
 def test_writes_numerals(numerals, tmp_path, rules, right):
     """The language model still writes nearly all numerals."""
     path = tmp_path / "q.so"
     state = "--state=past_key_values.*:present.*:max=48"
     lutra_compile(numerals, "-o", path, state, f"--quantize={rules}")
-    numbers = np.random.default_rng(5).integers(1, 4000, 48)
+    numbers = np.random.default_rng(5).integers(1, 4000, 16)
     count = 0
     for number in numbers:
         done = run_tool(

@@ -12,7 +12,7 @@
 // of 32 and one of 4, with zeros behind.
 // CHECK-LABEL: func.func @matmul
 // CHECK-DAG: %[[C:.*]] = lutra.weight "w" {{.*}} steps [#lutra.transpose<[1, 0]>, #lutra.quantize<part = "codes", format = "int4", group = 32, method = "mse">] : tensor<64x4x32xi8>
-// CHECK-DAG: %[[S:.*]] = lutra.weight "w" {{.*}} part = "scales", {{.*}} : tensor<64x4xbf16>
+// CHECK-DAG: %[[S:.*]] = lutra.weight "w" {{.*}}<part = "scales", {{.*}} : tensor<64x4xbf16>
 // CHECK: %[[P:.*]] = tensor.pad %arg0 low[0, 0] high[0, 28]
 // CHECK: %[[X:.*]] = tensor.expand_shape %[[P]] {{\[\[}}0], [1, 2]] output_shape [8, 4, 32] : tensor<8x128xf32> into tensor<8x4x32xf32>
 // CHECK: %[[Y:.*]] = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%[[X]] : tensor<8x4x32xf32>) codes(%[[C]] : tensor<64x4x32xi8>) scales(%[[S]] : tensor<64x4xbf16>)
@@ -37,7 +37,7 @@ func.func @matmul(%x: tensor<8x100xf32>) -> tensor<8x64xf32> {
 // CHECK-LABEL: func.func @half
 // CHECK: %[[N:.*]] = lutra.dim "n"
 // CHECK-DAG: lutra.weight "w" {{.*}} steps [#lutra.cast<f16 to f32>, #lutra.quantize<part = "codes", format = "uint4", group = 64, method = "nearest">] : tensor<64x2x64xi8>
-// CHECK-DAG: lutra.weight "w" {{.*}} part = "zeros", {{.*}} : tensor<64x2xi8>
+// CHECK-DAG: lutra.weight "w" {{.*}}<part = "zeros", {{.*}} : tensor<64x2xi8>
 // CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<?x128xf16>) outs({{.*}} : tensor<?x128xf32>)
 // CHECK: tensor.expand_shape {{.*}} output_shape [%[[N]], 2, 64]
 // CHECK: %[[Q:.*]], %{{.*}}, %{{.*}} = mpgemm.quantize_act {{.*}} -> tensor<?x2x64xi8>, tensor<?x2xf32>, tensor<?x2xi32>
