@@ -88,7 +88,7 @@ def test_groups(group):
     for start in range(0, K, size):
         part = slice(start, start + size)
         step = np.abs(weight[part]).max(axis=0) / 128
-        assert np.all(np.abs(got[part] - weight[part]) <= 1.26 * step)
+        assert np.all(np.abs(got[part] - weight[part]) <= 1.51 * step)
 
 
 def test_nearest_has_the_largest_exactly():
