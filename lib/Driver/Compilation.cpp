@@ -215,13 +215,15 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
   else
     buildPhase(pm, phase,
                {name, &sources, options.references, options.lookups,
-                options.quantize, &layers});
+                options.quantize,
+                [&](DictionaryAttr codes) { return measure(codes); }, &layers});
   if (mlir::succeeded(pm.run(*module)))
     return true;
-  // What a dump holds is the user's, and so is what no handler lowers and which
-  // input cannot be a state.
+  // What a dump holds is the user's, and so is what no handler lowers, which
+  // input cannot be a state, and what weights cannot become.
   bool isUsers = isDump || failedPass == "convert-onnx-to-tensor" ||
-                 failedPass == "materialize-state";
+                 failedPass == "materialize-state" ||
+                 failedPass == "quantize-contractions";
   if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: pass '" + failedPass +

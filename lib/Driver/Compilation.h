@@ -61,6 +61,7 @@ private:
   bool runPasses(Phase phase, bool isDump);
   bool checkReports();
   bool collectReports(Phase phase);
+  llvm::Expected<double> measure(DictionaryAttr codes);
   bool measureLayers();
 
   Result result;

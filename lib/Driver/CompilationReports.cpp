@@ -51,17 +51,27 @@ bool Compilation::checkReports() {
   return true;
 }
 
+/// The relative error of a weight that is quantized.
+llvm::Expected<double> Compilation::measure(DictionaryAttr codes) {
+  auto error =
+      measureQuantization(codes, module->getLoc(), [&](StringRef source) {
+        return sources.open(source);
+      });
+  if (!error)
+    return error.takeError();
+  return error->relative();
+}
+
 /// Measures what the weights of quantized products lose.
 bool Compilation::measureLayers() {
-  auto open = [&](StringRef source) { return sources.open(source); };
   for (const QuantizedLayer &layer : layers) {
     errors.push_back(0);
     if (!layer.codes)
       continue;
-    auto error = measureQuantization(layer.codes, module->getLoc(), open);
+    llvm::Expected<double> error = measure(layer.codes);
     if (!error)
       return succeeded(error.takeError());
-    errors.back() = error->relative();
+    errors.back() = *error;
   }
   return true;
 }

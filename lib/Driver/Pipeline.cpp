@@ -41,7 +41,8 @@ static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
   simplify(pm);
   if (options.quantize.rules.empty())
     return;
-  pm.addPass(createQuantizeContractions(options.quantize, *options.layers));
+  pm.addPass(createQuantizeContractions(options.quantize, options.measure,
+                                        *options.layers));
   // Equal factors are quantized once.
   simplify(pm);
 }

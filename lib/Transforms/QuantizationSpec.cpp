@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -17,7 +18,11 @@ static std::string formatNames() {
   std::string names;
   for (const WeightFormat &format : weightFormats())
     names += format.name.str() + ", ";
-  return names + "or none";
+  return names + "auto:BITS or none";
+}
+
+static bool parsePositive(StringRef text, double &number) {
+  return !text.getAsDouble(number) && number > 0 && std::isfinite(number);
 }
 
 /// Reads one of the settings behind a format; false where it is none.
@@ -28,6 +33,11 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
     rule.integers = text == "a8";
   } else if (text == kLeastSquares || text == kNearest) {
     rule.leastSquares = text == kLeastSquares;
+  } else if (text.starts_with("e")) {
+    double percent;
+    if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
+      return false;
+    rule.mostError = percent / 100;
   } else {
     return text.consume_front("g") && !text.getAsInteger(10, rule.group) &&
            rule.group > 0;
@@ -37,7 +47,13 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
 
 /// Checks what settings together must be.
 static llvm::Error checkRule(const QuantizationRule &rule) {
+  if (!rule.format)
+    return llvm::Error::success();
   const WeightFormat &format = *rule.format;
+  if (format.hasFixedGroup && rule.mostError > 0)
+    return llvm::createStringError("expected no error for " + format.name +
+                                   ", whose groups are of one size, got '" +
+                                   rule.text + "'");
   if (format.hasFixedGroup && rule.group != format.group)
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
@@ -47,6 +63,32 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
         "expected activations a32 for " + format.name +
         ", whose numbers are not integers, got '" + rule.text + "'");
   return llvm::Error::success();
+}
+
+/// Reads what the weights of a rule become.
+static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
+  SmallVector<StringRef> parts;
+  text.split(parts, ':');
+  ArrayRef<StringRef> rest = ArrayRef(parts).drop_front();
+  rule.format = findWeightFormat(parts[0]);
+  bool isAuto = parts[0] == "auto" && !rest.empty();
+  if (!rule.format && !isAuto)
+    return llvm::createStringError("expected a format, " + formatNames() +
+                                   ", got '" + parts[0] + "' in '" + rule.text +
+                                   "'");
+  if (isAuto && !parsePositive(rest.consume_front(), rule.bits))
+    return llvm::createStringError("expected bits per weight, got '" +
+                                   parts[1] + "' in '" + rule.text + "'");
+  rule.group = isAuto ? 32 : rule.format->group;
+  // Floats of 8 bits are dense where most weights are.
+  rule.leastSquares = isAuto || rule.format->values.size() <= 16;
+  for (StringRef setting : rest)
+    if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
+      return llvm::createStringError(
+          "expected gN for groups of N weights, row, a8, a32, mse, nearest or, "
+          "unless bits are given, eN% for an error of N percent, got '" +
+          setting + "' in '" + rule.text + "'");
+  return checkRule(rule);
 }
 
 static llvm::Expected<QuantizationRule> parseRule(StringRef text) {
@@ -60,24 +102,9 @@ static llvm::Expected<QuantizationRule> parseRule(StringRef text) {
                                    pattern +
                                    "': " + llvm::toString(glob.takeError()));
   QuantizationRule rule = {text.str(), std::move(*glob)};
-  StringRef name = settings.split(':').first;
-  if (settings == "none")
-    return rule;
-  rule.format = findWeightFormat(name);
-  if (!rule.format)
-    return llvm::createStringError("expected a format, " + formatNames() +
-                                   ", got '" + name + "' in '" + text + "'");
-  rule.group = rule.format->group;
-  // Floats of 8 bits are dense where most weights are.
-  rule.leastSquares = rule.format->values.size() <= 16;
-  for (StringRef setting : llvm::drop_begin(llvm::split(settings, ':')))
-    if (!parseSetting(setting, rule))
-      return llvm::createStringError(
-          "expected gN for groups of N weights, row, a8, a32, mse or nearest, "
-          "got '" +
-          setting + "' in '" + text + "'");
-  if (llvm::Error error = checkRule(rule))
-    return std::move(error);
+  if (settings != "none")
+    if (llvm::Error error = parseSettings(settings, rule))
+      return std::move(error);
   return rule;
 }
 
@@ -90,6 +117,12 @@ llvm::Expected<QuantizationSpec> QuantizationSpec::parse(StringRef text) {
     spec.rules.push_back(std::move(*rule));
   }
   return spec;
+}
+
+QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
+  return QuantizeAttr::get(context, part, format->name, group,
+                           leastSquares ? StringRef(kLeastSquares)
+                                        : StringRef(kNearest));
 }
 
 const QuantizationRule *

@@ -3,6 +3,7 @@
 """--quantize: float models whose weights become codes of few bits when they are
 compiled. A product with the identity gives what the codes stand for."""
 
+import itertools
 import json
 
 import lutra
@@ -203,6 +204,69 @@ def test_text_report(tmp_path):
     assert described.startswith("    int4, groups of 32, 4.50 bits per weight, error ")
 
 
+# What rules leave open
+
+
+def layers_of(path, rules, tmp_path):
+    report = tmp_path / "r.json"
+    lutra_compile(
+        path, "-o", tmp_path / "m.so", f"--quantize={rules}", "-O0",
+        f"--report=quantization:{report}",
+    )  # fmt: skip
+    return {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
+
+
+def unequal():
+    """Products of weights that are easy to quantize, usual, and hard."""
+    weights = {
+        "easy": np.random.default_rng(0).choice([-2.0, -1, 0, 1], (128, 64)),
+        "usual": normal(128, 64, seed=1),
+        "hard": normal(128, 64, seed=2) ** 3,
+    }
+    nodes = [helper.make_node("MatMul", ["x", name], [f"y_{name}"], name) for name in weights]
+    nodes.append(helper.make_node("Sum", [f"y_{name}" for name in weights], ["y"], "sum"))
+    weights = {name: weight.astype(np.float32) for name, weight in weights.items()}
+    return model_of(nodes, weights, {"x": ["batch", 128]}, {"y": ["batch", 64]})
+
+
+def test_groups_are_halved(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    layers = layers_of(path, "int4:row:e9%", tmp_path)
+    assert layers["easy"]["group"] == 128
+    assert layers["usual"]["group"] == 32
+    assert layers["usual"]["relative_error"] <= 0.09
+    # Half of that is not enough for it.
+    coarse = layers_of(path, "int4:g64", tmp_path)
+    assert coarse["usual"]["relative_error"] > 0.09
+    assert layers["hard"]["group"] == 16
+
+
+@pytest.mark.parametrize("bits", [2.5, 3, 4.5, 5.2, 8.5, 20])
+def test_bits_are_allocated(bits, tmp_path):
+    """The least sum of squared errors of all that fit, by trying them all."""
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    layers = layers_of(path, f"auto:{bits}", tmp_path)
+    used = np.mean([p["bits_per_weight"] for p in layers.values()])
+    error = sum(p["relative_error"] ** 2 for p in layers.values())
+    formats = [layers_of(path, f"int{n}", tmp_path) for n in range(2, 9)]
+    best = min(
+        sum(formats[i][name]["relative_error"] ** 2 for name, i in zip(layers, choice))
+        for choice in itertools.product(range(7), repeat=3)
+        if np.mean([i + 2.5 for i in choice]) <= bits
+    )
+    assert used <= bits
+    assert error == pytest.approx(best)
+
+
+def test_too_few_bits(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    done = lutra_compile(path, "-o", tmp_path / "m.so", "--quantize=auto:2.4", expect=3)
+    assert "expected at least 2.50 bits per weight, got 'auto:2.4'" in done.stderr
+
+
 # The samples
 
 
@@ -286,9 +350,9 @@ def test_deviation():
     "rules, said",
     [
         ("", "expected a format, uint1, "),
-        ("int9", "fp8, or none, got 'int9' in 'int9'"),
+        ("int9", "fp8, auto:BITS or none, got 'int9' in 'int9'"),
         ("*a*=int4;int9", "got 'int9' in 'int9'"),
-        ("int4:g0", "expected gN for groups of N weights, row, a8, a32, mse or nearest, got 'g0' in 'int4:g0'"),
+        ("int4:g0", "eN% for an error of N percent, got 'g0' in 'int4:g0'"),
         ("int4:g-1", "got 'g-1'"),
         ("int4:g99999999999999999999", "got 'g99999999999999999999'"),
         ("int4:", "got '' in 'int4:'"),
@@ -297,6 +361,14 @@ def test_deviation():
         ("mxfp4:g16", "expected groups of 32 for mxfp4, got 'mxfp4:g16'"),
         ("nf4:a8", "expected activations a32 for nf4, whose numbers are not integers, got 'nf4:a8'"),
         ("int4;", "got '' in ''"),
+        ("auto", "auto:BITS or none, got 'auto' in 'auto'"),
+        ("auto:", "expected bits per weight, got '' in 'auto:'"),
+        ("auto:-4", "expected bits per weight, got '-4' in 'auto:-4'"),
+        ("auto:nan", "expected bits per weight, got 'nan'"),
+        ("auto:4:e5%", "got 'e5%' in 'auto:4:e5%'"),
+        ("int4:e5", "got 'e5' in 'int4:e5'"),
+        ("int4:e0%", "got 'e0%' in 'int4:e0%'"),
+        ("mxfp4:e5%", "expected no error for mxfp4, whose groups are of one size, got 'mxfp4:e5%'"),
     ],
 )  # fmt: skip
 def test_bad_rules(rules, said, tmp_path):
@@ -315,9 +387,9 @@ def test_weights_that_are_no_numbers(wrong, tmp_path):
     weight[70, 5] = wrong
     path = tmp_path / "m.onnx"
     onnx.save(product(weight), path)
-    for options in ([], ["--report=quantization"]):
+    for options in (["int4"], ["int4", "--report=quantization"], ["auto:4"]):
         done = lutra_compile(
-            path, "-o", tmp_path / "m.so", "--quantize=int4", *options, expect=3
+            path, "-o", tmp_path / "m.so", f"--quantize={options[0]}", *options[1:], expect=3
         )
         assert "weight 'w': expected finite numbers to quantize, got " in done.stderr
         assert "for input 70 of output 5" in done.stderr

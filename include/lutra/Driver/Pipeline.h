@@ -38,6 +38,7 @@ struct PipelineOptions {
   /// As `encode-mpgemm` takes it.
   llvm::StringRef lookups = "auto";
   QuantizationSpec quantize;
+  MeasureWeight measure;
   /// Where to say what became of each product with a weight, if `quantize` has
   /// rules.
   std::vector<QuantizedLayer> *layers = nullptr;
