@@ -12,7 +12,6 @@
 #include "WeightProduct.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
-#include "lutra/Analysis/TensorSizes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -37,13 +36,15 @@ public:
 private:
   mpgemm::FormatInterface format();
   FailureOr<Value> part(StringRef name);
-  FailureOr<Value> groupedX(OpFoldResult count);
+  Value groupedX(OpFoldResult count);
   FailureOr<Value> multiply(Value x, OpFoldResult count);
   Value shapedY(Value y);
 
   RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
   Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
               ArrayRef<unsigned> from, ArrayRef<unsigned> to);
+  Value withType(Value tensor, RankedTensorType type);
+  OpFoldResult sizeOf(unsigned loop);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
 
@@ -131,15 +132,32 @@ static ReassociationIndices range(int64_t from, int64_t count) {
   return llvm::to_vector<2>(llvm::seq(from, from + count));
 }
 
+/// A tensor whose type may know other of its sizes.
+Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
+  if (tensor.getType() == type)
+    return tensor;
+  return tensor::CastOp::create(b, type, tensor);
+}
+
+/// The size of a loop.
+OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
+  SmallVector<unsigned> y = loopsOf(product.mapOf(product.init()));
+  auto *place = llvm::find(y, loop);
+  if (place != y.end())
+    return sizes[place - y.begin()];
+  return b.getIndexAttr(product.weights(loop));
+}
+
 /// x as [M, groups, size], of `count` rows.
-FailureOr<Value> ProductQuantizer::groupedX(OpFoldResult count) {
-  Value x = product.x->get();
-  FailureOr<SmallVector<OpFoldResult>> shape = tensorSizes(b, x);
-  if (failed(shape))
-    return failure();
-  SmallVector<unsigned> order = product.m;
+Value ProductQuantizer::groupedX(OpFoldResult count) {
+  SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
+                        order = product.m;
   llvm::append_range(order, product.k);
-  x = moved(x, *shape, loopsOf(product.mapOf(product.x)), order);
+  auto shape =
+      llvm::map_to_vector(from, [&](unsigned loop) { return sizeOf(loop); });
+  Value x = product.x->get();
+  x = withType(x, typeOf(shape, getElementTypeOrSelf(x)));
+  x = moved(x, shape, from, order);
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -220,13 +238,12 @@ LogicalResult ProductQuantizer::run() {
     }
   OpFoldResult m = affine::makeComposedFoldedAffineApply(
       b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
-  FailureOr<Value> x = groupedX(m);
-  if (failed(x))
-    return failure();
-  FailureOr<Value> y = multiply(*x, m);
+  FailureOr<Value> y = multiply(groupedX(m), m);
   if (failed(y))
     return failure();
-  product.op->getResult(0).replaceAllUsesWith(shapedY(*y));
+  Value result = product.op->getResult(0);
+  result.replaceAllUsesWith(
+      withType(shapedY(*y), cast<RankedTensorType>(result.getType())));
   product.op->erase();
   return success();
 }

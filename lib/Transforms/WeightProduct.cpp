@@ -109,5 +109,7 @@ StringRef lutra::sortLoops(WeightProduct &product) {
       product.k.push_back(loop);
   if (product.k.size() != product.op.getNumReductionLoops())
     return "a sum over one factor";
+  if (product.n.empty())
+    return "a vector";
   return startsFromZero(product) ? "" : "added to something else";
 }

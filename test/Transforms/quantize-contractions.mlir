@@ -109,6 +109,23 @@ func.func @vector(%x: tensor<64xf32>) -> tensor<64xf32> {
   return %y : tensor<64xf32>
 }
 
+// What is known of sizes differs between types.
+// CHECK-LABEL: func.func @casts
+// CHECK: %[[X:.*]] = tensor.cast %arg0 : tensor<?x64xf32> to tensor<8x64xf32>
+// CHECK: tensor.expand_shape %[[X]] {{.*}} : tensor<8x64xf32> into tensor<8x2x32xf32>
+// CHECK: %[[Y:.*]] = mpgemm.matmul {{.*}} -> tensor<8x64xf32>
+// CHECK: %[[C:.*]] = tensor.cast %[[Y]] : tensor<8x64xf32> to tensor<?x64xf32>
+// CHECK: return %[[C]]
+func.func @casts(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = lutra.weight "w" from "m.onnx"[0, 16384] storage tensor<64x64xf32> : tensor<64x64xf32>
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<8x64xf32>
+  %c = tensor.cast %e : tensor<8x64xf32> to tensor<?x64xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%c : tensor<?x64xf32>) -> tensor<?x64xf32>
+  %y = linalg.matmul ins(%x, %w : tensor<?x64xf32>, tensor<64x64xf32>) outs(%f : tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
 // What a rule keeps, what is small, batches, convolutions, sums that start from
 // something, and products without a weight.
 // CHECK-LABEL: func.func @stay
