@@ -12,8 +12,8 @@
 #include "WeightQuantization.h"
 
 #include "WeightExpression.h"
+#include "mlir/IR/Threading.h"
 #include "llvm/ADT/bit.h"
-#include "llvm/Support/Parallel.h"
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -27,7 +27,7 @@ static constexpr int64_t kPanelWeights = int64_t(1) << 20, kPanelRows = 64;
 
 WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
                                        WeightExpression matrix)
-    : format(*findWeightFormat(step.getFormat())),
+    : context(step.getContext()), format(*findWeightFormat(step.getFormat())),
       leastSquares(step.getMethod() == kLeastSquares), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
       groups(llvm::divideCeil(columns, size)),
@@ -107,7 +107,7 @@ llvm::Error WeightQuantization::load(OpenSource open) {
   quantizer.emplace(format, leastSquares, largest);
   parameters.resize(rows * groups);
   return forEachPanel([&] {
-    llvm::parallelFor(0, rowsOfPanel(), [&](size_t row) {
+    parallelFor(context, 0, rowsOfPanel(), [&](size_t row) {
       for (auto [group, result] : llvm::enumerate(parametersOf(row)))
         result = quantizer->fit(groupOf(row, group));
     });
@@ -169,7 +169,7 @@ void WeightQuantization::encodePanel(int64_t row) {
   encodedStart = start;
   // Codes behind the last column stay 0.
   codes.resize(panelRows * width);
-  llvm::parallelFor(0, rowsOfPanel(), [&](size_t r) {
+  parallelFor(context, 0, rowsOfPanel(), [&](size_t r) {
     for (auto [group, fitted] : llvm::enumerate(parametersOf(r)))
       quantizer->encode(groupOf(r, group), fitted,
                         codes.data() + r * width + group * size);

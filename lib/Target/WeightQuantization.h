@@ -50,6 +50,8 @@ private:
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
 
+  /// Has the threads.
+  MLIRContext *context;
   const WeightFormat &format;
   bool leastSquares;
   int64_t rows, columns, size, groups, panelRows;
