@@ -4,7 +4,8 @@
 
 FOLDER is where make_numerals.py and make_encoder.py of test/Models have written.
 The language model writes numbers as Roman numerals, token by token, with its caches
-kept in place; the encoder reads them and some that are spoilt.
+kept in place, and once more with weights of 4 bits; the encoder reads them and some
+that are spoilt.
 """
 
 import json
@@ -21,18 +22,11 @@ STATE = "past_key_values.*:present.*:max=32"
 LUTRA_RUN = Path(__file__).resolve().parent.parent / "build/release/bin/lutra-run"
 
 
-def write(folder, prompt):
-    """Lets lutra-run print what the language model continues a prompt with."""
-    print(f"  {prompt}", end="", flush=True)
-    subprocess.run(
-        [
-            LUTRA_RUN,
-            folder / "numerals.so",
-            f"--generate={prompt}",
-            f"--tokenizer={folder / 'tokenizer.json'}",
-        ],
-        check=True,
-    )
+def write(artifact, prompt):
+    """What lutra-run continues a prompt with."""
+    tokenizer = artifact.parent / "tokenizer.json"
+    command = [LUTRA_RUN, artifact, f"--generate={prompt}", f"--tokenizer={tokenizer}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def read(model, ids):
@@ -49,15 +43,22 @@ def main():
     begin, end = ids["<s>"], ids["</s>"]
 
     # The caches stay in the program; a number and its numeral have few characters.
-    lutra.compile(folder / "numerals.onnx", output=folder / "numerals.so", state=STATE)
+    writers = {"f32": folder / "numerals.so", "int4": folder / "numerals-int4.so"}
+    for name, artifact in writers.items():
+        rules = None if name == "f32" else name
+        lutra.compile(folder / "numerals.onnx", artifact, state=STATE, quantize=rules)
     reader = lutra.compile(
         folder / "encoder.onnx",
         output=folder / "encoder.so",
         dim={"sequence_length": (1, 32)},
     )
     print()
+    sizes = {n: path.with_suffix(".weights").stat().st_size for n, path in writers.items()}
+    titles = [f"{name}, {size:,} bytes" for name, size in sizes.items()]
+    print("  " + "".join(f"{title:24}" for title in titles).rstrip())
     for number in NUMBERS:
-        write(folder, f"{number}=")
+        texts = [f"{number}={write(path, f'{number}=')}" for path in writers.values()]
+        print("  " + "".join(f"{text:24}" for text in texts).rstrip())
     print()
     for text in ("MCMXCIV", "MCMXCV", "MCMXCVV", "MMXXVI", "IIX"):
         what, likely = read(reader, [begin, *(ids[c] for c in text), end])

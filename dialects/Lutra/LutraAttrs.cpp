@@ -7,6 +7,7 @@
 
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightFormats.h"
 
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -203,11 +204,40 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, SumAttr step,
                                IntegerType::get(type.getContext(), 32));
 }
 
+static FailureOr<RankedTensorType> apply(RankedTensorType type,
+                                         QuantizeAttr step, EmitError error) {
+  if (type.getRank() != 2 || !type.getElementType().isF32())
+    return error() << "expects to quantize f32 of rank 2, got " << type;
+  const WeightFormat *format = findWeightFormat(step.getFormat());
+  if (!format)
+    return error() << "expects a known format, got " << step;
+  StringRef part = step.getPart(), method = step.getMethod();
+  if (part != kCodes && part != kScales &&
+      (part != kZeros || !format->hasZeros()))
+    return error() << "expects codes, scales or, where the format has them, "
+                      "zeros, got "
+                   << step;
+  if (method != kNearest && method != kLeastSquares)
+    return error() << "expects the method nearest or mse, got " << step;
+  int64_t n = type.getDimSize(0), k = type.getDimSize(1),
+          size = step.getGroup();
+  if (size < 1 || size > std::max<int64_t>(k, 1))
+    return error() << "expects groups of 1 to " << k << " weights, got "
+                   << step;
+  int64_t groups = llvm::divideCeil(k, size);
+  Type byte = IntegerType::get(type.getContext(), 8);
+  if (part == kCodes)
+    return RankedTensorType::get({n, groups, size}, byte);
+  return RankedTensorType::get(
+      {n, groups},
+      part == kScales ? BFloat16Type::get(type.getContext()) : byte);
+}
+
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,
                                              Attribute step, EmitError error) {
   return TypeSwitch<Attribute, FailureOr<RankedTensorType>>(step)
       .Case<TransposeAttr, ReshapeAttr, ReverseAttr, PackAttr, CastAttr,
-            DequantizeAttr, UnpackAttr, PlanesAttr, SumAttr>(
+            DequantizeAttr, UnpackAttr, PlanesAttr, SumAttr, QuantizeAttr>(
           [&](auto step) { return apply(type, step, error); })
       .Default([&](Attribute other) -> FailureOr<RankedTensorType> {
         return error() << "expects a step of a weight expression, got "
@@ -224,6 +254,8 @@ LogicalResult lutra::verifyOrder(ArrayRef<Attribute> steps, EmitError error) {
     if (isa<PlanesAttr, SumAttr>(step) && i + 1 != steps.size())
       return error() << "expects as its last step " << step;
   }
+  if (llvm::count_if(steps, llvm::IsaPred<QuantizeAttr>) > 1)
+    return error() << "expects at most one step that quantizes";
   return success();
 }
 

@@ -112,6 +112,20 @@ def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
+  let summary = "chooses codes for the weights of each group, their scale and zero point";
+  let description = [{
+    `part` says what of it the result is. A tensor [N, K] of f32 becomes its "codes",
+    [N, G, group] bytes with G = ceil(K / group), or the "scales" or "zeros" of the
+    groups, [N, G] of bf16 or of bytes. `format` is one of `WeightFormats.h`, `method`
+    "nearest" or "mse". Codes beyond K are zero. A weight that is not finite is an
+    error when the expression is evaluated. There is one such step at most.
+  }];
+  let parameters = (ins StringRefParameter<>:$part, StringRefParameter<>:$format,
+                        "int64_t":$group, StringRefParameter<>:$method);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def Lutra_SumAttr : Lutra_Attr<"Sum", "sum"> {
   let summary = "adds up each row of unsigned bytes";
   let description = [{

@@ -13,6 +13,7 @@
 #include "lutra/Driver/Pipeline.h"
 #include "lutra/Driver/Registration.h"
 #include "lutra/Target/CPU.h"
+#include "lutra/Target/WeightImage.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"
@@ -103,6 +104,8 @@ bool Compilation::checkOptions() {
     return refuse("dimensions");
   if (!options.states.empty())
     return refuse("states");
+  if (first >= Phase::Quantize && !options.quantize.rules.empty())
+    return refuse("quantization");
   const TargetOptions &target = options.target, none;
   bool isDefault = target.cpu == none.cpu && target.features.empty() &&
                    target.triple.empty();
@@ -211,13 +214,16 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
     verifyPhase(pm, phase);
   else
     buildPhase(pm, phase,
-               {name, &sources, options.references, options.lookups});
+               {name, &sources, options.references, options.lookups,
+                options.quantize,
+                [&](DictionaryAttr codes) { return measure(codes); }, &layers});
   if (mlir::succeeded(pm.run(*module)))
     return true;
-  // What a dump holds is the user's, and so is what no handler lowers and which
-  // input cannot be a state.
+  // What a dump holds is the user's, and so is what no handler lowers, which
+  // input cannot be a state, and what weights cannot become.
   bool isUsers = isDump || failedPass == "convert-onnx-to-tensor" ||
-                 failedPass == "materialize-state";
+                 failedPass == "materialize-state" ||
+                 failedPass == "quantize-contractions";
   if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: pass '" + failedPass +
@@ -241,6 +247,9 @@ bool Compilation::succeeded(llvm::Error error) {
       [&](const llvm::FileError &file) {
         isDone = fail(ExitCode::IO, file.getFileName() + ": " +
                                         file.messageWithoutFileInfo());
+      },
+      [&](const InvalidWeight &weight) {
+        isDone = fail(ExitCode::InvalidModel, weight.message());
       },
       [&](const llvm::ErrorInfoBase &other) {
         bool isFile =

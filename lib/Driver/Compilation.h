@@ -61,6 +61,8 @@ private:
   bool runPasses(Phase phase, bool isDump);
   bool checkReports();
   bool collectReports(Phase phase);
+  llvm::Expected<double> measure(DictionaryAttr codes);
+  bool measureLayers();
 
   Result result;
   MLIRContext context;
@@ -76,6 +78,10 @@ private:
   PhaseTimes times;
   ReportCollector collector;
   std::vector<CascadeReport> cascades;
+  /// The products of a model that is quantized, and where the options ask for
+  /// it, the relative error of the weights of each that is.
+  std::vector<QuantizedLayer> layers;
+  std::vector<double> errors;
   /// Of each dispatch, where the options name a profile.
   std::vector<double> seconds;
 };

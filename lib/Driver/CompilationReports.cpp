@@ -11,6 +11,7 @@
 #include "Compilation.h"
 
 #include "OutputFile.h"
+#include "lutra/Target/WeightError.h"
 #include "llvm/ADT/StringRef.h"
 
 using namespace mlir;
@@ -31,18 +32,47 @@ bool Compilation::checkReports() {
       (options.compileFrom.value_or(Phase::Import) > Phase::Cascade ||
        options.compileTo < Phase::Cascade))
     return refuse("--report=passes needs the phase 'cascade'");
-  bool printsKernels = report.kernels == "-",
-       printsPasses = report.passes == "-";
-  if ((printsKernels || printsPasses) && options.output == "-")
+  if (!report.quantization.empty() &&
+      (options.quantize.rules.empty() || options.compileTo < Phase::Quantize))
+    return refuse("--report=quantization needs --quantize and the phase "
+                  "'quantize'");
+  StringRef lists[] = {report.kernels, report.passes, report.quantization};
+  size_t printed = llvm::count(lists, "-");
+  if (printed > 0 && options.output == "-")
     return refuse("expected -o FILE where a report goes to standard output");
-  if (printsKernels && printsPasses)
-    return refuse(
-        "expected --report=passes:FILE or --report=kernels:FILE where "
-        "the other goes to standard output");
+  if (printed > 1)
+    return refuse("expected one report for standard output, and a file for "
+                  "others, as in --report=passes:FILE");
   for (StringRef path : {StringRef(report.kernels), StringRef(report.passes),
-                         StringRef(report.page), StringRef(options.trace)})
+                         StringRef(report.quantization), StringRef(report.page),
+                         StringRef(options.trace)})
     if (!path.empty() && !succeeded(checkWritable(path)))
       return false;
+  return true;
+}
+
+/// The relative error of a weight that is quantized.
+llvm::Expected<double> Compilation::measure(DictionaryAttr codes) {
+  auto error =
+      measureQuantization(codes, module->getLoc(), [&](StringRef source) {
+        return sources.open(source);
+      });
+  if (!error)
+    return error.takeError();
+  return error->relative();
+}
+
+/// Measures what the weights of quantized products lose.
+bool Compilation::measureLayers() {
+  for (const QuantizedLayer &layer : layers) {
+    errors.push_back(0);
+    if (!layer.codes)
+      continue;
+    llvm::Expected<double> error = measure(layer.codes);
+    if (!error)
+      return succeeded(error.takeError());
+    errors.back() = *error;
+  }
   return true;
 }
 
@@ -50,6 +80,9 @@ bool Compilation::collectReports(Phase phase) {
   const ReportOptions &report = options.report;
   if (!report.passes.empty() && phase == Phase::Cascade)
     cascades = reportCascades(*module);
+  if (!report.quantization.empty() && phase == Phase::Quantize &&
+      !measureLayers())
+    return false;
   if (!report.isWanted())
     return true;
   if (phase == Phase::Form)
@@ -92,6 +125,13 @@ bool Compilation::writeReports() {
                    printCascadesAsJSON(name, cascades, os);
                  else
                    printCascades(cascades, os);
+               }) &&
+         write(report.quantization,
+               [&](llvm::raw_ostream &os) {
+                 if (StringRef(report.quantization).ends_with(".json"))
+                   printQuantizationAsJSON(name, layers, errors, os);
+                 else
+                   printQuantization(layers, errors, os);
                }) &&
          write(report.page,
                [&](llvm::raw_ostream &os) {

@@ -10,6 +10,7 @@
 
 #include "lutra/Analysis/ModelReport.h"
 #include "lutra/Transforms/Phases.h"
+#include "lutra/Transforms/QuantizationSpec.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace mlir::lutra {
@@ -22,6 +23,15 @@ void printKernels(const ModelReport &report, llvm::raw_ostream &os);
 
 /// All of the report. docs/GettingStarted.md names its fields.
 void printReportAsJSON(const ModelReport &report, llvm::raw_ostream &os);
+
+/// What became of the products with weights; `errors` are the relative errors
+/// of their weights.
+void printQuantization(ArrayRef<QuantizedLayer> layers, ArrayRef<double> errors,
+                       llvm::raw_ostream &os);
+
+/// The same as JSON. docs/Quantization.md names its fields.
+void printQuantizationAsJSON(StringRef model, ArrayRef<QuantizedLayer> layers,
+                             ArrayRef<double> errors, llvm::raw_ostream &os);
 
 /// A page of HTML that needs nothing but itself. `seconds` are of the
 /// dispatches of a run, or empty.

@@ -179,21 +179,30 @@ static llvm::Error parseLookups(StringRef text, std::string &lookups) {
   return llvm::Error::success();
 }
 
-/// kernels, kernels:FILE, passes, passes:FILE or html:FILE
+static llvm::Error parseQuantize(StringRef text, CompilerOptions &options) {
+  auto spec = QuantizationSpec::parse(text);
+  if (!spec)
+    return llvm::createStringError("--quantize: " +
+                                   llvm::toString(spec.takeError()));
+  llvm::append_range(options.quantize.rules, spec->rules);
+  return llvm::Error::success();
+}
+
+/// kernels, passes or quantization, each with or without :FILE, or html:FILE
 static llvm::Error parseReport(StringRef text, ReportOptions &report) {
   auto [kind, file] = text.split(':');
   bool isPage = kind == "html", hasFile = text.contains(':');
   auto *path = llvm::StringSwitch<std::string *>(kind)
                    .Case("kernels", &report.kernels)
                    .Case("passes", &report.passes)
+                   .Case("quantization", &report.quantization)
                    .Case("html", &report.page)
                    .Default(nullptr);
   if (!path || hasFile == file.empty() || (isPage && !hasFile))
-    return llvm::createStringError("expected --report=kernels, "
-                                   "--report=kernels:FILE, --report=passes, "
-                                   "--report=passes:FILE or "
-                                   "--report=html:FILE, got '--report=" +
-                                   text + "'");
+    return llvm::createStringError(
+        "expected --report=kernels, --report=passes or --report=quantization, "
+        "each also with :FILE, or --report=html:FILE, got '--report=" +
+        text + "'");
   if (!path->empty())
     return llvm::createStringError("--report=" + kind + " is given twice");
   *path = hasFile ? file.str() : "-";
@@ -249,6 +258,8 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseOptLevel(value, options);
   if (flag == "weights")
     return parseWeights(value, options);
+  if (flag == "quantize")
+    return parseQuantize(value, options);
   if (flag == "references")
     return parseReferences(value, options.references);
   if (flag == "lookups")

@@ -36,8 +36,16 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createMaterializeState());
 }
 
-// Nothing folds quantization yet; what may be folded is first made alike.
-static void buildQuantize(OpPassManager &pm) { simplify(pm); }
+static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
+  // What may be quantized is first made alike.
+  simplify(pm);
+  if (options.quantize.rules.empty())
+    return;
+  pm.addPass(createQuantizeContractions(options.quantize, options.measure,
+                                        *options.layers));
+  // Equal factors are quantized once.
+  simplify(pm);
+}
 
 static void buildCascade(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
@@ -135,7 +143,7 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
     buildTensor(pm, options);
     break;
   case Phase::Quantize:
-    buildQuantize(pm);
+    buildQuantize(pm, options);
     break;
   case Phase::Cascade:
     buildCascade(pm, options);

@@ -50,10 +50,13 @@ private:
 } // namespace
 
 /// Weights begin at multiples of this, and nothing larger lies between them.
+char InvalidWeight::ID = 0;
+
 static constexpr int64_t kAlignment = 64;
 
 static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
   std::vector<Entry> entries;
+  SharedQuantizations quantizations;
   auto image = module->getAttrOfType<ArrayAttr>(attr::kImage);
   int64_t end = 0;
   for (Attribute item : image ? image.getValue() : ArrayRef<Attribute>()) {
@@ -68,7 +71,8 @@ static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
       return llvm::createStringError("expected {at, weight, type} in " +
                                      attr::kImage + ", got " +
                                      debugString(item));
-    auto parsed = WeightExpression::parse(weight, type, module.getLoc());
+    auto parsed =
+        WeightExpression::parse(weight, type, module.getLoc(), &quantizations);
     if (!parsed)
       return parsed.takeError();
     int64_t place = at.getValue().getSExtValue();
@@ -103,12 +107,15 @@ llvm::Expected<ImageSummary> lutra::writeImage(ModuleOp module, OpenSource open,
   auto entries = readEntries(module);
   if (!entries)
     return entries.takeError();
+  uint64_t size = sizeOf(*entries);
   HashingStream stream(os);
   for (Entry &entry : *entries) {
     stream.write_zeros(entry.at - stream.summary.size);
-    if (llvm::Error failed = entry.weight.write(open, stream))
+    // It goes when it is written, and what only it needed.
+    WeightExpression weight = std::move(entry.weight);
+    if (llvm::Error failed = weight.write(open, stream))
       return std::move(failed);
   }
-  stream.write_zeros(sizeOf(*entries) - stream.summary.size);
+  stream.write_zeros(size - stream.summary.size);
   return stream.summary;
 }

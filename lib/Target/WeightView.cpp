@@ -10,6 +10,8 @@
 
 #include "WeightView.h"
 
+#include "WeightQuantization.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -206,6 +208,8 @@ static void copyStrided(const char *source, int64_t stride, int64_t count,
 
 void WeightElements::copy(int64_t first, int64_t stride, int64_t count,
                           char *out) const {
+  if (quantized)
+    return quantized->copy(first, stride, count, out);
   if (codes)
     return codes->copy(bytes, first, stride, count, out);
   const char *start = bytes + first * elementBytes;

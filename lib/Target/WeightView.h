@@ -17,12 +17,15 @@
 
 namespace mlir::lutra {
 
+class WeightQuantization;
+
 /// An array as a file has it: elements of 1, 2, 4 or 8 bytes, or codes, which
-/// are read as a byte each.
+/// are read as a byte each. Or codes that are made when they are read.
 struct WeightElements {
   const char *bytes;
   unsigned elementBytes;
   std::optional<CodeStream> codes = std::nullopt;
+  WeightQuantization *quantized = nullptr;
 
   /// Copies elements first, first + stride, .. to `out`.
   void copy(int64_t first, int64_t stride, int64_t count, char *out) const;

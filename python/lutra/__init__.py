@@ -10,12 +10,14 @@
     model = lutra.load("digits.so")  # later, without compiling
 """
 
+from lutra.accuracy import Deviation, check_accuracy, deviation
 from lutra.compiler import CompileError, Refusal, check, compile, ir, report
 from lutra.model import DimInfo, Model, RunError, State, TensorInfo, load
 
 __version__ = "0.1.0"
 __all__ = [
     "CompileError",
+    "Deviation",
     "DimInfo",
     "Model",
     "Refusal",
@@ -23,7 +25,9 @@ __all__ = [
     "State",
     "TensorInfo",
     "check",
+    "check_accuracy",
     "compile",
+    "deviation",
     "ir",
     "load",
     "report",

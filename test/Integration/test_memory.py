@@ -42,3 +42,10 @@ def test_compiling_half_a_gigabyte(mlp, tmp_path, weights):
     assert len(dumps) == len(PHASES)
     for dump in dumps:
         assert dump.stat().st_size < 5_000_000, dump.name
+
+
+def test_quantizing_half_a_gigabyte(mlp, tmp_path):
+    command = [BUILD / "bin" / "lutra-compile", mlp, "-o", tmp_path / "mlp.so"]
+    peak = anonymous_peak([*command, "--quantize=int4:nearest"])
+    assert peak < 0.3 * WEIGHTS + 300e6, f"{peak / 1e6:.0f} MB"
+    assert (tmp_path / "mlp.weights").stat().st_size < 0.15 * WEIGHTS

@@ -77,6 +77,11 @@ static cl::opt<std::string> lookups(
     cl::desc("Whether products with codes of 1 to 4 bits are looked up in "
              "tables of sums: auto, where that is faster; always, wherever "
              "the target can; never"));
+static cl::list<std::string> quantize(
+    "quantize", cl::value_desc("rules"), cl::cat(category),
+    cl::desc("Quantize the weights of products: int4, nf4:g64, int8:row:a8, or "
+             "by names, where the first that matches counts: "
+             "'*lm_head*=none;*=int4'"));
 static cl::opt<std::string> linker("linker", cl::value_desc("file"),
                                    cl::cat(category),
                                    cl::desc("The ld.lld to use"));
@@ -91,8 +96,9 @@ static cl::opt<std::string>
             cl::desc("Write the IR of every phase to a numbered file"));
 static cl::list<std::string> reports(
     "report", cl::value_desc("kind"), cl::cat(category),
-    cl::desc("Tell what was compiled: kernels, or passes of cascades, each "
-             "also as kernels:FILE (JSON where it ends in .json); html:FILE"));
+    cl::desc("Tell what was compiled: kernels, passes of cascades, or "
+             "quantization, each also as kernels:FILE (JSON where it ends in "
+             ".json); html:FILE"));
 static cl::list<std::string>
     reportDims("report-dim", cl::value_desc("name:size"), cl::cat(category),
                cl::desc("The size of a dimension that a report's numbers are "
@@ -173,7 +179,7 @@ static Error readOptions(CompilerOptions &options) {
   using Flag = std::pair<StringRef, const std::vector<std::string> *>;
   for (auto [flag, values] :
        {Flag("dim", &dims), Flag("state", &states), Flag("report", &reports),
-        Flag("report-dim", &reportDims)})
+        Flag("quantize", &quantize), Flag("report-dim", &reportDims)})
     for (const std::string &value : *values)
       if (Error error = readFlag(flag, value, options))
         return error;

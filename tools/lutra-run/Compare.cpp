@@ -8,8 +8,10 @@
 #include "Compare.h"
 #include "Print.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 using namespace lutra::run;
 
@@ -30,15 +32,22 @@ static std::string describe(const Array &expected, const Array &got,
          " (error " + text + ")";
 }
 
+static std::optional<Comparison> differentTypes(const Array &expected,
+                                                const Array &got) {
+  if (expected.dtype() != got.dtype())
+    return Comparison{false, std::string("expected dtype ") +
+                                 lutra_dtype_name(expected.dtype()) + ", got " +
+                                 lutra_dtype_name(got.dtype())};
+  if (expected.shape() != got.shape())
+    return Comparison{false, "expected shape " + formatShape(expected.shape()) +
+                                 ", got " + formatShape(got.shape())};
+  return std::nullopt;
+}
+
 Comparison lutra::run::compare(const Array &expected, const Array &got,
                                double rtol, double atol) {
-  if (expected.dtype() != got.dtype())
-    return {false, std::string("expected dtype ") +
-                       lutra_dtype_name(expected.dtype()) + ", got " +
-                       lutra_dtype_name(got.dtype())};
-  if (expected.shape() != got.shape())
-    return {false, "expected shape " + formatShape(expected.shape()) +
-                       ", got " + formatShape(got.shape())};
+  if (std::optional<Comparison> differs = differentTypes(expected, got))
+    return *differs;
   int64_t worst = -1, wrong = 0;
   Number worstExcess = -INFINITY, largest = 0;
   for (int64_t i = 0; i < got.count(); ++i) {
@@ -62,4 +71,40 @@ Comparison lutra::run::compare(const Array &expected, const Array &got,
                 static_cast<long long>(got.count()));
   return {false, text + describe(expected, got, worst,
                                  errorOf(expected.get(worst), got.get(worst)))};
+}
+
+/// The place of the largest element of a row, the first of several.
+static int64_t largestOf(const Array &array, int64_t start, int64_t count) {
+  int64_t best = start;
+  for (int64_t i = start + 1; i < start + count; ++i)
+    if (array.get(i) > array.get(best))
+      best = i;
+  return best;
+}
+
+std::string lutra::run::deviation(const Array &expected, const Array &got) {
+  if (std::optional<Comparison> differs = differentTypes(expected, got))
+    return differs->text;
+  Number largest = 0, errors = 0, squares = 0;
+  for (int64_t i = 0; i < got.count(); ++i) {
+    Number want = expected.get(i), error = errorOf(want, got.get(i));
+    largest = std::max(largest, error);
+    errors += error * error;
+    squares += std::isfinite(want) ? want * want : 0;
+  }
+  Number relative = errors == 0 ? 0 : std::sqrt(errors / squares);
+  char text[160];
+  std::snprintf(text, sizeof(text),
+                "largest error %.3Lg, relative RMS error %.3Lg %%", largest,
+                100 * relative);
+  std::string line = text;
+  int64_t columns = got.shape().empty() ? 0 : got.shape().back();
+  if (columns < 2 || !isFloat(got.dtype()))
+    return line;
+  int64_t rows = got.count() / columns, same = 0;
+  for (int64_t row = 0; row < rows; ++row)
+    same += largestOf(expected, row * columns, columns) ==
+            largestOf(got, row * columns, columns);
+  return line + ", the same largest element in " + std::to_string(same) +
+         " of " + std::to_string(rows) + (rows == 1 ? " row" : " rows");
 }

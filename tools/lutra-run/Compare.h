@@ -23,6 +23,12 @@ struct Comparison {
 Comparison compare(const Array &expected, const Array &got, double rtol,
                    double atol);
 
+/// How far `got` is from `expected`, as a line for a person: the largest error,
+/// the root of the mean squared error relative to that of `expected`, and in
+/// how many rows the largest element is at the same place. Elements that are
+/// not finite in both are said to differ, or are the same.
+std::string deviation(const Array &expected, const Array &got);
+
 } // namespace lutra::run
 
 #endif // LUTRA_TOOLS_LUTRA_RUN_COMPARE_H

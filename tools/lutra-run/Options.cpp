@@ -117,6 +117,12 @@ constexpr Option table[] = {
        o.dumpDir = v;
      }},
     {"--expect", true, setExpected},
+    {"--against", true,
+     [](Options &o, auto &v) {
+       if (v.empty())
+         fail("--against: expected an artifact");
+       o.against = v;
+     }},
     {"--rtol", true,
      [](Options &o, auto &v) {
        o.rtol = parseDecimal("--rtol", v, "tolerance");
@@ -191,7 +197,7 @@ void checkGenerate(const Options &options) {
     fail("--generate makes all inputs itself");
   if (!options.outputs.empty() || !options.dumpDir.empty() ||
       !options.expected.empty() || !options.expectedFile.empty() ||
-      options.profile)
+      !options.against.empty() || options.profile)
     fail("--generate writes text alone");
 }
 
@@ -246,6 +252,8 @@ Outputs (printed, where nothing else is asked)
   --expect=FILE.npz           compare all outputs in a file
   --rtol=X --atol=X           |got - expected| <= atol + rtol * |expected|
                               (default 1e-5 each); NaN equals NaN
+  --against=OTHER.so          how far the outputs are from those of another
+                              artifact, such as the same model unquantized
 
 Text (of a language model compiled with --state)
   --generate=PROMPT           continue a text, token by token

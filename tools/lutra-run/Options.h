@@ -34,6 +34,7 @@ struct Options {
   std::map<std::string, int64_t> dims;
   std::map<std::string, std::string> expected; // By name: a .npy file.
   std::string expectedFile;                    // .npz, or empty.
+  std::string against;                         // An artifact, or empty.
   std::map<std::string, std::string> outputs;  // By name: a .npy file.
   std::string dumpDir;
   std::optional<std::string> weightsDir;

@@ -71,6 +71,21 @@ static bool compareOutputs(const Session &session, const Options &options) {
   return matches;
 }
 
+/// Says how far the outputs are from those of another artifact on the same
+/// inputs.
+static void compareArtifacts(const Session &session, const Options &options) {
+  Options others = options;
+  others.artifact = options.against;
+  Model model = loadModel(others);
+  Session other(model.get(), others);
+  other.run();
+  for (int32_t i = 0; i < session.info().output_count; ++i) {
+    std::string name = session.info().outputs[i].name;
+    print("output '" + name +
+          "': " + deviation(other.output(name), session.outputs()[i]) + "\n");
+  }
+}
+
 static Exit run(const Options &options) {
   Model model = loadModel(options);
   if (options.info) {
@@ -83,9 +98,12 @@ static Exit run(const Options &options) {
   }
   Session session(model.get(), options);
   session.run();
-  bool compared = !options.expected.empty() || !options.expectedFile.empty();
+  bool compared = !options.expected.empty() || !options.expectedFile.empty() ||
+                  !options.against.empty();
   writeOutputs(session, options);
   bool matches = compareOutputs(session, options);
+  if (!options.against.empty())
+    compareArtifacts(session, options);
   if (options.benchmark)
     print(benchmark(session, options));
   if (options.profile)

@@ -27,6 +27,9 @@ struct ReportOptions {
   std::string kernels;
   /// Where to list the cascades and their passes over ranks, in the same way.
   std::string passes;
+  /// Where to list what quantization made of the weights of products, in the
+  /// same way.
+  std::string quantization;
   /// Where to write a page of HTML; nowhere if empty.
   std::string page;
   /// Sizes of dimensions for the memory plan and other numbers.
@@ -62,6 +65,8 @@ struct CompilerOptions {
   /// Whether products with codes of few bits are look-ups: auto (where these
   /// are faster), always (wherever the target can) or never.
   std::string lookups = "auto";
+  /// Which weights are quantized, and how; none without rules.
+  QuantizationSpec quantize;
   /// The linker to use instead of the one that is found.
   std::string linker;
 

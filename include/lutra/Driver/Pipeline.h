@@ -9,6 +9,7 @@
 #define LUTRA_DRIVER_PIPELINE_H
 
 #include "lutra/Transforms/Phases.h"
+#include "lutra/Transforms/QuantizationSpec.h"
 
 namespace mlir {
 class OpPassManager;
@@ -36,6 +37,11 @@ struct PipelineOptions {
   ReferenceOptions references;
   /// As `encode-mpgemm` takes it.
   llvm::StringRef lookups = "auto";
+  QuantizationSpec quantize;
+  MeasureWeight measure;
+  /// Where to say what became of each product with a weight, if `quantize` has
+  /// rules.
+  std::vector<QuantizedLayer> *layers = nullptr;
 };
 
 /// Adds the passes of `phase`, and verify-phase. `import` has no passes, since

@@ -18,6 +18,21 @@ namespace mlir::lutra {
 /// stay where they are while an image is written.
 using OpenSource = function_ref<llvm::Expected<StringRef>(StringRef source)>;
 
+/// A weight of the model that cannot become what was asked for.
+class InvalidWeight : public llvm::ErrorInfo<InvalidWeight> {
+public:
+  explicit InvalidWeight(std::string message) : text(std::move(message)) {}
+  void log(llvm::raw_ostream &os) const override { os << text; }
+  std::error_code convertToErrorCode() const override {
+    return llvm::inconvertibleErrorCode();
+  }
+
+  static char ID;
+
+private:
+  std::string text;
+};
+
 /// The whole image's size in bytes and its FNV-1a-64 hash.
 struct ImageSummary {
   uint64_t size = 0;

@@ -8,12 +8,19 @@
 #ifndef LUTRA_TRANSFORMS_PASSES_H
 #define LUTRA_TRANSFORMS_PASSES_H
 
+#include "lutra/Transforms/QuantizationSpec.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::lutra {
 
 #define GEN_PASS_DECL
 #include "lutra/Transforms/Passes.h.inc"
+
+/// Asks `measure` where a rule leaves something open, and says in `layers` what
+/// became of each product with a weight.
+std::unique_ptr<Pass>
+createQuantizeContractions(QuantizationSpec spec, MeasureWeight measure,
+                           std::vector<QuantizedLayer> &layers);
 
 #define GEN_PASS_REGISTRATION
 #include "lutra/Transforms/Passes.h.inc"

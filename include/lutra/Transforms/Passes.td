@@ -36,6 +36,21 @@ def EncodeStates : Pass<"encode-states", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
+  let summary = "quantizes the weights of products";
+  let description = [{
+    A contraction of floats with a `lutra.weight` becomes `mpgemm.matmul`, whose
+    codes, scales and zero points are made from the weight when the image is written.
+    Rows of the weight are what is summed over, and a last group that is not full is
+    padded. What else reads the weight goes on to do so. Products of few weights stay,
+    and so do convolutions, batches of matrices, and what no rule is for.
+  }];
+  let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
+                           "::mlir::lutra::mpgemm::MPGemmDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
   let summary = "lets contractions read and write where elements lie, instead of copies of them";
   let description = [{

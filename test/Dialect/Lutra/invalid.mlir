@@ -337,3 +337,51 @@ func.func @sum_order() {
   %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<2x2xi8> steps [#lutra.sum, #lutra.reshape<[2, 1]>] : tensor<2x1xi32>
   return
 }
+
+// -----
+
+func.func @quantize_rank() {
+  // expected-error @below {{expects to quantize f32 of rank 2, got 'tensor<4xf32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse">] : tensor<4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_format() {
+  // expected-error @below {{expects a known format, got #lutra.quantize<part = "codes", format = "int9"}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int9", group = 4, method = "mse">] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_part() {
+  // expected-error @below {{expects codes, scales or, where the format has them, zeros, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "zeros", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_method() {
+  // expected-error @below {{expects the method nearest or mse, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "best">] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_group() {
+  // expected-error @below {{expects groups of 1 to 4 weights, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 5, method = "mse">] : tensor<1x1x5xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_twice() {
+  // expected-error @below {{expects at most one step that quantizes}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "scales", format = "int4", group = 1, method = "mse">, #lutra.quantize<part = "scales", format = "int4", group = 1, method = "mse">] : tensor<1x4xbf16>
+  return
+}

@@ -55,6 +55,25 @@ TEST(CompareTest, NamesTheWorst) {
             "inf)");
 }
 
+TEST(CompareTest, SaysHowFarOutputsAre) {
+  EXPECT_EQ(deviation(floats({3, 4}), floats({3, 4})),
+            "largest error 0, relative RMS error 0 %, the same largest element "
+            "in 1 of 1 row");
+  EXPECT_EQ(deviation(floats({3, 4}), floats({5, 4})),
+            "largest error 2, relative RMS error 40 %, the same largest "
+            "element in 0 of 1 row");
+  // One element has no others to be larger than.
+  EXPECT_EQ(deviation(floats({2}), floats({1})),
+            "largest error 1, relative RMS error 50 %");
+  EXPECT_EQ(deviation(floats({0}), floats({1})),
+            "largest error 1, relative RMS error inf %");
+  EXPECT_EQ(deviation(floats({1, NAN}), floats({1, NAN})),
+            "largest error 0, relative RMS error 0 %, the same largest element "
+            "in 1 of 1 row");
+  EXPECT_EQ(deviation(floats({1}), floats({1, 2})),
+            "expected shape [1], got [2]");
+}
+
 TEST(CompareTest, ShapesAndDtypes) {
   EXPECT_EQ(compare(floats({1}), floats({1, 2}), 1, 1).text,
             "expected shape [1], got [2]");

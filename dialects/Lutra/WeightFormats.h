@@ -1,0 +1,63 @@
+//===- WeightFormats.h - What weights are quantized to ----------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The formats of `#lutra.quantize`. A group of consecutive weights of a row
+// shares a scale, and in some formats a zero point.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_DIALECTS_LUTRA_WEIGHTFORMATS_H
+#define LUTRA_DIALECTS_LUTRA_WEIGHTFORMATS_H
+
+#include "mlir/Support/LLVM.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace mlir::lutra {
+
+/// What a scale may be. All of them are exact in bf16, as which they are kept:
+/// its range is that of f32, and 8 bits of a scale are enough where codes are
+/// chosen for the scale as it is kept.
+enum class WeightScale {
+  BF16,
+  /// OCP's E8M0.
+  PowerOfTwo,
+  /// OCP's E4M3, times a power of two that the whole weight shares.
+  E4M3
+};
+
+struct WeightFormat {
+  StringLiteral name;
+  unsigned bits;
+  /// Codes are below this number.
+  unsigned levels;
+  /// What is subtracted from a code; nothing where groups have zero points of
+  /// their own. Not for formats with values.
+  std::optional<unsigned> zero;
+  WeightScale scale = WeightScale::BF16;
+  /// Weights of a group unless another number is asked for; 0 for all of a row.
+  int64_t group = 32;
+  bool hasFixedGroup = false;
+  /// The numbers that codes stand for; none where they are evenly spaced.
+  ArrayRef<float> values = {};
+
+  bool hasZeros() const { return values.empty() && !zero; }
+};
+
+/// All formats, from few bits to many.
+ArrayRef<WeightFormat> weightFormats();
+/// The format of that name, or null.
+const WeightFormat *findWeightFormat(StringRef name);
+
+/// How scales are chosen: such that the largest weight of a group is exact, or
+/// such that the sum of squared errors is least.
+inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse";
+/// What of a quantized weight is meant.
+inline constexpr StringLiteral kCodes = "codes", kScales = "scales",
+                               kZeros = "zeros";
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_DIALECTS_LUTRA_WEIGHTFORMATS_H

@@ -1,0 +1,114 @@
+//===- QuantizationReports.cpp - Quantized weights as text and JSON -------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Prints what became of each product with a weight, and what all take.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ModelReports.h"
+
+#include "lutra/Frontend/ONNX/Import.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+/// Bytes of the weights of all products, as they were and as they are.
+struct Total {
+  size_t quantized = 0;
+  int64_t before = 0, after = 0;
+};
+} // namespace
+
+/// The bytes that a product's weight takes now.
+static int64_t bytesOf(const QuantizedLayer &layer) {
+  return layer.quantizedBytes +
+         (layer.format && !layer.isKept ? 0 : layer.bytes);
+}
+
+static Total totalOf(ArrayRef<QuantizedLayer> layers) {
+  Total total;
+  for (const QuantizedLayer &layer : layers) {
+    total.quantized += layer.format != nullptr;
+    total.before += layer.bytes;
+    total.after += bytesOf(layer);
+  }
+  return total;
+}
+
+/// Bits of a quantized weight with its share of scales and zero points.
+static double bitsPerWeight(const QuantizedLayer &layer) {
+  int64_t weights = 1;
+  for (int64_t size : layer.shape)
+    weights *= size;
+  return 8.0 * layer.quantizedBytes / weights;
+}
+
+void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
+                              ArrayRef<double> errors, llvm::raw_ostream &os) {
+  Total total = totalOf(layers);
+  os << total.quantized << " of " << layers.size()
+     << " products quantized, weights of " << total.before << " bytes become "
+     << total.after << "\n";
+  for (auto [layer, error] : llvm::zip_equal(layers, errors)) {
+    os << "\n"
+       << printable(layer.nodes) << ": " << printable(layer.weight) << " [";
+    llvm::interleaveComma(layer.shape, os);
+    os << "]\n    ";
+    if (!layer.format) {
+      os << "stays: " << printable(layer.reason) << "\n";
+      continue;
+    }
+    os << layer.format->name << ", groups of " << layer.group
+       << (layer.integers ? ", activations of 8 bits" : "")
+       << llvm::format(", %.2f bits per weight, error %.3g %%",
+                       bitsPerWeight(layer), 100 * error)
+       << "\n    " << layer.bytes << " bytes become " << layer.quantizedBytes
+       << (layer.isKept ? ", and something else reads them as they were" : "")
+       << "\n";
+  }
+}
+
+static void printLayer(const QuantizedLayer &layer, double error,
+                       llvm::json::OStream &json) {
+  json.object([&] {
+    json.attribute("nodes", llvm::json::fixUTF8(layer.nodes));
+    json.attribute("weight", llvm::json::fixUTF8(layer.weight));
+    json.attribute("shape", llvm::json::Array(layer.shape));
+    json.attribute("bytes", layer.bytes);
+    if (!layer.format) {
+      json.attribute("reason", llvm::json::fixUTF8(layer.reason));
+      return;
+    }
+    json.attribute("format", layer.format->name);
+    json.attribute("group", layer.group);
+    json.attribute("activations", layer.integers ? "i8" : "f32");
+    json.attribute("bits_per_weight", bitsPerWeight(layer));
+    json.attribute("relative_error", error);
+    json.attribute("quantized_bytes", layer.quantizedBytes);
+    json.attribute("kept", layer.isKept);
+  });
+}
+
+void lutra::printQuantizationAsJSON(StringRef model,
+                                    ArrayRef<QuantizedLayer> layers,
+                                    ArrayRef<double> errors,
+                                    llvm::raw_ostream &os) {
+  Total total = totalOf(layers);
+  llvm::json::OStream json(os, 2);
+  json.object([&] {
+    json.attribute("model", llvm::json::fixUTF8(model));
+    json.attribute("bytes_before", total.before);
+    json.attribute("bytes_after", total.after);
+    json.attributeArray("products", [&] {
+      for (auto [layer, error] : llvm::zip_equal(layers, errors))
+        printLayer(layer, error, json);
+    });
+  });
+  os << "\n";
+}

@@ -1,0 +1,67 @@
+//===- GroupQuantizer.h - Weights of a group as codes -----------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_TARGET_GROUPQUANTIZER_H
+#define LUTRA_LIB_TARGET_GROUPQUANTIZER_H
+
+#include "dialects/Lutra/WeightFormats.h"
+#include <vector>
+
+namespace mlir::lutra {
+
+/// What the codes of a group share: code c stands for (number(c) - zero) *
+/// scale. A scale is exact in bf16; of 0, where no weight is as much as half of
+/// the least scale.
+struct GroupParameters {
+  float scale = 0;
+  uint8_t zero = 0;
+};
+
+/// Chooses parameters and codes for groups of finite weights. The same weights
+/// give the same result on every machine.
+class GroupQuantizer {
+public:
+  /// `largest` is the largest magnitude of all weights whose groups have scales
+  /// in E4M3.
+  GroupQuantizer(const WeightFormat &format, bool leastSquares,
+                 float largest = 0);
+
+  GroupParameters fit(ArrayRef<float> weights) const;
+  /// Gives each weight the code of the nearest number.
+  void encode(ArrayRef<float> weights, GroupParameters parameters,
+              uint8_t *codes) const;
+  float decode(uint8_t code, GroupParameters parameters) const;
+  /// The sum of squared errors of the weights as codes.
+  double squaredError(ArrayRef<float> weights,
+                      GroupParameters parameters) const;
+
+private:
+  struct Candidate;
+
+  float numberOf(unsigned code, unsigned zero) const;
+  unsigned nearestValue(float number) const;
+  float roundScale(float scale) const;
+  GroupParameters fitLargest(ArrayRef<float> weights) const;
+  void consider(ArrayRef<float> weights, GroupParameters parameters,
+                Candidate &best) const;
+  GroupParameters regress(ArrayRef<float> weights,
+                          GroupParameters parameters) const;
+
+  WeightFormat format;
+  bool leastSquares;
+  /// What scales in E4M3 are times of, a power of two.
+  float unit = 1;
+  /// The different numbers of a format of values, in order, the code of each,
+  /// and the numbers halfway between neighbours, then infinities up to a power
+  /// of two.
+  std::vector<float> values, bounds;
+  std::vector<uint8_t> codeOf;
+};
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_TARGET_GROUPQUANTIZER_H

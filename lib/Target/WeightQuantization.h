@@ -1,0 +1,74 @@
+//===- WeightQuantization.h - A weight as codes and scales ------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_LIB_TARGET_WEIGHTQUANTIZATION_H
+#define LUTRA_LIB_TARGET_WEIGHTQUANTIZATION_H
+
+#include "GroupQuantizer.h"
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Target/WeightError.h"
+#include "lutra/Target/WeightImage.h"
+#include "llvm/ADT/DenseMap.h"
+#include <memory>
+#include <optional>
+
+namespace mlir::lutra {
+
+class WeightExpression;
+
+/// A matrix [N, K] whose rows are quantized in groups. The parameters of all
+/// groups are kept, and the codes of a panel of rows.
+class WeightQuantization {
+public:
+  /// `operand` is the matrix, of which `step` is made.
+  WeightQuantization(QuantizeAttr step, RankedTensorType type,
+                     WeightExpression operand);
+  ~WeightQuantization();
+
+  /// Fits the parameters of all groups; does nothing the second time. The error
+  /// says which weight is not finite.
+  llvm::Error load(OpenSource open);
+
+  /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
+  void copy(int64_t first, int64_t stride, int64_t count, char *out);
+  /// All scales in bf16, or zero points in bytes.
+  void appendParameters(StringRef part, SmallVectorImpl<char> &out) const;
+
+  /// To be called after load().
+  QuantizationError measure();
+
+private:
+  int64_t rowsOfPanel() const;
+  ArrayRef<float> groupOf(int64_t row, int64_t group) const;
+  MutableArrayRef<GroupParameters> parametersOf(int64_t row);
+  void readPanel(int64_t row);
+  llvm::Error checkPanel() const;
+  llvm::Error forEachPanel(function_ref<void()> work);
+  void encodePanel(int64_t row);
+
+  /// Has the threads.
+  MLIRContext *context;
+  const WeightFormat &format;
+  bool leastSquares;
+  int64_t rows, columns, size, groups, panelRows;
+  std::unique_ptr<WeightExpression> operand;
+  std::optional<GroupQuantizer> quantizer;
+  std::vector<GroupParameters> parameters;
+  /// Panels that start with these rows, as numbers and as codes.
+  int64_t panelStart = -1, encodedStart = -1;
+  std::vector<float> numbers;
+  std::vector<uint8_t> codes;
+};
+
+/// Quantized matrices by their expressions, so that codes, scales and zero
+/// points of one are fitted once.
+using SharedQuantizations =
+    llvm::DenseMap<Attribute, std::shared_ptr<WeightQuantization>>;
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_LIB_TARGET_WEIGHTQUANTIZATION_H

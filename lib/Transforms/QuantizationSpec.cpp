@@ -1,0 +1,135 @@
+//===- QuantizationSpec.cpp - Which weights are quantized, and how --------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lutra/Transforms/QuantizationSpec.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+static std::string formatNames() {
+  std::string names;
+  for (const WeightFormat &format : weightFormats())
+    names += format.name.str() + ", ";
+  return names + "auto:BITS or none";
+}
+
+static bool parsePositive(StringRef text, double &number) {
+  return !text.getAsDouble(number) && number > 0 && std::isfinite(number);
+}
+
+/// Reads one of the settings behind a format; false where it is none.
+static bool parseSetting(StringRef text, QuantizationRule &rule) {
+  if (text == "row") {
+    rule.group = 0;
+  } else if (text == "a8" || text == "a32") {
+    rule.integers = text == "a8";
+  } else if (text == kLeastSquares || text == kNearest) {
+    rule.leastSquares = text == kLeastSquares;
+  } else if (text.starts_with("e")) {
+    double percent;
+    if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
+      return false;
+    rule.mostError = percent / 100;
+  } else {
+    return text.consume_front("g") && !text.getAsInteger(10, rule.group) &&
+           rule.group > 0;
+  }
+  return true;
+}
+
+/// Checks what settings together must be.
+static llvm::Error checkRule(const QuantizationRule &rule) {
+  if (!rule.format)
+    return llvm::Error::success();
+  const WeightFormat &format = *rule.format;
+  if (format.hasFixedGroup && rule.mostError > 0)
+    return llvm::createStringError("expected no error for " + format.name +
+                                   ", whose groups are of one size, got '" +
+                                   rule.text + "'");
+  if (format.hasFixedGroup && rule.group != format.group)
+    return llvm::createStringError("expected groups of " + Twine(format.group) +
+                                   " for " + format.name + ", got '" +
+                                   rule.text + "'");
+  if (rule.integers && !format.values.empty())
+    return llvm::createStringError(
+        "expected activations a32 for " + format.name +
+        ", whose numbers are not integers, got '" + rule.text + "'");
+  return llvm::Error::success();
+}
+
+/// Reads what the weights of a rule become.
+static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
+  SmallVector<StringRef> parts;
+  text.split(parts, ':');
+  ArrayRef<StringRef> rest = ArrayRef(parts).drop_front();
+  rule.format = findWeightFormat(parts[0]);
+  bool isAuto = parts[0] == "auto" && !rest.empty();
+  if (!rule.format && !isAuto)
+    return llvm::createStringError("expected a format, " + formatNames() +
+                                   ", got '" + parts[0] + "' in '" + rule.text +
+                                   "'");
+  if (isAuto && !parsePositive(rest.consume_front(), rule.bits))
+    return llvm::createStringError("expected bits per weight, got '" +
+                                   parts[1] + "' in '" + rule.text + "'");
+  rule.group = isAuto ? 32 : rule.format->group;
+  // Floats of 8 bits are dense where most weights are.
+  rule.leastSquares = isAuto || rule.format->values.size() <= 16;
+  for (StringRef setting : rest)
+    if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
+      return llvm::createStringError(
+          "expected gN for groups of N weights, row, a8, a32, mse, nearest or, "
+          "unless bits are given, eN% for an error of N percent, got '" +
+          setting + "' in '" + rule.text + "'");
+  return checkRule(rule);
+}
+
+static llvm::Expected<QuantizationRule> parseRule(StringRef text) {
+  StringRef pattern = "*", settings = text;
+  // A name may hold a '=' itself; what it is to become cannot.
+  if (text.contains('='))
+    std::tie(pattern, settings) = text.rsplit('=');
+  auto glob = llvm::GlobPattern::create(pattern);
+  if (!glob)
+    return llvm::createStringError("expected a pattern of names, got '" +
+                                   pattern +
+                                   "': " + llvm::toString(glob.takeError()));
+  QuantizationRule rule = {text.str(), std::move(*glob)};
+  if (settings != "none")
+    if (llvm::Error error = parseSettings(settings, rule))
+      return std::move(error);
+  return rule;
+}
+
+llvm::Expected<QuantizationSpec> QuantizationSpec::parse(StringRef text) {
+  QuantizationSpec spec;
+  for (StringRef part : llvm::split(text, ';')) {
+    auto rule = parseRule(part.trim());
+    if (!rule)
+      return rule.takeError();
+    spec.rules.push_back(std::move(*rule));
+  }
+  return spec;
+}
+
+QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
+  return QuantizeAttr::get(context, part, format->name, group,
+                           leastSquares ? StringRef(kLeastSquares)
+                                        : StringRef(kNearest));
+}
+
+const QuantizationRule *
+QuantizationSpec::find(ArrayRef<StringRef> names) const {
+  for (const QuantizationRule &rule : rules)
+    if (llvm::any_of(names,
+                     [&](StringRef name) { return rule.pattern.match(name); }))
+      return &rule;
+  return nullptr;
+}

@@ -1,0 +1,255 @@
+//===- QuantizeProduct.cpp - A product of codes --------------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Reads the weight as [N, K] and x as [M, K]. The weight's steps make it that
+// matrix and quantize it, which moves no byte here; x and y are reshaped, and
+// transposed where their dimensions are not in this order.
+//
+//===----------------------------------------------------------------------===//
+
+#include "WeightProduct.h"
+#include "dialects/Lutra/WeightSteps.h"
+#include "dialects/MPGemm/MPGemm.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+class ProductQuantizer {
+public:
+  ProductQuantizer(WeightProduct &product, const QuantizedLayer &layer,
+                   ArrayRef<OpFoldResult> sizes)
+      : product(product), layer(layer), sizes(sizes),
+        b(product.op->getLoc(), product.op), rows(product.weights(product.n)),
+        columns(product.weights(product.k)), size(layer.group),
+        groups(llvm::divideCeil(columns, size)) {}
+
+  LogicalResult run();
+
+private:
+  mpgemm::FormatInterface format();
+  FailureOr<Value> part(StringRef name);
+  Value groupedX(OpFoldResult count);
+  FailureOr<Value> multiply(Value x, OpFoldResult count);
+  Value shapedY(Value y);
+
+  RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
+  Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
+              ArrayRef<unsigned> from, ArrayRef<unsigned> to);
+  Value withType(Value tensor, RankedTensorType type);
+  OpFoldResult sizeOf(unsigned loop);
+  Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
+                 ArrayRef<OpFoldResult> shape);
+
+  WeightProduct &product;
+  const QuantizedLayer &layer;
+  /// Of the result.
+  ArrayRef<OpFoldResult> sizes;
+  ImplicitLocOpBuilder b;
+  int64_t rows, columns, size, groups;
+};
+} // namespace
+
+mpgemm::FormatInterface ProductQuantizer::format() {
+  const WeightFormat &format = *layer.format;
+  if (!format.values.empty())
+    return mpgemm::CodebookAttr::get(b.getContext(), format.bits,
+                                     b.getDenseF32ArrayAttr(format.values));
+  return mpgemm::AffineAttr::get(b.getContext(), format.bits,
+                                 format.zero.value_or(0));
+}
+
+/// The codes, scales or zero points of the weight.
+FailureOr<Value> ProductQuantizer::part(StringRef name) {
+  OpBuilder::InsertionGuard guard(b);
+  WeightOp weight = product.weight();
+  b.setInsertionPoint(weight);
+  SmallVector<Attribute> steps = product.matrixSteps();
+  steps.push_back(layer.step(b.getContext(), name));
+  FailureOr<WeightOp> result = addSteps(b, weight, steps);
+  if (failed(result))
+    return failure();
+  return Value(result->getResult());
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes of x and y
+//===----------------------------------------------------------------------===//
+
+RankedTensorType ProductQuantizer::typeOf(ArrayRef<OpFoldResult> shape,
+                                          Type element) {
+  return RankedTensorType::get(
+      llvm::map_to_vector(shape,
+                          [](OpFoldResult size) {
+                            return getConstantIntValue(size).value_or(
+                                ShapedType::kDynamic);
+                          }),
+      element);
+}
+
+/// A tensor of dimensions along the loops `from`, of the sizes `shape`, in f32
+/// with the dimensions of `to`.
+Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
+                              ArrayRef<unsigned> from, ArrayRef<unsigned> to) {
+  if (from == to && getElementTypeOrSelf(tensor).isF32())
+    return tensor;
+  SmallVector<int64_t> permutation = permutationTo(from, to);
+  Value empty = tensor::EmptyOp::create(b, applyPermutation(shape, permutation),
+                                        b.getF32Type());
+  AffineMap read = inversePermutation(
+      AffineMap::getPermutationMap(permutation, b.getContext()));
+  SmallVector<utils::IteratorType> kinds(to.size(),
+                                         utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, empty.getType(), tensor, empty,
+             ArrayRef{read, b.getMultiDimIdentityMap(to.size())}, kinds,
+             [](OpBuilder &b, Location loc, ValueRange in) {
+               Value element = in[0];
+               if (!element.getType().isF32())
+                 element =
+                     arith::ExtFOp::create(b, loc, b.getF32Type(), element);
+               linalg::YieldOp::create(b, loc, element);
+             })
+      .getResult(0);
+}
+
+Value ProductQuantizer::expanded(Value tensor,
+                                 ArrayRef<ReassociationIndices> groups,
+                                 ArrayRef<OpFoldResult> shape) {
+  return tensor::ExpandShapeOp::create(
+      b, typeOf(shape, getElementTypeOrSelf(tensor)), tensor, groups, shape);
+}
+
+/// Dimensions [from, from + count).
+static ReassociationIndices range(int64_t from, int64_t count) {
+  return llvm::to_vector<2>(llvm::seq(from, from + count));
+}
+
+/// A tensor whose type may know other of its sizes.
+Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
+  if (tensor.getType() == type)
+    return tensor;
+  return tensor::CastOp::create(b, type, tensor);
+}
+
+/// The size of a loop.
+OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
+  SmallVector<unsigned> y = loopsOf(product.mapOf(product.init()));
+  auto *place = llvm::find(y, loop);
+  if (place != y.end())
+    return sizes[place - y.begin()];
+  return b.getIndexAttr(product.weights(loop));
+}
+
+/// x as [M, groups, size], of `count` rows.
+Value ProductQuantizer::groupedX(OpFoldResult count) {
+  SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
+                        order = product.m;
+  llvm::append_range(order, product.k);
+  auto shape =
+      llvm::map_to_vector(from, [&](unsigned loop) { return sizeOf(loop); });
+  Value x = product.x->get();
+  x = withType(x, typeOf(shape, getElementTypeOrSelf(x)));
+  x = moved(x, shape, from, order);
+  int64_t m = product.m.size(), k = product.k.size();
+  if (m == 0 && k > 1)
+    x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
+  if (m == 0)
+    x = expanded(x, {range(0, 2)}, {count, b.getIndexAttr(columns)});
+  else if (m > 1 || k > 1)
+    x = tensor::CollapseShapeOp::create(b, x,
+                                        ArrayRef{range(0, m), range(m, k)});
+  if (int64_t missing = groups * size - columns) {
+    auto type = cast<RankedTensorType>(x.getType());
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+    OpFoldResult none = b.getIndexAttr(0);
+    x = tensor::PadOp::create(
+        b,
+        RankedTensorType::get({type.getDimSize(0), groups * size},
+                              b.getF32Type()),
+        x, ArrayRef{none, none},
+        ArrayRef<OpFoldResult>{none, b.getIndexAttr(missing)}, zero);
+  }
+  return expanded(x, {range(0, 1), range(1, 2)},
+                  {count, b.getIndexAttr(groups), b.getIndexAttr(size)});
+}
+
+/// y [M, N] as the result.
+Value ProductQuantizer::shapedY(Value y) {
+  int64_t m = product.m.size(), n = product.n.size();
+  SmallVector<unsigned> order = product.m,
+                        to = loopsOf(product.mapOf(product.init()));
+  llvm::append_range(order, product.n);
+  SmallVector<OpFoldResult> shape =
+      applyPermutation(sizes, permutationTo(to, order));
+  if (m == 0)
+    y = tensor::CollapseShapeOp::create(b, y, ArrayRef{range(0, 2)});
+  if (m == 0 && n > 1)
+    y = expanded(y, {range(0, n)}, shape);
+  else if (m > 1 || (m > 0 && n > 1))
+    y = expanded(y, {range(0, m), range(m, n)}, shape);
+  return moved(y, shape, order, to);
+}
+
+//===----------------------------------------------------------------------===//
+// The product
+//===----------------------------------------------------------------------===//
+
+FailureOr<Value> ProductQuantizer::multiply(Value x, OpFoldResult count) {
+  FailureOr<Value> codes = part(kCodes), scales = part(kScales),
+                   zeros = Value();
+  if (layer.format->hasZeros())
+    zeros = part(kZeros);
+  if (failed(codes) || failed(scales) || failed(zeros))
+    return failure();
+  Value xScales, xSums;
+  if (layer.integers) {
+    OpFoldResult perGroup[] = {count, b.getIndexAttr(groups)};
+    auto quantized = mpgemm::QuantizeActOp::create(
+        b, cast<RankedTensorType>(x.getType()).clone(b.getI8Type()),
+        typeOf(perGroup, b.getF32Type()), typeOf(perGroup, b.getI32Type()), x);
+    x = quantized.getCodes();
+    xScales = quantized.getScales();
+    xSums = quantized.getSums();
+  }
+  Value init = tensor::EmptyOp::create(
+      b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(rows)}, b.getF32Type());
+  return mpgemm::MatmulOp::create(b, init.getType(), x, *codes, *scales, *zeros,
+                                  xScales, xSums, init, format(),
+                                  mpgemm::LayoutAttr())
+      .getResult();
+}
+
+LogicalResult ProductQuantizer::run() {
+  SmallVector<OpFoldResult> outer;
+  AffineExpr count = b.getAffineConstantExpr(1);
+  for (auto [loop, extent] :
+       llvm::zip_equal(loopsOf(product.mapOf(product.init())), sizes))
+    if (llvm::is_contained(product.m, loop)) {
+      count = count * b.getAffineSymbolExpr(outer.size());
+      outer.push_back(extent);
+    }
+  OpFoldResult m = affine::makeComposedFoldedAffineApply(
+      b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
+  FailureOr<Value> y = multiply(groupedX(m), m);
+  if (failed(y))
+    return failure();
+  Value result = product.op->getResult(0);
+  result.replaceAllUsesWith(
+      withType(shapedY(*y), cast<RankedTensorType>(result.getType())));
+  product.op->erase();
+  return success();
+}
+
+LogicalResult lutra::quantizeProduct(WeightProduct &product,
+                                     const QuantizedLayer &layer,
+                                     ArrayRef<OpFoldResult> sizes) {
+  return ProductQuantizer(product, layer, sizes).run();
+}

@@ -1,0 +1,414 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""--quantize: float models whose weights become codes of few bits when they are
+compiled. A product with the identity gives what the codes stand for."""
+
+import itertools
+import json
+
+import lutra
+import numpy as np
+import onnx
+import pytest
+from conftest import MODELS, lutra_compile, run_tool
+from Models.roman import roman
+from onnx import TensorProto, helper, numpy_helper
+
+K, N = 200, 96
+# Bounds of the relative error of normally distributed weights.
+FORMATS = {
+    "uint1": 0.85, "ternary": 0.45, "int2": 0.40, "uint2": 0.40, "int3": 0.19,
+    "uint3": 0.18, "int4": 0.09, "uint4": 0.085, "nf4": 0.095, "fp4": 0.115,
+    "mxfp4": 0.125, "nvfp4": 0.11, "int5": 0.045, "uint5": 0.042, "int6": 0.023,
+    "uint6": 0.021, "int7": 0.012, "uint7": 0.011, "int8": 0.006, "uint8": 0.006,
+    "fp8": 0.03,
+}  # fmt: skip
+
+
+def model_of(nodes, weights, inputs, outputs):
+    initializers = [numpy_helper.from_array(w, name) for name, w in weights.items()]
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        initializers,
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+    model.ir_version = 10
+    return model
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def product(weight, **attributes):
+    """x [batch, K] times a weight [K, N], or with transB [N, K]."""
+    k, n = weight.shape[:: -1 if attributes.get("transB") else 1]
+    op = "Gemm" if attributes else "MatMul"
+    node = helper.make_node(op, ["x", "w"], ["y"], "layers.0/proj", **attributes)
+    return model_of([node], {"w": weight}, {"x": ["batch", k]}, {"y": ["batch", n]})
+
+
+def relative(got, expected):
+    return np.sqrt(np.sum((got - expected) ** 2.0) / np.sum(expected**2.0))
+
+
+def decoded(model, k):
+    """The weights that the codes stand for: products with 1 and 0 are exact."""
+    return model(np.eye(k, dtype=np.float32))["y"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats(name, tmp_path):
+    weight = normal(K, N)
+    path, report = tmp_path / "m.onnx", tmp_path / "r.json"
+    onnx.save(product(weight), path)
+    model = lutra.compile(path, quantize=name, report=f"quantization:{report}")
+    got = decoded(model, K)
+    assert 0.1 * FORMATS[name] < relative(got, weight) < FORMATS[name]
+    # The report says the same, and all that lies in the artifact.
+    (layer,) = json.loads(report.read_text())["products"]
+    assert layer["format"] == name
+    assert layer["nodes"] == "layers.0/proj" and layer["weight"] == "w"
+    assert layer["relative_error"] == pytest.approx(relative(got, weight), rel=1e-3)
+    # Other rows than those of the identity.
+    x = normal(7, K, seed=1)
+    np.testing.assert_allclose(model(x)["y"], x @ got, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("group", [1, 7, 16, 32, 64, 128, 200, 1000, "row"])
+def test_groups(group):
+    """Any size of groups, also one that does not divide a row."""
+    weight = normal(K, N, seed=2)
+    spec = "int8:nearest:" + ("row" if group == "row" else f"g{group}")
+    got = decoded(lutra.compile(product(weight), quantize=spec), K)
+    # A step, since the largest number is missing on one side, and what rounding a
+    # scale to 8 bits moves that number.
+    size = K if group == "row" else min(group, K)
+    for start in range(0, K, size):
+        part = slice(start, start + size)
+        step = np.abs(weight[part]).max(axis=0) / 128
+        assert np.all(np.abs(got[part] - weight[part]) <= 1.51 * step)
+
+
+def test_nearest_has_the_largest_exactly():
+    weight = normal(64, 64, seed=3)
+    got = decoded(lutra.compile(product(weight), quantize="int4:nearest"), 64)
+    for start in (0, 32):
+        part = weight[start : start + 32]
+        place = np.abs(part).argmax(axis=0)
+        columns = np.arange(64)
+        np.testing.assert_allclose(
+            got[start + place, columns], part[place, columns], rtol=2**-8
+        )
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm(transposed):
+    weight = normal(*((N, K) if transposed else (K, N)), seed=4)
+    model = lutra.compile(product(weight, transB=transposed), quantize="int8")
+    exact = weight.T if transposed else weight
+    assert relative(decoded(model, K), exact) < FORMATS["int8"]
+
+
+@pytest.mark.parametrize("level", ["native", "x86-64-v3", "x86-64"])
+@pytest.mark.parametrize("name", ["int4", "uint4", "int8:row", "ternary", "uint2:g16"])
+def test_integer_activations(name, level):
+    """With :a8 x is rounded to 8 bits, which costs little more."""
+    weight, x = normal(K, N, seed=5), normal(9, K, seed=6)
+    floats = lutra.compile(product(weight), quantize=name, mcpu=level)(x)["y"]
+    integers = lutra.compile(product(weight), quantize=f"{name}:a8", mcpu=level)(x)["y"]
+    assert 0 < relative(integers, floats) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [np.float16, "bfloat16"])
+def test_halves(dtype):
+    """Weights and activations of 16 bits are quantized from what they are in f32."""
+    import ml_dtypes
+
+    dtype = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+    weight, x = normal(K, N, seed=7).astype(dtype), normal(5, K, seed=8).astype(dtype)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"], "proj")
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    graph = helper.make_graph(
+        [node], "g",
+        [helper.make_tensor_value_info("x", kind, ["batch", K])],
+        [helper.make_tensor_value_info("y", kind, ["batch", N])],
+        [helper.make_tensor("w", kind, [K, N], weight.tobytes(), raw=True)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
+    model.ir_version = 10
+    got = lutra.compile(model, quantize="int8")(x)["y"].astype(np.float32)
+    expected = x.astype(np.float32) @ weight.astype(np.float32)
+    assert relative(got, expected) < 0.01
+
+
+# Several products
+
+
+def perceptron():
+    """Two layers, of which both and a table of rows read the first weight."""
+    nodes = [
+        helper.make_node("Gather", ["w1", "i"], ["row"], "embed"),
+        helper.make_node("MatMul", ["x", "w1"], ["h"], "up"),
+        helper.make_node("Add", ["h", "row"], ["b"], "bias"),
+        helper.make_node("Relu", ["b"], ["r"], "relu"),
+        helper.make_node("MatMul", ["r", "w2"], ["s"], "head"),
+        helper.make_node("MatMul", ["s", "w3"], ["y"], "tiny"),
+    ]
+    weights = {
+        "w1": normal(64, 128, seed=1),
+        "w2": normal(128, 64, seed=2),
+        "w3": normal(64, 10, seed=3),
+        "i": np.int64(3),
+    }
+    return model_of(nodes, weights, {"x": ["batch", 64]}, {"y": ["batch", 10]})
+
+
+def test_rules(tmp_path):
+    """The first rule that matches counts, by the name of a node or a weight."""
+    path, report = tmp_path / "m.onnx", tmp_path / "r.json"
+    onnx.save(perceptron(), path)
+    lutra_compile(
+        path, "-o", tmp_path / "m.so", "--quantize=he[ab]d=none", "--quantize=w1=nf4;*=int8",
+        f"--report=quantization:{report}",
+    )  # fmt: skip
+    layers = {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
+    assert layers["up"]["format"] == "nf4" and layers["up"]["group"] == 64
+    assert layers["up"]["kept"]
+    assert layers["head"]["reason"] == "'he[ab]d=none'"
+    assert layers["tiny"]["reason"] == "fewer than 4096 weights"
+    totals = json.loads(report.read_text())
+    assert totals["bytes_before"] == 4 * (64 * 128 + 128 * 64 + 64 * 10)
+    # 4 bits for each weight and 16 for each scale, beside what is kept.
+    codes = 64 * 128 // 2 + 2 * 128
+    assert layers["up"]["quantized_bytes"] == codes
+    assert totals["bytes_after"] == totals["bytes_before"] + codes
+
+
+def test_text_report(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(perceptron(), path)
+    done = lutra_compile(
+        path, "-o", tmp_path / "m.so", "--quantize=*head*=int4", "--report=quantization"
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == (
+        "1 of 3 products quantized, weights of 68096 bytes become 39936"
+    )
+    assert "head: w2 [128, 64]" in lines
+    assert "up: w1 [64, 128]" in lines
+    assert lines[lines.index("up: w1 [64, 128]") + 1] == "    stays: no rule"
+    described = lines[lines.index("head: w2 [128, 64]") + 1]
+    assert described.startswith("    int4, groups of 32, 4.50 bits per weight, error ")
+
+
+# What rules leave open
+
+
+def layers_of(path, rules, tmp_path):
+    report = tmp_path / "r.json"
+    lutra_compile(
+        path, "-o", tmp_path / "m.so", f"--quantize={rules}", "-O0",
+        f"--report=quantization:{report}",
+    )  # fmt: skip
+    return {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
+
+
+def unequal():
+    """Products of weights that are easy to quantize, usual, and hard."""
+    weights = {
+        "easy": np.random.default_rng(0).choice([-2.0, -1, 0, 1], (128, 64)),
+        "usual": normal(128, 64, seed=1),
+        "hard": normal(128, 64, seed=2) ** 3,
+    }
+    nodes = [helper.make_node("MatMul", ["x", name], [f"y_{name}"], name) for name in weights]
+    nodes.append(helper.make_node("Sum", [f"y_{name}" for name in weights], ["y"], "sum"))
+    weights = {name: weight.astype(np.float32) for name, weight in weights.items()}
+    return model_of(nodes, weights, {"x": ["batch", 128]}, {"y": ["batch", 64]})
+
+
+def test_groups_are_halved(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    layers = layers_of(path, "int4:row:e9%", tmp_path)
+    assert layers["easy"]["group"] == 128
+    assert layers["usual"]["group"] == 32
+    assert layers["usual"]["relative_error"] <= 0.09
+    # Half of that is not enough for it.
+    coarse = layers_of(path, "int4:g64", tmp_path)
+    assert coarse["usual"]["relative_error"] > 0.09
+    assert layers["hard"]["group"] == 16
+
+
+@pytest.mark.parametrize("bits", [2.5, 3, 4.5, 5.2, 8.5, 20])
+def test_bits_are_allocated(bits, tmp_path):
+    """The least sum of squared errors of all that fit, by trying them all."""
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    layers = layers_of(path, f"auto:{bits}", tmp_path)
+    used = np.mean([p["bits_per_weight"] for p in layers.values()])
+    error = sum(p["relative_error"] ** 2 for p in layers.values())
+    formats = [layers_of(path, f"int{n}", tmp_path) for n in range(2, 9)]
+    best = min(
+        sum(formats[i][name]["relative_error"] ** 2 for name, i in zip(layers, choice))
+        for choice in itertools.product(range(7), repeat=3)
+        if np.mean([i + 2.5 for i in choice]) <= bits
+    )
+    assert used <= bits
+    assert error == pytest.approx(best)
+
+
+def test_too_few_bits(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(unequal(), path)
+    done = lutra_compile(path, "-o", tmp_path / "m.so", "--quantize=auto:2.4", expect=3)
+    assert "expected at least 2.50 bits per weight, got 'auto:2.4'" in done.stderr
+
+
+# The samples
+
+
+@pytest.mark.parametrize(
+    "rules, right",
+    [("int8", 16), ("int4", 15), ("int4:a8", 15), ("nf4", 15), ("mxfp4", 14),
+     ("nvfp4", 14), ("fp8", 16), ("uint4:g16", 15)],
+)  # fmt: skip
+def test_writes_numerals(numerals, tmp_path, rules, right):
+    """The language model still writes nearly all numerals."""
+    path = tmp_path / "q.so"
+    state = "--state=past_key_values.*:present.*:max=48"
+    lutra_compile(numerals, "-o", path, state, f"--quantize={rules}")
+    numbers = np.random.default_rng(5).integers(1, 4000, 16)
+    count = 0
+    for number in numbers:
+        done = run_tool(
+            "lutra-run", path, f"--generate={number}=", "--max-tokens=20",
+            f"--tokenizer={MODELS / 'tokenizer.json'}",
+        )  # fmt: skip
+        count += done.stdout == roman(int(number)) + "\n"
+    assert count >= right
+
+
+def test_artifact_is_smaller(numerals, tmp_path):
+    sizes = []
+    for options in ([], ["--quantize=int4"]):
+        path = tmp_path / f"m{len(options)}.so"
+        lutra_compile(numerals, "-o", path, *options)
+        sizes.append(path.with_suffix(".weights").stat().st_size)
+    assert sizes[1] < 0.25 * sizes[0]
+
+
+# Accuracy
+
+
+def test_against(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(perceptron(), path)
+    for name, options in {"exact": [], "quantized": ["--quantize=int8"]}.items():
+        lutra_compile(path, "-o", tmp_path / f"{name}.so", *options)
+    done = run_tool(
+        "lutra-run", tmp_path / "quantized.so", f"--against={tmp_path / 'exact.so'}",
+        "--dim=batch:16",
+    )  # fmt: skip
+    line = done.stdout.strip()
+    assert line.startswith("output 'y': largest error ")
+    assert float(line.split("relative RMS error ")[1].split(" %")[0]) < 2
+    same, rows = line.split("the same largest element in ")[1].split(" of ")
+    assert rows == "16 rows" and int(same) >= 14
+    done = run_tool(
+        "lutra-run", tmp_path / "exact.so", f"--against={tmp_path / 'exact.so'}"
+    )
+    assert done.stdout == (
+        "output 'y': largest error 0, relative RMS error 0 %, the same largest "
+        "element in 1 of 1 row\n"
+    )
+
+
+def test_check_accuracy():
+    x = normal(32, 64, seed=9)
+    close = lutra.check_accuracy(perceptron(), "int8", {"x": x})["y"]
+    far = lutra.check_accuracy(perceptron(), "int2", {"x": x})["y"]
+    assert 0 < close.relative < 0.02 < far.relative < 1
+    assert close.agreement > 0.9
+    assert lutra.check_accuracy(perceptron(), "none")["y"] == (0, 0, 1)
+
+
+def test_deviation():
+    expected = np.array([[3, 4, 0], [0, np.nan, 1]])
+    assert lutra.deviation(expected, expected) == (0, 0, 1)
+    got = lutra.deviation(np.array([[3.0, 4], [0, 0]]), np.array([[5.0, 4], [0, 0]]))
+    assert got == pytest.approx((2, 0.4, 0.5))
+    assert lutra.deviation(np.float32(1), np.float32(np.nan)).largest == np.inf
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    "rules, said",
+    [
+        ("", "expected a format, uint1, "),
+        ("int9", "fp8, auto:BITS or none, got 'int9' in 'int9'"),
+        ("*a*=int4;int9", "got 'int9' in 'int9'"),
+        ("int4:g0", "eN% for an error of N percent, got 'g0' in 'int4:g0'"),
+        ("int4:g-1", "got 'g-1'"),
+        ("int4:g99999999999999999999", "got 'g99999999999999999999'"),
+        ("int4:", "got '' in 'int4:'"),
+        ("int4:fast", "got 'fast' in 'int4:fast'"),
+        ("*[=int4", "expected a pattern of names, got '*['"),
+        ("mxfp4:g16", "expected groups of 32 for mxfp4, got 'mxfp4:g16'"),
+        ("nf4:a8", "expected activations a32 for nf4, whose numbers are not integers, got 'nf4:a8'"),
+        ("int4;", "got '' in ''"),
+        ("auto", "auto:BITS or none, got 'auto' in 'auto'"),
+        ("auto:", "expected bits per weight, got '' in 'auto:'"),
+        ("auto:-4", "expected bits per weight, got '-4' in 'auto:-4'"),
+        ("auto:nan", "expected bits per weight, got 'nan'"),
+        ("auto:4:e5%", "got 'e5%' in 'auto:4:e5%'"),
+        ("int4:e5", "got 'e5' in 'int4:e5'"),
+        ("int4:e0%", "got 'e0%' in 'int4:e0%'"),
+        ("mxfp4:e5%", "expected no error for mxfp4, whose groups are of one size, got 'mxfp4:e5%'"),
+    ],
+)  # fmt: skip
+def test_bad_rules(rules, said, tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(product(normal(K, N)), path)
+    done = lutra_compile(path, "-o", tmp_path / "m.so", f"--quantize={rules}", expect=2)
+    assert done.stderr.startswith("lutra-compile: error: --quantize: expected ")
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    with pytest.raises(lutra.CompileError, match="--quantize: expected"):
+        lutra.compile(path, quantize=rules)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers(wrong, tmp_path):
+    weight = normal(K, N)
+    weight[70, 5] = wrong
+    path = tmp_path / "m.onnx"
+    onnx.save(product(weight), path)
+    for options in (["int4"], ["int4", "--report=quantization"], ["auto:4"]):
+        done = lutra_compile(
+            path, "-o", tmp_path / "m.so", f"--quantize={options[0]}", *options[1:], expect=3
+        )
+        assert "weight 'w': expected finite numbers to quantize, got " in done.stderr
+        assert "for input 70 of output 5" in done.stderr
+        assert not (tmp_path / "m.so").exists()
+
+
+def test_report_needs_rules(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(product(normal(K, N)), path)
+    done = lutra_compile(path, "-o", tmp_path / "m.so", "--report=quantization", expect=2)
+    assert "--report=quantization needs --quantize" in done.stderr
+
+
+def test_is_of_one_phase(tmp_path):
+    path, dump = tmp_path / "m.onnx", tmp_path / "m.mlir"
+    onnx.save(product(normal(K, N)), path)
+    lutra_compile(path, "--compile-to=quantize", "-o", dump, "--quantize=int4")
+    lutra_compile(dump, "--compile-from=quantize", "-o", tmp_path / "m.so")
+    done = lutra_compile(
+        dump, "--compile-from=quantize", "-o", tmp_path / "m.so", "--quantize=int4", expect=2
+    )
+    assert "quantization cannot change after phase 'quantize'" in done.stderr

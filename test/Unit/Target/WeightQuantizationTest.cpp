@@ -1,0 +1,201 @@
+//===- WeightQuantizationTest.cpp - Quantized weights of an image ---------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Has the image quantize matrices that lie one way or the other, and quantizes
+// each of their groups beside it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Lutra/Lutra.h"
+#include "lib/Target/GroupQuantizer.h"
+#include "lutra/Target/WeightError.h"
+#include "mlir/IR/Builders.h"
+#include "gtest/gtest.h"
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+namespace {
+
+struct WeightQuantizationTest : testing::Test {
+  WeightQuantizationTest() : b(&context) {
+    context.loadDialect<LutraDialect>();
+  }
+
+  void fill(int64_t rows, int64_t columns) {
+    n = rows;
+    k = columns;
+    weights.resize(n * k);
+    std::normal_distribution<float> normal;
+    for (float &weight : weights)
+      weight = normal(random);
+  }
+
+  QuantizeAttr step(StringRef part, StringRef format, int64_t group) {
+    return QuantizeAttr::get(&context, part, format, group, kLeastSquares);
+  }
+
+  /// A weight that the file has as [K, N], with more steps than its transpose.
+  DictionaryAttr weight(ArrayRef<Attribute> more) {
+    SmallVector<Attribute> steps = {TransposeAttr::get(&context, {1, 0})};
+    llvm::append_range(steps, more);
+    auto named = [&](StringRef name, Attribute value) {
+      return b.getNamedAttr(name, value);
+    };
+    return b.getDictionaryAttr(
+        {named("name", b.getStringAttr("fc")),
+         named("source", b.getStringAttr("model.onnx")),
+         named("offset", b.getI64IntegerAttr(0)),
+         named("size", b.getI64IntegerAttr(4 * n * k)),
+         named("storage",
+               TypeAttr::get(RankedTensorType::get({k, n}, b.getF32Type()))),
+         named("steps", b.getArrayAttr(steps))});
+  }
+
+  std::string file() {
+    std::string bytes(4 * n * k, '\0');
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t column = 0; column < k; ++column)
+        std::memcpy(&bytes[4 * (column * n + row)], &weights[row * k + column],
+                    4);
+    return bytes;
+  }
+
+  /// An image of two entries, of which the second begins at `second`.
+  std::string write(Attribute first, RankedTensorType firstType, Attribute last,
+                    RankedTensorType lastType, int64_t &second) {
+    int64_t bytes =
+        firstType.getNumElements() * firstType.getElementTypeBitWidth() / 8;
+    second = llvm::alignTo(bytes, 64);
+    auto entry = [&](int64_t at, Attribute weight, Type type) {
+      return b.getDictionaryAttr({b.getNamedAttr("at", b.getI64IntegerAttr(at)),
+                                  b.getNamedAttr("weight", weight),
+                                  b.getNamedAttr("type", TypeAttr::get(type))});
+    };
+    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+    (*module)->setAttr(attr::kImage,
+                       b.getArrayAttr({entry(0, first, firstType),
+                                       entry(second, last, lastType)}));
+    std::string image, source = file();
+    llvm::raw_string_ostream os(image);
+    auto summary = writeImage(
+        *module, [&](StringRef) -> llvm::Expected<StringRef> { return source; },
+        os);
+    error = summary ? "" : toString(summary.takeError());
+    return image;
+  }
+
+  ArrayRef<float> groupOf(int64_t row, int64_t group, int64_t size) {
+    int64_t at = group * size;
+    return ArrayRef(weights).slice(row * k + at, std::min(size, k - at));
+  }
+
+  MLIRContext context;
+  Builder b;
+  std::mt19937 random{11};
+  int64_t n = 0, k = 0;
+  std::vector<float> weights;
+  std::string error;
+};
+
+TEST_F(WeightQuantizationTest, FitsEachGroupAlone) {
+  // More rows than a panel, ragged groups, and a row of one group.
+  for (auto [rows, columns, size] : {std::array<int64_t, 3>{130, 70, 32},
+                                     {3, 64, 16},
+                                     {70, 33, 33},
+                                     {1, 1, 1}})
+    for (StringRef name : {"uint4", "int3", "nf4"}) {
+      fill(rows, columns);
+      int64_t groups = llvm::divideCeil(k, size), second = 0;
+      StringRef part = name == "uint4" ? kZeros : kScales;
+      Type type = name == "uint4" ? Type(b.getI8Type()) : b.getBF16Type();
+      std::string image = write(
+          weight(step(part, name, size)),
+          RankedTensorType::get({n, groups}, type),
+          weight(step(kCodes, name, size)),
+          RankedTensorType::get({n, groups, size}, b.getI8Type()), second);
+      ASSERT_EQ(error, "");
+      GroupQuantizer quantizer(*findWeightFormat(name), /*leastSquares=*/true);
+      for (int64_t row = 0; row < n; ++row)
+        for (int64_t group = 0; group < groups; ++group) {
+          ArrayRef<float> ofGroup = groupOf(row, group, size);
+          GroupParameters expected = quantizer.fit(ofGroup);
+          int64_t at = row * groups + group;
+          if (part == kZeros) {
+            ASSERT_EQ(uint8_t(image[at]), expected.zero);
+          } else {
+            uint32_t bits = 0;
+            std::memcpy(reinterpret_cast<char *>(&bits) + 2, &image[2 * at], 2);
+            float scale;
+            std::memcpy(&scale, &bits, 4);
+            ASSERT_EQ(scale, expected.scale);
+          }
+          std::vector<uint8_t> codes(size);
+          quantizer.encode(ofGroup, expected, codes.data());
+          for (int64_t i = 0; i < size; ++i)
+            ASSERT_EQ(uint8_t(image[second + at * size + i]), codes[i])
+                << name.str() << " row " << row << ", group " << group << ", "
+                << i;
+        }
+    }
+}
+
+TEST_F(WeightQuantizationTest, MovesCodesAsAnyOthers) {
+  fill(70, 40);
+  Attribute codes = step(kCodes, "int4", 16);
+  auto type = RankedTensorType::get({70, 3, 16}, b.getI8Type());
+  int64_t second = 0;
+  std::string image =
+      write(weight(codes), type,
+            weight({codes, TransposeAttr::get(&context, {2, 0, 1})}),
+            RankedTensorType::get({16, 70, 3}, b.getI8Type()), second);
+  ASSERT_EQ(error, "");
+  for (int64_t row = 0; row < 70; ++row)
+    for (int64_t group = 0; group < 3; ++group)
+      for (int64_t i = 0; i < 16; ++i)
+        ASSERT_EQ(image[(row * 3 + group) * 16 + i],
+                  image[second + (i * 70 + row) * 3 + group]);
+}
+
+TEST_F(WeightQuantizationTest, NamesWhatIsNotFinite) {
+  for (float wrong : {std::nanf(""), INFINITY}) {
+    fill(5, 40);
+    weights[2 * k + 33] = wrong;
+    int64_t second = 0;
+    write(weight(step(kCodes, "int4", 32)),
+          RankedTensorType::get({5, 2, 32}, b.getI8Type()),
+          weight(step(kScales, "int4", 32)),
+          RankedTensorType::get({5, 2}, b.getBF16Type()), second);
+    EXPECT_EQ(error, "weight 'fc': expected finite numbers to quantize, got " +
+                         std::to_string(wrong) + " for input 33 of output 2");
+  }
+}
+
+TEST_F(WeightQuantizationTest, MeasuresItsError) {
+  fill(9, 50);
+  std::string source = file();
+  auto measured = measureQuantization(
+      weight({step(kCodes, "int4", 32), ReshapeAttr::get(&context, {9, 64})}),
+      UnknownLoc::get(&context),
+      [&](StringRef) -> llvm::Expected<StringRef> { return source; });
+  ASSERT_TRUE(bool(measured)) << toString(measured.takeError());
+  GroupQuantizer quantizer(*findWeightFormat("int4"), /*leastSquares=*/true);
+  double squares = 0, expected = 0;
+  for (float number : weights)
+    squares += double(number) * number;
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t group = 0; group < 2; ++group) {
+      ArrayRef<float> ofGroup = groupOf(row, group, 32);
+      expected += quantizer.squaredError(ofGroup, quantizer.fit(ofGroup));
+    }
+  EXPECT_NEAR(measured->squaredWeights, squares, 1e-9 * squares);
+  EXPECT_NEAR(measured->squaredError, expected, 1e-9 * expected);
+  EXPECT_NEAR(measured->relative(), std::sqrt(expected / squares), 1e-9);
+}
+
+} // namespace
