@@ -93,6 +93,8 @@ static Registry build() {
                    addQuantizedGatherHandlers,
                    addControlFlowHandlers,
                    addQuantizationHandlers,
+                   addDynamicQuantizationHandlers,
+                   addScaledContractionHandlers,
                    addIntegerContractionHandlers,
                    addLowBitContractionHandlers,
                    addCodebookContractionHandlers,

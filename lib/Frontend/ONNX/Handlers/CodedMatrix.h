@@ -41,11 +41,20 @@ Tensor codesOfConstant(Lowering &lowering, const Tensor &tensor);
 std::optional<int64_t> sameCode(Lowering &lowering, Tensor zeros);
 
 /// x [.., K], bytes less `xZero`, times a constant `matrix` [K, N] of bytes
-/// less `zero`, as [.., N] in i32; zero points may be null. Nothing where the
-/// matrix is no constant, a zero point not one number, or sums might not fit.
+/// less `zero`, one or a constant per column, as [.., N] in i32; zero points
+/// may be null. Nothing where the matrix is no constant, a zero point another,
+/// or sums might not fit.
 std::optional<FailureOr<Tensor>>
 byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
             const Tensor &matrix, const Tensor &zero);
+
+/// The sums, in f32, of the integers of two tensors that have factors, where
+/// both were bytes and `rhs` a constant [K, N] or, where it is `transposed`,
+/// [N, K]: exact in i32. Nothing where they were others.
+std::optional<FailureOr<Tensor>> productOfBytes(Lowering &lowering,
+                                                const Tensor &lhs,
+                                                const Tensor &rhs,
+                                                bool transposed);
 
 /// x [.., K] in f32 as a matrix [M, padded] with zeros behind its columns.
 FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,

@@ -14,7 +14,6 @@
 #include "../SizeAlgebra.h"
 #include "CodedMatrix.h"
 #include "QuantizedElements.h"
-#include "Reduction.h"
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/Matchers.h"
 
@@ -298,7 +297,8 @@ static std::shared_ptr<const Factors> factorsOf(const Node &node,
     return nullptr;
   int64_t axis = node.intAttr("axis", 1);
   return std::make_shared<Factors>(
-      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis});
+      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis, x,
+              node.input(2)});
 }
 
 /// The inputs with narrow integers as the codes that they are held as; the zero
@@ -339,54 +339,6 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
   return SmallVector<Tensor>{*y};
 }
 
-//===----------------------------------------------------------------------===//
-// DynamicQuantizeLinear
-//===----------------------------------------------------------------------===//
-
-static bool isFloat32(DType dtype) { return dtype == DType::Float; }
-
-static Support supportsDynamicQuantize(const Node &node) {
-  if (node.numInputs() != 1)
-    return Support::no("expected one input, got " + Twine(node.numInputs()));
-  return supportsInput(node, 0, "x", isFloat32);
-}
-
-/// The range of x, widened to include 0, is divided into 255 steps.
-static FailureOr<SmallVector<Tensor>> lowerDynamicQuantize(const Node &node,
-                                                           Lowering &lowering) {
-  Tensor x = node.input(0);
-  if (Support support = supportsDynamicQuantize(node); !support)
-    return node.error() << support.reason();
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(x.rank()));
-  Tensor max = accumulate(lowering, x, axes, Monoid::Max, DType::Float);
-  Tensor min = accumulate(lowering, x, axes, Monoid::Min, DType::Float);
-  FailureOr<Tensor> scale = compute(
-      lowering, {max, min}, DType::Float, [](Scalars &s, ValueRange in) {
-        Value zero = s.constant(0);
-        Value range = s.sub(s.max(in[0], zero), s.min(in[1], zero));
-        range = s.select(s.eq(range, zero), s.constant(1), range);
-        return s.div(range, s.constant(255));
-      });
-  if (failed(scale))
-    return failure();
-  FailureOr<Tensor> zero = compute(
-      lowering, {min, *scale}, DType::UInt8, [](Scalars &s, ValueRange in) {
-        Value lowest = s.min(in[0], s.constant(0));
-        return quantizeScalar(s.b, s.neg(s.div(lowest, in[1])), Value(),
-                              DType::UInt8);
-      });
-  if (failed(zero))
-    return failure();
-  FailureOr<Tensor> y = compute(
-      lowering, {x, *scale, *zero}, DType::UInt8,
-      [](Scalars &s, ValueRange in) {
-        return quantizeScalar(s.b, s.div(in[0], in[1]), in[2], DType::UInt8);
-      });
-  if (failed(y))
-    return failure();
-  return SmallVector<Tensor>{*y, *scale, *zero};
-}
-
 void lutra::addQuantizationHandlers(Registry &registry) {
   SmallVector<int64_t> versions = {10, 13, 19, 21, 23, 24, 25, 28};
   registry.add({"", "QuantizeLinear", versions, supportsQuantize, lowerQuantize,
@@ -395,9 +347,4 @@ void lutra::addQuantizationHandlers(Registry &registry) {
                 lowerDequantize,
                 "float8 and float4, and int4 and int2 that are not constant",
                 /*takesNarrow=*/true});
-  registry.add({"",
-                "DynamicQuantizeLinear",
-                {11},
-                supportsDynamicQuantize,
-                lowerDynamicQuantize});
 }

@@ -12,6 +12,7 @@
 
 #include "Library.h"
 
+#include "onnx/defs/math/utils.h"
 #include "onnx/defs/schema.h"
 #include "onnx/defs/shape_inference.h"
 
@@ -149,6 +150,12 @@ static void inferLowBit(InferenceContext &context) {
   ::onnx::updateOutputShape(context, 0, shape);
 }
 
+/// The result has the type of a scale; the shapes are those of a product.
+static void inferScaledProduct(InferenceContext &context, size_t scale) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, scale, 0);
+  ::onnx::defs::math::utils::MatMulShapeInference(context, 0, 1);
+}
+
 /// The result is rows of the data, unpacked, in the scales' type.
 static void inferQuantizedGather(InferenceContext &context) {
   ::onnx::propagateElemTypeFromInputToOutput(context, 2, 0);
@@ -256,6 +263,31 @@ static OpSchema matMulBnb4() {
       .inferred(inferLowBit);
 }
 
+static OpSchema dynamicQuantizeMatMul() {
+  return Signature("DynamicQuantizeMatMul")
+      .input("A")
+      .input("B")
+      .input("b_scale")
+      .optionalInputs({"b_zero_point", "bias"})
+      .output("Y")
+      .inferred([](InferenceContext &context) {
+        inferScaledProduct(context, 2);
+      });
+}
+
+static OpSchema matMulIntegerToFloat() {
+  return Signature("MatMulIntegerToFloat")
+      .input("A")
+      .input("B")
+      .input("a_scale")
+      .input("b_scale")
+      .optionalInputs({"a_zero_point", "b_zero_point", "bias"})
+      .output("Y")
+      .inferred([](InferenceContext &context) {
+        inferScaledProduct(context, 3);
+      });
+}
+
 static OpSchema gatherBlockQuantized() {
   return Signature("GatherBlockQuantized")
       .input("data")
@@ -301,6 +333,8 @@ const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
       matMulNBits(),
       matMulBnb4(),
       gatherBlockQuantized(),
+      dynamicQuantizeMatMul(),
+      matMulIntegerToFloat(),
       simplifiedNormalization(),
       skipNormalization("SkipLayerNormalization", {"beta", "bias"}),
       skipNormalization("SkipSimplifiedLayerNormalization", {"bias"})};
