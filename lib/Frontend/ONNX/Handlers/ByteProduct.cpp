@@ -35,11 +35,12 @@ struct CodedColumns {
 
 /// A constant of bytes as codes that are a weight, or null.
 static Tensor codesAsWeight(Lowering &lowering, const Tensor &tensor) {
-  WeightOp stored = storedBytes(lowering, tensor);
-  return stored ? codesOfConstant(lowering,
-                                  lowering.tensor(stored.getResult(),
-                                                  tensor.shape, tensor.dtype))
-                : Tensor();
+  WeightOp weight = weightOf(lowering, tensor);
+  return weight
+             ? codesOfConstant(lowering, lowering.tensor(weight.getResult(),
+                                                         tensor.shape,
+                                                         tensor.dtype))
+             : Tensor();
 }
 
 /// The codes of a constant [K, N] with its zero point, which may be null;

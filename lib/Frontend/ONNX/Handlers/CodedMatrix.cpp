@@ -21,10 +21,9 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
-  auto isReshape = [](Attribute step) { return isa<ReshapeAttr>(step); };
+WeightOp lutra::weightOf(Lowering &lowering, const Tensor &tensor) {
   if (auto weight = tensor.value.getDefiningOp<WeightOp>())
-    return llvm::all_of(weight.getSteps(), isReshape) ? weight : WeightOp();
+    return weight;
   DenseElementsAttr elements;
   if (!matchPattern(tensor.value, m_Constant(&elements)))
     return {};
@@ -34,6 +33,14 @@ WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
       b, elements.getType(), name ? name.getName() : b.getStringAttr(""),
       StringAttr(), IntegerAttr(), IntegerAttr(), StringAttr(),
       TypeAttr::get(elements.getType()), elements, b.getArrayAttr({}));
+}
+
+WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
+  WeightOp weight = weightOf(lowering, tensor);
+  if (!weight ||
+      !llvm::all_of(weight.getSteps(), llvm::IsaPred<ReshapeAttr>))
+    return {};
+  return weight;
 }
 
 //===----------------------------------------------------------------------===//
@@ -119,15 +126,18 @@ Tensor lutra::codesOfConstant(Lowering &lowering, const Tensor &tensor) {
     return {};
   if (tensor.dtype != DType::Int8)
     return lowering.tensor(tensor.value, tensor.shape, DType::UInt8);
-  weight = storedBytes(lowering, tensor);
   if (!weight)
+    weight = weightOf(lowering, tensor);
+  if (!weight || !llvm::all_of(weight.getSteps(),
+                               llvm::IsaPred<ReshapeAttr, TransposeAttr>))
     return {};
   ImplicitLocOpBuilder &b = lowering.b;
+  auto storage = cast<RankedTensorType>(weight.getStorage());
+  SmallVector<Attribute> steps = {UnpackAttr::get(
+      b.getContext(), 8, /*flip=*/true, storage.getShape(), /*rows=*/1)};
+  llvm::append_range(steps, weight.getSteps());
   auto copy = cast<WeightOp>(b.clone(*weight));
-  auto type = cast<RankedTensorType>(tensor.value.getType());
-  copy.setStepsAttr(b.getArrayAttr(UnpackAttr::get(
-      b.getContext(), 8, /*flip=*/true, type.getShape(), /*rows=*/1)));
-  copy.getResult().setType(type);
+  copy.setStepsAttr(b.getArrayAttr(steps));
   return lowering.tensor(copy.getResult(), tensor.shape, DType::UInt8);
 }
 

@@ -30,6 +30,8 @@ unsigned codeBits(DType dtype);
 /// range.
 bool isSignedCode(DType dtype);
 
+/// A constant as a weight, or null where it is none.
+WeightOp weightOf(Lowering &lowering, const Tensor &tensor);
 /// A constant of bytes as a weight whose storage they are, or null.
 WeightOp storedBytes(Lowering &lowering, const Tensor &tensor);
 

@@ -296,8 +296,12 @@ static std::shared_ptr<const Factors> factorsOf(const Node &node,
   if (failed(integers))
     return nullptr;
   int64_t axis = node.intAttr("axis", 1);
+  Tensor quantized = x;
+  // What is a weight can be transposed.
+  if (WeightOp weight = weightOf(lowering, x))
+    quantized.value = weight.getResult();
   return std::make_shared<Factors>(
-      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis, x,
+      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis, quantized,
               node.input(2)});
 }
 
