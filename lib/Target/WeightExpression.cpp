@@ -85,7 +85,7 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   if (auto cast = dyn_cast<CastAttr>(step)) {
     std::optional<Scalar> from = scalarOf(cast.getFrom()),
                           to = scalarOf(cast.getTo());
-    if (!from || !to)
+    if (!from || !to || isNarrowFloat(*to))
       return llvm::createStringError("expected a cast of numbers, got " +
                                      debugString(step));
     // The type itself may have lost its sign on the way.

@@ -93,7 +93,7 @@ struct OpHandler {
   LowerFn lower;
   /// One line on what is not supported, for docs/SupportedOps.md; may be empty.
   StringRef limits = "";
-  /// Whether it takes inputs of narrow types.
+  /// Whether it takes inputs, or gives outputs, of narrow types.
   bool takesNarrow = false;
 };
 

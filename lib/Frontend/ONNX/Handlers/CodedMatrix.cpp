@@ -13,6 +13,7 @@
 
 #include "CodedMatrix.h"
 
+#include "NarrowFloats.h"
 #include "Operands.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -104,9 +105,14 @@ unsigned lutra::codeBits(DType dtype) {
   switch (dtype) {
   case DType::Int8:
   case DType::UInt8:
+  case DType::Float8E4M3FN:
+  case DType::Float8E4M3FNUZ:
+  case DType::Float8E5M2:
+  case DType::Float8E5M2FNUZ:
     return 8;
   case DType::Int4:
   case DType::UInt4:
+  case DType::Float4E2M1:
     return 4;
   case DType::Int2:
   case DType::UInt2:
@@ -152,19 +158,24 @@ std::optional<int64_t> lutra::sameCode(Lowering &lowering, Tensor zeros) {
 }
 
 std::shared_ptr<const Codes> lutra::codesOf(const Node &node,
-                                            Lowering &lowering) {
+                                            Lowering &lowering,
+                                            const Tensor &scales) {
   Tensor x = node.input(0), zeros = node.input(2);
   Codes result;
   result.bits = codeBits(x.dtype);
   if (x.rank() != 2 || result.bits == 0)
     return nullptr;
-  result.scales = node.input(1);
+  result.scales = scales;
   result.zero = isSignedCode(x.dtype) ? 1 << (result.bits - 1) : 0;
   result.axis = node.intAttr("axis", 1);
   result.axis += result.axis < 0 ? 2 : 0;
   result.block = node.intAttr("block_size", 0);
   result.codes = codesOfConstant(lowering, x);
-  if (zeros) {
+  if (isNarrowFloat(x.dtype)) {
+    result.numbers = numbersOf(lowering.context(), x.dtype);
+    if (zeros && sameCode(lowering, zeros) != 0)
+      return nullptr;
+  } else if (zeros) {
     std::optional<int64_t> same = sameCode(lowering, zeros);
     result.zero = same.value_or(0);
     if (!same)
@@ -232,6 +243,7 @@ static std::optional<CodedMatrix> inGroups(Lowering &lowering,
                         Tensor(), codes.zero};
   if (codes.zeros)
     matrix.zeros = perGroup(lowering, codes.zeros, codes, groups);
+  matrix.numbers = codes.numbers;
   if (!matrix.scales || bool(codes.zeros) != bool(matrix.zeros))
     return std::nullopt;
   AffineExpr none = lowering.constant(0);

@@ -24,7 +24,7 @@ struct CodedMatrix {
   ArrayRef<float> numbers = {};
 };
 
-/// The bits of an integer type of at most a byte, else 0.
+/// The bits of a type of at most a byte that numbers are quantized to, else 0.
 unsigned codeBits(DType dtype);
 /// Whether such a type is signed: codes then are its numbers plus half its
 /// range.
@@ -67,9 +67,10 @@ FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
 FailureOr<Tensor> codedProduct(Lowering &lowering, const Tensor &rows,
                                const CodedMatrix &matrix, bool integers);
 
-/// What a DequantizeLinear of a constant matrix reads, or null where a product
-/// cannot read that.
-std::shared_ptr<const Codes> codesOf(const Node &node, Lowering &lowering);
+/// What a DequantizeLinear of a constant matrix reads, with its scales in a type
+/// that is computed in, or null where a product cannot read that.
+std::shared_ptr<const Codes> codesOf(const Node &node, Lowering &lowering,
+                                     const Tensor &scales);
 /// What the transposed matrix was dequantized from.
 std::shared_ptr<const Codes> transposed(Lowering &lowering, const Codes &codes);
 /// x [.., K] times a dequantized matrix, [K, N] or, where it is `transposed`,

@@ -13,6 +13,7 @@
 
 #include "../SizeAlgebra.h"
 #include "CodedMatrix.h"
+#include "NarrowFloats.h"
 #include "QuantizedElements.h"
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/Matchers.h"
@@ -113,6 +114,17 @@ static Support firstOf(std::initializer_list<Support> answers) {
   return Support::yes();
 }
 
+/// The zero point of narrow integers, which may be null, as a code.
+static Tensor zeroCode(Lowering &lowering, const Tensor &zero, DType dtype) {
+  if (zero)
+    return lowering.tensor(zero.value, zero.shape, DType::UInt8);
+  if (!isSignedCode(dtype))
+    return {};
+  return lowering.splat(
+      {}, DType::UInt8,
+      lowering.scalarInt(DType::UInt8, 1 << (codeBits(dtype) - 1)));
+}
+
 //===----------------------------------------------------------------------===//
 // QuantizeLinear
 //===----------------------------------------------------------------------===//
@@ -120,6 +132,14 @@ static Support firstOf(std::initializer_list<Support> answers) {
 /// What QuantizeLinear takes, besides what it gives scales.
 static bool isNumber(DType dtype) {
   return isScale(dtype) || dtype == DType::Int32;
+}
+
+static bool isQuantizeScale(DType dtype) {
+  return isNumber(dtype) || dtype == DType::Float8E8M0;
+}
+
+static bool isResult(DType dtype) {
+  return isQuantized(dtype) || isNarrowQuantized(dtype);
 }
 
 /// The type of the result, as the node says it.
@@ -133,9 +153,9 @@ static DType quantizedType(const Node &node) {
 static Support supportsQuantize(const Node &node) {
   Support support =
       firstOf({supportsAttributes(node), supportsInput(node, 0, "x", isNumber),
-               supportsInput(node, 1, "y_scale", isNumber),
-               supportsInput(node, 2, "y_zero_point", isQuantized),
-               supportsTypeAttr(node, "output_dtype", isQuantized),
+               supportsInput(node, 1, "y_scale", isQuantizeScale),
+               supportsInput(node, 2, "y_zero_point", isResult),
+               supportsTypeAttr(node, "output_dtype", isResult),
                supportsTypeAttr(node, "precision", isScale)});
   auto named = static_cast<DType>(node.intAttr("output_dtype", 0));
   DType zero = node.input(2).dtype;
@@ -154,13 +174,39 @@ static DType divisionType(const Node &node) {
   return isFloat(dtype) ? dtype : DType::Float;
 }
 
-static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
+/// The inputs with a scale and zero point that are floats as such, and the zero
+/// point of narrow integers as the code that stands for 0.
+static FailureOr<SmallVector<Tensor>> quantizeInputs(const Node &node,
+                                                     Lowering &lowering,
+                                                     DType result) {
+  SmallVector<Tensor> inputs(node.inputs());
+  inputs.resize(3);
+  for (Tensor &parameter : MutableArrayRef(inputs).drop_front()) {
+    if (!parameter || !isNarrowFloat(parameter.dtype))
+      continue;
+    FailureOr<Tensor> numbers = decoded(lowering, parameter);
+    if (failed(numbers))
+      return failure();
+    parameter = *numbers;
+  }
+  if (isNarrow(result) && !isNarrowFloat(result))
+    inputs[2] = zeroCode(lowering, inputs[2], result);
+  return inputs;
+}
+
+static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &given,
                                                     Lowering &lowering) {
-  if (Support support = supportsQuantize(node); !support)
-    return node.error() << support.reason();
-  DType result = quantizedType(node), division = divisionType(node);
+  if (Support support = supportsQuantize(given); !support)
+    return given.error() << support.reason();
+  DType result = quantizedType(given);
+  auto inputs = quantizeInputs(given, lowering, result);
+  if (failed(inputs))
+    return failure();
+  Node node(given.op, given.sinceVersion, *inputs);
+  DType division = divisionType(node);
   DType types[] = {computeType(node.input(0).dtype),
                    computeType(node.input(1).dtype)};
+  bool saturates = node.intAttr("saturate", 1);
   FailureOr<Tensor> y = withParameters(
       node, lowering, {1, 2}, result, [&](Scalars &s, ValueRange in) {
         Scalars f(s.b, DType::Float);
@@ -175,8 +221,12 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
         Value quotient = f.div(operand(0), operand(1));
         quotient = cast(cast(quotient, DType::Float, division), division,
                         DType::Float);
-        return quantizeScalar(s.b, quotient, in.size() > 2 ? in[2] : Value(),
-                              result);
+        Value zero = in.size() > 2 ? in[2] : Value();
+        if (!isNarrowFloat(result))
+          return quantizeScalar(s.b, quotient, zero, result);
+        if (zero)
+          quotient = f.add(quotient, zero);
+        return encodeScalar(s.b, quotient, result, saturates);
       });
   if (failed(y))
     return failure();
@@ -187,28 +237,39 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
 // DequantizeLinear
 //===----------------------------------------------------------------------===//
 
-/// What DequantizeLinear takes: accumulators and narrow integers too.
-static bool isInteger32(DType dtype) {
-  return isQuantized(dtype) || isNarrow(dtype) || dtype == DType::Int32;
+/// What DequantizeLinear takes: accumulators too.
+static bool isDequantized(DType dtype) {
+  return isResult(dtype) || dtype == DType::Int32;
+}
+
+static bool isDequantizeScale(DType dtype) {
+  return isScale(dtype) || dtype == DType::Float8E8M0;
 }
 
 static Support supportsDequantize(const Node &node) {
   Support support = firstOf(
-      {supportsAttributes(node), supportsInput(node, 0, "x", isInteger32),
-       supportsInput(node, 1, "x_scale", isScale),
-       supportsInput(node, 2, "x_zero_point", isInteger32),
+      {supportsAttributes(node), supportsInput(node, 0, "x", isDequantized),
+       supportsInput(node, 1, "x_scale", isDequantizeScale),
+       supportsInput(node, 2, "x_zero_point", isDequantized),
        supportsTypeAttr(node, "output_dtype", isScale)});
   DType x = node.input(0).dtype, zero = node.input(2).dtype;
   if (support && x != DType::Undefined && zero != DType::Undefined && x != zero)
     return Support::no("expected x and x_zero_point of one type, got " +
                        dtypeName(x) + " and " + dtypeName(zero));
+  if (support && node.input(1).dtype == DType::Float8E8M0 &&
+      !node.hasAttr("output_dtype"))
+    return Support::no("expected output_dtype with an x_scale of FLOAT8E8M0");
   return support;
 }
 
-/// The attributes of a constant as a weight that is unpacked at most, or null.
-static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor) {
+/// The attributes of a constant as a weight that is unpacked and, where it
+/// `mayBeCast`, cast at most, or null.
+static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor,
+                                  bool mayBeCast = false) {
   if (auto weight = tensor.value.getDefiningOp<WeightOp>()) {
     ArrayRef<Attribute> steps = weight.getSteps().getValue();
+    if (mayBeCast && !steps.empty() && isa<CastAttr>(steps.back()))
+      steps = steps.drop_back();
     bool isPlain =
         steps.empty() || (steps.size() == 1 && isa<UnpackAttr>(steps[0]));
     return isPlain ? weight->getAttrDictionary() : DictionaryAttr();
@@ -235,7 +296,7 @@ static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
                  zeros = zero ? plainWeight(node, zero) : DictionaryAttr(),
                  scales =
                      scale
-                         ? plainWeight(node, scale)
+                         ? plainWeight(node, scale, /*mayBeCast=*/true)
                          : b.getDictionaryAttr(
                                {b.getNamedAttr("name", b.getStringAttr("one")),
                                 b.getNamedAttr("storage",
@@ -263,12 +324,36 @@ static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
   return lowering.tensor(value, x.shape, to);
 }
 
+/// The same, of narrow floats that are known at run time.
+static FailureOr<Tensor> dequantizeFloats(const Node &node, Lowering &lowering,
+                                          DType to) {
+  SmallVector<Tensor> inputs(node.inputs());
+  inputs.resize(3);
+  for (unsigned i : {0u, 2u}) {
+    if (!inputs[i])
+      continue;
+    FailureOr<Tensor> numbers = decoded(lowering, inputs[i]);
+    if (failed(numbers))
+      return failure();
+    inputs[i] = *numbers;
+  }
+  Node numbers(node.op, node.sinceVersion, inputs);
+  return withParameters(numbers, lowering, {1, 2}, to,
+                        [](Scalars &s, ValueRange in) {
+                          Value x =
+                              in.size() > 2 ? s.sub(in[0], in[2]) : in[0];
+                          return s.mul(x, in[1]);
+                        });
+}
+
 /// (x - zero) * scale, or x - zero where `scaled` is false.
 static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
                                     bool scaled, DType to) {
   Tensor scale = scaled ? node.input(1) : Tensor();
   if (Tensor weight = dequantizeWeight(node, lowering, scale, to))
     return weight;
+  if (isNarrowFloat(node.input(0).dtype))
+    return dequantizeFloats(node, lowering, to);
   SmallVector<unsigned> parameters;
   if (scaled)
     parameters.push_back(1);
@@ -289,7 +374,7 @@ static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
 static std::shared_ptr<const Factors> factorsOf(const Node &node,
                                                 Lowering &lowering) {
   const Tensor &x = node.input(0), &scale = node.input(1);
-  if (scale.rank() > 1 || x.dtype == DType::Int32)
+  if (scale.rank() > 1 || x.dtype == DType::Int32 || isNarrowFloat(x.dtype))
     return nullptr;
   FailureOr<Tensor> integers =
       dequantize(node, lowering, /*scaled=*/false, DType::Float);
@@ -305,21 +390,24 @@ static std::shared_ptr<const Factors> factorsOf(const Node &node,
               node.input(2)});
 }
 
-/// The inputs with narrow integers as the codes that they are held as; the zero
-/// point is then that of codes.
-static SmallVector<Tensor> asCodes(const Node &node, Lowering &lowering) {
+/// The inputs with narrow integers as the codes that they are held as, and a
+/// scale in f32 or a 16-bit float; the zero point is then that of codes.
+static FailureOr<SmallVector<Tensor>> dequantizeInputs(const Node &node,
+                                                       Lowering &lowering) {
   SmallVector<Tensor> inputs(node.inputs());
-  if (!isNarrow(node.input(0).dtype))
-    return inputs;
   inputs.resize(3);
-  if (DType x = inputs[0].dtype; !inputs[2] && isSignedCode(x))
-    inputs[2] = lowering.splat(
-        {}, DType::UInt8,
-        lowering.scalarInt(DType::UInt8, 1 << (codeBits(x) - 1)));
-  for (unsigned i : {0u, 2u})
-    if (inputs[i])
-      inputs[i] =
-          lowering.tensor(inputs[i].value, inputs[i].shape, DType::UInt8);
+  if (isNarrowFloat(inputs[1].dtype)) {
+    FailureOr<Tensor> scale = decoded(lowering, inputs[1]);
+    if (failed(scale))
+      return failure();
+    inputs[1] = *scale;
+  }
+  DType x = inputs[0].dtype;
+  if (isNarrow(x) && !isNarrowFloat(x)) {
+    inputs[0] =
+        lowering.tensor(inputs[0].value, inputs[0].shape, DType::UInt8);
+    inputs[2] = zeroCode(lowering, inputs[2], x);
+  }
   return inputs;
 }
 
@@ -327,11 +415,13 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
                                                       Lowering &lowering) {
   if (Support support = supportsDequantize(given); !support)
     return given.error() << support.reason();
-  SmallVector<Tensor> inputs = asCodes(given, lowering);
-  Node node(given.op, given.sinceVersion, inputs);
+  auto inputs = dequantizeInputs(given, lowering);
+  if (failed(inputs))
+    return failure();
+  Node node(given.op, given.sinceVersion, *inputs);
   auto to = static_cast<DType>(
       node.intAttr("output_dtype", int64_t(node.input(1).dtype)));
-  for (unsigned i = 1; i < node.numInputs(); ++i)
+  for (unsigned i : {1u, 2u})
     if (node.input(i) && failed(parameterMap(node, lowering, i)))
       return failure();
   FailureOr<Tensor> y = dequantize(node, lowering, /*scaled=*/true, to);
@@ -339,16 +429,16 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
     return failure();
   if (to == DType::Float)
     y->factors = factorsOf(node, lowering);
-  y->codes = codesOf(given, lowering);
+  y->codes = codesOf(given, lowering, node.input(1));
   return SmallVector<Tensor>{*y};
 }
 
 void lutra::addQuantizationHandlers(Registry &registry) {
   SmallVector<int64_t> versions = {10, 13, 19, 21, 23, 24, 25, 28};
+  StringRef limits = "inputs and outputs of a model of 8-bit floats, and of 4 "
+                     "and 2 bits; float6";
   registry.add({"", "QuantizeLinear", versions, supportsQuantize, lowerQuantize,
-                "float8, float4, int4 and int2"});
+                limits, /*takesNarrow=*/true});
   registry.add({"", "DequantizeLinear", versions, supportsDequantize,
-                lowerDequantize,
-                "float8 and float4, and int4 and int2 that are not constant",
-                /*takesNarrow=*/true});
+                lowerDequantize, limits, /*takesNarrow=*/true});
 }
