@@ -95,6 +95,7 @@ static Registry build() {
                    addQuantizationHandlers,
                    addDynamicQuantizationHandlers,
                    addScaledContractionHandlers,
+                   addExpertHandlers,
                    addIntegerContractionHandlers,
                    addLowBitContractionHandlers,
                    addCodebookContractionHandlers,

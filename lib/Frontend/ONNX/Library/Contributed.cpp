@@ -300,6 +300,57 @@ static OpSchema gatherBlockQuantized() {
       .inferred(inferQuantizedGather);
 }
 
+/// The result is as the input.
+static void inferExperts(InferenceContext &context) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
+  if (::onnx::hasNInputShapes(context, 1))
+    ::onnx::propagateShapeFromInputToOutput(context, 0, 0);
+}
+
+static Signature &expertAttributes(Signature &signature) {
+  return signature
+      .attributes(AttributeProto::INT, false,
+                  {"k", "normalize_routing_weights", "swiglu_fusion",
+                   "use_sparse_mixer"})
+      .attributes(AttributeProto::FLOAT, false,
+                  {"activation_alpha", "activation_beta", "swiglu_limit"})
+      .attributes(AttributeProto::STRING, false, {"activation_type"});
+}
+
+static OpSchema mixtureOfExperts() {
+  Signature signature("MoE");
+  signature.input("input")
+      .input("router_probs")
+      .input("fc1_experts_weights")
+      .optionalInputs({"fc1_experts_bias"})
+      .input("fc2_experts_weights")
+      .optionalInputs(
+          {"fc2_experts_bias", "fc3_experts_weights", "fc3_experts_bias"})
+      .output("output");
+  return expertAttributes(signature).inferred(inferExperts);
+}
+
+static OpSchema quantizedMixtureOfExperts() {
+  Signature signature("QMoE");
+  signature.input("input")
+      .input("router_probs")
+      .input("fc1_experts_weights")
+      .optionalInputs({"fc1_scales", "fc1_experts_bias"})
+      .input("fc2_experts_weights")
+      .optionalInputs(
+          {"fc2_scales", "fc2_experts_bias", "fc3_experts_weights",
+           "fc3_scales", "fc3_experts_bias", "fc1_zero_points",
+           "fc2_zero_points", "fc3_zero_points", "router_weights",
+           "fc1_global_scale", "fc2_global_scale", "fc1_act_scale",
+           "fc2_act_scale", "fc1_act_block_scale", "fc2_act_block_scale"})
+      .output("output")
+      .attributes(AttributeProto::INT, false,
+                  {"accuracy_level", "block_size", "expert_weight_bits",
+                   "weights_prepacked"})
+      .attributes(AttributeProto::STRING, false, {"quant_type"});
+  return expertAttributes(signature).inferred(inferExperts);
+}
+
 static OpSchema skipNormalization(const char *name,
                                   std::initializer_list<const char *> biases) {
   return Signature(name)
@@ -335,6 +386,8 @@ const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
       gatherBlockQuantized(),
       dynamicQuantizeMatMul(),
       matMulIntegerToFloat(),
+      mixtureOfExperts(),
+      quantizedMixtureOfExperts(),
       simplifiedNormalization(),
       skipNormalization("SkipLayerNormalization", {"beta", "bias"}),
       skipNormalization("SkipSimplifiedLayerNormalization", {"bias"})};
