@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Every element goes through the widest type of its kind: a signed or unsigned
-// 64-bit integer or a double, of which 16-bit floats are rounded directly. Floats
-// of fewer bits are looked up.
+// 64-bit integer or a double, of which 16-bit floats are rounded directly.
+// Floats of fewer bits are looked up.
 //
 //===----------------------------------------------------------------------===//
 

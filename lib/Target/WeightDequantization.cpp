@@ -47,7 +47,8 @@ static WeightView repeated(ArrayRef<int64_t> shape, DequantizeAttr step,
 llvm::Expected<WeightDequantization::Parameter>
 WeightDequantization::parameter(DictionaryAttr weight, DequantizeAttr step,
                                 RankedTensorType type, Location loc) {
-  // The step's verifier has checked these: at most codes are unpacked, and cast.
+  // The step's verifier has checked these: at most codes are unpacked, and
+  // cast.
   auto plain =
       cast<RankedTensorType>(weight.getAs<TypeAttr>("storage").getValue());
   auto steps = weight.getAs<ArrayAttr>("steps");

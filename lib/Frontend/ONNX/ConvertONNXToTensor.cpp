@@ -59,9 +59,8 @@ static DenseElementsAttr storageElements(DenseElementsAttr elements,
     return elements;
   if (isNarrowFloat(dtypeOf(element)))
     return cast<DenseFPElementsAttr>(elements).mapValues(
-        storage, [](const APFloat &value) {
-          return value.bitcastToAPInt().zext(8);
-        });
+        storage,
+        [](const APFloat &value) { return value.bitcastToAPInt().zext(8); });
   if (isNarrow(dtypeOf(element)))
     return elements.mapValues(storage, [&](APInt value) {
       if (!element.isUnsignedInteger())

@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A tensor of at most 1 KiB becomes an arith.constant; a larger one a
-// lutra.weight, which refers to the file that holds it. Narrow integers and floats
-// are unpacked to codes, as dialects/Lutra/LutraAttrs.td has them.
+// lutra.weight, which refers to the file that holds it. Narrow integers and
+// floats are unpacked to codes, as dialects/Lutra/LutraAttrs.td has them.
 //
 //===----------------------------------------------------------------------===//
 

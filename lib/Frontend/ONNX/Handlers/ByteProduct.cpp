@@ -36,11 +36,10 @@ struct CodedColumns {
 /// A constant of bytes as codes that are a weight, or null.
 static Tensor codesAsWeight(Lowering &lowering, const Tensor &tensor) {
   WeightOp weight = weightOf(lowering, tensor);
-  return weight
-             ? codesOfConstant(lowering, lowering.tensor(weight.getResult(),
-                                                         tensor.shape,
-                                                         tensor.dtype))
-             : Tensor();
+  return weight ? codesOfConstant(lowering,
+                                  lowering.tensor(weight.getResult(),
+                                                  tensor.shape, tensor.dtype))
+                : Tensor();
 }
 
 /// The codes of a constant [K, N] with its zero point, which may be null;
@@ -109,8 +108,9 @@ static FailureOr<Tensor> takeZeroOff(Lowering &lowering, const Tensor &product,
           xZero = s.sub(xZero, s.constant(128));
         Value zeros = s.constant(k * columns.zero);
         if (columns.zeros)
-          zeros = s.mul(s.constant(k), Lowering::castScalar(
-                                           s.b, in[3], DType::UInt8, DType::Int32));
+          zeros = s.mul(
+              s.constant(k),
+              Lowering::castScalar(s.b, in[3], DType::UInt8, DType::Int32));
         return s.sub(in[0], s.mul(xZero, s.sub(in[2], zeros)));
       });
 }
@@ -129,8 +129,8 @@ static FailureOr<Tensor> multiply(Lowering &lowering, const Tensor &rows,
   Shape shape = {m, n};
   auto product = mpgemm::MatmulOp::create(
       b, lowering.type(shape, DType::Int32), groups->value, columns->value,
-      Value(), matrix.zeros.value, Value(),
-      lowering.unsqueeze(sums, {1}).value, lowering.empty(shape, DType::Int32),
+      Value(), matrix.zeros.value, Value(), lowering.unsqueeze(sums, {1}).value,
+      lowering.empty(shape, DType::Int32),
       mpgemm::AffineAttr::get(b.getContext(), 8, matrix.zero),
       mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Int32);
@@ -173,9 +173,10 @@ lutra::byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
   return lowering.reshape(*product, shape);
 }
 
-std::optional<FailureOr<Tensor>>
-lutra::productOfBytes(Lowering &lowering, const Tensor &lhs, const Tensor &rhs,
-                      bool transposed) {
+std::optional<FailureOr<Tensor>> lutra::productOfBytes(Lowering &lowering,
+                                                       const Tensor &lhs,
+                                                       const Tensor &rhs,
+                                                       bool transposed) {
   const Factors &a = *lhs.factors, &b = *rhs.factors;
   auto isByte = [](DType dtype) {
     return dtype == DType::Int8 || dtype == DType::UInt8;

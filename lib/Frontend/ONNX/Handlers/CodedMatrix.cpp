@@ -38,8 +38,7 @@ WeightOp lutra::weightOf(Lowering &lowering, const Tensor &tensor) {
 
 WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
   WeightOp weight = weightOf(lowering, tensor);
-  if (!weight ||
-      !llvm::all_of(weight.getSteps(), llvm::IsaPred<ReshapeAttr>))
+  if (!weight || !llvm::all_of(weight.getSteps(), llvm::IsaPred<ReshapeAttr>))
     return {};
   return weight;
 }
@@ -157,9 +156,8 @@ std::optional<int64_t> lutra::sameCode(Lowering &lowering, Tensor zeros) {
   return known->front() + offset;
 }
 
-std::shared_ptr<const Codes> lutra::codesOf(const Node &node,
-                                            Lowering &lowering,
-                                            const Tensor &scales) {
+std::shared_ptr<const Codes>
+lutra::codesOf(const Node &node, Lowering &lowering, const Tensor &scales) {
   Tensor x = node.input(0), zeros = node.input(2);
   Codes result;
   result.bits = codeBits(x.dtype);

@@ -67,8 +67,8 @@ FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
 FailureOr<Tensor> codedProduct(Lowering &lowering, const Tensor &rows,
                                const CodedMatrix &matrix, bool integers);
 
-/// What a DequantizeLinear of a constant matrix reads, with its scales in a type
-/// that is computed in, or null where a product cannot read that.
+/// What a DequantizeLinear of a constant matrix reads, with its scales in a
+/// type that is computed in, or null where a product cannot read that.
 std::shared_ptr<const Codes> codesOf(const Node &node, Lowering &lowering,
                                      const Tensor &scales);
 /// What the transposed matrix was dequantized from.

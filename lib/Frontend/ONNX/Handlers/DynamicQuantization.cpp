@@ -13,8 +13,8 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-FailureOr<DynamicallyQuantized>
-lutra::dynamicallyQuantized(Lowering &lowering, const Tensor &x) {
+FailureOr<DynamicallyQuantized> lutra::dynamicallyQuantized(Lowering &lowering,
+                                                            const Tensor &x) {
   SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(x.rank()));
   Tensor max = accumulate(lowering, x, axes, Monoid::Max, DType::Float);
   Tensor min = accumulate(lowering, x, axes, Monoid::Min, DType::Float);

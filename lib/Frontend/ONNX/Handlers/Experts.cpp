@@ -72,10 +72,9 @@ FailureOr<Routes> lutra::route(Lowering &lowering, const Tensor &logits,
   if (given && !normalize)
     return Routes{experts, *shares};
   Tensor sum = accumulate(lowering, whole, 1, Monoid::Sum, DType::Float);
-  shares = compute(lowering, {*shares, lowering.unsqueeze(sum, {1})},
-                   DType::Float, [](Scalars &s, ValueRange in) {
-                     return s.div(in[0], in[1]);
-                   });
+  shares =
+      compute(lowering, {*shares, lowering.unsqueeze(sum, {1})}, DType::Float,
+              [](Scalars &s, ValueRange in) { return s.div(in[0], in[1]); });
   if (failed(shares))
     return failure();
   return Routes{experts, *shares};
@@ -137,9 +136,10 @@ Tensor LayerProduct::sum(ArrayRef<Tensor> operands, ArrayRef<AffineMap> maps,
       reads, allMaps, iterators, init, shape, DType::Float,
       [&](ImplicitLocOpBuilder &b, ValueRange in) {
         Scalars s(b, DType::Float);
-        Value expert = arith::IndexCastOp::create(
-            b, b.getIndexType(), in[operands.size()]);
-        return s.add(in.back(), term(s, in.take_front(operands.size()), expert));
+        Value expert = arith::IndexCastOp::create(b, b.getIndexType(),
+                                                  in[operands.size()]);
+        return s.add(in.back(),
+                     term(s, in.take_front(operands.size()), expert));
       });
 }
 
@@ -224,8 +224,8 @@ FailureOr<Tensor> LayerProduct::ofCodes(const Tensor &x) {
     for (unsigned part = 0; part < perByte; ++part) {
       Value code = byte;
       if (part > 0)
-        code = arith::ShRUIOp::create(s.b, code,
-                                      i.constantInt(part * layer.bits));
+        code =
+            arith::ShRUIOp::create(s.b, code, i.constantInt(part * layer.bits));
       if (part + 1 < perByte)
         code = arith::AndIOp::create(s.b, code,
                                      i.constantInt((1 << layer.bits) - 1));

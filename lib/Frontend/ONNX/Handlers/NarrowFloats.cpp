@@ -33,19 +33,17 @@ SmallVector<float> lutra::numbersOf(MLIRContext *context, DType dtype) {
   unsigned width = APFloat::semanticsSizeInBits(semantics);
   SmallVector<float> numbers;
   for (unsigned bits = 0; bits < 1u << width; ++bits)
-    numbers.push_back(
-        APFloat(semantics, APInt(width, bits)).convertToDouble());
+    numbers.push_back(APFloat(semantics, APInt(width, bits)).convertToDouble());
   return numbers;
 }
 
 FailureOr<Tensor> lutra::decoded(Lowering &lowering, const Tensor &x) {
   ImplicitLocOpBuilder &b = lowering.b;
   if (WeightOp weight = weightOf(lowering, x)) {
-    FailureOr<WeightOp> cast =
-        addSteps(b, weight,
-                 CastAttr::get(b.getContext(),
-                               importType(b.getContext(), x.dtype),
-                               b.getF32Type()));
+    FailureOr<WeightOp> cast = addSteps(
+        b, weight,
+        CastAttr::get(b.getContext(), importType(b.getContext(), x.dtype),
+                      b.getF32Type()));
     if (failed(cast))
       return failure();
     return lowering.tensor(cast->getResult(), x.shape, DType::Float);
@@ -56,8 +54,7 @@ FailureOr<Tensor> lutra::decoded(Lowering &lowering, const Tensor &x) {
       b, DenseElementsAttr::get(type, ArrayRef(numbers)));
   Tensor codes = lowering.tensor(x.value, x.shape, DType::UInt8);
   return compute(lowering, codes, DType::Float, [&](Scalars &s, ValueRange in) {
-    Value code =
-        arith::IndexCastUIOp::create(s.b, s.b.getIndexType(), in[0]);
+    Value code = arith::IndexCastUIOp::create(s.b, s.b.getIndexType(), in[0]);
     return tensor::ExtractOp::create(s.b, table, code).getResult();
   });
 }
@@ -101,8 +98,8 @@ private:
     Value isSmall = f.lt(magnitude, least);
     Value multiple = f.mul(f.select(isSmall, magnitude, f.constant(0)),
                            f.constant(std::ldexp(1.0, mantissa - minExponent)));
-    Value small = arith::FPToSIOp::create(
-        f.b, i.type(), f.math<math::RoundEvenOp>(multiple));
+    Value small = arith::FPToSIOp::create(f.b, i.type(),
+                                          f.math<math::RoundEvenOp>(multiple));
     int dropped = 23 - mantissa;
     Value bits = bitsOf(magnitude), count = i.constantInt(dropped);
     Value odd = arith::AndIOp::create(

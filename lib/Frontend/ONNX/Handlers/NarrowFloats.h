@@ -18,8 +18,8 @@ SmallVector<float> numbersOf(MLIRContext *context, DType dtype);
 FailureOr<Tensor> decoded(Lowering &lowering, const Tensor &x);
 
 /// `value`, which is f32, rounded to the bits of a narrow float. What is too
-/// large becomes the largest number where it `saturates` or `dtype` has no other
-/// way, else an infinity or, where `dtype` has none, NaN.
+/// large becomes the largest number where it `saturates` or `dtype` has no
+/// other way, else an infinity or, where `dtype` has none, NaN.
 Value encodeScalar(ImplicitLocOpBuilder &b, Value value, DType dtype,
                    bool saturates);
 

@@ -13,10 +13,9 @@
 
 #include "../SizeAlgebra.h"
 #include "CodedMatrix.h"
+#include "DequantizedWeight.h"
 #include "NarrowFloats.h"
 #include "QuantizedElements.h"
-#include "dialects/Lutra/Lutra.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -176,9 +175,8 @@ static DType divisionType(const Node &node) {
 
 /// The inputs with a scale and zero point that are floats as such, and the zero
 /// point of narrow integers as the code that stands for 0.
-static FailureOr<SmallVector<Tensor>> quantizeInputs(const Node &node,
-                                                     Lowering &lowering,
-                                                     DType result) {
+static FailureOr<SmallVector<Tensor>>
+quantizeInputs(const Node &node, Lowering &lowering, DType result) {
   SmallVector<Tensor> inputs(node.inputs());
   inputs.resize(3);
   for (Tensor &parameter : MutableArrayRef(inputs).drop_front()) {
@@ -262,69 +260,7 @@ static Support supportsDequantize(const Node &node) {
   return support;
 }
 
-/// The attributes of a constant as a weight that is unpacked and, where it
-/// `mayBeCast`, cast at most, or null.
-static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor,
-                                  bool mayBeCast = false) {
-  if (auto weight = tensor.value.getDefiningOp<WeightOp>()) {
-    ArrayRef<Attribute> steps = weight.getSteps().getValue();
-    if (mayBeCast && !steps.empty() && isa<CastAttr>(steps.back()))
-      steps = steps.drop_back();
-    bool isPlain =
-        steps.empty() || (steps.size() == 1 && isa<UnpackAttr>(steps[0]));
-    return isPlain ? weight->getAttrDictionary() : DictionaryAttr();
-  }
-  DenseElementsAttr elements;
-  if (!matchPattern(tensor.value, m_Constant(&elements)))
-    return {};
-  Builder b(node.op.getContext());
-  return b.getDictionaryAttr(
-      {b.getNamedAttr("name", b.getStringAttr(node.op.getNodeName())),
-       b.getNamedAttr("storage", TypeAttr::get(elements.getType())),
-       b.getNamedAttr("value", elements)});
-}
-
-/// Input 0 with a dequantize step, where it and its parameters are constants;
-/// else a null tensor. A null `scale` is 1.
-static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
-                               const Tensor &scale, DType to) {
-  const Tensor &x = node.input(0), &zero = node.input(2);
-  ImplicitLocOpBuilder &b = lowering.b;
-  auto one = DenseElementsAttr::get(RankedTensorType::get({}, b.getF32Type()),
-                                    ArrayRef<float>{1});
-  DictionaryAttr weight = plainWeight(node, x),
-                 zeros = zero ? plainWeight(node, zero) : DictionaryAttr(),
-                 scales =
-                     scale
-                         ? plainWeight(node, scale, /*mayBeCast=*/true)
-                         : b.getDictionaryAttr(
-                               {b.getNamedAttr("name", b.getStringAttr("one")),
-                                b.getNamedAttr("storage",
-                                               TypeAttr::get(one.getType())),
-                                b.getNamedAttr("value", one)});
-  int64_t block = node.intAttr("block_size", 0), axis = node.intAttr("axis", 1);
-  axis = axis < 0 ? axis + x.rank() : axis;
-  // Parameters of one element pay no heed to these.
-  if (axis < 0 || axis >= x.rank())
-    axis = block = 0;
-  if (!weight || !scales || (zero && !zeros) ||
-      (block && x.staticSize(axis) % block != 0))
-    return {};
-  auto step = DequantizeAttr::get(
-      b.getContext(), importType(b.getContext(), x.dtype),
-      storageType(b.getContext(), to), axis, block, scales, zeros);
-  NamedAttrList attrs(weight);
-  SmallVector<Attribute> steps;
-  if (auto unpack = weight.getAs<ArrayAttr>("steps"))
-    llvm::append_range(steps, unpack);
-  steps.push_back(step);
-  attrs.set("steps", b.getArrayAttr(steps));
-  Value value = WeightOp::create(b, lowering.type(x.shape, to), ValueRange(),
-                                 attrs.getAttrs());
-  return lowering.tensor(value, x.shape, to);
-}
-
-/// The same, of narrow floats that are known at run time.
+/// (x - zero) * scale of narrow floats that are known at run time.
 static FailureOr<Tensor> dequantizeFloats(const Node &node, Lowering &lowering,
                                           DType to) {
   SmallVector<Tensor> inputs(node.inputs());
@@ -340,8 +276,7 @@ static FailureOr<Tensor> dequantizeFloats(const Node &node, Lowering &lowering,
   Node numbers(node.op, node.sinceVersion, inputs);
   return withParameters(numbers, lowering, {1, 2}, to,
                         [](Scalars &s, ValueRange in) {
-                          Value x =
-                              in.size() > 2 ? s.sub(in[0], in[2]) : in[0];
+                          Value x = in.size() > 2 ? s.sub(in[0], in[2]) : in[0];
                           return s.mul(x, in[1]);
                         });
 }
@@ -350,7 +285,7 @@ static FailureOr<Tensor> dequantizeFloats(const Node &node, Lowering &lowering,
 static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
                                     bool scaled, DType to) {
   Tensor scale = scaled ? node.input(1) : Tensor();
-  if (Tensor weight = dequantizeWeight(node, lowering, scale, to))
+  if (Tensor weight = dequantizedWeight(node, lowering, scale, to))
     return weight;
   if (isNarrowFloat(node.input(0).dtype))
     return dequantizeFloats(node, lowering, to);
@@ -385,9 +320,9 @@ static std::shared_ptr<const Factors> factorsOf(const Node &node,
   // What is a weight can be transposed.
   if (WeightOp weight = weightOf(lowering, x))
     quantized.value = weight.getResult();
-  return std::make_shared<Factors>(
-      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis, quantized,
-              node.input(2)});
+  return std::make_shared<Factors>(Factors{*integers, scale,
+                                           axis < 0 ? axis + x.rank() : axis,
+                                           quantized, node.input(2)});
 }
 
 /// The inputs with narrow integers as the codes that they are held as, and a
@@ -404,8 +339,7 @@ static FailureOr<SmallVector<Tensor>> dequantizeInputs(const Node &node,
   }
   DType x = inputs[0].dtype;
   if (isNarrow(x) && !isNarrowFloat(x)) {
-    inputs[0] =
-        lowering.tensor(inputs[0].value, inputs[0].shape, DType::UInt8);
+    inputs[0] = lowering.tensor(inputs[0].value, inputs[0].shape, DType::UInt8);
     inputs[2] = zeroCode(lowering, inputs[2], x);
   }
   return inputs;

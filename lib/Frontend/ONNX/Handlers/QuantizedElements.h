@@ -23,8 +23,8 @@ Support supportsInput(const Node &node, unsigned i, StringRef what,
                       bool (*accepts)(DType));
 
 /// Whether numbers are quantized to this type only where it is a constant's, or
-/// on their way to a DequantizeLinear: floats of 8 and 4 bits, integers of 4 and
-/// 2.
+/// on their way to a DequantizeLinear: floats of 8 and 4 bits, integers of 4
+/// and 2.
 bool isNarrowQuantized(DType dtype);
 
 /// round(value) + zero, saturated, as a scalar of `dtype`'s storage type.

@@ -270,9 +270,8 @@ static OpSchema dynamicQuantizeMatMul() {
       .input("b_scale")
       .optionalInputs({"b_zero_point", "bias"})
       .output("Y")
-      .inferred([](InferenceContext &context) {
-        inferScaledProduct(context, 2);
-      });
+      .inferred(
+          [](InferenceContext &context) { inferScaledProduct(context, 2); });
 }
 
 static OpSchema matMulIntegerToFloat() {
@@ -283,9 +282,8 @@ static OpSchema matMulIntegerToFloat() {
       .input("b_scale")
       .optionalInputs({"a_zero_point", "b_zero_point", "bias"})
       .output("Y")
-      .inferred([](InferenceContext &context) {
-        inferScaledProduct(context, 3);
-      });
+      .inferred(
+          [](InferenceContext &context) { inferScaledProduct(context, 3); });
 }
 
 static OpSchema gatherBlockQuantized() {
@@ -337,12 +335,12 @@ static OpSchema quantizedMixtureOfExperts() {
       .input("fc1_experts_weights")
       .optionalInputs({"fc1_scales", "fc1_experts_bias"})
       .input("fc2_experts_weights")
-      .optionalInputs(
-          {"fc2_scales", "fc2_experts_bias", "fc3_experts_weights",
-           "fc3_scales", "fc3_experts_bias", "fc1_zero_points",
-           "fc2_zero_points", "fc3_zero_points", "router_weights",
-           "fc1_global_scale", "fc2_global_scale", "fc1_act_scale",
-           "fc2_act_scale", "fc1_act_block_scale", "fc2_act_block_scale"})
+      .optionalInputs({"fc2_scales", "fc2_experts_bias", "fc3_experts_weights",
+                       "fc3_scales", "fc3_experts_bias", "fc1_zero_points",
+                       "fc2_zero_points", "fc3_zero_points", "router_weights",
+                       "fc1_global_scale", "fc2_global_scale", "fc1_act_scale",
+                       "fc2_act_scale", "fc1_act_block_scale",
+                       "fc2_act_block_scale"})
       .output("output")
       .attributes(AttributeProto::INT, false,
                   {"accuracy_level", "block_size", "expert_weight_bits",
