@@ -70,7 +70,7 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, PackAttr step,
 /// The type in which memory holds an element: bool is a byte, integers have no
 /// sign, floats of 8 bits and fewer are their bits.
 static Type storageType(Type type) {
-  if (type.getIntOrFloatBitWidth() <= 8)
+  if (type.isIntOrFloat() && type.getIntOrFloatBitWidth() <= 8)
     return IntegerType::get(type.getContext(), 8);
   auto integer = dyn_cast<IntegerType>(type);
   if (!integer)

@@ -94,7 +94,7 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   }
   if (auto dequantize = dyn_cast<DequantizeAttr>(step)) {
     std::optional<Scalar> to = scalarOf(dequantize.getTo());
-    if (!to)
+    if (!to || isNarrowFloat(*to))
       return llvm::createStringError(
           "expected to dequantize to a number, got " + debugString(step));
     auto parsed = WeightDequantization::parse(dequantize, operand, loc);

@@ -6,6 +6,7 @@ DequantizeLinear at both factors of products, and quantized dynamically."""
 import re
 
 import lutra
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -125,3 +126,44 @@ def test_dynamic(tmp_path, gemm, per_channel, weights):
     for rows in (1, 3, 33):
         x = inputs(rows)
         np.testing.assert_allclose(compiled({"x": x})["y"], peer(target, x), rtol=1e-4, atol=1e-4)
+
+
+def products(weight, form):
+    """Dequantized rows of bytes times a dequantized matrix, [K, N] or turned [N, K]."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["a"]),
+        helper.make_node("DequantizeLinear", weight, ["b"], axis=0 if form in ("gemm", "transpose") else 1),
+    ]
+    if form == "gemm":
+        return [*nodes, helper.make_node("Gemm", ["a", "b"], ["y"], transB=1)]
+    if form == "transpose":
+        nodes += [helper.make_node("Transpose", ["b"], ["t"])]
+    return [*nodes, helper.make_node("MatMul", ["a", "t" if form == "transpose" else "b"], ["y"])]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (300, 70)], ids=["small", "large"])
+@pytest.mark.parametrize("form", ["plain", "gemm", "transpose"])
+@pytest.mark.parametrize("kind, low, high", [
+    (np.int8, -128, 127), (np.uint8, 0, 255), (ml_dtypes.int4, -8, 7), (ml_dtypes.uint4, 0, 15), (ml_dtypes.int2, -2, 1)])  # fmt: skip
+@pytest.mark.parametrize("zeros", [False, True])
+def test_exact(kind, low, high, zeros, form, size):
+    """Weights of 8 and fewer bits with a zero point per column: one rounding for each scale."""
+    random = np.random.default_rng(1)
+    k, n = size
+    w, z = random.integers(low, high + 1, size), random.integers(low, high + 1, n) * zeros
+    scales, step, zero = random.uniform(0.1, 1, n).astype(np.float32), np.float32(0.02), 117
+    turned = form != "plain"
+    constants = {"w": (w.T if turned else w).astype(kind), "ws": scales, "xs": step, "xz": np.uint8(zero)}
+    if zeros:
+        constants["wz"] = z.astype(kind)
+    graph = helper.make_graph(
+        products([name for name in constants if name[0] == "w"], form), "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, (3, k))],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=13)
+    x = random.standard_normal((3, k)).astype(np.float32)
+    expected = (np.clip(np.rint(x / step) + zero, 0, 255) - zero) @ (w - z) * (np.float64(step) * scales)
+    np.testing.assert_allclose(lutra.compile(model, mcpu="native")({"x": x})["y"], expected, rtol=4e-7)
