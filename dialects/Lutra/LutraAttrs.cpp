@@ -69,8 +69,10 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, PackAttr step,
 }
 
 /// The type in which memory holds an element: bool is a byte, integers have no
-/// sign.
+/// sign, floats of 8 bits and fewer are their bits.
 static Type storageType(Type type) {
+  if (type.isIntOrFloat() && type.getIntOrFloatBitWidth() <= 8)
+    return IntegerType::get(type.getContext(), 8);
   auto integer = dyn_cast<IntegerType>(type);
   if (!integer)
     return type;
@@ -106,16 +108,19 @@ static std::optional<int64_t> packedBytes(UnpackAttr step) {
   return llvm::divideCeil(bits, 8) * rows;
 }
 
-/// The shape of a weight that is as its file has it, or unpacked from that;
-/// nothing for any other.
+/// The shape of a weight that is as its file has it, or unpacked from that, and
+/// cast at most; nothing for any other.
 static std::optional<ArrayRef<int64_t>> plainShape(DictionaryAttr weight) {
   auto attr = weight.getAs<TypeAttr>("storage");
   auto storage =
       attr ? dyn_cast<RankedTensorType>(attr.getValue()) : RankedTensorType();
   if (!storage || !storage.hasStaticShape())
     return std::nullopt;
-  auto steps = weight.getAs<ArrayAttr>("steps");
-  if (!steps || steps.empty())
+  auto given = weight.getAs<ArrayAttr>("steps");
+  ArrayRef<Attribute> steps = given ? given.getValue() : ArrayRef<Attribute>();
+  if (!steps.empty() && isa<CastAttr>(steps.back()))
+    steps = steps.drop_back();
+  if (steps.empty())
     return storage.getShape();
   auto unpack = dyn_cast<UnpackAttr>(steps[0]);
   if (!unpack || steps.size() != 1 || !storage.getElementType().isInteger(8) ||

@@ -42,7 +42,8 @@ def Lutra_CastAttr : Lutra_Attr<"Cast", "cast"> {
   let summary = "converts each element as ONNX's Cast does";
   let description = [{
     `from` and `to` are element types in which signedness counts (`ui8`, `si8`
-    or `i8` for signed, `i1` for bool, stored in one byte).
+    or `i8` for signed, `i1` for bool, stored in one byte). A float of 8 bits
+    or fewer is only cast from: bytes are its bits.
   }];
   let parameters = (ins "::mlir::Type":$from, "::mlir::Type":$to);
   let assemblyFormat = "`<` $from `to` $to `>`";
@@ -53,11 +54,11 @@ def Lutra_DequantizeAttr : Lutra_Attr<"Dequantize", "dequantize"> {
   let description = [{
     `from` and `to` are element types in which signedness counts. `scale` and
     `zero` are weights themselves: the attributes of a `lutra.weight` without
-    steps but for one that unpacks. They have one element, or one per index of
-    dimension `axis`, or, where `block` is not 0, the shape of the tensor but for
-    `axis`, of which every `block` indices share one. The value is computed in f32
-    and rounded once. It is the first step of its expression, or follows one that
-    unpacks.
+    steps but for one that unpacks, and behind it one that casts. They have one
+    element, or one per index of dimension `axis`, or, where `block` is not 0, the
+    shape of the tensor but for `axis`, of which every `block` indices share one.
+    The value is computed in f32 and rounded once. It is the first step of its
+    expression, or follows one that unpacks.
   }];
   let parameters = (ins "::mlir::Type":$from, "::mlir::Type":$to,
                         "int64_t":$axis, "int64_t":$block,

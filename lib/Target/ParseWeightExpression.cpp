@@ -78,7 +78,7 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   if (auto cast = dyn_cast<CastAttr>(step)) {
     std::optional<Scalar> from = scalarOf(cast.getFrom()),
                           to = scalarOf(cast.getTo());
-    if (!from || !to)
+    if (!from || !to || isNarrowFloat(*to))
       return llvm::createStringError("expected a cast of numbers, got " +
                                      debugString(step));
     // The type itself may have lost its sign on the way.
@@ -87,7 +87,7 @@ llvm::Error WeightExpression::applyStep(Attribute step, RankedTensorType &type,
   }
   if (auto dequantize = dyn_cast<DequantizeAttr>(step)) {
     std::optional<Scalar> to = scalarOf(dequantize.getTo());
-    if (!to)
+    if (!to || isNarrowFloat(*to))
       return llvm::createStringError(
           "expected to dequantize to a number, got " + debugString(step));
     auto parsed = WeightDequantization::parse(dequantize, operand, loc);

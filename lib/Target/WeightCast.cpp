@@ -4,7 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Every element goes through the widest type of its kind: a signed or unsigned
-// 64-bit integer or a double, of which the narrow floats are rounded directly.
+// 64-bit integer or a double, of which 16-bit floats are rounded directly.
+// Floats of fewer bits are looked up.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,6 +13,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
@@ -20,6 +22,32 @@
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+namespace {
+struct NarrowFloat {
+  Scalar scalar;
+  const llvm::fltSemantics &(*semantics)();
+};
+} // namespace
+
+static constexpr NarrowFloat kNarrowFloats[] = {
+    {Scalar::F4E2M1, APFloat::Float4E2M1FN},
+    {Scalar::F8E4M3, APFloat::Float8E4M3FN},
+    {Scalar::F8E4M3FNUZ, APFloat::Float8E4M3FNUZ},
+    {Scalar::F8E5M2, APFloat::Float8E5M2},
+    {Scalar::F8E5M2FNUZ, APFloat::Float8E5M2FNUZ},
+    {Scalar::F8E8M0, APFloat::Float8E8M0FNU},
+};
+
+static const NarrowFloat *narrowFloat(Scalar scalar) {
+  return llvm::find_if(kNarrowFloats, [&](const NarrowFloat &narrow) {
+    return narrow.scalar == scalar;
+  });
+}
+
+bool lutra::isNarrowFloat(Scalar scalar) {
+  return narrowFloat(scalar) != std::end(kNarrowFloats);
+}
 
 std::optional<Scalar> lutra::scalarOf(Type type) {
   if (type.isF16())
@@ -30,6 +58,10 @@ std::optional<Scalar> lutra::scalarOf(Type type) {
     return Scalar::F32;
   if (type.isF64())
     return Scalar::F64;
+  for (const NarrowFloat &narrow : kNarrowFloats)
+    if (auto floating = dyn_cast<FloatType>(type);
+        floating && &floating.getFloatSemantics() == &narrow.semantics())
+      return narrow.scalar;
   auto integer = dyn_cast<IntegerType>(type);
   if (!integer)
     return std::nullopt;
@@ -55,6 +87,12 @@ unsigned lutra::bytesOf(Scalar scalar) {
   case Scalar::Bool:
   case Scalar::S8:
   case Scalar::U8:
+  case Scalar::F4E2M1:
+  case Scalar::F8E4M3:
+  case Scalar::F8E4M3FNUZ:
+  case Scalar::F8E5M2:
+  case Scalar::F8E5M2FNUZ:
+  case Scalar::F8E8M0:
     return 1;
   case Scalar::S16:
   case Scalar::U16:
@@ -170,6 +208,8 @@ static void dispatch(Scalar scalar, Fn fn) {
     return fn(Tag<float>());
   case Scalar::F64:
     return fn(Tag<double>());
+  default:
+    llvm_unreachable("narrow floats are looked up");
   }
 }
 
@@ -229,8 +269,28 @@ static void castAs(const char *in, char *out, int64_t count) {
   }
 }
 
+/// Looks up what the bits of each element stand for.
+static void castNarrow(const llvm::fltSemantics &semantics, const char *in,
+                       Scalar to, char *out, int64_t count) {
+  unsigned width = APFloat::semanticsSizeInBits(semantics);
+  std::array<double, 256> numbers = {};
+  for (unsigned bits = 0; bits < 1u << width; ++bits)
+    numbers[bits] = APFloat(semantics, APInt(width, bits)).convertToDouble();
+  constexpr int64_t kBlock = 1024;
+  std::array<double, kBlock> block;
+  for (int64_t at = 0; at < count; at += kBlock) {
+    int64_t n = std::min(kBlock, count - at);
+    for (int64_t i = 0; i < n; ++i)
+      block[i] = numbers[uint8_t(in[at + i])];
+    castElements(Scalar::F64, reinterpret_cast<const char *>(block.data()), to,
+                 out + at * bytesOf(to), n);
+  }
+}
+
 void lutra::castElements(Scalar from, const char *in, Scalar to, char *out,
                          int64_t count) {
+  if (isNarrowFloat(from))
+    return castNarrow(narrowFloat(from)->semantics(), in, to, out, count);
   dispatch(from, [&](auto fromTag) {
     dispatch(to, [&](auto toTag) {
       castAs<typename decltype(fromTag)::Type, typename decltype(toTag)::Type>(

@@ -28,13 +28,23 @@ enum class Scalar {
   F16,
   BF16,
   F32,
-  F64
+  F64,
+  // Only to cast from.
+  F4E2M1,
+  F8E4M3,
+  F8E4M3FNUZ,
+  F8E5M2,
+  F8E5M2FNUZ,
+  F8E8M0
 };
 
 /// The scalar of a type in which signedness counts; i8 to i64 are signed.
 std::optional<Scalar> scalarOf(Type type);
 
 unsigned bytesOf(Scalar scalar);
+
+/// Whether it is a float of 8 bits or fewer, which is held as its bits.
+bool isNarrowFloat(Scalar scalar);
 
 /// Converts `count` elements as ONNX's Cast does: to an integer by truncation
 /// (beyond its range: the nearest value; NaN: 0), between integers by dropping

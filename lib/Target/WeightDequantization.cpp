@@ -47,12 +47,16 @@ static WeightView repeated(ArrayRef<int64_t> shape, DequantizeAttr step,
 llvm::Expected<WeightDequantization::Parameter>
 WeightDequantization::parameter(DictionaryAttr weight, DequantizeAttr step,
                                 RankedTensorType type, Location loc) {
-  // The step's verifier has checked these: at most codes are unpacked.
+  // The step's verifier has checked these: at most codes are unpacked, and
+  // cast.
   auto plain =
       cast<RankedTensorType>(weight.getAs<TypeAttr>("storage").getValue());
   auto steps = weight.getAs<ArrayAttr>("steps");
-  if (steps && !steps.empty())
-    plain = plain.clone(cast<UnpackAttr>(steps[0]).getShape());
+  for (Attribute step : steps ? steps.getValue() : ArrayRef<Attribute>())
+    if (auto unpack = dyn_cast<UnpackAttr>(step))
+      plain = plain.clone(unpack.getShape());
+    else
+      plain = plain.clone(cast<CastAttr>(step).getTo());
   auto expression = WeightExpression::parse(weight, plain, loc);
   if (!expression)
     return expression.takeError();
@@ -107,7 +111,7 @@ llvm::Error WeightDequantization::load(OpenSource open) {
           load(*scale, open, scale->expression->scalar(), Scalar::F32))
     return error;
   // The type of stored zero points may have lost its sign.
-  return zero ? load(*zero, open, from, Scalar::S32) : llvm::Error::success();
+  return zero ? load(*zero, open, from, centered()) : llvm::Error::success();
 }
 
 void WeightDequantization::unload() {
@@ -116,22 +120,38 @@ void WeightDequantization::unload() {
     zero->values = {};
 }
 
-void WeightDequantization::apply(const char *in, int64_t start, int64_t count,
-                                 float *out) const {
-  std::array<int32_t, kBlock> x, z = {};
+Scalar WeightDequantization::centered() const {
+  return isNarrowFloat(from) ? Scalar::F32 : Scalar::S32;
+}
+
+static float difference(float x, float zero) { return x - zero; }
+static float difference(int32_t x, int32_t zero) {
+  return float(int32_t(uint32_t(x) - uint32_t(zero)));
+}
+
+template <typename Centered>
+void WeightDequantization::applyAs(const char *in, int64_t start, int64_t count,
+                                   float *out) const {
+  std::array<Centered, kBlock> x, z = {};
   std::array<float, kBlock> s;
   auto bytes = [](auto &array) { return reinterpret_cast<char *>(&array[0]); };
   for (int64_t at = 0; at < count; at += kBlock) {
     int64_t n = std::min(kBlock, count - at);
-    castElements(from, in + at * bytesOf(from), Scalar::S32, bytes(x), n);
+    castElements(from, in + at * bytesOf(from), centered(), bytes(x), n);
     scale->view.gather({scale->values.data(), sizeof(float)}, start + at, n,
                        bytes(s));
     if (zero)
-      zero->view.gather({zero->values.data(), sizeof(int32_t)}, start + at, n,
+      zero->view.gather({zero->values.data(), sizeof(Centered)}, start + at, n,
                         bytes(z));
-    for (int64_t i = 0; i < n; ++i) {
-      auto centered = int32_t(uint32_t(x[i]) - uint32_t(z[i]));
-      out[at + i] = float(centered) * s[i];
-    }
+    for (int64_t i = 0; i < n; ++i)
+      out[at + i] = difference(x[i], z[i]) * s[i];
   }
+}
+
+void WeightDequantization::apply(const char *in, int64_t start, int64_t count,
+                                 float *out) const {
+  if (centered() == Scalar::F32)
+    applyAs<float>(in, start, count, out);
+  else
+    applyAs<int32_t>(in, start, count, out);
 }

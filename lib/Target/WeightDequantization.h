@@ -52,8 +52,13 @@ private:
   static llvm::Error load(Parameter &parameter, OpenSource open, Scalar from,
                           Scalar to);
 
+  /// What zero points are subtracted in: i32, or f32 of floats.
+  Scalar centered() const;
+  template <typename Centered>
+  void applyAs(const char *in, int64_t start, int64_t count, float *out) const;
+
   Scalar from;
-  /// In f32 and, where there is one, in i32.
+  /// In f32 and, where there is one, in `centered`.
   std::optional<Parameter> scale, zero;
 };
 

@@ -57,6 +57,10 @@ static DenseElementsAttr storageElements(DenseElementsAttr elements,
   Type element = elements.getElementType();
   if (element == storage)
     return elements;
+  if (isNarrowFloat(dtypeOf(element)))
+    return cast<DenseFPElementsAttr>(elements).mapValues(
+        storage,
+        [](const APFloat &value) { return value.bitcastToAPInt().zext(8); });
   if (isNarrow(dtypeOf(element)))
     return elements.mapValues(storage, [&](APInt value) {
       if (!element.isUnsignedInteger())

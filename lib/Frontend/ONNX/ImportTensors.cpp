@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A tensor of at most 1 KiB becomes an arith.constant; a larger one a
-// lutra.weight, which refers to the file that holds it. Integers of 4 and 2
-// bits are unpacked to codes, as dialects/Lutra/LutraAttrs.td has them.
+// lutra.weight, which refers to the file that holds it. Narrow integers and
+// floats are unpacked to codes, as dialects/Lutra/LutraAttrs.td has them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -59,7 +59,13 @@ static DenseElementsAttr denseElements(RankedTensorType type, StringRef bytes) {
       uint8_t code = byte >> i * width % 8 & ((1 << width) - 1);
       values.push_back(APInt(width, code));
     }
-    return DenseElementsAttr::get(type, values);
+    auto floating = dyn_cast<FloatType>(type.getElementType());
+    if (!floating)
+      return DenseElementsAttr::get(type, values);
+    return DenseElementsAttr::get(
+        type, llvm::map_to_vector(values, [&](const APInt &bits) {
+          return APFloat(floating.getFloatSemantics(), bits);
+        }));
   }
   if (type.getElementType().isInteger(1)) {
     SmallVector<bool> values;
@@ -124,7 +130,7 @@ FailureOr<Value> Importer::addTensor(const model::Tensor &tensor,
   if (failed(type))
     return failure();
   bool isSmall = tensor.byteSize <= model::kMaxInlineBytes;
-  // Integers of 4 and 2 bits are more than they have bytes.
+  // Elements of 4 and 2 bits are more than they have bytes.
   if (isSmall && type->getNumElements() <= int64_t(model::kMaxInlineBytes)) {
     FailureOr<DenseElementsAttr> value = elements(tensor, name);
     if (failed(value))
@@ -142,7 +148,7 @@ FailureOr<Value> Importer::addTensor(const model::Tensor &tensor,
                                     importType(b.getContext(), DType::UInt8));
     steps.push_back(UnpackAttr::get(
         b.getContext(), element.getIntOrFloatBitWidth(),
-        /*flip=*/!element.isUnsignedInteger(), type->getShape(), /*rows=*/1));
+        /*flip=*/element.isSignlessInteger(), type->getShape(), /*rows=*/1));
   }
   NamedAttrList attrs;
   attrs.set("name", b.getStringAttr(printable(name)));

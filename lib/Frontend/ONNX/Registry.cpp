@@ -93,6 +93,9 @@ static Registry build() {
                    addQuantizedGatherHandlers,
                    addControlFlowHandlers,
                    addQuantizationHandlers,
+                   addDynamicQuantizationHandlers,
+                   addScaledContractionHandlers,
+                   addExpertHandlers,
                    addIntegerContractionHandlers,
                    addLowBitContractionHandlers,
                    addCodebookContractionHandlers,
@@ -181,7 +184,7 @@ static Support supportedTypes(onnx::NodeOp node, bool takesNarrow) {
     return Support::yes();
   };
   Support inputs = check(node.getInputs(), "input", takesNarrow);
-  return inputs ? check(node.getResults(), "output", false) : inputs;
+  return inputs ? check(node.getResults(), "output", takesNarrow) : inputs;
 }
 
 Support Registry::supports(onnx::NodeOp node) const {

@@ -23,7 +23,8 @@ enum class Kind {
   Unsigned,
   Float,
   NarrowSigned,
-  NarrowUnsigned
+  NarrowUnsigned,
+  NarrowFloat
 };
 
 struct DTypeRow {
@@ -52,14 +53,14 @@ static constexpr DTypeRow kRows[] = {
     {"COMPLEX64"},
     {"COMPLEX128"},
     {"BFLOAT16", Kind::Float, 16},
-    {"FLOAT8E4M3FN"},
-    {"FLOAT8E4M3FNUZ"},
-    {"FLOAT8E5M2"},
-    {"FLOAT8E5M2FNUZ"},
+    {"FLOAT8E4M3FN", Kind::NarrowFloat, 8},
+    {"FLOAT8E4M3FNUZ", Kind::NarrowFloat, 8},
+    {"FLOAT8E5M2", Kind::NarrowFloat, 8},
+    {"FLOAT8E5M2FNUZ", Kind::NarrowFloat, 8},
     {"UINT4", Kind::NarrowUnsigned, 4},
     {"INT4", Kind::NarrowSigned, 4},
-    {"FLOAT4E2M1"},
-    {"FLOAT8E8M0"},
+    {"FLOAT4E2M1", Kind::NarrowFloat, 4},
+    {"FLOAT8E8M0", Kind::NarrowFloat, 8},
     {"UINT2", Kind::NarrowUnsigned, 2},
     {"INT2", Kind::NarrowSigned, 2},
 };
@@ -87,7 +88,12 @@ bool lutra::isSupported(DType type) {
 
 bool lutra::isNarrow(DType type) {
   Kind kind = row(type).kind;
-  return kind == Kind::NarrowSigned || kind == Kind::NarrowUnsigned;
+  return kind == Kind::NarrowSigned || kind == Kind::NarrowUnsigned ||
+         kind == Kind::NarrowFloat;
+}
+
+bool lutra::isNarrowFloat(DType type) {
+  return row(type).kind == Kind::NarrowFloat;
 }
 
 StringRef lutra::dtypeName(DType type) { return row(type).name; }
@@ -107,6 +113,18 @@ static Type floatType(MLIRContext *context, DType type) {
     return BFloat16Type::get(context);
   case DType::Double:
     return Float64Type::get(context);
+  case DType::Float8E4M3FN:
+    return Float8E4M3FNType::get(context);
+  case DType::Float8E4M3FNUZ:
+    return Float8E4M3FNUZType::get(context);
+  case DType::Float8E5M2:
+    return Float8E5M2Type::get(context);
+  case DType::Float8E5M2FNUZ:
+    return Float8E5M2FNUZType::get(context);
+  case DType::Float4E2M1:
+    return Float4E2M1FNType::get(context);
+  case DType::Float8E8M0:
+    return Float8E8M0FNUType::get(context);
   default:
     return Float32Type::get(context);
   }
@@ -131,6 +149,8 @@ Type lutra::importType(MLIRContext *context, DType type) {
     return IntegerType::get(context, row(type).width, IntegerType::Unsigned);
   case Kind::NarrowSigned:
     return IntegerType::get(context, row(type).width);
+  case Kind::NarrowFloat:
+    return floatType(context, type);
   default:
     return storageType(context, type);
   }

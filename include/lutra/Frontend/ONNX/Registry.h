@@ -93,7 +93,7 @@ struct OpHandler {
   LowerFn lower;
   /// One line on what is not supported, for docs/SupportedOps.md; may be empty.
   StringRef limits = "";
-  /// Whether it takes inputs of narrow types.
+  /// Whether it takes inputs, or gives outputs, of narrow types.
   bool takesNarrow = false;
 };
 
@@ -142,7 +142,11 @@ void addShapeHandlers(Registry &);    // Shape, Reshape, Flatten, Squeeze, ...
 void addMovementHandlers(Registry &); // Transpose, Concat, Slice, Split, Pad..
 void addConstantHandlers(Registry &); // Constant, ConstantOfShape, Range
 void addControlFlowHandlers(Registry &);  // If, Loop, Scan
-void addQuantizationHandlers(Registry &); // QuantizeLinear, Dequantize, Dynamic
+void addQuantizationHandlers(Registry &); // QuantizeLinear, DequantizeLinear
+void addDynamicQuantizationHandlers(Registry &); // DynamicQuantizeLinear
+void addScaledContractionHandlers(
+    Registry &); // DynamicQuantizeMatMul, MatMulIntegerToFloat
+void addExpertHandlers(Registry &); // com.microsoft's MoE and QMoE
 void addIntegerContractionHandlers(
     Registry &);                               // MatMulInteger, QLinearConv ...
 void addLowBitContractionHandlers(Registry &); // com.microsoft's MatMulNBits

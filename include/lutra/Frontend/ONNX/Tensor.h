@@ -54,9 +54,11 @@ bool isInteger(DType type);  ///< signed or unsigned, not bool
 /// True for the types that the compiler computes in: bool, 8 to 64-bit
 /// integers, f16, bf16, f32, f64.
 bool isSupported(DType type);
-/// True for integers of 4 and 2 bits, which only some operators read. They are
-/// held as codes, one in a byte: signed ones plus half their range.
+/// True for integers of 4 and 2 bits and floats of 8 and 4, which only some
+/// operators read. They are held as codes, one in a byte: signed integers plus
+/// half their range, floats as their bits.
 bool isNarrow(DType type);
+bool isNarrowFloat(DType type);
 
 /// ONNX's name of a type: "FLOAT", "INT64".
 StringRef dtypeName(DType type);
@@ -112,6 +114,8 @@ struct Factors {
   /// One element, or one per index of `axis`.
   Tensor scale;
   int64_t axis;
+  /// What was dequantized, and its zero point: as the scale, or null for 0.
+  Tensor quantized, zero;
 };
 
 /// A dequantized matrix as (codes - zeros) * scales, which may be read in its
@@ -127,6 +131,8 @@ struct Codes {
   Tensor zeros;
   int64_t zero;
   int64_t axis, block;
+  /// What each code stands for; empty where that is the code itself.
+  SmallVector<float> numbers;
 };
 
 } // namespace mlir::lutra

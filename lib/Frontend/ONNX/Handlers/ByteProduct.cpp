@@ -24,33 +24,54 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 namespace {
-/// A constant matrix of codes [N, K] and their sums [N].
-struct SummedCodes {
-  Tensor codes, sums;
+/// A constant matrix of codes [N, K], their sums [N], and what is subtracted
+/// from the codes of a column: `zero`, or an element of `zeros` [N, 1] where
+/// there are any.
+struct CodedColumns {
+  Tensor codes, sums, zeros;
+  int64_t zero;
 };
 } // namespace
 
-/// The codes of a constant [K, N]; nothing where it is none.
-static std::optional<SummedCodes> readCodes(Lowering &lowering,
-                                            const Tensor &matrix) {
-  WeightOp stored = storedBytes(lowering, matrix);
-  if (!stored)
+/// A constant of bytes as codes that are a weight, or null.
+static Tensor codesAsWeight(Lowering &lowering, const Tensor &tensor) {
+  WeightOp weight = weightOf(lowering, tensor);
+  return weight ? codesOfConstant(lowering,
+                                  lowering.tensor(weight.getResult(),
+                                                  tensor.shape, tensor.dtype))
+                : Tensor();
+}
+
+/// The codes of a constant [K, N] with its zero point, which may be null;
+/// nothing where one of them is something else.
+static std::optional<CodedColumns>
+readColumns(Lowering &lowering, const Tensor &matrix, const Tensor &zero) {
+  CodedColumns columns;
+  columns.zero = matrix.dtype == DType::Int8 ? 128 : 0;
+  if (zero) {
+    std::optional<int64_t> same = sameCode(lowering, zero);
+    columns.zero = same.value_or(0);
+    if (!same) {
+      Tensor zeros = codesAsWeight(lowering, zero);
+      if (!zeros || zeros.rank() != 1 || zeros.shape[0] != matrix.shape[1])
+        return std::nullopt;
+      columns.zeros = lowering.unsqueeze(zeros, {1});
+    }
+  }
+  columns.codes = codesAsWeight(lowering, matrix);
+  if (!columns.codes)
     return std::nullopt;
-  Tensor bytes =
-      lowering.tensor(stored.getResult(), matrix.shape, matrix.dtype);
-  Tensor codes = codesOfConstant(lowering, bytes);
-  if (!codes)
-    return std::nullopt;
-  codes = lowering.transpose(codes, {1, 0});
-  auto weight = codes.value.getDefiningOp<WeightOp>();
+  columns.codes = lowering.transpose(columns.codes, {1, 0});
+  auto weight = columns.codes.value.getDefiningOp<WeightOp>();
   if (!weight)
     return std::nullopt;
   FailureOr<WeightOp> sums =
       addSteps(lowering.b, weight, SumAttr::get(lowering.context()));
   if (failed(sums))
     return std::nullopt;
-  return SummedCodes{codes, lowering.tensor(sums->getResult(), {codes.shape[0]},
-                                            DType::Int32)};
+  columns.sums = lowering.tensor(sums->getResult(), {columns.codes.shape[0]},
+                                 DType::Int32);
+  return columns;
 }
 
 /// x as signed bytes: of unsigned ones, less 128.
@@ -66,39 +87,52 @@ static FailureOr<Tensor> toSigned(Lowering &lowering, const Tensor &x) {
 
 /// product - xZero * (sums - K * zero).
 static FailureOr<Tensor> takeZeroOff(Lowering &lowering, const Tensor &product,
-                                     const Tensor &xZero, const Tensor &sums,
-                                     int64_t zeros) {
+                                     const Tensor &xZero,
+                                     const CodedColumns &columns, int64_t k) {
   FailureOr<Tensor> scalar = lowering.reshape(xZero, {});
   if (failed(scalar))
     return failure();
   DType dtype = xZero.dtype;
+  SmallVector<Tensor> operands = {product, *scalar, columns.sums};
+  if (columns.zeros) {
+    FailureOr<Tensor> zeros =
+        lowering.reshape(columns.zeros, columns.sums.shape);
+    if (failed(zeros))
+      return failure();
+    operands.push_back(*zeros);
+  }
   return compute(
-      lowering, {product, *scalar, sums}, DType::Int32,
-      [&](Scalars &s, ValueRange in) {
-        Value zero = Lowering::castScalar(s.b, in[1], dtype, DType::Int32);
+      lowering, operands, DType::Int32, [&](Scalars &s, ValueRange in) {
+        Value xZero = Lowering::castScalar(s.b, in[1], dtype, DType::Int32);
         if (dtype == DType::UInt8)
-          zero = s.sub(zero, s.constant(128));
-        return s.sub(in[0], s.mul(zero, s.sub(in[2], s.constant(zeros))));
+          xZero = s.sub(xZero, s.constant(128));
+        Value zeros = s.constant(k * columns.zero);
+        if (columns.zeros)
+          zeros = s.mul(
+              s.constant(k),
+              Lowering::castScalar(s.b, in[3], DType::UInt8, DType::Int32));
+        return s.sub(in[0], s.mul(xZero, s.sub(in[2], zeros)));
       });
 }
 
 /// The first term, [M, N], of rows [M, K].
 static FailureOr<Tensor> multiply(Lowering &lowering, const Tensor &rows,
-                                  const Tensor &codes, int64_t zero) {
+                                  const CodedColumns &matrix) {
   ImplicitLocOpBuilder &b = lowering.b;
-  AffineExpr m = rows.shape[0], k = rows.shape[1], n = codes.shape[0],
+  AffineExpr m = rows.shape[0], k = rows.shape[1], n = matrix.codes.shape[0],
              one = lowering.constant(1);
   Tensor sums = accumulate(lowering, rows, 1, Monoid::Sum, DType::Int32);
   FailureOr<Tensor> groups = lowering.reshape(rows, {m, one, k}),
-                    columns = lowering.reshape(codes, {n, one, k});
+                    columns = lowering.reshape(matrix.codes, {n, one, k});
   if (failed(groups) || failed(columns))
     return failure();
   Shape shape = {m, n};
   auto product = mpgemm::MatmulOp::create(
       b, lowering.type(shape, DType::Int32), groups->value, columns->value,
-      Value(), Value(), Value(), lowering.unsqueeze(sums, {1}).value,
+      Value(), matrix.zeros.value, Value(), lowering.unsqueeze(sums, {1}).value,
       lowering.empty(shape, DType::Int32),
-      mpgemm::AffineAttr::get(b.getContext(), 8, zero), mpgemm::LayoutAttr());
+      mpgemm::AffineAttr::get(b.getContext(), 8, matrix.zero),
+      mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Int32);
 }
 
@@ -109,13 +143,10 @@ lutra::byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
       (xZero && !hasOneElement(xZero)))
     return std::nullopt;
   int64_t k = matrix.staticSize(0), n = matrix.staticSize(1);
-  std::optional<int64_t> code = matrix.dtype == DType::Int8 ? 128 : 0;
-  if (zero)
-    code = sameCode(lowering, zero);
-  if (k < 1 || n < 1 || !mpgemm::fitsAccumulator(8, k) || !code)
+  if (k < 1 || n < 1 || !mpgemm::fitsAccumulator(8, k))
     return std::nullopt;
-  std::optional<SummedCodes> codes = readCodes(lowering, matrix);
-  if (!codes)
+  std::optional<CodedColumns> columns = readColumns(lowering, matrix, zero);
+  if (!columns)
     return std::nullopt;
   FailureOr<Tensor> bytes = toSigned(lowering, x);
   if (failed(bytes))
@@ -124,7 +155,7 @@ lutra::byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
   FailureOr<Tensor> rows = lowering.reshape(*bytes, {m, x.shape.back()});
   if (failed(rows))
     return FailureOr<Tensor>(failure());
-  FailureOr<Tensor> product = multiply(lowering, *rows, codes->codes, *code);
+  FailureOr<Tensor> product = multiply(lowering, *rows, *columns);
   bool isShifted = x.dtype == DType::UInt8 || !isZero(lowering, xZero);
   if (succeeded(product) && isShifted) {
     Tensor shift = xZero;
@@ -133,11 +164,34 @@ lutra::byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
           arith::ConstantOp::create(
               lowering.b, lowering.b.getIntegerAttr(lowering.b.getI8Type(), 0)),
           {}, x.dtype);
-    product = takeZeroOff(lowering, *product, shift, codes->sums, k * *code);
+    product = takeZeroOff(lowering, *product, shift, *columns, k);
   }
   if (failed(product))
     return FailureOr<Tensor>(failure());
   Shape shape = x.shape;
   shape.back() = matrix.shape[1];
   return lowering.reshape(*product, shape);
+}
+
+std::optional<FailureOr<Tensor>> lutra::productOfBytes(Lowering &lowering,
+                                                       const Tensor &lhs,
+                                                       const Tensor &rhs,
+                                                       bool transposed) {
+  const Factors &a = *lhs.factors, &b = *rhs.factors;
+  auto isByte = [](DType dtype) {
+    return dtype == DType::Int8 || dtype == DType::UInt8;
+  };
+  // A hostile zero point may lie along another axis than its scale.
+  int64_t axis = transposed ? 0 : 1;
+  if (b.quantized.rank() != 2 || !isByte(a.quantized.dtype) ||
+      !isByte(b.quantized.dtype) ||
+      (b.zero && !hasOneElement(b.zero) && b.axis != axis))
+    return std::nullopt;
+  Tensor matrix = b.quantized;
+  if (transposed)
+    matrix = lowering.transpose(matrix, {1, 0});
+  auto sums = byteProduct(lowering, a.quantized, a.zero, matrix, b.zero);
+  if (!sums || failed(*sums))
+    return sums;
+  return lowering.cast(**sums, DType::Float);
 }

@@ -13,6 +13,7 @@
 
 #include "CodedMatrix.h"
 
+#include "NarrowFloats.h"
 #include "Operands.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -21,10 +22,9 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
-  auto isReshape = [](Attribute step) { return isa<ReshapeAttr>(step); };
+WeightOp lutra::weightOf(Lowering &lowering, const Tensor &tensor) {
   if (auto weight = tensor.value.getDefiningOp<WeightOp>())
-    return llvm::all_of(weight.getSteps(), isReshape) ? weight : WeightOp();
+    return weight;
   DenseElementsAttr elements;
   if (!matchPattern(tensor.value, m_Constant(&elements)))
     return {};
@@ -34,6 +34,13 @@ WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
       b, elements.getType(), name ? name.getName() : b.getStringAttr(""),
       StringAttr(), IntegerAttr(), IntegerAttr(), StringAttr(),
       TypeAttr::get(elements.getType()), elements, b.getArrayAttr({}));
+}
+
+WeightOp lutra::storedBytes(Lowering &lowering, const Tensor &tensor) {
+  WeightOp weight = weightOf(lowering, tensor);
+  if (!weight || !llvm::all_of(weight.getSteps(), llvm::IsaPred<ReshapeAttr>))
+    return {};
+  return weight;
 }
 
 //===----------------------------------------------------------------------===//
@@ -97,9 +104,14 @@ unsigned lutra::codeBits(DType dtype) {
   switch (dtype) {
   case DType::Int8:
   case DType::UInt8:
+  case DType::Float8E4M3FN:
+  case DType::Float8E4M3FNUZ:
+  case DType::Float8E5M2:
+  case DType::Float8E5M2FNUZ:
     return 8;
   case DType::Int4:
   case DType::UInt4:
+  case DType::Float4E2M1:
     return 4;
   case DType::Int2:
   case DType::UInt2:
@@ -119,15 +131,18 @@ Tensor lutra::codesOfConstant(Lowering &lowering, const Tensor &tensor) {
     return {};
   if (tensor.dtype != DType::Int8)
     return lowering.tensor(tensor.value, tensor.shape, DType::UInt8);
-  weight = storedBytes(lowering, tensor);
   if (!weight)
+    weight = weightOf(lowering, tensor);
+  if (!weight || !llvm::all_of(weight.getSteps(),
+                               llvm::IsaPred<ReshapeAttr, TransposeAttr>))
     return {};
   ImplicitLocOpBuilder &b = lowering.b;
+  auto storage = cast<RankedTensorType>(weight.getStorage());
+  SmallVector<Attribute> steps = {UnpackAttr::get(
+      b.getContext(), 8, /*flip=*/true, storage.getShape(), /*rows=*/1)};
+  llvm::append_range(steps, weight.getSteps());
   auto copy = cast<WeightOp>(b.clone(*weight));
-  auto type = cast<RankedTensorType>(tensor.value.getType());
-  copy.setStepsAttr(b.getArrayAttr(UnpackAttr::get(
-      b.getContext(), 8, /*flip=*/true, type.getShape(), /*rows=*/1)));
-  copy.getResult().setType(type);
+  copy.setStepsAttr(b.getArrayAttr(steps));
   return lowering.tensor(copy.getResult(), tensor.shape, DType::UInt8);
 }
 
@@ -141,20 +156,24 @@ std::optional<int64_t> lutra::sameCode(Lowering &lowering, Tensor zeros) {
   return known->front() + offset;
 }
 
-std::shared_ptr<const Codes> lutra::codesOf(const Node &node,
-                                            Lowering &lowering) {
+std::shared_ptr<const Codes>
+lutra::codesOf(const Node &node, Lowering &lowering, const Tensor &scales) {
   Tensor x = node.input(0), zeros = node.input(2);
   Codes result;
   result.bits = codeBits(x.dtype);
   if (x.rank() != 2 || result.bits == 0)
     return nullptr;
-  result.scales = node.input(1);
+  result.scales = scales;
   result.zero = isSignedCode(x.dtype) ? 1 << (result.bits - 1) : 0;
   result.axis = node.intAttr("axis", 1);
   result.axis += result.axis < 0 ? 2 : 0;
   result.block = node.intAttr("block_size", 0);
   result.codes = codesOfConstant(lowering, x);
-  if (zeros) {
+  if (isNarrowFloat(x.dtype)) {
+    result.numbers = numbersOf(lowering.context(), x.dtype);
+    if (zeros && sameCode(lowering, zeros) != 0)
+      return nullptr;
+  } else if (zeros) {
     std::optional<int64_t> same = sameCode(lowering, zeros);
     result.zero = same.value_or(0);
     if (!same)
@@ -222,6 +241,7 @@ static std::optional<CodedMatrix> inGroups(Lowering &lowering,
                         Tensor(), codes.zero};
   if (codes.zeros)
     matrix.zeros = perGroup(lowering, codes.zeros, codes, groups);
+  matrix.numbers = codes.numbers;
   if (!matrix.scales || bool(codes.zeros) != bool(matrix.zeros))
     return std::nullopt;
   AffineExpr none = lowering.constant(0);

@@ -24,12 +24,14 @@ struct CodedMatrix {
   ArrayRef<float> numbers = {};
 };
 
-/// The bits of an integer type of at most a byte, else 0.
+/// The bits of a type of at most a byte that numbers are quantized to, else 0.
 unsigned codeBits(DType dtype);
 /// Whether such a type is signed: codes then are its numbers plus half its
 /// range.
 bool isSignedCode(DType dtype);
 
+/// A constant as a weight, or null where it is none.
+WeightOp weightOf(Lowering &lowering, const Tensor &tensor);
 /// A constant of bytes as a weight whose storage they are, or null.
 WeightOp storedBytes(Lowering &lowering, const Tensor &tensor);
 
@@ -41,11 +43,20 @@ Tensor codesOfConstant(Lowering &lowering, const Tensor &tensor);
 std::optional<int64_t> sameCode(Lowering &lowering, Tensor zeros);
 
 /// x [.., K], bytes less `xZero`, times a constant `matrix` [K, N] of bytes
-/// less `zero`, as [.., N] in i32; zero points may be null. Nothing where the
-/// matrix is no constant, a zero point not one number, or sums might not fit.
+/// less `zero`, one or a constant per column, as [.., N] in i32; zero points
+/// may be null. Nothing where the matrix is no constant, a zero point another,
+/// or sums might not fit.
 std::optional<FailureOr<Tensor>>
 byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
             const Tensor &matrix, const Tensor &zero);
+
+/// The sums, in f32, of the integers of two tensors that have factors, where
+/// both were bytes and `rhs` a constant [K, N] or, where it is `transposed`,
+/// [N, K]: exact in i32. Nothing where they were others.
+std::optional<FailureOr<Tensor>> productOfBytes(Lowering &lowering,
+                                                const Tensor &lhs,
+                                                const Tensor &rhs,
+                                                bool transposed);
 
 /// x [.., K] in f32 as a matrix [M, padded] with zeros behind its columns.
 FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
@@ -56,9 +67,10 @@ FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
 FailureOr<Tensor> codedProduct(Lowering &lowering, const Tensor &rows,
                                const CodedMatrix &matrix, bool integers);
 
-/// What a DequantizeLinear of a constant matrix reads, or null where a product
-/// cannot read that.
-std::shared_ptr<const Codes> codesOf(const Node &node, Lowering &lowering);
+/// What a DequantizeLinear of a constant matrix reads, with its scales in a
+/// type that is computed in, or null where a product cannot read that.
+std::shared_ptr<const Codes> codesOf(const Node &node, Lowering &lowering,
+                                     const Tensor &scales);
 /// What the transposed matrix was dequantized from.
 std::shared_ptr<const Codes> transposed(Lowering &lowering, const Codes &codes);
 /// x [.., K] times a dequantized matrix, [K, N] or, where it is `transposed`,

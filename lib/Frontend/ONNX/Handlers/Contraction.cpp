@@ -219,9 +219,9 @@ static FailureOr<SmallVector<Tensor>> lowerMatMul(const Node &node,
   // A product of vectors has no dimension that a vector of scales fits.
   bool scaled =
       lhs.rank() > 1 && rhs.rank() > 1 && haveFactors(lhs, rhs, rhs.rank() - 1);
-  std::optional<FailureOr<Tensor>> coded;
-  if (!scaled)
-    coded = productWithCodes(lowering, lhs, rhs, /*transposed=*/false);
+  std::optional<FailureOr<Tensor>> coded =
+      scaled ? productOfBytes(lowering, lhs, rhs, /*transposed=*/false)
+             : productWithCodes(lowering, lhs, rhs, /*transposed=*/false);
   FailureOr<Tensor> product =
       coded ? *coded
             : matMul(node, lowering, scaled ? lhs.factors->integers : lhs,
@@ -346,13 +346,15 @@ static FailureOr<SmallVector<Tensor>> lowerGemm(const Node &node,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
   std::optional<FailureOr<Tensor>> coded;
-  if (!scaled && !transA)
-    coded = productWithCodes(lowering, lhs, node.input(1), transposed);
+  if (!transA)
+    coded = scaled ? productOfBytes(lowering, node.input(0), node.input(1),
+                                    transposed)
+                   : productWithCodes(lowering, lhs, node.input(1), transposed);
   FailureOr<Tensor> product =
       coded ? *coded
             : sumOfProducts(lowering, lhs, rhs, accumulatorType(lhs.dtype),
                             maps, iterators, shape);
-  if (scaled)
+  if (scaled && succeeded(product))
     product = applyScales(lowering, *product, node.input(0).factors->scale,
                           node.input(1).factors->scale);
   if (failed(product))

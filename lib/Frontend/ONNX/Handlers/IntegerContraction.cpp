@@ -13,6 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "IntegerContraction.h"
+
 #include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Convolution.h"
@@ -180,27 +182,31 @@ static FailureOr<Tensor> takeZeroOff(const Node &node, Lowering &lowering,
                  });
 }
 
-/// The product of two operands, less their zero points.
-static FailureOr<Tensor> centeredMatMul(const Node &node, Lowering &lowering,
-                                        Quantized a, Quantized b) {
+FailureOr<Tensor> lutra::centeredMatMul(const Node &node, Lowering &lowering,
+                                        const Centered &a, const Centered &b) {
+  Tensor zero = rowParameter(lowering, a.zero);
+  if (failed(checkInvariant(node, lowering, zero, /*fromEnd=*/1)))
+    return failure();
+  if (auto product = byteProduct(lowering, a.value, a.zero, b.value, b.zero))
+    return *product;
+  FailureOr<Tensor> lhs = center(node, lowering, a.value, zero);
+  if (failed(lhs))
+    return failure();
+  FailureOr<Tensor> sums = matMul(node, lowering, *lhs, b.value, DType::Int32);
+  if (failed(sums))
+    return failure();
+  return takeZeroOff(node, lowering, *sums, *lhs, b.value, b.zero);
+}
+
+/// The product of two operands of a node.
+static FailureOr<Tensor> productOf(const Node &node, Lowering &lowering,
+                                   Quantized a, Quantized b) {
   if (failed(requireRank(node, a.value, 1)) ||
       failed(requireRank(node, b.value, 1)))
     return failure();
-  Tensor zero = rowParameter(lowering, node.input(a.zero));
-  if (failed(checkInvariant(node, lowering, zero, /*fromEnd=*/1)))
-    return failure();
-  if (auto product =
-          byteProduct(lowering, node.input(a.value), node.input(a.zero),
-                      node.input(b.value), node.input(b.zero)))
-    return *product;
-  FailureOr<Tensor> lhs = center(node, lowering, node.input(a.value), zero);
-  if (failed(lhs))
-    return failure();
-  const Tensor &rhs = node.input(b.value);
-  FailureOr<Tensor> sums = matMul(node, lowering, *lhs, rhs, DType::Int32);
-  if (failed(sums))
-    return failure();
-  return takeZeroOff(node, lowering, *sums, *lhs, rhs, node.input(b.zero));
+  return centeredMatMul(node, lowering,
+                        {node.input(a.value), node.input(a.zero)},
+                        {node.input(b.value), node.input(b.zero)});
 }
 
 static constexpr Quantized kMatMulIntegerA = {0, kNone, 2},
@@ -215,7 +221,7 @@ static FailureOr<SmallVector<Tensor>> lowerMatMulInteger(const Node &node,
                                                          Lowering &lowering) {
   if (failed(check(node, supportsMatMulInteger(node), 2)))
     return failure();
-  return one(centeredMatMul(node, lowering, kMatMulIntegerA, kMatMulIntegerB));
+  return one(productOf(node, lowering, kMatMulIntegerA, kMatMulIntegerB));
 }
 
 static constexpr Quantized kQLinearMatMulA = {0, 1, 2},
@@ -235,7 +241,7 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearMatMul(const Node &node,
   if (failed(check(node, supportsQLinearMatMul(node), 8)))
     return failure();
   FailureOr<Tensor> sums =
-      centeredMatMul(node, lowering, kQLinearMatMulA, kQLinearMatMulB);
+      productOf(node, lowering, kQLinearMatMulA, kQLinearMatMulB);
   if (failed(sums))
     return failure();
   FailureOr<Tensor> scales[] = {

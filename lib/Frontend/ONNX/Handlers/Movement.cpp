@@ -74,6 +74,13 @@ static FailureOr<SmallVector<Tensor>> lowerTranspose(const Node &node,
   Tensor result = lowering.transpose(input, *normal);
   if (input.codes && normal->front() == 1)
     result.codes = transposed(lowering, *input.codes);
+  if (input.factors) {
+    Factors factors = *input.factors;
+    factors.integers = lowering.transpose(factors.integers, *normal);
+    factors.quantized = lowering.transpose(factors.quantized, *normal);
+    factors.axis = llvm::find(*normal, factors.axis) - normal->begin();
+    result.factors = std::make_shared<Factors>(factors);
+  }
   return SmallVector<Tensor>{result};
 }
 

@@ -13,10 +13,9 @@
 
 #include "../SizeAlgebra.h"
 #include "CodedMatrix.h"
+#include "DequantizedWeight.h"
+#include "NarrowFloats.h"
 #include "QuantizedElements.h"
-#include "Reduction.h"
-#include "dialects/Lutra/Lutra.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -114,6 +113,17 @@ static Support firstOf(std::initializer_list<Support> answers) {
   return Support::yes();
 }
 
+/// The zero point of narrow integers, which may be null, as a code.
+static Tensor zeroCode(Lowering &lowering, const Tensor &zero, DType dtype) {
+  if (zero)
+    return lowering.tensor(zero.value, zero.shape, DType::UInt8);
+  if (!isSignedCode(dtype))
+    return {};
+  return lowering.splat(
+      {}, DType::UInt8,
+      lowering.scalarInt(DType::UInt8, 1 << (codeBits(dtype) - 1)));
+}
+
 //===----------------------------------------------------------------------===//
 // QuantizeLinear
 //===----------------------------------------------------------------------===//
@@ -121,6 +131,14 @@ static Support firstOf(std::initializer_list<Support> answers) {
 /// What QuantizeLinear takes, besides what it gives scales.
 static bool isNumber(DType dtype) {
   return isScale(dtype) || dtype == DType::Int32;
+}
+
+static bool isQuantizeScale(DType dtype) {
+  return isNumber(dtype) || dtype == DType::Float8E8M0;
+}
+
+static bool isResult(DType dtype) {
+  return isQuantized(dtype) || isNarrowQuantized(dtype);
 }
 
 /// The type of the result, as the node says it.
@@ -134,9 +152,9 @@ static DType quantizedType(const Node &node) {
 static Support supportsQuantize(const Node &node) {
   Support support =
       firstOf({supportsAttributes(node), supportsInput(node, 0, "x", isNumber),
-               supportsInput(node, 1, "y_scale", isNumber),
-               supportsInput(node, 2, "y_zero_point", isQuantized),
-               supportsTypeAttr(node, "output_dtype", isQuantized),
+               supportsInput(node, 1, "y_scale", isQuantizeScale),
+               supportsInput(node, 2, "y_zero_point", isResult),
+               supportsTypeAttr(node, "output_dtype", isResult),
                supportsTypeAttr(node, "precision", isScale)});
   auto named = static_cast<DType>(node.intAttr("output_dtype", 0));
   DType zero = node.input(2).dtype;
@@ -155,13 +173,38 @@ static DType divisionType(const Node &node) {
   return isFloat(dtype) ? dtype : DType::Float;
 }
 
-static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
+/// The inputs with a scale and zero point that are floats as such, and the zero
+/// point of narrow integers as the code that stands for 0.
+static FailureOr<SmallVector<Tensor>>
+quantizeInputs(const Node &node, Lowering &lowering, DType result) {
+  SmallVector<Tensor> inputs(node.inputs());
+  inputs.resize(3);
+  for (Tensor &parameter : MutableArrayRef(inputs).drop_front()) {
+    if (!parameter || !isNarrowFloat(parameter.dtype))
+      continue;
+    FailureOr<Tensor> numbers = decoded(lowering, parameter);
+    if (failed(numbers))
+      return failure();
+    parameter = *numbers;
+  }
+  if (isNarrow(result) && !isNarrowFloat(result))
+    inputs[2] = zeroCode(lowering, inputs[2], result);
+  return inputs;
+}
+
+static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &given,
                                                     Lowering &lowering) {
-  if (Support support = supportsQuantize(node); !support)
-    return node.error() << support.reason();
-  DType result = quantizedType(node), division = divisionType(node);
+  if (Support support = supportsQuantize(given); !support)
+    return given.error() << support.reason();
+  DType result = quantizedType(given);
+  auto inputs = quantizeInputs(given, lowering, result);
+  if (failed(inputs))
+    return failure();
+  Node node(given.op, given.sinceVersion, *inputs);
+  DType division = divisionType(node);
   DType types[] = {computeType(node.input(0).dtype),
                    computeType(node.input(1).dtype)};
+  bool saturates = node.intAttr("saturate", 1);
   FailureOr<Tensor> y = withParameters(
       node, lowering, {1, 2}, result, [&](Scalars &s, ValueRange in) {
         Scalars f(s.b, DType::Float);
@@ -176,8 +219,12 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
         Value quotient = f.div(operand(0), operand(1));
         quotient = cast(cast(quotient, DType::Float, division), division,
                         DType::Float);
-        return quantizeScalar(s.b, quotient, in.size() > 2 ? in[2] : Value(),
-                              result);
+        Value zero = in.size() > 2 ? in[2] : Value();
+        if (!isNarrowFloat(result))
+          return quantizeScalar(s.b, quotient, zero, result);
+        if (zero)
+          quotient = f.add(quotient, zero);
+        return encodeScalar(s.b, quotient, result, saturates);
       });
   if (failed(y))
     return failure();
@@ -188,88 +235,60 @@ static FailureOr<SmallVector<Tensor>> lowerQuantize(const Node &node,
 // DequantizeLinear
 //===----------------------------------------------------------------------===//
 
-/// What DequantizeLinear takes: accumulators and narrow integers too.
-static bool isInteger32(DType dtype) {
-  return isQuantized(dtype) || isNarrow(dtype) || dtype == DType::Int32;
+/// What DequantizeLinear takes: accumulators too.
+static bool isDequantized(DType dtype) {
+  return isResult(dtype) || dtype == DType::Int32;
+}
+
+static bool isDequantizeScale(DType dtype) {
+  return isScale(dtype) || dtype == DType::Float8E8M0;
 }
 
 static Support supportsDequantize(const Node &node) {
   Support support = firstOf(
-      {supportsAttributes(node), supportsInput(node, 0, "x", isInteger32),
-       supportsInput(node, 1, "x_scale", isScale),
-       supportsInput(node, 2, "x_zero_point", isInteger32),
+      {supportsAttributes(node), supportsInput(node, 0, "x", isDequantized),
+       supportsInput(node, 1, "x_scale", isDequantizeScale),
+       supportsInput(node, 2, "x_zero_point", isDequantized),
        supportsTypeAttr(node, "output_dtype", isScale)});
   DType x = node.input(0).dtype, zero = node.input(2).dtype;
   if (support && x != DType::Undefined && zero != DType::Undefined && x != zero)
     return Support::no("expected x and x_zero_point of one type, got " +
                        dtypeName(x) + " and " + dtypeName(zero));
+  if (support && node.input(1).dtype == DType::Float8E8M0 &&
+      !node.hasAttr("output_dtype"))
+    return Support::no("expected output_dtype with an x_scale of FLOAT8E8M0");
   return support;
 }
 
-/// The attributes of a constant as a weight that is unpacked at most, or null.
-static DictionaryAttr plainWeight(const Node &node, const Tensor &tensor) {
-  if (auto weight = tensor.value.getDefiningOp<WeightOp>()) {
-    ArrayRef<Attribute> steps = weight.getSteps().getValue();
-    bool isPlain =
-        steps.empty() || (steps.size() == 1 && isa<UnpackAttr>(steps[0]));
-    return isPlain ? weight->getAttrDictionary() : DictionaryAttr();
+/// (x - zero) * scale of narrow floats that are known at run time.
+static FailureOr<Tensor> dequantizeFloats(const Node &node, Lowering &lowering,
+                                          DType to) {
+  SmallVector<Tensor> inputs(node.inputs());
+  inputs.resize(3);
+  for (unsigned i : {0u, 2u}) {
+    if (!inputs[i])
+      continue;
+    FailureOr<Tensor> numbers = decoded(lowering, inputs[i]);
+    if (failed(numbers))
+      return failure();
+    inputs[i] = *numbers;
   }
-  DenseElementsAttr elements;
-  if (!matchPattern(tensor.value, m_Constant(&elements)))
-    return {};
-  Builder b(node.op.getContext());
-  return b.getDictionaryAttr(
-      {b.getNamedAttr("name", b.getStringAttr(node.op.getNodeName())),
-       b.getNamedAttr("storage", TypeAttr::get(elements.getType())),
-       b.getNamedAttr("value", elements)});
-}
-
-/// Input 0 with a dequantize step, where it and its parameters are constants;
-/// else a null tensor. A null `scale` is 1.
-static Tensor dequantizeWeight(const Node &node, Lowering &lowering,
-                               const Tensor &scale, DType to) {
-  const Tensor &x = node.input(0), &zero = node.input(2);
-  ImplicitLocOpBuilder &b = lowering.b;
-  auto one = DenseElementsAttr::get(RankedTensorType::get({}, b.getF32Type()),
-                                    ArrayRef<float>{1});
-  DictionaryAttr weight = plainWeight(node, x),
-                 zeros = zero ? plainWeight(node, zero) : DictionaryAttr(),
-                 scales =
-                     scale
-                         ? plainWeight(node, scale)
-                         : b.getDictionaryAttr(
-                               {b.getNamedAttr("name", b.getStringAttr("one")),
-                                b.getNamedAttr("storage",
-                                               TypeAttr::get(one.getType())),
-                                b.getNamedAttr("value", one)});
-  int64_t block = node.intAttr("block_size", 0), axis = node.intAttr("axis", 1);
-  axis = axis < 0 ? axis + x.rank() : axis;
-  // Parameters of one element pay no heed to these.
-  if (axis < 0 || axis >= x.rank())
-    axis = block = 0;
-  if (!weight || !scales || (zero && !zeros) ||
-      (block && x.staticSize(axis) % block != 0))
-    return {};
-  auto step = DequantizeAttr::get(
-      b.getContext(), importType(b.getContext(), x.dtype),
-      storageType(b.getContext(), to), axis, block, scales, zeros);
-  NamedAttrList attrs(weight);
-  SmallVector<Attribute> steps;
-  if (auto unpack = weight.getAs<ArrayAttr>("steps"))
-    llvm::append_range(steps, unpack);
-  steps.push_back(step);
-  attrs.set("steps", b.getArrayAttr(steps));
-  Value value = WeightOp::create(b, lowering.type(x.shape, to), ValueRange(),
-                                 attrs.getAttrs());
-  return lowering.tensor(value, x.shape, to);
+  Node numbers(node.op, node.sinceVersion, inputs);
+  return withParameters(numbers, lowering, {1, 2}, to,
+                        [](Scalars &s, ValueRange in) {
+                          Value x = in.size() > 2 ? s.sub(in[0], in[2]) : in[0];
+                          return s.mul(x, in[1]);
+                        });
 }
 
 /// (x - zero) * scale, or x - zero where `scaled` is false.
 static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
                                     bool scaled, DType to) {
   Tensor scale = scaled ? node.input(1) : Tensor();
-  if (Tensor weight = dequantizeWeight(node, lowering, scale, to))
+  if (Tensor weight = dequantizedWeight(node, lowering, scale, to))
     return weight;
+  if (isNarrowFloat(node.input(0).dtype))
+    return dequantizeFloats(node, lowering, to);
   SmallVector<unsigned> parameters;
   if (scaled)
     parameters.push_back(1);
@@ -290,32 +309,39 @@ static FailureOr<Tensor> dequantize(const Node &node, Lowering &lowering,
 static std::shared_ptr<const Factors> factorsOf(const Node &node,
                                                 Lowering &lowering) {
   const Tensor &x = node.input(0), &scale = node.input(1);
-  if (scale.rank() > 1 || x.dtype == DType::Int32)
+  if (scale.rank() > 1 || x.dtype == DType::Int32 || isNarrowFloat(x.dtype))
     return nullptr;
   FailureOr<Tensor> integers =
       dequantize(node, lowering, /*scaled=*/false, DType::Float);
   if (failed(integers))
     return nullptr;
   int64_t axis = node.intAttr("axis", 1);
-  return std::make_shared<Factors>(
-      Factors{*integers, scale, axis < 0 ? axis + x.rank() : axis});
+  Tensor quantized = x;
+  // What is a weight can be transposed.
+  if (WeightOp weight = weightOf(lowering, x))
+    quantized.value = weight.getResult();
+  return std::make_shared<Factors>(Factors{*integers, scale,
+                                           axis < 0 ? axis + x.rank() : axis,
+                                           quantized, node.input(2)});
 }
 
-/// The inputs with narrow integers as the codes that they are held as; the zero
-/// point is then that of codes.
-static SmallVector<Tensor> asCodes(const Node &node, Lowering &lowering) {
+/// The inputs with narrow integers as the codes that they are held as, and a
+/// scale in f32 or a 16-bit float; the zero point is then that of codes.
+static FailureOr<SmallVector<Tensor>> dequantizeInputs(const Node &node,
+                                                       Lowering &lowering) {
   SmallVector<Tensor> inputs(node.inputs());
-  if (!isNarrow(node.input(0).dtype))
-    return inputs;
   inputs.resize(3);
-  if (DType x = inputs[0].dtype; !inputs[2] && isSignedCode(x))
-    inputs[2] = lowering.splat(
-        {}, DType::UInt8,
-        lowering.scalarInt(DType::UInt8, 1 << (codeBits(x) - 1)));
-  for (unsigned i : {0u, 2u})
-    if (inputs[i])
-      inputs[i] =
-          lowering.tensor(inputs[i].value, inputs[i].shape, DType::UInt8);
+  if (isNarrowFloat(inputs[1].dtype)) {
+    FailureOr<Tensor> scale = decoded(lowering, inputs[1]);
+    if (failed(scale))
+      return failure();
+    inputs[1] = *scale;
+  }
+  DType x = inputs[0].dtype;
+  if (isNarrow(x) && !isNarrowFloat(x)) {
+    inputs[0] = lowering.tensor(inputs[0].value, inputs[0].shape, DType::UInt8);
+    inputs[2] = zeroCode(lowering, inputs[2], x);
+  }
   return inputs;
 }
 
@@ -323,11 +349,13 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
                                                       Lowering &lowering) {
   if (Support support = supportsDequantize(given); !support)
     return given.error() << support.reason();
-  SmallVector<Tensor> inputs = asCodes(given, lowering);
-  Node node(given.op, given.sinceVersion, inputs);
+  auto inputs = dequantizeInputs(given, lowering);
+  if (failed(inputs))
+    return failure();
+  Node node(given.op, given.sinceVersion, *inputs);
   auto to = static_cast<DType>(
       node.intAttr("output_dtype", int64_t(node.input(1).dtype)));
-  for (unsigned i = 1; i < node.numInputs(); ++i)
+  for (unsigned i : {1u, 2u})
     if (node.input(i) && failed(parameterMap(node, lowering, i)))
       return failure();
   FailureOr<Tensor> y = dequantize(node, lowering, /*scaled=*/true, to);
@@ -335,69 +363,16 @@ static FailureOr<SmallVector<Tensor>> lowerDequantize(const Node &given,
     return failure();
   if (to == DType::Float)
     y->factors = factorsOf(node, lowering);
-  y->codes = codesOf(given, lowering);
+  y->codes = codesOf(given, lowering, node.input(1));
   return SmallVector<Tensor>{*y};
-}
-
-//===----------------------------------------------------------------------===//
-// DynamicQuantizeLinear
-//===----------------------------------------------------------------------===//
-
-static bool isFloat32(DType dtype) { return dtype == DType::Float; }
-
-static Support supportsDynamicQuantize(const Node &node) {
-  if (node.numInputs() != 1)
-    return Support::no("expected one input, got " + Twine(node.numInputs()));
-  return supportsInput(node, 0, "x", isFloat32);
-}
-
-/// The range of x, widened to include 0, is divided into 255 steps.
-static FailureOr<SmallVector<Tensor>> lowerDynamicQuantize(const Node &node,
-                                                           Lowering &lowering) {
-  Tensor x = node.input(0);
-  if (Support support = supportsDynamicQuantize(node); !support)
-    return node.error() << support.reason();
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(x.rank()));
-  Tensor max = accumulate(lowering, x, axes, Monoid::Max, DType::Float);
-  Tensor min = accumulate(lowering, x, axes, Monoid::Min, DType::Float);
-  FailureOr<Tensor> scale = compute(
-      lowering, {max, min}, DType::Float, [](Scalars &s, ValueRange in) {
-        Value zero = s.constant(0);
-        Value range = s.sub(s.max(in[0], zero), s.min(in[1], zero));
-        range = s.select(s.eq(range, zero), s.constant(1), range);
-        return s.div(range, s.constant(255));
-      });
-  if (failed(scale))
-    return failure();
-  FailureOr<Tensor> zero = compute(
-      lowering, {min, *scale}, DType::UInt8, [](Scalars &s, ValueRange in) {
-        Value lowest = s.min(in[0], s.constant(0));
-        return quantizeScalar(s.b, s.neg(s.div(lowest, in[1])), Value(),
-                              DType::UInt8);
-      });
-  if (failed(zero))
-    return failure();
-  FailureOr<Tensor> y = compute(
-      lowering, {x, *scale, *zero}, DType::UInt8,
-      [](Scalars &s, ValueRange in) {
-        return quantizeScalar(s.b, s.div(in[0], in[1]), in[2], DType::UInt8);
-      });
-  if (failed(y))
-    return failure();
-  return SmallVector<Tensor>{*y, *scale, *zero};
 }
 
 void lutra::addQuantizationHandlers(Registry &registry) {
   SmallVector<int64_t> versions = {10, 13, 19, 21, 23, 24, 25, 28};
+  StringRef limits = "inputs and outputs of a model of 8-bit floats, and of 4 "
+                     "and 2 bits; float6";
   registry.add({"", "QuantizeLinear", versions, supportsQuantize, lowerQuantize,
-                "float8, float4, int4 and int2"});
+                limits, /*takesNarrow=*/true});
   registry.add({"", "DequantizeLinear", versions, supportsDequantize,
-                lowerDequantize,
-                "float8 and float4, and int4 and int2 that are not constant",
-                /*takesNarrow=*/true});
-  registry.add({"",
-                "DynamicQuantizeLinear",
-                {11},
-                supportsDynamicQuantize,
-                lowerDynamicQuantize});
+                lowerDequantize, limits, /*takesNarrow=*/true});
 }

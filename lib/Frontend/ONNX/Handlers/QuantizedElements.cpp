@@ -12,6 +12,7 @@
 
 #include "QuantizedElements.h"
 
+#include "CodedMatrix.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -27,6 +28,10 @@ bool lutra::isScale(DType dtype) {
   return isFloat(dtype) && dtype != DType::Double;
 }
 
+bool lutra::isNarrowQuantized(DType dtype) {
+  return isNarrow(dtype) && dtype != DType::Float8E8M0;
+}
+
 Support lutra::supportsInput(const Node &node, unsigned i, StringRef what,
                              bool (*accepts)(DType)) {
   DType dtype = node.input(i).dtype;
@@ -38,6 +43,8 @@ Support lutra::supportsInput(const Node &node, unsigned i, StringRef what,
 
 /// The least and the largest number of a quantized type.
 static std::pair<double, double> rangeOf(DType dtype) {
+  if (isNarrow(dtype))
+    return {0, (1 << codeBits(dtype)) - 1};
   bool narrow = dtype == DType::Int8 || dtype == DType::UInt8;
   double count = narrow ? 256 : 65536;
   double low = isSigned(dtype) ? -count / 2 : 0;
@@ -52,6 +59,8 @@ Value lutra::quantizeScalar(ImplicitLocOpBuilder &b, Value value, Value zero,
   Scalars f(b, DType::Float), i(b, DType::Int32);
   auto [least, most] = rangeOf(dtype);
   Value low = f.constant(least), high = f.constant(most);
+  if (isNarrow(dtype))
+    dtype = DType::UInt8;
   if (zero) {
     zero = Lowering::castScalar(b, zero, dtype, DType::Int32);
     Value shift = Lowering::castScalar(b, zero, DType::Int32, DType::Float);

@@ -22,9 +22,14 @@ bool isScale(DType dtype);
 Support supportsInput(const Node &node, unsigned i, StringRef what,
                       bool (*accepts)(DType));
 
+/// Whether numbers are quantized to this type only where it is a constant's, or
+/// on their way to a DequantizeLinear: floats of 8 and 4 bits, integers of 4
+/// and 2.
+bool isNarrowQuantized(DType dtype);
+
 /// round(value) + zero, saturated, as a scalar of `dtype`'s storage type.
 /// `value` is f32; halves are rounded to even; NaN becomes the least number.
-/// `zero` is of `dtype`, or null for 0.
+/// `zero` is of `dtype`, or null for 0; of narrow integers both are codes.
 Value quantizeScalar(ImplicitLocOpBuilder &b, Value value, Value zero,
                      DType dtype);
 

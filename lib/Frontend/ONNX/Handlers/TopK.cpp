@@ -9,6 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TopK.h"
+
 #include "Elementwise.h"
 #include "Loops.h"
 
@@ -129,6 +131,30 @@ SmallVector<Value> RowSorter::visit(Value i, ValueRange lists) {
   return branch.getResults();
 }
 
+std::pair<Tensor, Tensor> lutra::topK(Lowering &lowering, const Tensor &x,
+                                      int64_t axis, AffineExpr k,
+                                      bool largest) {
+  Shape shape = x.shape, loops = x.shape;
+  shape[axis] = k;
+  Value inits[] = {lowering.empty(shape, x.dtype),
+                   lowering.empty(shape, DType::Int64)};
+  SmallVector<Value> lists(inits, inits + 2);
+  if (k != lowering.constant(0)) {
+    // Rows outside, the elements of a row inside.
+    loops.erase(loops.begin() + axis);
+    loops.push_back(x.shape[axis]);
+    Value count = lowering.sizeValue(k);
+    lists = loopInOrder(
+        lowering, loops, inits,
+        [&](ImplicitLocOpBuilder &b, ValueRange index, ValueRange lists) {
+          return RowSorter(b, x, axis, index.drop_back(), count, largest)
+              .visit(index.back(), lists);
+        });
+  }
+  return {lowering.tensor(lists[0], shape, x.dtype),
+          lowering.tensor(lists[1], shape, DType::Int64)};
+}
+
 static Support supportsTopK(const Node &node) {
   if (node.sinceVersion >= 10 && node.numInputs() != 2)
     return Support::no("expected 2 inputs, got " + Twine(node.numInputs()));
@@ -176,26 +202,9 @@ static FailureOr<SmallVector<Tensor>> lowerTopK(const Node &node,
       !lowering.requireNonNegative(size - *k))
     return node.error() << "expected k in [0, " << sizeText(lowering, size)
                         << "], got " << sizeText(lowering, *k);
-  Shape shape = x.shape, loops = x.shape;
-  shape[*axis] = *k;
-  Value inits[] = {lowering.empty(shape, x.dtype),
-                   lowering.empty(shape, DType::Int64)};
-  SmallVector<Value> lists(inits, inits + 2);
-  if (!isNone) {
-    // Rows outside, the elements of a row inside.
-    loops.erase(loops.begin() + *axis);
-    loops.push_back(size);
-    Value count = lowering.sizeValue(*k);
-    lists = loopInOrder(
-        lowering, loops, inits,
-        [&](ImplicitLocOpBuilder &b, ValueRange index, ValueRange lists) {
-          return RowSorter(b, x, *axis, index.drop_back(), count,
-                           node.intAttr("largest", 1))
-              .visit(index.back(), lists);
-        });
-  }
-  return SmallVector<Tensor>{lowering.tensor(lists[0], shape, x.dtype),
-                             lowering.tensor(lists[1], shape, DType::Int64)};
+  auto [values, indices] =
+      topK(lowering, x, *axis, *k, node.intAttr("largest", 1));
+  return SmallVector<Tensor>{values, indices};
 }
 
 void lutra::addTopKHandlers(Registry &r) {

@@ -12,6 +12,7 @@
 
 #include "Library.h"
 
+#include "onnx/defs/math/utils.h"
 #include "onnx/defs/schema.h"
 #include "onnx/defs/shape_inference.h"
 
@@ -149,6 +150,12 @@ static void inferLowBit(InferenceContext &context) {
   ::onnx::updateOutputShape(context, 0, shape);
 }
 
+/// The result has the type of a scale; the shapes are those of a product.
+static void inferScaledProduct(InferenceContext &context, size_t scale) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, scale, 0);
+  ::onnx::defs::math::utils::MatMulShapeInference(context, 0, 1);
+}
+
 /// The result is rows of the data, unpacked, in the scales' type.
 static void inferQuantizedGather(InferenceContext &context) {
   ::onnx::propagateElemTypeFromInputToOutput(context, 2, 0);
@@ -256,6 +263,29 @@ static OpSchema matMulBnb4() {
       .inferred(inferLowBit);
 }
 
+static OpSchema dynamicQuantizeMatMul() {
+  return Signature("DynamicQuantizeMatMul")
+      .input("A")
+      .input("B")
+      .input("b_scale")
+      .optionalInputs({"b_zero_point", "bias"})
+      .output("Y")
+      .inferred(
+          [](InferenceContext &context) { inferScaledProduct(context, 2); });
+}
+
+static OpSchema matMulIntegerToFloat() {
+  return Signature("MatMulIntegerToFloat")
+      .input("A")
+      .input("B")
+      .input("a_scale")
+      .input("b_scale")
+      .optionalInputs({"a_zero_point", "b_zero_point", "bias"})
+      .output("Y")
+      .inferred(
+          [](InferenceContext &context) { inferScaledProduct(context, 3); });
+}
+
 static OpSchema gatherBlockQuantized() {
   return Signature("GatherBlockQuantized")
       .input("data")
@@ -266,6 +296,57 @@ static OpSchema gatherBlockQuantized() {
       .attributes(AttributeProto::INT, false,
                   {"bits", "block_size", "gather_axis", "quantize_axis"})
       .inferred(inferQuantizedGather);
+}
+
+/// The result is as the input.
+static void inferExperts(InferenceContext &context) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
+  if (::onnx::hasNInputShapes(context, 1))
+    ::onnx::propagateShapeFromInputToOutput(context, 0, 0);
+}
+
+static Signature &expertAttributes(Signature &signature) {
+  return signature
+      .attributes(AttributeProto::INT, false,
+                  {"k", "normalize_routing_weights", "swiglu_fusion",
+                   "use_sparse_mixer"})
+      .attributes(AttributeProto::FLOAT, false,
+                  {"activation_alpha", "activation_beta", "swiglu_limit"})
+      .attributes(AttributeProto::STRING, false, {"activation_type"});
+}
+
+static OpSchema mixtureOfExperts() {
+  Signature signature("MoE");
+  signature.input("input")
+      .input("router_probs")
+      .input("fc1_experts_weights")
+      .optionalInputs({"fc1_experts_bias"})
+      .input("fc2_experts_weights")
+      .optionalInputs(
+          {"fc2_experts_bias", "fc3_experts_weights", "fc3_experts_bias"})
+      .output("output");
+  return expertAttributes(signature).inferred(inferExperts);
+}
+
+static OpSchema quantizedMixtureOfExperts() {
+  Signature signature("QMoE");
+  signature.input("input")
+      .input("router_probs")
+      .input("fc1_experts_weights")
+      .optionalInputs({"fc1_scales", "fc1_experts_bias"})
+      .input("fc2_experts_weights")
+      .optionalInputs({"fc2_scales", "fc2_experts_bias", "fc3_experts_weights",
+                       "fc3_scales", "fc3_experts_bias", "fc1_zero_points",
+                       "fc2_zero_points", "fc3_zero_points", "router_weights",
+                       "fc1_global_scale", "fc2_global_scale", "fc1_act_scale",
+                       "fc2_act_scale", "fc1_act_block_scale",
+                       "fc2_act_block_scale"})
+      .output("output")
+      .attributes(AttributeProto::INT, false,
+                  {"accuracy_level", "block_size", "expert_weight_bits",
+                   "weights_prepacked"})
+      .attributes(AttributeProto::STRING, false, {"quant_type"});
+  return expertAttributes(signature).inferred(inferExperts);
 }
 
 static OpSchema skipNormalization(const char *name,
@@ -301,6 +382,10 @@ const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
       matMulNBits(),
       matMulBnb4(),
       gatherBlockQuantized(),
+      dynamicQuantizeMatMul(),
+      matMulIntegerToFloat(),
+      mixtureOfExperts(),
+      quantizedMixtureOfExperts(),
       simplifiedNormalization(),
       skipNormalization("SkipLayerNormalization", {"beta", "bias"}),
       skipNormalization("SkipSimplifiedLayerNormalization", {"bias"})};
