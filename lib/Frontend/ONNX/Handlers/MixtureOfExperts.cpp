@@ -81,12 +81,14 @@ static Value gated(const Node &node, Scalars &s, Value gate, Value linear) {
   return s.mul(swish, s.add(linear, beta));
 }
 
-/// The sums of the first layer, or of one and a gate's, as pairs: two tensors
-/// and how they are read, or one.
+namespace {
+/// What units are made of, and how it is read along (token, route, unit): the
+/// sums of one layer, or those of a gate and of a linear unit.
 struct HiddenSums {
   SmallVector<Tensor> tensors;
   SmallVector<AffineMap> maps;
 };
+} // namespace
 
 static FailureOr<HiddenSums> hiddenSums(const Node &node, Lowering &lowering,
                                         const Tensor &x, const Routes &routes,
