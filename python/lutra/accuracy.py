@@ -12,12 +12,14 @@ from lutra.compiler import compile
 class Deviation(NamedTuple):
     """How far an output is from what it would be without quantization: the
     largest error, the root of the mean squared error relative to that of the
-    output, and in what part of the rows the largest element is at the same
-    place (None where rows have no two elements)."""
+    output, in what part of the rows the largest element is at the same place (None
+    where rows have no two elements), and what part of the expected elements is
+    finite, since others tell nothing."""
 
     largest: float
     relative: float
     agreement: Optional[float]
+    finite: float
 
 
 def check_accuracy(model, quantize, inputs=None, **options):
@@ -41,7 +43,8 @@ def deviation(expected, got):
     with np.errstate(invalid="ignore"):
         errors = np.where(same, 0, np.abs(got - expected))
     errors = np.where(np.isnan(errors), np.inf, errors)
-    squares = np.sum(np.where(np.isfinite(expected), expected, 0) ** 2)
+    finite = np.isfinite(expected)
+    squares = np.sum(np.where(finite, expected, 0) ** 2)
     total = np.sum(errors**2)
     agreement = None
     if expected.ndim and expected.shape[-1] > 1 and expected.size:
@@ -50,6 +53,7 @@ def deviation(expected, got):
         float(errors.max(initial=0)),
         float(np.sqrt(total / squares)) if total else 0.0,
         agreement,
+        float(np.mean(finite)) if finite.size else 1.0,
     )
 
 

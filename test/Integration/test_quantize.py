@@ -332,14 +332,14 @@ def test_check_accuracy():
     far = lutra.check_accuracy(perceptron(), "int2", {"x": x})["y"]
     assert 0 < close.relative < 0.02 < far.relative < 1
     assert close.agreement > 0.9
-    assert lutra.check_accuracy(perceptron(), "none")["y"] == (0, 0, 1)
+    assert lutra.check_accuracy(perceptron(), "none")["y"] == (0, 0, 1, 1)
 
 
 def test_deviation():
     expected = np.array([[3, 4, 0], [0, np.nan, 1]])
-    assert lutra.deviation(expected, expected) == (0, 0, 1)
+    assert lutra.deviation(expected, expected) == (0, 0, 1, 5 / 6)
     got = lutra.deviation(np.array([[3.0, 4], [0, 0]]), np.array([[5.0, 4], [0, 0]]))
-    assert got == pytest.approx((2, 0.4, 0.5))
+    assert got == pytest.approx((2, 0.4, 0.5, 1))
     assert lutra.deviation(np.float32(1), np.float32(np.nan)).largest == np.inf
 
 

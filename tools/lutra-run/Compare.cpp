@@ -86,11 +86,13 @@ std::string lutra::run::deviation(const Array &expected, const Array &got) {
   if (std::optional<Comparison> differs = differentTypes(expected, got))
     return differs->text;
   Number largest = 0, errors = 0, squares = 0;
+  int64_t infinite = 0;
   for (int64_t i = 0; i < got.count(); ++i) {
     Number want = expected.get(i), error = errorOf(want, got.get(i));
     largest = std::max(largest, error);
     errors += error * error;
     squares += std::isfinite(want) ? want * want : 0;
+    infinite += !std::isfinite(want);
   }
   Number relative = errors == 0 ? 0 : std::sqrt(errors / squares);
   char text[160];
@@ -98,6 +100,9 @@ std::string lutra::run::deviation(const Array &expected, const Array &got) {
                 "largest error %.3Lg, relative RMS error %.3Lg %%", largest,
                 100 * relative);
   std::string line = text;
+  if (infinite > 0)
+    line += ", " + std::to_string(infinite) + " of " +
+            std::to_string(got.count()) + " expected elements not finite";
   int64_t columns = got.shape().empty() ? 0 : got.shape().back();
   if (columns < 2 || !isFloat(got.dtype()))
     return line;

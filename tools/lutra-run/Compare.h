@@ -24,9 +24,9 @@ Comparison compare(const Array &expected, const Array &got, double rtol,
                    double atol);
 
 /// How far `got` is from `expected`, as a line for a person: the largest error,
-/// the root of the mean squared error relative to that of `expected`, and in
-/// how many rows the largest element is at the same place. Elements that are
-/// not finite in both are said to differ, or are the same.
+/// the root of the mean squared error relative to that of `expected`, how many
+/// expected elements are not finite, since these tell nothing, and in how many
+/// rows the largest element is at the same place.
 std::string deviation(const Array &expected, const Array &got);
 
 } // namespace lutra::run

@@ -68,8 +68,8 @@ TEST(CompareTest, SaysHowFarOutputsAre) {
   EXPECT_EQ(deviation(floats({0}), floats({1})),
             "largest error 1, relative RMS error inf %");
   EXPECT_EQ(deviation(floats({1, NAN}), floats({1, NAN})),
-            "largest error 0, relative RMS error 0 %, the same largest element "
-            "in 1 of 1 row");
+            "largest error 0, relative RMS error 0 %, 1 of 2 expected elements "
+            "not finite, the same largest element in 1 of 1 row");
   EXPECT_EQ(deviation(floats({1}), floats({1, 2})),
             "expected shape [1], got [2]");
 }
