@@ -9,6 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 from low_bit import pack, rounded
+from test_shapes import LEVELS as ALL_LEVELS
+
+#: With what multiplies bytes in other ways than all these do.
+CPU = open("/proc/cpuinfo").read()
+LEVELS = ALL_LEVELS + [
+    level
+    for level, flag in {"cascadelake": "avx512_vnni", "alderlake": "avx_vnni"}.items()
+    if flag in CPU
+]
 
 
 class Product(NamedTuple):

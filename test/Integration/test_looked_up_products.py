@@ -9,9 +9,8 @@ import lutra
 import numpy as np
 import pytest
 from conftest import lutra_compile
-from packed_products import Product, data, looked_up, write
+from packed_products import LEVELS, Product, data, looked_up, write
 from test_packed_products import SIZES, run
-from test_shapes import LEVELS
 
 BITS = [1, 2, 4]
 KINDS = ["shared", "codes", "floats"]

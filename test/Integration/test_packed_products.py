@@ -12,8 +12,7 @@ import lutra
 import numpy as np
 import pytest
 from conftest import lutra_compile
-from packed_products import Product, write
-from test_shapes import LEVELS
+from packed_products import LEVELS, Product, write
 
 #: Columns, groups and codes of a group.
 SIZES = [

@@ -15,6 +15,7 @@
 #include "CodedMatrix.h"
 #include "Elementwise.h"
 #include "SizeCheck.h"
+#include "dialects/Lutra/WeightFormats.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -23,7 +24,7 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// The halves of both books are in the order of codes.
+/// In the order of codes.
 static constexpr float kFP4[] = {0,
                                  0.005208333333f,
                                  0.66666667f,
@@ -40,22 +41,6 @@ static constexpr float kFP4[] = {0,
                                  -0.5f,
                                  -0.16666667f,
                                  -0.25f};
-static constexpr float kNF4[] = {-1,
-                                 -0.6961928009986877f,
-                                 -0.5250730514526367f,
-                                 -0.39491748809814453f,
-                                 -0.28444138169288635f,
-                                 -0.18477343022823334f,
-                                 -0.09105003625154495f,
-                                 0,
-                                 0.07958029955625534f,
-                                 0.16093020141124725f,
-                                 0.24611230194568634f,
-                                 0.33791524171829224f,
-                                 0.44070982933044434f,
-                                 0.5626170039176941f,
-                                 0.7229568362236023f,
-                                 1};
 
 namespace {
 enum Input : unsigned { A, B, AbsMax };
@@ -201,8 +186,8 @@ static FailureOr<SmallVector<Tensor>> lowerMatMulBnb4(const Node &node,
     return failure();
   CodedMatrix matrix = {codesOf(node, lowering, *blocks), 4, *scales, Tensor(),
                         0};
-  matrix.numbers =
-      node.intAttr("quant_type", FP4) == NF4 ? ArrayRef(kNF4) : ArrayRef(kFP4);
+  bool isNF4 = node.intAttr("quant_type", FP4) == NF4;
+  matrix.numbers = isNF4 ? findWeightFormat("nf4")->values : ArrayRef(kFP4);
   FailureOr<Tensor> product =
       codedProduct(lowering, *rows, matrix, /*integers=*/false);
   if (failed(product))
