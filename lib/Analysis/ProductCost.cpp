@@ -71,6 +71,9 @@ bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
   constexpr int64_t kFewRows = 16;
   /// Taking codes or keys out of bytes serves the rows of a register tile.
   constexpr int64_t kRowsOfTile = 4;
+  // Rounding each product of a code of 4 bits loses more than rounding x does.
+  if (product.bits > 2)
+    return false;
   bool isFew = ShapedType::isDynamic(product.rows) || product.rows < kFewRows;
   double rows = isFew ? 1 : kRowsOfTile, keyCodes = 4 / product.bits,
          lanes = vectorBits(target) / 32,

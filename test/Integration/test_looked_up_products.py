@@ -9,6 +9,7 @@ import lutra
 import numpy as np
 import pytest
 from conftest import lutra_compile
+from low_bit import rounded
 from packed_products import LEVELS, Product, data, looked_up, write
 from test_packed_products import SIZES, run
 
@@ -70,6 +71,26 @@ def test_numbers_that_are_none(level, tmp_path):
     assert np.isnan(got[:3]).all()
     assert (got[3] == 0).all()
     assert np.isfinite(got[3:]).all()
+
+
+@pytest.mark.parametrize("bits, most", [(1, 1.4), (2, 1.7)])
+@pytest.mark.parametrize("spread, factor", [(0, 1), (1, 0.9)])
+def test_rounding(bits, most, spread, factor):
+    """How much is lost beside x rounded to bytes, where numbers differ by exp(spread)."""
+    random = np.random.default_rng(bits)
+    x, codes, values, scales, _ = data(Product(32, 64, 4, 128, bits), random)
+    x *= np.exp(spread * random.standard_normal(x.shape)).astype(np.float32)
+    weights = values[codes] * scales[:, :, None].astype(np.float64)
+
+    def error(result):
+        expected = np.einsum("mgk,ngk->mn", x.astype(np.float64), weights)
+        return np.sqrt(np.square(result - expected).mean())
+
+    whole, scale = rounded(x)
+    multiplied = np.einsum("mgk,ngk->mn", whole.astype(np.float64) * scale, weights)
+    for depth in [1, 4]:
+        result, *_ = looked_up(x, values, codes, scales, None, depth)
+        assert error(result) < most * factor * error(multiplied)
 
 
 @pytest.mark.parametrize("cpu, look", [("generic", "tbl"), ("neoverse-n1", "tbl")])

@@ -31,7 +31,7 @@ struct LookupForm {
 std::optional<LookupForm> lookupForm(const CodedProduct &product,
                                      TargetAttr target);
 
-/// Whether looking up is faster than multiplying.
+/// Whether looking up is faster than multiplying, and as exact, or nearly so.
 bool isLookupFaster(const CodedProduct &product, LookupForm form,
                     TargetAttr target);
 
