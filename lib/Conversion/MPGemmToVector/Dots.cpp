@@ -5,9 +5,9 @@
 //
 // Integers: one instruction adds four products of bytes (VNNI, NEON's dot
 // products); two do it where sums of two products fit 16 bits (codes of up to
-// 7 bits, SSSE3 and up); codes and numbers as 16-bit integers (SSE2); and
-// multiplications of 32-bit integers anywhere. Floats: codes become numbers,
-// evenly spaced ones by conversion, others by a look-up.
+// 7 bits, SSSE3 and up), and small codes stay in 16 bits for a while; codes and
+// numbers as 16-bit integers (SSE2); and multiplications of 32-bit integers
+// anywhere.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,15 +62,13 @@ Value Dot::callIntrinsic(Type result, StringRef name,
       .getResult(0);
 }
 
-/// `index` with its last coordinate moved on.
-static SmallVector<Value> movedOn(OpBuilder &b, Location loc, ValueRange index,
-                                  int64_t by) {
-  SmallVector<Value> moved(index);
-  if (by != 0)
-    moved.back() = arith::AddIOp::create(
-        b, loc, moved.back(), arith::ConstantIndexOp::create(b, loc, by),
+Value Dot::numberAt(Value x, ValueRange index, unsigned step) const {
+  SmallVector<Value> place(index);
+  if (step != 0)
+    place.back() = arith::AddIOp::create(
+        b, loc, place.back(), arith::ConstantIndexOp::create(b, loc, step),
         arith::IntegerOverflowFlags::nsw);
-  return moved;
+  return memref::LoadOp::create(b, loc, x, place);
 }
 
 namespace {
@@ -203,8 +201,7 @@ public:
   }
   Value factor(Value x, ValueRange index, unsigned step) override {
     Type i32 = b.getI32Type();
-    Value number =
-        memref::LoadOp::create(b, loc, x, movedOn(b, loc, index, step));
+    Value number = numberAt(x, index, step);
     number = arith::ExtSIOp::create(b, loc, i32, number);
     return vector::BroadcastOp::create(b, loc, vectorOf(i32), number);
   }
@@ -212,118 +209,6 @@ public:
     return arith::AddIOp::create(b, loc, sum,
                                  arith::MulIOp::create(b, loc, codes, factor));
   }
-};
-
-/// Codes as floats.
-class FloatDot : public Dot {
-public:
-  FloatDot(OpBuilder &b, Location loc, int64_t lanes, int64_t offset)
-      : Dot(b, loc, lanes), offset(offset) {}
-
-  Type sumType() const override { return b.getF32Type(); }
-  unsigned steps() const override { return 4; }
-  Value codes(Value bytes, unsigned step, Value zero) override {
-    Value code = byteOfLanes(bytes, step);
-    bool isInteger =
-        zero && cast<VectorType>(zero.getType()).getElementType().isInteger();
-    if (offset != 0)
-      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), offset));
-    if (isInteger)
-      code = arith::SubIOp::create(b, loc, code, zero);
-    Value number =
-        arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), code);
-    return zero && !isInteger ? subtract(number, zero) : number;
-  }
-  Value factor(Value x, ValueRange index, unsigned step) override {
-    Value number =
-        memref::LoadOp::create(b, loc, x, movedOn(b, loc, index, step));
-    return vector::BroadcastOp::create(b, loc, vectorOf(b.getF32Type()),
-                                       number);
-  }
-  Value add(Value sum, Value codes, Value factor) override {
-    auto contract = arith::FastMathFlags::contract;
-    Value product = arith::MulFOp::create(b, loc, factor, codes, contract);
-    return arith::AddFOp::create(b, loc, sum, product, contract);
-  }
-
-protected:
-  Value subtract(Value number, Value zero) {
-    return arith::SubFOp::create(b, loc, number, zero);
-  }
-
-private:
-  int64_t offset;
-};
-
-/// Codes of any format, looked up.
-class TableDot : public FloatDot {
-public:
-  TableDot(OpBuilder &b, Location loc, int64_t lanes)
-      : FloatDot(b, loc, lanes, 0) {}
-
-  Value codes(Value bytes, unsigned step, Value zero) override {
-    Value number = lookUp(bytes, step);
-    if (!zero)
-      return number;
-    if (isa<IntegerType>(cast<VectorType>(zero.getType()).getElementType()))
-      zero = arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), zero);
-    return subtract(number, zero);
-  }
-
-protected:
-  virtual Value lookUp(Value bytes, unsigned step) = 0;
-};
-
-/// At most 16 numbers, which are in a register.
-class PermuteDot : public TableDot {
-public:
-  static constexpr int64_t kLanes = 16;
-
-  PermuteDot(OpBuilder &b, Location loc, mpgemm::FormatInterface format)
-      : TableDot(b, loc, kLanes) {
-    SmallVector<float> values;
-    for (unsigned code = 0; code < kLanes; ++code)
-      values.push_back(format.decode(code % (1u << format.getBits())));
-    auto type = vectorOf(b.getF32Type());
-    table = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, ArrayRef(values)));
-  }
-
-protected:
-  Value lookUp(Value bytes, unsigned step) override {
-    // The instruction looks at the lowest four bits of a lane only.
-    auto type = vectorOf(b.getI32Type());
-    Value code = vector::BitCastOp::create(b, loc, type, bytes);
-    if (step > 0)
-      code =
-          arith::ShRUIOp::create(b, loc, code, splat(b.getI32Type(), 8 * step));
-    return callIntrinsic(table.getType(), "llvm.x86.avx512.permvar.sf.512",
-                         {table, code});
-  }
-
-private:
-  Value table;
-};
-
-/// Numbers in memory.
-class GatherDot : public TableDot {
-public:
-  GatherDot(OpBuilder &b, Location loc, int64_t lanes, Value table)
-      : TableDot(b, loc, lanes), table(table) {}
-
-protected:
-  Value lookUp(Value bytes, unsigned step) override {
-    auto type = vectorOf(b.getF32Type());
-    Value mask = vector::ConstantMaskOp::create(
-        b, loc, vectorOf(b.getI1Type()), b.getDenseI64ArrayAttr({lanes}));
-    Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-    Value first = arith::ConstantIndexOp::create(b, loc, 0);
-    return vector::GatherOp::create(b, loc, type, table, first,
-                                    byteOfLanes(bytes, step), mask, none);
-  }
-
-private:
-  Value table;
 };
 
 /// The intrinsics of an x86 vector of `lanes` 32-bit lanes; empty where there
@@ -414,14 +299,10 @@ std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
                                       Value table) {
   Location loc = op.getLoc();
   unsigned bits = op.getFormat().getBits();
-  if (!op.isInteger()) {
-    if (target && target.hasFeature("avx512f") && bits <= 4 &&
-        lanes == PermuteDot::kLanes)
-      return std::make_unique<PermuteDot>(b, loc, op.getFormat());
-    if (std::optional<int64_t> offset = op.getFormat().getOffset())
-      return std::make_unique<FloatDot>(b, loc, lanes, *offset);
-    return std::make_unique<GatherDot>(b, loc, lanes, table);
-  }
+  if (op.hasTables())
+    return createLookups(b, op, lanes, target);
+  if (!op.isInteger())
+    return createFloatDot(b, op, lanes, target, table);
   if (StringRef name = unsignedDotName(lanes, target); !name.empty())
     return std::make_unique<QuadDot>(b, loc, lanes, name);
   std::unique_ptr<Dot> dot;

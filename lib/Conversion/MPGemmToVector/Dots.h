@@ -61,6 +61,8 @@ protected:
   Value broadcastQuad(Value x, ValueRange index) const;
   /// Byte `j` of each lane, unsigned, in i32.
   Value byteOfLanes(Value bytes, unsigned j) const;
+  /// Number `step` of `x` from `index` on.
+  Value numberAt(Value x, ValueRange index, unsigned step) const;
   Value callIntrinsic(Type result, StringRef name,
                       ArrayRef<Value> arguments) const;
 
@@ -74,13 +76,18 @@ protected:
 std::unique_ptr<Dot> createDot(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
                                TargetAttr target, Value table);
 
+/// That for x of floats (FloatDots.cpp).
+std::unique_ptr<Dot> createFloatDot(OpBuilder &b, mpgemm::MatmulOp op,
+                                    int64_t lanes, TargetAttr target,
+                                    Value table);
+
+/// That for tables (Lookups.cpp).
+std::unique_ptr<Dot> createLookups(OpBuilder &b, mpgemm::MatmulOp op,
+                                   int64_t lanes, TargetAttr target);
+
 /// The intrinsic that adds the products of unsigned and signed bytes to each
 /// lane of a sum; empty where `target` has none.
 StringRef unsignedDotName(int64_t lanes, TargetAttr target);
-
-/// The same for x that is tables, by look-ups (Lookups.cpp).
-std::unique_ptr<Dot> createLookups(OpBuilder &b, mpgemm::MatmulOp op,
-                                   int64_t lanes, TargetAttr target);
 
 } // namespace mlir::lutra
 

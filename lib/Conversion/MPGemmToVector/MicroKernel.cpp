@@ -47,8 +47,7 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
       groups(op.getXType().getDimSize(1)),
       quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
-      dot(looksUp ? createLookups(b, op, lanes, target)
-                  : createDot(b, op, lanes, target, table)),
+      dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, vectors) {}
 
 int64_t MicroKernel::maxRows() const {
