@@ -18,6 +18,8 @@ def MPGemm_FormatInterface : AttrInterface<"FormatInterface"> {
   }];
   let methods = [
     InterfaceMethod<"The bits of a code, 1 to 8.", "unsigned", "getBits">,
+    InterfaceMethod<"How many codes there are, at most 2^bits: those below this.",
+                    "unsigned", "getLevels">,
     InterfaceMethod<"The number that a code below 2^bits stands for.", "double",
                     "decode", (ins "unsigned":$code)>,
     InterfaceMethod<[{

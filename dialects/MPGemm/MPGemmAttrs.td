@@ -17,20 +17,26 @@ class MPGemm_Attr<string name, string attrMnemonic, list<Trait> traits = []>
 }
 
 def MPGemm_AffineAttr : MPGemm_Attr<"Affine", "affine",
-    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getOffset"]>]> {
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getLevels", "getOffset"]>]> {
   let summary = "code c stands for c - zero";
   let description = [{
-    Integers of 1 to 8 bits: ternary is 2 bits with zero 1, two's complement of 4
-    bits is zero 8 with the top bit inverted. `zero` is the zero point that all
-    codes share; those that differ are an operand.
+    Integers of 1 to 8 bits: ternary is 2 bits with zero 1 and codes below 3, two's
+    complement of 4 bits is zero 8 with the top bit inverted. `zero` is the zero
+    point that all codes share; those that differ are an operand. All codes are
+    below `below`, if it is not 0.
   }];
-  let parameters = (ins "unsigned":$bits, "int64_t":$zero);
-  let assemblyFormat = "`<` struct(params) `>`";
+  let parameters = (ins "unsigned":$bits, "int64_t":$zero,
+                        DefaultValuedParameter<"unsigned", "0">:$below);
+  let assemblyFormat = [{
+    `<` `bits` `=` $bits `,` `zero` `=` $zero (`,` `below` `=` $below^)? `>`
+  }];
+  let builders = [AttrBuilder<(ins "unsigned":$bits, "int64_t":$zero),
+                              [{ return $_get($_ctxt, bits, zero, 0); }]>];
   let genVerifyDecl = 1;
 }
 
 def MPGemm_CodebookAttr : MPGemm_Attr<"Codebook", "codebook",
-    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getOffset"]>]> {
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getLevels", "getOffset"]>]> {
   let summary = "code c stands for values[c]";
   let description = [{
     Any set of at most 2^bits numbers: NF4 and FP4 as bitsandbytes has them, the

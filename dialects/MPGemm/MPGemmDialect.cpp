@@ -38,9 +38,13 @@ static LogicalResult verifyBits(EmitError error, unsigned bits) {
   return success();
 }
 
-LogicalResult AffineAttr::verify(EmitError error, unsigned bits, int64_t zero) {
+LogicalResult AffineAttr::verify(EmitError error, unsigned bits, int64_t zero,
+                                 unsigned below) {
   if (failed(verifyBits(error, bits)))
     return failure();
+  if (below > 1u << bits)
+    return error() << "expects codes below " << (1 << bits) << ", got "
+                   << below;
   if (zero < 0 || zero >= int64_t(1) << bits)
     return error() << "expects a zero point in [0, " << (1 << bits) << "), got "
                    << zero;
@@ -49,6 +53,10 @@ LogicalResult AffineAttr::verify(EmitError error, unsigned bits, int64_t zero) {
 
 double AffineAttr::decode(unsigned code) const {
   return double(code) - double(getZero());
+}
+
+unsigned AffineAttr::getLevels() const {
+  return getBelow() == 0 ? 1u << getBits() : getBelow();
 }
 
 std::optional<int64_t> AffineAttr::getOffset() const { return getZero(); }
@@ -64,6 +72,8 @@ LogicalResult CodebookAttr::verify(EmitError error, unsigned bits,
 }
 
 double CodebookAttr::decode(unsigned code) const { return getValues()[code]; }
+
+unsigned CodebookAttr::getLevels() const { return 1u << getBits(); }
 
 std::optional<int64_t> CodebookAttr::getOffset() const { return std::nullopt; }
 

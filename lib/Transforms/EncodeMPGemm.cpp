@@ -183,10 +183,12 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
                : llvm::alignTo(size, planes.depth * planes.quadsPerChunk());
   }
 
+  /// What codes stand for. Those that do not occur stand for what the last one
+  /// does, so that they make no entry of a table larger.
   static SmallVector<float> valuesOf(mpgemm::FormatInterface format) {
     SmallVector<float> values;
     for (unsigned code = 0; code < 1u << format.getBits(); ++code)
-      values.push_back(format.decode(code));
+      values.push_back(format.decode(std::min(code, format.getLevels() - 1)));
     return values;
   }
 };

@@ -62,8 +62,10 @@ mpgemm::FormatInterface ProductQuantizer::format() {
   if (!format.values.empty())
     return mpgemm::CodebookAttr::get(b.getContext(), format.bits,
                                      b.getDenseF32ArrayAttr(format.values));
+  bool isFull = format.levels == 1u << format.bits;
   return mpgemm::AffineAttr::get(b.getContext(), format.bits,
-                                 format.zero.value_or(0));
+                                 format.zero.value_or(0),
+                                 isFull ? 0 : format.levels);
 }
 
 /// The codes, scales or zero points of the weight.

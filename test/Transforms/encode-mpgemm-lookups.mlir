@@ -106,6 +106,19 @@ func.func @avx2(%x: tensor<?x2x256xf32>, %e: tensor<?x1024xf32>) -> tensor<?x102
       outs(%e : tensor<?x1024xf32>) -> tensor<?x1024xf32>
   return %y : tensor<?x1024xf32>
 }
+
+// A code that does not occur makes no entry larger.
+// CHECK-LABEL: func.func @ternary
+// CHECK: lut.build %arg0 values [-1.000000e+00, 0.000000e+00, 1.000000e+00, 1.000000e+00] depth 1
+func.func @ternary(%x: tensor<?x2x256xf32>, %e: tensor<?x1024xf32>) -> tensor<?x1024xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 524288] storage tensor<1024x2x256xui8> : tensor<1024x2x256xi8>
+  %s = lutra.weight "s" from "w.bin"[524288, 8192] storage tensor<1024x2xf32> : tensor<1024x2xf32>
+  %q, %xs, %sums = mpgemm.quantize_act %x : tensor<?x2x256xf32> -> tensor<?x2x256xi8>, tensor<?x2xf32>, tensor<?x2xi32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 2, zero = 1, below = 3> x(%q : tensor<?x2x256xi8>) codes(%w : tensor<1024x2x256xi8>)
+      scales(%s : tensor<1024x2xf32>) xscales(%xs : tensor<?x2xf32>) xsums(%sums : tensor<?x2xi32>)
+      outs(%e : tensor<?x1024xf32>) -> tensor<?x1024xf32>
+  return %y : tensor<?x1024xf32>
+}
 }
 
 // -----

@@ -11,6 +11,11 @@ func.func private @zero() attributes {a = #mpgemm.affine<bits = 4, zero = 16>}
 
 // -----
 
+// expected-error @below {{expects codes below 4, got 5}}
+func.func private @below() attributes {a = #mpgemm.affine<bits = 2, zero = 1, below = 5>}
+
+// -----
+
 // expected-error @below {{expects 4 values, got 3}}
 func.func private @values() attributes {a = #mpgemm.codebook<bits = 2, values = [0.0, 1.0, 2.0]>}
 
