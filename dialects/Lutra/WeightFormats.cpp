@@ -13,31 +13,73 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
+static constexpr float timesPowerOfTwo(float value, int exponent) {
+  for (; exponent > 0; --exponent)
+    value *= 2;
+  for (; exponent < 0; ++exponent)
+    value /= 2;
+  return value;
+}
+
 /// OCP's floats of one sign bit, `exponent` and `mantissa` bits, by their
-/// codes. With `hasNaN` the codes of all ones are NaN; nothing is quantized to
-/// these, so that their value does not matter.
-template <unsigned exponent, unsigned mantissa, bool hasNaN>
+/// codes; without bits of a mantissa, powers of two and 0. The last `specials`
+/// magnitudes are infinite or NaN; nothing is quantized to these, so that their
+/// value does not matter.
+template <unsigned exponent, unsigned mantissa, unsigned specials = 0>
 static constexpr auto minifloats() {
   constexpr unsigned kMagnitudes = 1u << (exponent + mantissa);
   constexpr int kBias = (1 << (exponent - 1)) - 1;
   std::array<float, 2 * kMagnitudes> values = {};
-  for (unsigned code = 0; code < kMagnitudes - hasNaN; ++code) {
+  for (unsigned code = 0; code < kMagnitudes - specials; ++code) {
     int field = int(code >> mantissa);
     float value = float(code & ((1u << mantissa) - 1)) +
                   (field > 0 ? float(1u << mantissa) : 0.0f);
     int shift = (field > 0 ? field : 1) - kBias - int(mantissa);
-    for (; shift > 0; --shift)
-      value *= 2;
-    for (; shift < 0; ++shift)
-      value /= 2;
-    values[code] = value;
-    values[code + kMagnitudes] = -value;
+    values[code] = timesPowerOfTwo(value, shift);
+    values[code + kMagnitudes] = -values[code];
   }
   return values;
 }
 
-static constexpr auto kE2M1 = minifloats<2, 1, false>();
-static constexpr auto kE4M3 = minifloats<4, 3, true>();
+/// Posits of `bits` bits, `exponent` of them of an exponent (Gustafson and
+/// Yonemoto, 2017), by their codes, which are two's complement. The code that
+/// is no number is left 0.
+template <unsigned bits, unsigned exponent>
+static constexpr auto posits() {
+  constexpr unsigned kCodes = 1u << bits;
+  std::array<float, kCodes> values = {};
+  for (unsigned code = 1; code < kCodes / 2; ++code) {
+    // As many equal bits as follow the sign are the regime, and one that ends
+    // it; bits that are missing behind are 0.
+    unsigned rest = bits - 1, first = code >> (bits - 2) & 1, run = 0;
+    for (; rest > 0 && (code >> (rest - 1) & 1) == first; --rest)
+      ++run;
+    rest -= rest > 0;
+    unsigned tail = (code & ((1u << rest) - 1)) << exponent;
+    int scale = (first ? int(run) - 1 : -int(run)) * (1 << exponent) +
+                int(tail >> rest);
+    float fraction =
+        timesPowerOfTwo(float(tail & ((1u << rest) - 1)), -int(rest));
+    values[code] = timesPowerOfTwo(1 + fraction, scale);
+    values[kCodes - code] = -values[code];
+  }
+  return values;
+}
+
+static constexpr auto kE2M0 = minifloats<2, 0>();
+static constexpr auto kE3M0 = minifloats<3, 0>();
+static constexpr auto kE2M1 = minifloats<2, 1>();
+static constexpr auto kE2M3 = minifloats<2, 3>();
+static constexpr auto kE3M2 = minifloats<3, 2>();
+static constexpr auto kE4M3 = minifloats<4, 3, 1>();
+static constexpr auto kE5M2 = minifloats<5, 2, 4>();
+static constexpr auto kPosit4 = posits<4, 1>();
+static constexpr auto kPosit8 = posits<8, 0>();
+/// What normally distributed weights in groups of 32, each with the scale and
+/// the sign of it that are best, are nearest to: Lloyd's algorithm, rounded to
+/// bytes.
+static constexpr float kIQ4[] = {-127, -92, -72, -54, -40, -26, -13, 0,
+                                 10,   21,  32,  44,  57,  73,  92,  116};
 /// Quantiles of a normal distribution, as QLoRA (Dettmers et al., 2023) has
 /// them.
 static constexpr float kNF4[] = {-1,
@@ -64,9 +106,13 @@ static constexpr WeightFormat kFormats[] = {
     {"uint2", 2, 4, std::nullopt},
     {"int3", 3, 8, 4},
     {"uint3", 3, 8, std::nullopt},
+    {"pot3", 3, 8, std::nullopt, WeightScale::BF16, 32, false, kE2M0},
     {"int4", 4, 16, 8},
     {"uint4", 4, 16, std::nullopt},
     {"nf4", 4, 16, std::nullopt, WeightScale::BF16, 64, false, kNF4},
+    {"iq4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kIQ4},
+    {"pot4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kE3M0},
+    {"posit4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kPosit4, 4},
     {"fp4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kE2M1},
     {"mxfp4", 4, 16, std::nullopt, WeightScale::PowerOfTwo, 32, true, kE2M1},
     {"nvfp4", 4, 16, std::nullopt, WeightScale::E4M3, 16, true, kE2M1},
@@ -74,11 +120,19 @@ static constexpr WeightFormat kFormats[] = {
     {"uint5", 5, 32, std::nullopt},
     {"int6", 6, 64, 32},
     {"uint6", 6, 64, std::nullopt},
+    {"mxfp6", 6, 64, std::nullopt, WeightScale::PowerOfTwo, 32, true, kE2M3},
+    {"mxfp6e3m2", 6, 64, std::nullopt, WeightScale::PowerOfTwo, 32, true,
+     kE3M2},
     {"int7", 7, 128, 64},
     {"uint7", 7, 128, std::nullopt},
     {"int8", 8, 256, 128},
     {"uint8", 8, 256, std::nullopt},
-    {"fp8", 8, 256, std::nullopt, WeightScale::BF16, 0, false, kE4M3}};
+    {"posit8", 8, 256, std::nullopt, WeightScale::BF16, 0, false, kPosit8, 2},
+    {"fp8", 8, 256, std::nullopt, WeightScale::BF16, 0, false, kE4M3},
+    {"fp8e5m2", 8, 256, std::nullopt, WeightScale::BF16, 0, false, kE5M2},
+    {"mxfp8", 8, 256, std::nullopt, WeightScale::PowerOfTwo, 32, true, kE4M3},
+    {"mxfp8e5m2", 8, 256, std::nullopt, WeightScale::PowerOfTwo, 32, true,
+     kE5M2}};
 
 ArrayRef<WeightFormat> lutra::weightFormats() { return kFormats; }
 

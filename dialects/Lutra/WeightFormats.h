@@ -42,6 +42,9 @@ struct WeightFormat {
   bool hasFixedGroup = false;
   /// The numbers that codes stand for; none where they are evenly spaced.
   ArrayRef<float> values = {};
+  /// The one of them that the largest weight of a group is first taken for,
+  /// unless it is the largest: posits are densest around 1.
+  float peak = 0;
 
   bool hasZeros() const { return values.empty() && !zero; }
 };

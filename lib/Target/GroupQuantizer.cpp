@@ -98,9 +98,9 @@ float GroupQuantizer::roundScale(float scale) const {
     rounded = toBF16(scale);
     break;
   case WeightScale::PowerOfTwo:
-    // As OCP has it for E2M1, whose largest number is 1.5 times a power of two:
-    // the largest weight is at least that.
-    std::frexp(scale * 1.5f, &exponent);
+    // As OCP has it: the largest weight is at least the power of two that the
+    // format's largest number begins with.
+    std::frexp(scale * 2 * std::frexp(values.back(), &exponent), &exponent);
     rounded = std::ldexp(1.0f, exponent - 1);
     break;
   case WeightScale::E4M3: {
@@ -218,7 +218,9 @@ GroupParameters GroupQuantizer::fitLargest(ArrayRef<float> weights) const {
   }
   float largest = std::max(-low, high);
   if (!values.empty())
-    return {roundScale(largest / values.back()), 0};
+    return {
+        roundScale(largest / (format.peak > 0 ? format.peak : values.back())),
+        0};
   if (format.zero) {
     unsigned zero = *format.zero;
     // What is nearest to few levels is most of all 0: BitNet's b1.58 has the
@@ -284,8 +286,9 @@ GroupParameters GroupQuantizer::fit(ArrayRef<float> weights) const {
   if (!leastSquares || largest.scale == 0)
     return largest;
   Candidate best = {largest, squaredError(weights, largest)};
-  // Numbers that are not as many below 0 as above may be the other way around.
-  bool hasSides = format.zero && format.levels % 2 == 0;
+  // Numbers that are not the same below 0 as above may be the other way around.
+  bool hasSides = values.empty() ? format.zero && format.levels % 2 == 0
+                                 : values.front() != -values.back();
   // A mean, and a power of two, may be half of what is best.
   bool isHalf = format.levels == 3 || format.scale == WeightScale::PowerOfTwo;
   float factor = isHalf ? 2 * kFirstFactor : kFirstFactor;

@@ -21,7 +21,8 @@ FORMATS = {
     "uint3": 0.18, "int4": 0.09, "uint4": 0.085, "nf4": 0.095, "fp4": 0.115,
     "mxfp4": 0.125, "nvfp4": 0.11, "int5": 0.045, "uint5": 0.042, "int6": 0.023,
     "uint6": 0.021, "int7": 0.012, "uint7": 0.011, "int8": 0.006, "uint8": 0.006,
-    "fp8": 0.03,
+    "fp8": 0.03, "pot3": 0.20, "pot4": 0.17, "iq4": 0.08, "posit4": 0.17, "mxfp6": 0.03,
+    "mxfp6e3m2": 0.06, "posit8": 0.01, "fp8e5m2": 0.06, "mxfp8": 0.035, "mxfp8e5m2": 0.06,
 }  # fmt: skip
 
 
@@ -75,6 +76,30 @@ def test_formats(name, tmp_path):
     # Other rows than those of the identity.
     x = normal(7, K, seed=1)
     np.testing.assert_allclose(model(x)["y"], x @ got, rtol=1e-4, atol=1e-4)
+
+
+# What the formats' definitions say their numbers are, of a group whose scale is 1.
+NUMBERS = {
+    "posit4": [0, 1 / 16, 1 / 4, 1 / 2, 1, 2, 4],
+    "pot3": [0, 1, 2, 4],
+    "pot4": [0, 1 / 4, 1 / 2, 1, 2, 4, 8, 16],
+    "posit8": [1 / 64, 1 / 32, 3 / 64, 1 / 2, 33 / 64, 1, 33 / 32, 15 / 8, 2],
+    "mxfp6": [0, 1 / 8, 7 / 8, 1, 9 / 8, 15 / 8, 2, 15 / 4, 4, 13 / 2, 15 / 2],
+    "mxfp6e3m2": [0, 1 / 16, 3 / 16, 1 / 4, 7 / 16, 3, 20, 28],
+    "mxfp8": [0, 1 / 512, 7 / 512, 1 / 64, 15 / 8, 208, 416, 448],
+    "mxfp8e5m2": [0, 2**-16, 3 * 2**-16, 2**-14, 1.75, 49152, 57344],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers(name):
+    """Weights that are numbers of the format stay as they are, where each group has the
+    one that the largest is taken for."""
+    numbers = np.float32(NUMBERS[name])
+    weight = np.random.default_rng(0).choice([*numbers, *-numbers], (128, 64))
+    weight[::32] = numbers[-1]
+    got = decoded(lutra.compile(product(weight), quantize=f"{name}:nearest"), 128)
+    np.testing.assert_array_equal(got, weight)
 
 
 @pytest.mark.parametrize("group", [1, 7, 16, 32, 64, 128, 200, 1000, "row"])
@@ -350,7 +375,7 @@ def test_deviation():
     "rules, said",
     [
         ("", "expected a format, uint1, "),
-        ("int9", "fp8, auto:BITS or none, got 'int9' in 'int9'"),
+        ("int9", "mxfp8e5m2, auto:BITS or none, got 'int9' in 'int9'"),
         ("*a*=int4;int9", "got 'int9' in 'int9'"),
         ("int4:g0", "eN% for an error of N percent, got 'g0' in 'int4:g0'"),
         ("int4:g-1", "got 'g-1'"),
