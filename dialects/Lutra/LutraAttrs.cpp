@@ -229,7 +229,7 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   if (size < 1 || size > std::max<int64_t>(k, 1))
     return error() << "expects groups of 1 to " << k << " weights, got "
                    << step;
-  int64_t groups = llvm::divideCeil(k, size);
+  int64_t groups = llvm::divideCeil(k, size) * format->planes();
   Type byte = IntegerType::get(type.getContext(), 8);
   if (part == kCodes)
     return RankedTensorType::get({n, groups, size}, byte);

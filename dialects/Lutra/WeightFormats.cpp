@@ -99,15 +99,33 @@ static constexpr float kNF4[] = {-1,
                                  0.7229568362236023f,
                                  1};
 
+static constexpr WeightFormat binary(StringLiteral name, unsigned bits) {
+  return {name, bits, 2, {}, WeightScale::BF16, 128, false, {}, 0,
+          WeightCoding::Binary};
+}
+
+/// Groups are whole chunks of codes in any layout (`CodePlanes.h`).
+static constexpr WeightFormat trellis(StringLiteral name, unsigned bits) {
+  return {name, bits, 1u << bits, {}, WeightScale::BF16, 32, false, {}, 0,
+          WeightCoding::Trellis, 32};
+}
+
 static constexpr WeightFormat kFormats[] = {
     {"uint1", 1, 2, std::nullopt},
+    binary("bcq1", 1),
     {"ternary", 2, 3, 1},
     {"int2", 2, 4, 2},
+    binary("bcq2", 2),
+    trellis("trellis2", 2),
     {"uint2", 2, 4, std::nullopt},
     {"int3", 3, 8, 4},
+    binary("bcq3", 3),
+    trellis("trellis3", 3),
     {"uint3", 3, 8, std::nullopt},
     {"pot3", 3, 8, std::nullopt, WeightScale::BF16, 32, false, kE2M0},
     {"int4", 4, 16, 8},
+    binary("bcq4", 4),
+    trellis("trellis4", 4),
     {"uint4", 4, 16, std::nullopt},
     {"nf4", 4, 16, std::nullopt, WeightScale::BF16, 64, false, kNF4},
     {"iq4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kIQ4},

@@ -28,6 +28,17 @@ enum class WeightScale {
   E4M3
 };
 
+/// What codes are.
+enum class WeightCoding {
+  /// Numbers, evenly spaced or of a table.
+  Numbers,
+  /// One bit of each plane, of which a weight has `bits`: a sum of scales with
+  /// signs.
+  Binary,
+  /// Those of a trellis (`TrellisCode.h`).
+  Trellis
+};
+
 struct WeightFormat {
   StringLiteral name;
   unsigned bits;
@@ -45,8 +56,23 @@ struct WeightFormat {
   /// The one of them that the largest weight of a group is first taken for,
   /// unless it is the largest: posits are densest around 1.
   float peak = 0;
+  WeightCoding coding = WeightCoding::Numbers;
+  /// What groups are multiples of, but for one that is a whole row.
+  int64_t groupMultiple = 1;
 
-  bool hasZeros() const { return values.empty() && !zero; }
+  bool hasZeros() const {
+    return coding == WeightCoding::Numbers && values.empty() && !zero;
+  }
+  /// The bits of the integers that codes are multiplied as.
+  unsigned numberBits() const {
+    return coding == WeightCoding::Numbers  ? bits
+           : coding == WeightCoding::Binary ? 1
+                                            : 8;
+  }
+  /// Groups of codes for a group of weights, each with a scale.
+  unsigned planes() const {
+    return coding == WeightCoding::Binary ? bits : 1;
+  }
 };
 
 /// All formats, from few bits to many.

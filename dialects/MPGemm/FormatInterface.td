@@ -20,12 +20,23 @@ def MPGemm_FormatInterface : AttrInterface<"FormatInterface"> {
     InterfaceMethod<"The bits of a code, 1 to 8.", "unsigned", "getBits">,
     InterfaceMethod<"How many codes there are, at most 2^bits: those below this.",
                     "unsigned", "getLevels">,
-    InterfaceMethod<"The number that a code below 2^bits stands for.", "double",
-                    "decode", (ins "unsigned":$code)>,
+    InterfaceMethod<"The number that a code below 2^bits stands for, or that the window does that ends with it.",
+                    "double", "decode", (ins "unsigned":$code)>,
     InterfaceMethod<[{
-      What is subtracted from a code, taken as an unsigned integer, to give its
-      number; nothing where numbers are not evenly spaced.
-    }], "std::optional<int64_t>", "getOffset">];
+      What is subtracted from an unsigned integer of getNumberBits() bits to give a
+      number; nothing where numbers are not such. The integer is the code itself
+      unless there is a window.
+    }], "std::optional<double>", "getOffset">,
+    InterfaceMethod<"The bits of that integer, at most 8.", "unsigned", "getNumberBits",
+                    (ins), "", "return $_attr.getBits();">,
+    InterfaceMethod<[{
+      The bits that decode() takes: those of a code, and below them those of codes
+      before it in its row, of which some may be cut off.
+    }], "unsigned", "getWindow", (ins), "", "return $_attr.getBits();">,
+    InterfaceMethod<[{
+      How many groups of codes a group of x is multiplied with, each with a scale of
+      its own, and what they give added up.
+    }], "unsigned", "getPlanes", (ins), "", "return 1;">];
 }
 
 #endif // LUTRA_DIALECTS_MPGEMM_FORMATINTERFACE_TD

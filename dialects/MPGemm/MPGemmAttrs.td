@@ -47,6 +47,36 @@ def MPGemm_CodebookAttr : MPGemm_Attr<"Codebook", "codebook",
   let genVerifyDecl = 1;
 }
 
+def MPGemm_BinaryAttr : MPGemm_Attr<"Binary", "binary",
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface,
+      ["getBits", "decode", "getLevels", "getOffset", "getPlanes"]>]> {
+  let summary = "code c stands for c - 1/2, in `planes` planes";
+  let description = [{
+    Binary coding: a number is the sum over planes of a scale, of which each group
+    of a plane has its own, and a sign. The planes of a group follow each other, so
+    that codes are [N, G * planes, K] and scales [N, G * planes].
+  }];
+  let parameters = (ins "unsigned":$planes);
+  let assemblyFormat = "`<` `planes` `=` $planes `>`";
+  let genVerifyDecl = 1;
+}
+
+def MPGemm_TrellisAttr : MPGemm_Attr<"Trellis", "trellis",
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface,
+      ["decode", "getLevels", "getOffset", "getNumberBits", "getWindow"]>]> {
+  let summary = "codes and those before them stand for what is computed from both";
+  let description = [{
+    Trellis-coded quantization. The window of a code has its bits on top, then those
+    of the code 4 before it in the row, of that 8 before it and so on, over the
+    borders of groups; codes before the row are 0. So every fourth code is of one
+    of four sequences, which are decoded side by side. What a window stands for is
+    an 8-bit integer (`dialects/Lutra/TrellisCode.h`).
+  }];
+  let parameters = (ins "unsigned":$bits);
+  let assemblyFormat = "`<` `bits` `=` $bits `>`";
+  let genVerifyDecl = 1;
+}
+
 def MPGemm_LayoutAttr : MPGemm_Attr<"Layout", "layout"> {
   let summary = "the codes, scales and zero points of `rows` columns of the product lie beside each other";
   let description = [{

@@ -7,6 +7,7 @@
 
 #include "dialects/MPGemm/MPGemm.h"
 
+#include "dialects/Lutra/TrellisCode.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -59,7 +60,7 @@ unsigned AffineAttr::getLevels() const {
   return getBelow() == 0 ? 1u << getBits() : getBelow();
 }
 
-std::optional<int64_t> AffineAttr::getOffset() const { return getZero(); }
+std::optional<double> AffineAttr::getOffset() const { return getZero(); }
 
 LogicalResult CodebookAttr::verify(EmitError error, unsigned bits,
                                    DenseF32ArrayAttr values) {
@@ -75,7 +76,41 @@ double CodebookAttr::decode(unsigned code) const { return getValues()[code]; }
 
 unsigned CodebookAttr::getLevels() const { return 1u << getBits(); }
 
-std::optional<int64_t> CodebookAttr::getOffset() const { return std::nullopt; }
+std::optional<double> CodebookAttr::getOffset() const { return std::nullopt; }
+
+LogicalResult BinaryAttr::verify(EmitError error, unsigned planes) {
+  if (planes < 1 || planes > 8)
+    return error() << "expects 1 to 8 planes, got " << planes;
+  return success();
+}
+
+unsigned BinaryAttr::getBits() const { return 1; }
+
+double BinaryAttr::decode(unsigned code) const { return code - 0.5; }
+
+unsigned BinaryAttr::getLevels() const { return 2; }
+
+std::optional<double> BinaryAttr::getOffset() const { return 0.5; }
+
+LogicalResult TrellisAttr::verify(EmitError error, unsigned bits) {
+  if (!findTrellisCode(bits))
+    return error() << "expects a trellis of 2 to 4 bits, got " << bits;
+  return success();
+}
+
+double TrellisAttr::decode(unsigned window) const {
+  return findTrellisCode(getBits())->number(window);
+}
+
+unsigned TrellisAttr::getLevels() const { return 1u << getBits(); }
+
+std::optional<double> TrellisAttr::getOffset() const {
+  return TrellisCode::kOffset;
+}
+
+unsigned TrellisAttr::getNumberBits() const { return 8; }
+
+unsigned TrellisAttr::getWindow() const { return TrellisCode::kWindow; }
 
 LogicalResult LayoutAttr::verify(EmitError error, int64_t rows, int64_t depth) {
   if (rows < 1 || rows > 1024)

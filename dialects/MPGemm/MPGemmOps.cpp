@@ -64,11 +64,18 @@ int64_t MatmulOp::getGroupSize() {
   return size * getLayoutAttr().getDepth() * (4 / getFormat().getBits());
 }
 
+int64_t MatmulOp::getCodeGroups() {
+  int64_t groups = getXType().getDimSize(1);
+  return ShapedType::isDynamic(groups) ? groups
+                                       : groups * getFormat().getPlanes();
+}
+
 /// Checks that tables are of a layout that has keys, in as many bytes.
 static LogicalResult verifyTables(MatmulOp op) {
   LayoutAttr layout = op.getLayoutAttr();
   unsigned bits = op.getFormat().getBits();
-  if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4)
+  if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4 ||
+      op.getFormat().getWindow() != bits)
     return op.emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
                           "bits, got x of ")
            << op.getXType();
@@ -120,13 +127,16 @@ static LogicalResult verifyElements(MatmulOp op) {
   if (op.getZeros() && !areFloats && !elementOf(op.getZeros()).isInteger(8))
     return op.emitOpError("expects zeros of floats or in bytes, got ")
            << op.getZeros().getType();
+  if (op.getZeros() && isa<BinaryAttr>(op.getFormat()))
+    return op.emitOpError("expects no zeros with format ") << op.getFormat();
   if (!op.isUnscaled()) {
     if (!elementOf(op.getInit()).isF32())
       return op.emitOpError("expects a result of f32, got ")
              << op.getInit().getType();
     return success();
   }
-  if (!op.isInteger() || areFloats || op.getXType().getDimSize(1) != 1)
+  if (!op.isInteger() || areFloats || op.getCodeGroups() != 1 ||
+      isa<BinaryAttr>(op.getFormat()))
     return op.emitOpError(
         "expects scales unless all is integers, in one group");
   if (!elementOf(op.getInit()).isInteger(32))
@@ -176,16 +186,16 @@ LogicalResult MatmulOp::verify() {
   if (failed(verifyX(*this)) || failed(verifyElements(*this)))
     return failure();
   int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = getGroupSize();
-  if (failed(verifyWeight(*this, init.getDimSize(1), g, k)) ||
+  if (failed(verifyWeight(*this, init.getDimSize(1), getCodeGroups(), k)) ||
       failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
       failed(verifyShape(*this, "xsums", getXSums(), {m, g})))
     return failure();
   if (failed(verifyCompatibleDims({m, init.getDimSize(0)})))
     return emitOpError("expects a result of ") << m << " rows, got " << init;
   if (isInteger() && !ShapedType::isDynamic(k) &&
-      !fitsAccumulator(getFormat().getBits(), k))
+      !fitsAccumulator(getFormat().getNumberBits(), k))
     return emitOpError("expects groups whose sums fit 32 bits, got ")
-           << k << " codes of " << getFormat().getBits() << " bits";
+           << k << " codes of " << getFormat().getNumberBits() << " bits";
   return success();
 }
 

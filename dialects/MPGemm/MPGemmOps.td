@@ -39,7 +39,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     integers with `xScales` [M, G] and `xSums`, which are the sums over k of x
     [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
     floats. The sum over k of integers is exact: the verifier refuses groups for
-    which it might not fit 32 bits. Without `scales`, x is integers without
+    which it might not fit 32 bits. Where a format has planes, group g of codes
+    meets group g / planes of x. Without `scales`, x is integers without
     `xScales`, in one group, and the result is the sums, in i32.
 
     The result is written to `init`, whose elements are not read. With `layout`,
@@ -92,6 +93,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     bool hasTables() { return getXType().getRank() == 4; }
     /// The codes of a group.
     int64_t getGroupSize();
+    /// Groups of codes: those of x for each plane.
+    int64_t getCodeGroups();
     /// How codes lie, where there is a layout.
     ::mlir::lutra::CodePlanes getPlanes();
     /// Whether the result is sums of integers, without scales.

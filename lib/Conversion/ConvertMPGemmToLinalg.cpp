@@ -14,6 +14,7 @@
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -35,30 +36,75 @@ static Value toF32(ImplicitLocOpBuilder &b, Value value) {
   return arith::UIToFPOp::create(b, b.getF32Type(), value);
 }
 
-/// The number that a code stands for. `table` holds those of a codebook.
-static Value numberOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
-                      Value table, Value code) {
-  if (std::optional<int64_t> offset = format.getOffset())
-    return arith::SubFOp::create(b, toF32(b, code), f32Constant(b, *offset));
-  Value index = arith::IndexCastUIOp::create(b, b.getIndexType(), code);
-  return tensor::ExtractOp::create(b, table, index);
+/// `code` of `codes` [N, G, K] and the bits of those before it in its row, as an
+/// index; `size` is K.
+static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
+                      Value codes, Value size, Value code) {
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, value);
+  };
+  auto toIndex = [&](Value code) -> Value {
+    return arith::IndexCastUIOp::create(b, b.getIndexType(), code);
+  };
+  int64_t bits = format.getBits(), shift = format.getWindow() - bits;
+  if (shift == 0)
+    return toIndex(code);
+  constexpr int64_t kStride = 4;
+  Value row = linalg::IndexOp::create(b, 0), zero = index(0),
+        window = arith::ShLIOp::create(b, toIndex(code), index(shift)),
+        at = arith::MulIOp::create(b, linalg::IndexOp::create(b, 1), size);
+  at = arith::AddIOp::create(b, at, linalg::IndexOp::create(b, 2));
+  for (shift -= bits; shift > -bits; shift -= bits) {
+    at = arith::SubIOp::create(b, at, index(kStride));
+    Value isThere =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::sge, at, zero);
+    Value place = arith::MaxSIOp::create(b, at, zero);
+    Value group = arith::DivUIOp::create(b, place, size),
+          ofGroup = arith::RemUIOp::create(b, place, size);
+    Value earlier = toIndex(
+        tensor::ExtractOp::create(b, codes, ValueRange{row, group, ofGroup}));
+    earlier = arith::SelectOp::create(b, isThere, earlier, zero);
+    earlier = shift >= 0
+                  ? arith::ShLIOp::create(b, earlier, index(shift)).getResult()
+                  : arith::ShRUIOp::create(b, earlier, index(-shift));
+    window = arith::OrIOp::create(b, window, earlier);
+  }
+  return window;
+}
+
+/// The numbers of all windows, unless they are codes less an offset.
+static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
+  if (format.getOffset() && format.getWindow() == format.getBits())
+    return nullptr;
+  SmallVector<float> values;
+  for (unsigned window = 0; window < 1u << format.getWindow(); ++window)
+    values.push_back(format.decode(window));
+  auto type = RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
+  return arith::ConstantOp::create(
+      b, DenseElementsAttr::get(type, ArrayRef(values)));
 }
 
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
-  Value table;
-  if (auto codebook = dyn_cast<mpgemm::CodebookAttr>(op.getFormat())) {
-    ArrayRef<float> values = codebook.getValues().asArrayRef();
-    auto type = RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
-    table = arith::ConstantOp::create(b, DenseElementsAttr::get(type, values));
-  }
+  mpgemm::FormatInterface format = op.getFormat();
+  SmallVector<OpFoldResult> sizes = b.sizesOf(op.getCodes());
+  Value table = tableOf(b, format), size;
+  if (table)
+    size = getValueOrCreateConstantIndexOp(b, b.getLoc(), sizes[2]);
+  auto numberOf = [&](ImplicitLocOpBuilder &b, Value code) -> Value {
+    if (table)
+      return tensor::ExtractOp::create(
+          b, table, windowOf(b, format, op.getCodes(), size, code));
+    Value offset = f32Constant(b, *format.getOffset());
+    return arith::SubFOp::create(b, toF32(b, code), offset);
+  };
   SmallVector<NestBuilder::Read> reads = {{op.getCodes(), {0, 1, 2}},
                                           {op.getScales(), {0, 1}}};
   if (op.getZeros())
     reads.push_back({op.getZeros(), {0, 1}});
-  return b.map(b.sizesOf(op.getCodes()), b.getF32Type(), reads,
+  return b.map(sizes, b.getF32Type(), reads,
                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                 Value number = numberOf(b, op.getFormat(), table, in[0]);
+                 Value number = numberOf(b, in[0]);
                  if (op.getZeros())
                    number = arith::SubFOp::create(b, number, toF32(b, in[2]));
                  return arith::MulFOp::create(b, number, toF32(b, in[1]));
@@ -75,7 +121,7 @@ static std::pair<Value, Value> widen(NestBuilder &b, mpgemm::MatmulOp op) {
             [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
               Value number = arith::ExtUIOp::create(b, b.getI32Type(), in[0]);
               Value offset = arith::ConstantOp::create(
-                  b, b.getI32IntegerAttr(*op.getFormat().getOffset()));
+                  b, b.getI32IntegerAttr(int32_t(*op.getFormat().getOffset())));
               number = arith::SubIOp::create(b, number, offset);
               if (!op.getZeros())
                 return number;
@@ -104,11 +150,33 @@ static std::pair<Value, Value> scale(NestBuilder &b, mpgemm::MatmulOp op) {
   return {x, w};
 }
 
+/// `w` [N, G * planes, K] as [N, G, planes, K].
+static Value splitPlanes(NestBuilder &b, mpgemm::MatmulOp op, Value w) {
+  int64_t planes = op.getFormat().getPlanes();
+  SmallVector<OpFoldResult> sizes = b.sizesOf(w);
+  sizes[1] = b.sizesOf(op.getX())[1];
+  sizes.insert(sizes.begin() + 2, b.getIndexAttr(planes));
+  auto type = cast<RankedTensorType>(w.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[1] = op.getXType().getDimSize(1);
+  shape.insert(shape.begin() + 2, planes);
+  ReassociationIndices split[] = {{0}, {1, 2}, {3}};
+  return tensor::ExpandShapeOp::create(b, type.clone(shape), w, split, sizes);
+}
+
 static void convert(mpgemm::MatmulOp op) {
   NestBuilder b(op.getLoc(), op);
   auto [x, w] = op.isUnscaled() ? widen(b, op) : scale(b, op);
+  unsigned loops = 4;
+  SmallVector<unsigned> ofX = {0, 2, 3}, ofW = {1, 2, 3};
+  if (op.getFormat().getPlanes() > 1) {
+    w = splitPlanes(b, op, w);
+    loops = 5;
+    ofX = {0, 2, 4};
+    ofW = {1, 2, 3, 4};
+  }
   Value init = b.filled(b.sizesOf(op.getInit()), getElementTypeOrSelf(x));
-  Value sum = b.nest(4, {{x, {0, 2, 3}}, {w, {1, 2, 3}}}, init, {0, 1},
+  Value sum = b.nest(loops, {{x, ofX}, {w, ofW}}, init, {0, 1},
                      [](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
                        if (in[2].getType().isInteger())
                          return arith::AddIOp::create(

@@ -80,7 +80,9 @@ static T roundToInteger(T number) {
   return (number + kMagic) - kMagic;
 }
 
-static float toBF16(float number) {
+float lutra::toBF16(float number) {
+  constexpr float kMost = 0x1.fep127f;
+  number = std::clamp(number, -kMost, kMost);
   uint32_t bits = llvm::bit_cast<uint32_t>(number);
   bits += 0x7fff + (bits >> 16 & 1);
   return llvm::bit_cast<float>(bits & 0xffff0000u);

@@ -21,6 +21,9 @@ struct GroupParameters {
   uint8_t zero = 0;
 };
 
+/// The nearest number that bf16 has and that is finite.
+float toBF16(float number);
+
 /// Chooses parameters and codes for groups of finite weights. The same weights
 /// give the same result on every machine.
 class GroupQuantizer {

@@ -30,10 +30,15 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
     : context(step.getContext()), format(*findWeightFormat(step.getFormat())),
       leastSquares(step.getMethod() == kLeastSquares), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
-      groups(llvm::divideCeil(columns, size)),
+      groups(llvm::divideCeil(columns, size) * format.planes()),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
-      operand(std::make_unique<WeightExpression>(std::move(matrix))) {}
+      operand(std::make_unique<WeightExpression>(std::move(matrix))) {
+  if (format.coding == WeightCoding::Binary)
+    rowQuantizer = createBinaryQuantizer(format.bits, size, leastSquares);
+  else if (format.coding == WeightCoding::Trellis)
+    rowQuantizer = createTrellisQuantizer(format.bits, size, leastSquares);
+}
 
 WeightQuantization::~WeightQuantization() = default;
 
@@ -50,6 +55,10 @@ ArrayRef<float> WeightQuantization::groupOf(int64_t row, int64_t group) const {
   int64_t at = group * size;
   return ArrayRef(numbers).slice(row * columns + at,
                                  std::min(size, columns - at));
+}
+
+ArrayRef<float> WeightQuantization::weightsOf(int64_t row) const {
+  return ArrayRef(numbers).slice(row * columns, columns);
 }
 
 /// The parameters of a row of the panel.
@@ -108,6 +117,8 @@ llvm::Error WeightQuantization::load(OpenSource open) {
   parameters.resize(rows * groups);
   return forEachPanel([&] {
     parallelFor(context, 0, rowsOfPanel(), [&](size_t row) {
+      if (rowQuantizer)
+        return rowQuantizer->fit(weightsOf(row), parametersOf(row));
       for (auto [group, result] : llvm::enumerate(parametersOf(row)))
         result = quantizer->fit(groupOf(row, group));
     });
@@ -128,13 +139,30 @@ void WeightQuantization::appendParameters(StringRef part,
   }
 }
 
+/// The sum of squared errors of a row of the panel, which is encoded.
+double WeightQuantization::squaredErrorOf(int64_t row) {
+  double sum = 0;
+  if (rowQuantizer) {
+    std::vector<float> decoded(columns);
+    rowQuantizer->decode(codes.data() + row * groups * size, parametersOf(row),
+                         decoded);
+    for (auto [weight, number] : llvm::zip_equal(weightsOf(row), decoded))
+      sum += (double(weight) - number) * (double(weight) - number);
+    return sum;
+  }
+  for (auto [group, fitted] : llvm::enumerate(parametersOf(row)))
+    sum += quantizer->squaredError(groupOf(row, group), fitted);
+  return sum;
+}
+
 QuantizationError WeightQuantization::measure() {
   QuantizationError sums;
   for (int64_t row = 0; row < rows; row += panelRows) {
+    if (rowQuantizer)
+      encodePanel(row);
     readPanel(row);
     for (int64_t r = 0; r < rowsOfPanel(); ++r)
-      for (auto [group, fitted] : llvm::enumerate(parametersOf(r)))
-        sums.squaredError += quantizer->squaredError(groupOf(r, group), fitted);
+      sums.squaredError += squaredErrorOf(r);
     for (float number : numbers)
       sums.squaredWeights += double(number) * number;
   }
@@ -170,6 +198,9 @@ void WeightQuantization::encodePanel(int64_t row) {
   // Codes behind the last column stay 0.
   codes.resize(panelRows * width);
   parallelFor(context, 0, rowsOfPanel(), [&](size_t r) {
+    if (rowQuantizer)
+      return rowQuantizer->encode(weightsOf(r), parametersOf(r),
+                                  codes.data() + r * width);
     for (auto [group, fitted] : llvm::enumerate(parametersOf(r)))
       quantizer->encode(groupOf(r, group), fitted,
                         codes.data() + r * width + group * size);

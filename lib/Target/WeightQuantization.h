@@ -9,6 +9,7 @@
 #define LUTRA_LIB_TARGET_WEIGHTQUANTIZATION_H
 
 #include "GroupQuantizer.h"
+#include "RowQuantizer.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Target/WeightError.h"
 #include "lutra/Target/WeightImage.h"
@@ -43,12 +44,14 @@ public:
 
 private:
   int64_t rowsOfPanel() const;
+  ArrayRef<float> weightsOf(int64_t row) const;
   ArrayRef<float> groupOf(int64_t row, int64_t group) const;
   MutableArrayRef<GroupParameters> parametersOf(int64_t row);
   void readPanel(int64_t row);
   llvm::Error checkPanel() const;
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
+  double squaredErrorOf(int64_t row);
 
   /// Has the threads.
   MLIRContext *context;
@@ -57,6 +60,9 @@ private:
   int64_t rows, columns, size, groups, panelRows;
   std::unique_ptr<WeightExpression> operand;
   std::optional<GroupQuantizer> quantizer;
+  /// In its place, where a group is not quantized by itself.
+  std::unique_ptr<RowQuantizer> rowQuantizer;
+  /// Those of groups, or of their planes.
   std::vector<GroupParameters> parameters;
   /// Panels that start with these rows, as numbers and as codes.
   int64_t panelStart = -1, encodedStart = -1;

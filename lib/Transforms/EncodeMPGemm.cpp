@@ -109,9 +109,15 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     std::optional<LookupForm> form = chooseLookups(op, target);
     CodePlanes planes = choosePlanes(op, form, target);
     int64_t padded = paddedGroup(planes, size);
-    if (op.isInteger() && !form && hasByteTiles(target))
+    mpgemm::FormatInterface format = op.getFormat();
+    bool hasWindow = format.getWindow() != format.getBits();
+    if (op.isInteger() && !form && hasByteTiles(target) && !hasWindow)
       padded = paddedToTiles(padded);
-    if (op.isInteger() && !mpgemm::fitsAccumulator(planes.bits, padded))
+    if (op.isInteger() &&
+        !mpgemm::fitsAccumulator(format.getNumberBits(), padded))
+      return success();
+    // Codes that are added would be in the windows of those behind them.
+    if (hasWindow && groups > 1 && padded != size)
       return success();
     SmallVector<Attribute> steps;
     if (padded != size)
@@ -149,10 +155,12 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
   /// How `op` is looked up, if it is. Only of numbers that are quantized here
   /// may tables be made in their place.
   std::optional<LookupForm> chooseLookups(MatmulOp op, TargetAttr target) {
+    unsigned bits = op.getFormat().getBits();
     if (lookups == "never" || op.isUnscaled() ||
+        op.getFormat().getWindow() != bits ||
         !op.getX().getDefiningOp<mpgemm::QuantizeActOp>())
       return std::nullopt;
-    CodedProduct product{op.getFormat().getBits(), op.getXType().getDimSize(0),
+    CodedProduct product{bits, op.getXType().getDimSize(0),
                          op.getInitType().getDimSize(1)};
     std::optional<LookupForm> form = lookupForm(product, target);
     if (!form || product.rows == 0 ||

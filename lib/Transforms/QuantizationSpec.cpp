@@ -50,10 +50,14 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
   if (!rule.format)
     return llvm::Error::success();
   const WeightFormat &format = *rule.format;
-  if (format.hasFixedGroup && rule.mostError > 0)
+  if (rule.mostError > 0 && (format.hasFixedGroup || format.groupMultiple > 1))
     return llvm::createStringError("expected no error for " + format.name +
-                                   ", whose groups are of one size, got '" +
+                                   ", whose groups are not halved, got '" +
                                    rule.text + "'");
+  if (rule.group % format.groupMultiple != 0)
+    return llvm::createStringError(
+        "expected groups of a multiple of " + Twine(format.groupMultiple) +
+        " for " + format.name + ", got '" + rule.text + "'");
   if (format.hasFixedGroup && rule.group != format.group)
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +

@@ -73,10 +73,11 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.format = &format;
   layer.group = group == 0 ? columns : std::min(group, columns);
   layer.integers =
-      task.rule->integers && mpgemm::fitsAccumulator(format.bits, layer.group);
+      task.rule->integers &&
+      mpgemm::fitsAccumulator(format.numberBits(), layer.group);
   layer.leastSquares = task.rule->leastSquares;
   int64_t groups = rows * llvm::divideCeil(columns, layer.group),
-          ofGroup = 2 + (format.hasZeros() ? 1 : 0);
+          ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
       llvm::divideCeil(groups * layer.group * format.bits, 8) +
       groups * ofGroup;

@@ -59,6 +59,10 @@ private:
 
 mpgemm::FormatInterface ProductQuantizer::format() {
   const WeightFormat &format = *layer.format;
+  if (format.coding == WeightCoding::Binary)
+    return mpgemm::BinaryAttr::get(b.getContext(), format.bits);
+  if (format.coding == WeightCoding::Trellis)
+    return mpgemm::TrellisAttr::get(b.getContext(), format.bits);
   if (!format.values.empty())
     return mpgemm::CodebookAttr::get(b.getContext(), format.bits,
                                      b.getDenseF32ArrayAttr(format.values));

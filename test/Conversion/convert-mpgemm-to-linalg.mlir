@@ -48,3 +48,34 @@ func.func @quantize(%x: tensor<?x4x32xf32> {lutra.name = "x", lutra.dtype = "FLO
   %q, %s, %sum = mpgemm.quantize_act %x : tensor<?x4x32xf32> -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
   return %q, %s, %sum : tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
 }
+
+// Both planes of a group are multiplied with the same numbers.
+// CHECK-LABEL: func.func @planes
+// CHECK: %[[W:.*]] = linalg.generic {{.*}} ins(%arg1, %arg2 : tensor<40x8x32xi8>, tensor<40x8xbf16>)
+// CHECK: arith.subf %{{.*}}, %cst{{.*}} : f32
+// CHECK: %[[P:.*]] = tensor.expand_shape %[[W]] {{\[\[}}0], [1, 2], [3]] output_shape [40, 4, 2, 32]
+// CHECK: linalg.generic {{.*}} ins(%arg0, %[[P]] : tensor<2x4x32xf32>, tensor<40x4x2x32xf32>)
+func.func @planes(%x: tensor<2x4x32xf32>, %w: tensor<40x8x32xi8>, %s: tensor<40x8xbf16>,
+                  %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.binary<planes = 2> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x8x32xi8>)
+      scales(%s : tensor<40x8xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// Windows of 12 bits have the two codes 4 and 8 before, over groups of 32.
+// CHECK-LABEL: func.func @trellis
+// CHECK: arith.constant dense<"0x{{.*}}"> : tensor<4096xf32>
+// CHECK: linalg.generic {{.*}} ins(%arg1, %arg2 : tensor<40x4x32xi8>, tensor<40x4xbf16>)
+// CHECK: arith.constant 4 : index
+// CHECK: arith.subi
+// CHECK: tensor.extract %arg1
+// CHECK: arith.subi
+// CHECK: tensor.extract %arg1
+// CHECK-NOT: arith.subi
+// CHECK: tensor.extract %{{.*}} : tensor<4096xf32>
+func.func @trellis(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xbf16>,
+                   %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.trellis<bits = 4> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}

@@ -159,6 +159,40 @@ func.func @plain(%x: memref<1x1x32xi8>, %w: memref<2x1x3x16xi8>, %s: memref<2x1x
 
 // -----
 
+// The highest eight bits of two windows are carried from chunk to chunk.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "cascadelake",
+    features = "+avx512f,+avx512bw,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// CHECK-LABEL: func.func @trellis
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[LAST:.*]] = %{{.*}}, %[[BEFORE:.*]] = %{{.*}}) -> (vector<16xf32>, vector<16xi32>, vector<16xi32>)
+// CHECK: arith.andi %[[BEFORE]], %{{.*}} : vector<16xi32>
+// CHECK: arith.ori
+// CHECK-COUNT-4: lut.lookup %{{.*}} in %{{.*}} : vector<64xi8>, vector<16xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK: scf.yield %{{.*}}, %{{.*}}, %{{.*}} : vector<16xf32>, vector<16xi32>, vector<16xi32>
+func.func @trellis(%x: memref<1x3x32xi8>, %w: memref<1x6x1x64xi8>, %s: memref<1x3x16xf32>,
+                   %xs: memref<1x3xf32>, %sums: memref<1x3xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.trellis<bits = 2> layout <rows = 16> x(%x : memref<1x3x32xi8>)
+      codes(%w : memref<1x6x1x64xi8>) scales(%s : memref<1x3x16xf32>) xscales(%xs : memref<1x3xf32>)
+      xsums(%sums : memref<1x3xi32>) outs(%y : memref<1x16xf32>)
+  return
+}
+
+// Two planes of codes for one group of x, of which half the sum is subtracted.
+// CHECK-LABEL: func.func @planes
+// CHECK-DAG: %[[HALF:.*]] = vector.broadcast %{{.*}} : f32 to vector<16xf32>
+// CHECK: %[[GROUP:.*]] = arith.divui
+// CHECK: vector.load %arg0[%{{.*}}, %{{.*}}, %{{.*}}] : memref<1x3x32xi8>
+func.func @planes(%x: memref<1x3x32xi8>, %w: memref<1x6x1x64xi8>, %s: memref<1x6x16xf32>,
+                  %xs: memref<1x3xf32>, %sums: memref<1x3xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.binary<planes = 2> layout <rows = 16> x(%x : memref<1x3x32xi8>)
+      codes(%w : memref<1x6x1x64xi8>) scales(%s : memref<1x6x16xf32>) xscales(%xs : memref<1x3xf32>)
+      xsums(%sums : memref<1x3xi32>) outs(%y : memref<1x16xf32>)
+  return
+}
+}
+
+// -----
+
 // CHECK-LABEL: func.func @gather
 // CHECK: memref.alloca() {alignment = 64 : i64} : memref<32xf32>
 // CHECK: vector.gather

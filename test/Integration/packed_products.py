@@ -5,6 +5,8 @@
 ONNX cannot say all that the dialect can: codebooks of any bits, groups of any length,
 zero points of any kind with any of them."""
 
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,8 @@ class Product(NamedTuple):
     codebook: bool = False
     dynamic: bool = False
     extreme: bool = False  # the largest codes and numbers only
+    planes: int = 0  # of binary coding, where there are
+    trellis: bool = False
 
 
 class Text:
@@ -53,13 +57,15 @@ class Text:
 
 def data(case, random):
     """x, codes, values of codes, scales and zero points."""
-    shape = (case.columns, case.groups, case.size)
+    shape = (case.columns, case.groups * max(case.planes, 1), case.size)
     codes = random.integers(0, 1 << case.bits, shape).astype(np.uint8)
     x = random.standard_normal((case.rows, case.groups, case.size)).astype(np.float32)
     if case.extreme:
         codes[:], x = (1 << case.bits) - 1, np.sign(x[:, :, :1] + 0 * x)
     values = np.arange(1 << case.bits, dtype=np.float32)
-    if case.codebook:
+    if case.planes:
+        values -= 0.5
+    elif case.codebook:
         values = random.standard_normal(1 << case.bits).astype(np.float32)
     elif case.zeros == "shared":
         values -= 1 << case.bits >> 1
@@ -104,23 +110,49 @@ def looked_up(x, values, codes, scales, zeros, depth):
     return np.einsum("mng,ng->mn", total, scales), size, np.einsum("mg,ng->mn", unit, scales)
 
 
+def trellis_tables():
+    """Those of the source, by bits: [mixes and numbers, 16]."""
+    root = Path(__file__).resolve().parents[2]
+    text = (root / "dialects/Lutra/TrellisCode.cpp").read_text()
+    numbers = [int(n) for n in re.findall(r"-?\d+(?=[,}])", text.split("kCodes[]")[1])]
+    return np.array(numbers).reshape(3, 4, 16)
+
+
+def trellis_numbers(codes, bits):
+    """What each code [N, G, K] of a trellis stands for, by its definition."""
+    first_mix, second_mix, first, second = trellis_tables()[bits - 2]
+    rows = codes.reshape(codes.shape[0], -1).astype(np.int64)
+    window = np.zeros_like(rows)
+    for age in range(12 // bits):
+        before = np.pad(rows, ((0, 0), (4 * age, 0)))[:, : rows.shape[1]]
+        window |= before << (12 - bits * (age + 1))
+    low, middle, high = window & 15, window >> 4 & 15, window >> 8
+    numbers = first[high ^ first_mix[low]] + second[middle ^ second_mix[low]]
+    return numbers.reshape(codes.shape).astype(np.float64)
+
+
 def write(case, folder, seed=0):
     """The file of a product's IR, x, the result, and the sum of what it sums up."""
     m, n, g, k, bits = case[:5]
     x, codes, values, scales, zeros = data(case, np.random.default_rng(seed))
     text = Text(folder / "product.bin")
     stream = pack(codes.reshape(-1), bits)
-    unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {g}, {k}]>"
-    w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{g}x{k}xi8", unpack)
-    kind = f"{n}x{g}x{case.scales}"
+    of_codes = codes.shape[1]
+    unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {of_codes}, {k}]>"
+    w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{of_codes}x{k}xi8", unpack)
+    kind = f"{n}x{of_codes}x{case.scales}"
     operands = f"codes({w}) scales({text.weight('s', scales, kind, kind)})"
-    numbers = values[codes].astype(np.float64)
+    numbers = trellis_numbers(codes, bits) if case.trellis else values[codes].astype(np.float64)
     if zeros is not None:
         stored = f"{n}x{g}xui8" if case.zeros == "codes" else kind
         z = text.weight("z", zeros, stored, stored.replace("ui8", "i8"))
         operands += f" zeros({z})"
         numbers -= zeros[:, :, None].astype(np.float64)
-    if case.codebook:
+    if case.planes:
+        form = f"binary<planes = {case.planes}>"
+    elif case.trellis:
+        form = f"trellis<bits = {bits}>"
+    elif case.codebook:
         listed = ", ".join(f"{value:.9e}" for value in values)
         form = f"codebook<bits = {bits}, values = [{listed}]>"
     else:
@@ -132,6 +164,10 @@ def write(case, folder, seed=0):
         whole, scale = rounded(x)
         seen = whole.astype(np.float64) * scale
     weights = numbers * scales[:, :, None].astype(np.float64)
+    if case.planes:
+        weights = weights.reshape(n, g, case.planes, k)
+        size = np.einsum("mgk,ngpk->mn", abs(seen), abs(weights))
+        return folder / "product.mlir", x, np.einsum("mgk,ngpk->mn", seen, weights), size
     result = np.einsum("mgk,ngk->mn", seen, weights)
     size = np.einsum("mgk,ngk->mn", abs(seen), abs(weights))
     return folder / "product.mlir", x, result, size

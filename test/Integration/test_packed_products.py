@@ -88,6 +88,52 @@ def test_codebook(bits, level, tmp_path):
     check(case, tmp_path, f"--mcpu={level}")
 
 
+@pytest.mark.parametrize("planes", [1, 2, 3, 5])
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("level", LEVELS)
+def test_planes(planes, integers, level, tmp_path):
+    """Groups of x that several groups of codes are multiplied with."""
+    turn = planes + 4 * LEVELS.index(level)
+    size = SIZES[turn % len(SIZES)]
+    case = Product(ROWS[turn % 4], *size, 1, integers, planes=planes, dynamic=turn % 2 == 0)
+    check(case, tmp_path, f"--mcpu={level}", seed=turn)
+
+
+#: Also groups that chunks do not divide, whose codes are not packed.
+TRELLIS_SIZES = [
+    (1, 1, 33),
+    (7, 3, 96),
+    (16, 2, 128),
+    (17, 5, 32),
+    (33, 1, 36),
+    (40, 3, 7),
+    (70, 4, 32),
+    (40, 3, 50),
+    (300, 2, 64),
+]
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("level", LEVELS)
+def test_trellis(bits, integers, level, tmp_path):
+    for turn in range(bits + LEVELS.index(level) % 2, len(TRELLIS_SIZES) + bits, 2):
+        size = TRELLIS_SIZES[turn % len(TRELLIS_SIZES)]
+        case = Product(ROWS[turn % 4], *size, bits, integers, trellis=True)
+        check(case, tmp_path, f"--mcpu={level}", seed=turn)
+
+
+@on_tiles
+@pytest.mark.parametrize("case", [
+    Product(40, 40, 2, 128, 1, planes=3), Product(129, 70, 9, 32, 1, planes=2),
+    Product(40, 33, 1, 600, 1, planes=1), Product(300, 40, 2, 128, 2, trellis=True),
+    Product(40, 40, 1, 600, 3, trellis=True), Product(17, 70, 9, 32, 4, trellis=True),
+    Product(150, 33, 3, 640, 2, trellis=True), Product(40, 16, 17, 64, 3, trellis=True),
+], ids=str)  # fmt: skip
+def test_planes_and_trellises_in_tiles(case, tmp_path):
+    check(case, tmp_path, *TILES)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 7, 8])
 @pytest.mark.parametrize("level", LEVELS)
 def test_largest_sums(bits, level, tmp_path):

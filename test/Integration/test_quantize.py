@@ -23,6 +23,8 @@ FORMATS = {
     "uint6": 0.021, "int7": 0.012, "uint7": 0.011, "int8": 0.006, "uint8": 0.006,
     "fp8": 0.03, "pot3": 0.20, "pot4": 0.17, "iq4": 0.08, "posit4": 0.17, "mxfp6": 0.03,
     "mxfp6e3m2": 0.06, "posit8": 0.01, "fp8e5m2": 0.06, "mxfp8": 0.035, "mxfp8e5m2": 0.06,
+    "bcq1": 0.61, "bcq2": 0.35, "bcq3": 0.20, "bcq4": 0.12, "trellis2": 0.29,
+    "trellis3": 0.145, "trellis4": 0.08,
 }  # fmt: skip
 
 
@@ -117,6 +119,47 @@ def test_groups(group):
         assert np.all(np.abs(got[part] - weight[part]) <= 1.51 * step)
 
 
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_trellis_beats_integers(bits, tmp_path):
+    """Longer rows come near what is possible at all, 2^-bits for a mean square of 1."""
+    path = tmp_path / "m.onnx"
+    onnx.save(product(normal(1024, 64, seed=1)), path)
+    (trellis,) = layers_of(path, f"trellis{bits}", tmp_path).values()
+    (integers,) = layers_of(path, f"int{bits}", tmp_path).values()
+    assert trellis["bits_per_weight"] == integers["bits_per_weight"]
+    assert 2**-bits < trellis["relative_error"] < [0.27, 0.14, 0.074][bits - 2]
+    assert trellis["relative_error"] < 0.92 * integers["relative_error"]
+
+
+@pytest.mark.parametrize("name", ["bcq1", "bcq3", "trellis2", "trellis3", "trellis4:row"])
+def test_unusual_magnitudes(name):
+    """Groups of zeros stay so, beside others; numbers may be as large or small as floats."""
+    weight = normal(256, 64, seed=3)
+    weight[64:, 0] = 0
+    weight[:, 1] = 0
+    weight[:, 2] *= 1e37
+    weight[:, 3] *= 1e-30
+    weight[:, 4] = 1
+    weight[0:128, 5] *= 1e-6
+    got = decoded(lutra.compile(product(weight), quantize=name), 256)
+    assert np.isfinite(got).all()
+    assert not got[:, 1].any() and (":row" in name or not got[128:, 0].any())
+    for column in (2, 3, 5):
+        assert relative(got[:, column], weight[:, column].astype(np.float64)) < 0.7
+    if name.startswith("bcq"):
+        np.testing.assert_allclose(got[:, 4], 1, rtol=0.01)
+
+
+def test_sums_of_scales():
+    """Weights that are sums of two scales lose next to nothing, also to more planes."""
+    random = np.random.default_rng(0)
+    signs = random.choice([-1.0, 1.0], (2, 256, 64)).astype(np.float32)
+    weight = 2 * signs[0] + 0.5 * signs[1]
+    for name in ("bcq2", "bcq3", "bcq4"):
+        got = decoded(lutra.compile(product(weight), quantize=name), 256)
+        assert relative(got, weight) < 0.01
+
+
 def test_nearest_has_the_largest_exactly():
     weight = normal(64, 64, seed=3)
     got = decoded(lutra.compile(product(weight), quantize="int4:nearest"), 64)
@@ -138,7 +181,10 @@ def test_gemm(transposed):
 
 
 @pytest.mark.parametrize("level", ["native", "x86-64-v3", "x86-64"])
-@pytest.mark.parametrize("name", ["int4", "uint4", "int8:row", "ternary", "uint2:g16"])
+@pytest.mark.parametrize(
+    "name", ["int4", "uint4", "int8:row", "ternary", "uint2:g16", "bcq3", "bcq2:g20", "trellis2",
+             "trellis3:g64", "trellis4:row"],
+)  # fmt: skip
 def test_integer_activations(name, level):
     """With :a8 x is rounded to 8 bits, which costs little more."""
     weight, x = normal(K, N, seed=5), normal(9, K, seed=6)
@@ -393,7 +439,11 @@ def test_deviation():
         ("auto:4:e5%", "got 'e5%' in 'auto:4:e5%'"),
         ("int4:e5", "got 'e5' in 'int4:e5'"),
         ("int4:e0%", "got 'e0%' in 'int4:e0%'"),
-        ("mxfp4:e5%", "expected no error for mxfp4, whose groups are of one size, got 'mxfp4:e5%'"),
+        ("mxfp4:e5%", "expected no error for mxfp4, whose groups are not halved, got 'mxfp4:e5%'"),
+        ("trellis2:e5%", "expected no error for trellis2, whose groups are not halved"),
+        ("trellis3:g48", "expected groups of a multiple of 32 for trellis3, got 'trellis3:g48'"),
+        ("trellis5", "got 'trellis5' in 'trellis5'"),
+        ("bcq5", "got 'bcq5' in 'bcq5'"),
     ],
 )  # fmt: skip
 def test_bad_rules(rules, said, tmp_path):

@@ -45,6 +45,38 @@ func.func @chunk_of_groups(%x: tensor<?x3x16xf32>, %e: tensor<?x10xf32>) -> tens
   return %y : tensor<?x10xf32>
 }
 
+// Three groups of codes for one of x.
+// CHECK-LABEL: func.func @planes
+// CHECK: mpgemm.matmul #mpgemm.binary<planes = 3> layout <rows = {{.*}}> x(%arg0 : tensor<?x1x32xf32>)
+func.func @planes(%x: tensor<?x1x32xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 960] storage tensor<10x3x32xui8> : tensor<10x3x32xi8>
+  %s = lutra.weight "s" from "w.bin"[960, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %y = mpgemm.matmul #mpgemm.binary<planes = 3> x(%x : tensor<?x1x32xf32>) codes(%w : tensor<10x3x32xi8>)
+      scales(%s : tensor<10x3xf32>) outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
+// CHECK-LABEL: func.func @trellis
+// CHECK: mpgemm.matmul #mpgemm.trellis<bits = 3> layout <
+func.func @trellis(%x: tensor<?x3x32xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 960] storage tensor<10x3x32xui8> : tensor<10x3x32xi8>
+  %s = lutra.weight "s" from "w.bin"[960, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %y = mpgemm.matmul #mpgemm.trellis<bits = 3> x(%x : tensor<?x3x32xf32>) codes(%w : tensor<10x3x32xi8>)
+      scales(%s : tensor<10x3xf32>) outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
+// Zeros behind a group would be in the windows of the next one.
+// CHECK-LABEL: func.func @trellis_of_odd_groups
+// CHECK-NOT: layout
+func.func @trellis_of_odd_groups(%x: tensor<?x3x20xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 600] storage tensor<10x3x20xui8> : tensor<10x3x20xi8>
+  %s = lutra.weight "s" from "w.bin"[600, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %y = mpgemm.matmul #mpgemm.trellis<bits = 3> x(%x : tensor<?x3x20xf32>) codes(%w : tensor<10x3x20xi8>)
+      scales(%s : tensor<10x3xf32>) outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
 // CHECK-LABEL: func.func @computed_codes
 // CHECK-NOT: layout
 func.func @computed_codes(%x: tensor<3x4x32xf32>, %w: tensor<40x4x32xi8>, %e: tensor<3x40xf32>) -> tensor<3x40xf32> {

@@ -130,7 +130,7 @@ public:
   /// are added up in floats a few times only, which rounds them.
   static bool supports(mpgemm::MatmulOp op) {
     constexpr int64_t kMostBlocks = 16;
-    unsigned bits = op.getFormat().getBits();
+    unsigned bits = op.getFormat().getNumberBits();
     return bits <= 4 && !op.isUnscaled() &&
            op.getGroupSize() / 4 <= kMostBlocks * quadsThatFit(bits);
   }
@@ -268,7 +268,7 @@ StringRef lutra::unsignedDotName(int64_t lanes, TargetAttr target) {
 static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, mpgemm::MatmulOp op,
                                          int64_t lanes, TargetAttr target) {
   Location loc = op.getLoc();
-  unsigned bits = op.getFormat().getBits();
+  unsigned bits = op.getFormat().getNumberBits();
   X86Names names = x86Names(lanes, target);
   if (!names.pairs.empty() && ShortPairDot::supports(op))
     return std::make_unique<ShortPairDot>(b, loc, lanes, names.pairs,
@@ -298,7 +298,7 @@ std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,
                                       int64_t lanes, TargetAttr target,
                                       Value table) {
   Location loc = op.getLoc();
-  unsigned bits = op.getFormat().getBits();
+  unsigned bits = op.getFormat().getNumberBits();
   if (op.hasTables())
     return createLookups(b, op, lanes, target);
   if (!op.isInteger())

@@ -11,16 +11,18 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::lutra;
 
 namespace {
-/// Codes as floats.
+/// Codes as floats, less an offset.
 class FloatDot : public Dot {
 public:
-  FloatDot(OpBuilder &b, Location loc, int64_t lanes, int64_t offset)
-      : Dot(b, loc, lanes), offset(offset) {}
+  FloatDot(OpBuilder &b, Location loc, int64_t lanes, double offset)
+      : Dot(b, loc, lanes), whole(std::floor(offset)),
+        fraction(offset - whole) {}
 
   Type sumType() const override { return b.getF32Type(); }
   unsigned steps() const override { return 4; }
@@ -28,12 +30,16 @@ public:
     Value code = byteOfLanes(bytes, step);
     bool isInteger =
         zero && cast<VectorType>(zero.getType()).getElementType().isInteger();
-    if (offset != 0)
-      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), offset));
+    if (whole != 0)
+      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), whole));
     if (isInteger)
       code = arith::SubIOp::create(b, loc, code, zero);
-    Value number =
-        arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), code);
+    auto type = vectorOf(b.getF32Type());
+    Value number = arith::SIToFPOp::create(b, loc, type, code);
+    if (fraction != 0)
+      number = subtract(
+          number, arith::ConstantOp::create(
+                      b, loc, DenseElementsAttr::get(type, fraction)));
     return zero && !isInteger ? subtract(number, zero) : number;
   }
   Value factor(Value x, ValueRange index, unsigned step) override {
@@ -53,7 +59,8 @@ protected:
   }
 
 private:
-  int64_t offset;
+  int64_t whole;
+  float fraction;
 };
 
 /// Codes of any format, looked up.
@@ -132,10 +139,10 @@ std::unique_ptr<Dot> lutra::createFloatDot(OpBuilder &b, mpgemm::MatmulOp op,
                                            int64_t lanes, TargetAttr target,
                                            Value table) {
   Location loc = op.getLoc();
-  if (target && target.hasFeature("avx512f") && op.getFormat().getBits() <= 4 &&
+  if (target && target.hasFeature("avx512f") && op.getFormat().getWindow() <= 4 &&
       lanes == PermuteDot::kLanes)
     return std::make_unique<PermuteDot>(b, loc, op.getFormat());
-  if (std::optional<int64_t> offset = op.getFormat().getOffset())
+  if (std::optional<double> offset = op.getFormat().getOffset())
     return std::make_unique<FloatDot>(b, loc, lanes, *offset);
   return std::make_unique<GatherDot>(b, loc, lanes, table);
 }

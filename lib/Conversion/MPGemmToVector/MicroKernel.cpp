@@ -44,11 +44,14 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
     : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
       vectors(planes.rows / lanes), registers(vectorRegisters(target)),
-      groups(op.getXType().getDimSize(1)),
+      groups(op.getCodeGroups()),
       quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(createDot(b, op, lanes, target, table)),
-      groupSums(b, op, lanes, vectors) {}
+      groupSums(b, op, lanes, vectors) {
+  if (isa<mpgemm::TrellisAttr>(op.getFormat()))
+    trellis.emplace(b, loc, planes.bits, lanes);
+}
 
 int64_t MicroKernel::maxRows() const {
   // Sums and results, the codes of a quad, and what it takes to decode them.
@@ -98,7 +101,7 @@ int64_t MicroKernel::freeRegisters() const {
 /// registers hold these, and they fit 32 bits.
 bool MicroKernel::keepsFields() const {
   int64_t fields = planes.quadsPerChunk();
-  return dot->sumType().isInteger() && !looksUp &&
+  return dot->sumType().isInteger() && !looksUp && !trellis &&
          planes.planes().size() == 1 && fields > 1 && dot->maxCode() == 255 &&
          fields * numSums() <= freeRegisters() &&
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
@@ -126,19 +129,24 @@ int64_t MicroKernel::chains() const {
 }
 
 /// What is multiplied or looked up of `quad` of a chunk.
-Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
-                             unsigned step) {
-  Value bytes = looksUp         ? codes.key(quad / quadsAtOnce, part)
-                : keepsFields() ? codes.quadInPlace(quad, part)
-                                : codes.quad(quad, part);
-  return dot->codes(bytes, step,
-                    op.isInteger() ? Value() : groupSums.zero(part));
+Value MicroKernel::bytesOf(CodesOfChunk &codes, int64_t quad, int64_t part) {
+  constexpr int64_t kHistory = TrellisDecoder::kHistory;
+  if (looksUp)
+    return codes.key(quad / quadsAtOnce, part);
+  if (keepsFields())
+    return codes.quadInPlace(quad, part);
+  Value bytes = codes.quad(quad, part);
+  if (!trellis)
+    return bytes;
+  return trellis->decode(
+      bytes, MutableArrayRef(history).slice(part * kHistory, kHistory));
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
 SmallVector<Value> MicroKernel::placeOf(int64_t row, Value group,
                                         Value chunkOfGroup, int64_t quad) {
   int64_t perChunk = planes.quadsPerChunk();
+  group = groupOfX(b, op, group);
   if (!looksUp)
     return {rowIndex[row], group,
             plus(times(chunkOfGroup, 4 * perChunk), 4 * quad)};
@@ -156,11 +164,16 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
   if (first == 0 && prefetches())
     codes.prefetch(kPrefetchedBytes);
   int64_t next = 0, chains = sums.size() / numSums(), each = dot->sums();
-  for (int64_t quad = 0; quad < count; quad += quadsAtOnce)
+  for (int64_t quad = 0; quad < count; quad += quadsAtOnce) {
+    Values bytes;
+    for (int64_t part = 0; part < parts; ++part)
+      bytes.push_back(bytesOf(codes, first + quad, part));
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values decoded;
       for (int64_t part = 0; part < parts; ++part)
-        decoded.push_back(operandOf(codes, first + quad, part, step));
+        decoded.push_back(
+            dot->codes(bytes[part], step,
+                       op.isInteger() ? Value() : groupSums.zero(part)));
       int64_t number = keepsFields() ? first + quad : next++ % chains;
       MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
       for (int64_t row = 0; row < rows; ++row) {
@@ -171,6 +184,28 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                      decoded[part], factor);
       }
     }
+  }
+}
+
+/// Indices 0, step, .. below `count`, whose bodies hand on what they carry, and
+/// the history of a trellis beside it.
+MicroKernel::Values
+MicroKernel::loopOver(int64_t count, int64_t step, Values carried,
+                      function_ref<Values(Value, Values)> body) {
+  size_t size = carried.size();
+  auto split = [&](ValueRange all) {
+    history.assign(all.begin() + size, all.end());
+    return Values(all.take_front(size));
+  };
+  llvm::append_range(carried, history);
+  auto loop = scf::ForOp::create(
+      b, loc, constant(0), constant(count), constant(step), carried,
+      [&](OpBuilder &, Location, Value i, ValueRange all) {
+        Values next = body(i, split(all));
+        llvm::append_range(next, history);
+        scf::YieldOp::create(b, loc, next);
+      });
+  return split(loop.getResults());
 }
 
 /// `chunks` chunks of a group that has whole ones, from `begin` on.
@@ -191,14 +226,10 @@ MicroKernel::Values MicroKernel::emitChunks(Value group, Value begin,
     emitSome(constant(0), sums);
     return sums;
   }
-  auto loop = scf::ForOp::create(
-      b, loc, constant(0), constant(chunks), constant(unroll), sums,
-      [&](OpBuilder &, Location, Value chunk, ValueRange carried) {
-        Values next(carried);
-        emitSome(chunk, next);
-        scf::YieldOp::create(b, loc, next);
-      });
-  return Values(loop.getResults());
+  return loopOver(chunks, unroll, sums, [&](Value chunk, Values next) {
+    emitSome(chunk, next);
+    return next;
+  });
 }
 
 /// Sums [chains, rows, parts, ..] to which so much is added.
@@ -296,12 +327,9 @@ MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
   Values next(results);
   if (before > 0) {
     groupSums.enter(tile, group, /*countsZeros=*/false);
-    auto loop = scf::ForOp::create(
-        b, loc, constant(0), constant(before * each), constant(each), next,
-        [&](OpBuilder &, Location, Value first, ValueRange carried) {
-          scf::YieldOp::create(b, loc, emitBlock(group, first, each, carried));
-        });
-    next = Values(loop.getResults());
+    next = loopOver(before * each, each, next, [&](Value first, Values next) {
+      return emitBlock(group, first, each, next);
+    });
   }
   groupSums.enter(tile, group);
   return emitBlock(group, constant(before * each), chunks - before * each,
@@ -315,21 +343,10 @@ MicroKernel::Values MicroKernel::emitGroups() {
   int64_t perChunk = planes.quadsPerChunk();
   if (groups == 1 && quads % perChunk == 0)
     return emitGroup(constant(0), results);
-  auto loopTo = [&](int64_t count,
-                    function_ref<Values(Value, ValueRange)> body) {
-    auto loop = scf::ForOp::create(
-        b, loc, constant(0), constant(count), constant(1), results,
-        [&](OpBuilder &, Location, Value i, ValueRange carried) {
-          scf::YieldOp::create(b, loc, body(i, carried));
-        });
-    results = Values(loop.getResults());
-  };
-  if (quads % perChunk == 0) {
-    loopTo(groups, [&](Value group, ValueRange carried) {
+  if (quads % perChunk == 0)
+    return loopOver(groups, 1, results, [&](Value group, Values carried) {
       return emitGroup(group, carried);
     });
-    return results;
-  }
   // A chunk has whole groups, and the last one maybe fewer.
   int64_t perGroup = quads, ofChunk = perChunk / perGroup;
   auto emitChunk = [&](Value chunk, int64_t count, ValueRange carried) {
@@ -344,9 +361,10 @@ MicroKernel::Values MicroKernel::emitGroups() {
     return next;
   };
   if (groups >= ofChunk)
-    loopTo(groups / ofChunk, [&](Value chunk, ValueRange carried) {
-      return emitChunk(chunk, ofChunk, carried);
-    });
+    results = loopOver(groups / ofChunk, 1, results,
+                       [&](Value chunk, Values carried) {
+                         return emitChunk(chunk, ofChunk, carried);
+                       });
   if (groups % ofChunk != 0)
     results = emitChunk(constant(groups / ofChunk), groups % ofChunk, results);
   return results;
@@ -358,6 +376,9 @@ void MicroKernel::emit(Value row, int64_t count, Value column) {
   rowIndex.clear();
   for (int64_t i = 0; i < rows; ++i)
     rowIndex.push_back(plus(row, i));
+  history.clear();
+  for (int64_t part = 0; trellis && part < parts; ++part)
+    llvm::append_range(history, trellis->start());
   Values results = emitGroups();
   ResultColumns columns(b, op, lanes, vectors, tile);
   for (int64_t i = 0; i < rows; ++i)

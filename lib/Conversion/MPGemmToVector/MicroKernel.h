@@ -11,6 +11,7 @@
 #include "Codes.h"
 #include "Dots.h"
 #include "Sums.h"
+#include "Trellis.h"
 
 namespace mlir::lutra {
 
@@ -51,10 +52,11 @@ private:
   Values emitChunks(Value group, Value first, int64_t chunks, Values sums);
   void emitQuads(Value chunk, int64_t first, int64_t count, Value group,
                  Value chunkOfGroup, MutableArrayRef<Value> sums);
-  Value operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
-                  unsigned step);
+  Value bytesOf(CodesOfChunk &codes, int64_t quad, int64_t part);
   SmallVector<Value> placeOf(int64_t row, Value group, Value chunkOfGroup,
                              int64_t quad);
+  Values loopOver(int64_t count, int64_t step, Values carried,
+                  function_ref<Values(Value, Values)> body);
   Values startSums(int64_t adds);
   Value joinChains(ArrayRef<Value> sums, int64_t at);
   Values sumsOfRow(ArrayRef<Value> sums, int64_t row);
@@ -72,19 +74,23 @@ private:
   /// Lanes of 32 bits of a register; registers of a vector of codes, and of the
   /// results of a row.
   int64_t lanes, parts, vectors, registers;
-  /// Of x: groups of a row, and quads of a group.
+  /// Groups of codes of a row, and quads of a group.
   int64_t groups, quads;
   /// Whether x is tables.
   bool looksUp;
   /// Quads of a key, 1 where codes are multiplied.
   int64_t quadsAtOnce;
   std::unique_ptr<Dot> dot;
+  /// Where codes are of a trellis.
+  std::optional<TrellisDecoder> trellis;
   GroupSums groupSums;
 
   /// What is being emitted.
   Value tile;
   SmallVector<Value> rowIndex;
   int64_t rows = 0;
+  /// What the trellis has of the codes before, [parts, kHistory].
+  Values history;
 };
 
 } // namespace mlir::lutra

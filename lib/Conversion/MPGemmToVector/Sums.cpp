@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -22,6 +23,21 @@ using namespace mlir::lutra;
 static bool areFloats(Value vector) {
   return vector &&
          isa<FloatType>(cast<VectorType>(vector.getType()).getElementType());
+}
+
+Value lutra::groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group) {
+  int64_t planes = op.getFormat().getPlanes();
+  if (planes == 1)
+    return group;
+  Location loc = op.getLoc();
+  return arith::DivUIOp::create(
+      b, loc, group, arith::ConstantIndexOp::create(b, loc, planes));
+}
+
+/// What is no integer of the offset of codes that integers are multiplied with.
+static float fractionOfOffset(mpgemm::MatmulOp op) {
+  double offset = op.getFormat().getOffset().value_or(0);
+  return op.isInteger() && !op.hasTables() ? offset - std::floor(offset) : 0;
 }
 
 Value GroupSums::splat(Value scalar) {
@@ -58,7 +74,12 @@ void GroupSums::enter(Value column, Value number, bool counts) {
   group = number;
   countsZeros = counts;
   zeros.assign(vectors, Value());
-  if (!op.getZeros() || !countsZeros)
+  if (!countsZeros)
+    return;
+  if (float fraction = fractionOfOffset(op))
+    zeros.assign(vectors, splat(arith::ConstantOp::create(
+                              b, loc, b.getF32FloatAttr(fraction))));
+  if (!op.getZeros())
     return;
   for (int64_t vector = 0; vector < vectors; ++vector) {
     Value loaded = loadParameters(op.getZeros(), vector);
@@ -80,8 +101,8 @@ SmallVector<Value> GroupSums::start(Value row) {
       (offset == 0 && !hasIntegers))
     return {};
   // - (offset + zero) * (the sum of x).
-  Value sum =
-      memref::LoadOp::create(b, loc, op.getXSums(), ValueRange{row, group});
+  Value sum = memref::LoadOp::create(b, loc, op.getXSums(),
+                                     ValueRange{row, groupOfX(b, op, group)});
   sum = arith::SubIOp::create(
       b, loc, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)), sum);
   Value evenly;
@@ -102,7 +123,7 @@ SmallVector<Value> GroupSums::start(Value row) {
 void GroupSums::add(Value row, ArrayRef<Value> sums,
                     MutableArrayRef<Value> results) {
   auto contract = arith::FastMathFlags::contract;
-  SmallVector<Value> place = {row, group};
+  SmallVector<Value> place = {row, groupOfX(b, op, group)};
   Value scale, sumOfX;
   if (op.isInteger())
     scale = splat(memref::LoadOp::create(b, loc, op.getXScales(), place));

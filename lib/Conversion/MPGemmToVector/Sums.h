@@ -13,6 +13,9 @@
 
 namespace mlir::lutra {
 
+/// The group of x that a group of codes is multiplied with.
+Value groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group);
+
 /// The sums of one group in one tile of columns, in some vectors of `lanes`
 /// columns for each row: where they start, and what they add to the results.
 class GroupSums {

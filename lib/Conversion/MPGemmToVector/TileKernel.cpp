@@ -48,7 +48,7 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
     : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
-      parts(planes.rows / kLanes), groups(op.getXType().getDimSize(1)),
+      parts(planes.rows / kLanes), groups(op.getCodeGroups()),
       quads(op.getXType().getDimSize(2) / 4), tileQuads(quadsOfTile(quads)),
       panel(b, op), groupSums(b, op, kLanes, parts) {
   auto allocate = [&](ArrayRef<int64_t> shape, Type element) {
@@ -169,6 +169,7 @@ TileKernel::Values TileKernel::multiply(Value group, Value firstStep,
                                         Value steps, Value quad,
                                         ArrayRef<Value> rows, Values tiles) {
   auto type = amx::TileType::get({kTileRows, 4 * tileQuads}, b.getI8Type());
+  group = groupOfX(b, op, group);
   auto multiplyStep = [&](Value step, Values tiles) {
     Value number = times(add(firstStep, step), 4 * tileQuads),
           place = add(quad, times(step, tileQuads));

@@ -23,6 +23,16 @@ TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
       parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
+  if (!isa<mpgemm::TrellisAttr>(op.getFormat()))
+    return;
+  trellis.emplace(b, loc, planes.bits, kLanes);
+  int64_t registers = parts * TrellisDecoder::kHistory;
+  past = allocateOnFrame(b, op,
+                         MemRefType::get({registers, kLanes}, b.getI32Type()));
+}
+
+Value TilePanel::constant(int64_t value) {
+  return arith::ConstantIndexOp::create(b, loc, value);
 }
 
 static bool hasIntegerZeros(mpgemm::MatmulOp op) {
@@ -31,7 +41,7 @@ static bool hasIntegerZeros(mpgemm::MatmulOp op) {
 }
 
 bool TilePanel::hasNumbers() {
-  int64_t most = (1 << planes.bits) - 1,
+  int64_t most = (1 << op.getFormat().getNumberBits()) - 1,
           offset = op.getFormat().getOffset().value_or(0);
   if (hasIntegerZeros(op))
     return offset == 0 && most <= 127;
@@ -62,17 +72,35 @@ SmallVector<Value> TilePanel::zerosOf(Value tile, Value group) {
   return zeros;
 }
 
-void TilePanel::fill(Value tile, Value first, Value count) {
+/// What a trellis has of the codes before quad `first`.
+SmallVector<Value> TilePanel::loadHistory(Value first) {
+  SmallVector<Value> result;
+  if (!trellis)
+    return result;
+  Value isStart = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, first,
+                                        constant(0));
+  SmallVector<Value> start = trellis->start();
+  for (int64_t i = 0; i < parts * TrellisDecoder::kHistory; ++i) {
+    Value none = start[i % start.size()],
+          stored = vector::LoadOp::create(b, loc, none.getType(), past,
+                                          ValueRange{constant(i), constant(0)});
+    result.push_back(
+        arith::SelectOp::create(b, loc, isStart, none, stored));
+  }
+  return result;
+}
+
+void TilePanel::storeHistory(ValueRange values) {
+  for (auto [i, value] : llvm::enumerate(values))
+    vector::StoreOp::create(b, loc, value, past,
+                            ValueRange{constant(i), constant(0)});
+}
+
+/// Decodes the chunk from `quad` on to quads `place` and on of the panel.
+void TilePanel::fillChunk(Value tile, Value quad, Value place,
+                          MutableArrayRef<Value> history) {
   int64_t perChunk = planes.quadsPerChunk();
-  auto constant = [&](int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(b, loc, value);
-  };
-  auto loop =
-      scf::ForOp::create(b, loc, constant(0), count, constant(perChunk));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value place = loop.getInductionVar(),
-        quad = arith::AddIOp::create(b, loc, first, place);
+  constexpr int64_t kHistory = TrellisDecoder::kHistory;
   auto dividedBy = [&](int64_t size) -> Value {
     return arith::DivUIOp::create(b, loc, quad, constant(size));
   };
@@ -82,12 +110,28 @@ void TilePanel::fill(Value tile, Value first, Value count) {
   for (int64_t i = 0; i < perChunk; ++i)
     for (int64_t part = 0; part < parts; ++part) {
       Value number = codes.quad(i, part);
+      if (trellis)
+        number =
+            trellis->decode(number, history.slice(part * kHistory, kHistory));
       if (!zeros.empty())
         number = arith::SubIOp::create(b, loc, number, zeros[part]);
       Value at = arith::AddIOp::create(b, loc, place, constant(i));
       vector::StoreOp::create(b, loc, number, bytes,
                               ValueRange{constant(part), at, constant(0)});
     }
+}
+
+void TilePanel::fill(Value tile, Value first, Value count) {
+  auto loop = scf::ForOp::create(
+      b, loc, constant(0), count, constant(planes.quadsPerChunk()),
+      loadHistory(first),
+      [&](OpBuilder &, Location, Value place, ValueRange carried) {
+        SmallVector<Value> history(carried);
+        Value quad = arith::AddIOp::create(b, loc, first, place);
+        fillChunk(tile, quad, place, history);
+        scf::YieldOp::create(b, loc, history);
+      });
+  storeHistory(loop.getResults());
 }
 
 Value TilePanel::load(int64_t part, Value quad) {

@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 
+#include "Trellis.h"
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "mlir/IR/Builders.h"
@@ -29,13 +30,19 @@ public:
   /// points of integers, and else codes, unsigned.
   bool hasNumbers();
   /// Decodes `count` quads from `first` on of tile `tile` of columns, both
-  /// whole chunks, which groups are too.
+  /// whole chunks, which groups are too. Those of a trellis are decoded one
+  /// after the other, from the first quad of the tile on.
   void fill(Value tile, Value first, Value count);
   /// The matrix tile of 16 columns that begins at quad `quad` of the panel.
   Value load(int64_t part, Value quad);
 
 private:
   SmallVector<Value> zerosOf(Value tile, Value group);
+  void fillChunk(Value tile, Value quad, Value place,
+                 MutableArrayRef<Value> history);
+  SmallVector<Value> loadHistory(Value first);
+  void storeHistory(ValueRange values);
+  Value constant(int64_t value);
 
   OpBuilder &b;
   Location loc;
@@ -45,6 +52,10 @@ private:
   int64_t parts, quads;
   /// [parts, kQuads, 4 * kLanes]
   Value bytes;
+  /// Where codes are of a trellis: what it has of those before the next quad,
+  /// [parts * kHistory, kLanes].
+  std::optional<TrellisDecoder> trellis;
+  Value past;
 };
 
 } // namespace mlir::lutra

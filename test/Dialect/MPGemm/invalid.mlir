@@ -76,6 +76,34 @@ func.func @sums(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf
 
 // -----
 
+// expected-error @below {{expects 1 to 8 planes, got 0}}
+func.func private @no_planes() attributes {a = #mpgemm.binary<planes = 0>}
+
+// -----
+
+// expected-error @below {{expects a trellis of 2 to 4 bits, got 5}}
+func.func private @trellis() attributes {a = #mpgemm.trellis<bits = 5>}
+
+// -----
+
+func.func @groups_of_planes(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codes of shape [40, 12, 32], got 'tensor<40x4x32xi8>'}}
+  mpgemm.matmul #mpgemm.binary<planes = 3> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @zeros_of_planes(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects no zeros with format #mpgemm.binary<planes = 1>}}
+  mpgemm.matmul #mpgemm.binary<planes = 1> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) zeros(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
 func.func @integers_of_codebook(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
                                 %xs: tensor<2x4xf32>, %sums: tensor<2x4xi32>, %e: tensor<2x40xf32>) {
   // expected-error @below {{expects x of floats with format #mpgemm.codebook<bits = 1, values = [-1.000000e+00, 1.000000e+00]>}}

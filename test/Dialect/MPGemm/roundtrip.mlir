@@ -23,6 +23,26 @@ func.func @codebook(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<4
   return %y : tensor<2x40xf32>
 }
 
+// CHECK-LABEL: func.func @planes
+// CHECK: mpgemm.matmul #mpgemm.binary<planes = 3>
+func.func @planes(%x: tensor<2x4x32xf32>, %w: tensor<40x12x32xi8>, %s: tensor<40x12xbf16>,
+                  %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.binary<planes = 3>
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x12x32xi8>)
+      scales(%s : tensor<40x12xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// CHECK-LABEL: func.func @trellis
+// CHECK: mpgemm.matmul #mpgemm.trellis<bits = 2>
+func.func @trellis(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xbf16>,
+                   %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.trellis<bits = 2>
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
 // 40 columns are two tiles of 32; 128 codes of 3 bits are 4 chunks of 32, of three vectors.
 // CHECK-LABEL: func.func @integers
 // CHECK: mpgemm.quantize_act %{{.*}} : tensor<?x4x32xf32> -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
