@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include <array>
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -66,9 +67,17 @@ static constexpr auto posits() {
   return values;
 }
 
+template <size_t count>
+static constexpr auto times(std::array<float, count> values, float factor) {
+  for (float &value : values)
+    value *= factor;
+  return values;
+}
+
+// Those of up to four bits as integers.
 static constexpr auto kE2M0 = minifloats<2, 0>();
-static constexpr auto kE3M0 = minifloats<3, 0>();
-static constexpr auto kE2M1 = minifloats<2, 1>();
+static constexpr auto kE3M0 = times(minifloats<3, 0>(), 4);
+static constexpr auto kE2M1 = times(minifloats<2, 1>(), 2);
 static constexpr auto kE2M3 = minifloats<2, 3>();
 static constexpr auto kE3M2 = minifloats<3, 2>();
 static constexpr auto kE4M3 = minifloats<4, 3, 1>();
@@ -99,15 +108,17 @@ static constexpr float kNF4[] = {-1,
                                  0.7229568362236023f,
                                  1};
 
+/// A scale of each group for each bit, which few groups pay for.
 static constexpr WeightFormat binary(StringLiteral name, unsigned bits) {
-  return {name, bits, 2, {}, WeightScale::BF16, 128, false, {}, 0,
-          WeightCoding::Binary};
+  return {name, bits,  2,  {}, WeightScale::BF16,
+          128,  false, {}, 0,  WeightCoding::Binary};
 }
 
 /// Groups are whole chunks of codes in any layout (`CodePlanes.h`).
 static constexpr WeightFormat trellis(StringLiteral name, unsigned bits) {
-  return {name, bits, 1u << bits, {}, WeightScale::BF16, 32, false, {}, 0,
-          WeightCoding::Trellis, 32};
+  return {name, bits,  1u << bits, {}, WeightScale::BF16,
+          32,   false, {},         0,  WeightCoding::Trellis,
+          32};
 }
 
 static constexpr WeightFormat kFormats[] = {
@@ -151,6 +162,12 @@ static constexpr WeightFormat kFormats[] = {
     {"mxfp8", 8, 256, std::nullopt, WeightScale::PowerOfTwo, 32, true, kE4M3},
     {"mxfp8e5m2", 8, 256, std::nullopt, WeightScale::PowerOfTwo, 32, true,
      kE5M2}};
+
+bool lutra::areBytes(ArrayRef<float> numbers) {
+  return numbers.size() <= 16 && llvm::all_of(numbers, [](float number) {
+           return number == std::floor(number) && std::fabs(number) < 128;
+         });
+}
 
 ArrayRef<WeightFormat> lutra::weightFormats() { return kFormats; }
 

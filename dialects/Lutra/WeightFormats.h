@@ -39,6 +39,10 @@ enum class WeightCoding {
   Trellis
 };
 
+/// Whether numbers are at most 16 integers of 8 bits, as which they are
+/// multiplied.
+bool areBytes(ArrayRef<float> numbers);
+
 struct WeightFormat {
   StringLiteral name;
   unsigned bits;
@@ -65,14 +69,14 @@ struct WeightFormat {
   }
   /// The bits of the integers that codes are multiplied as.
   unsigned numberBits() const {
-    return coding == WeightCoding::Numbers  ? bits
-           : coding == WeightCoding::Binary ? 1
-                                            : 8;
+    if (coding == WeightCoding::Binary)
+      return 1;
+    return values.empty() && coding == WeightCoding::Numbers ? bits : 8;
   }
+  /// Whether codes stand for integers of at most 8 bits.
+  bool hasIntegers() const { return values.empty() || areBytes(values); }
   /// Groups of codes for a group of weights, each with a scale.
-  unsigned planes() const {
-    return coding == WeightCoding::Binary ? bits : 1;
-  }
+  unsigned planes() const { return coding == WeightCoding::Binary ? bits : 1; }
 };
 
 /// All formats, from few bits to many.

@@ -25,9 +25,9 @@ def MPGemm_FormatInterface : AttrInterface<"FormatInterface"> {
     InterfaceMethod<[{
       What is subtracted from an unsigned integer of getNumberBits() bits to give a
       number; nothing where numbers are not such. The integer is the code itself
-      unless there is a window.
+      where it has as many bits.
     }], "std::optional<double>", "getOffset">,
-    InterfaceMethod<"The bits of that integer, at most 8.", "unsigned", "getNumberBits",
+    InterfaceMethod<"The bits of that integer: those of a code, or 8.", "unsigned", "getNumberBits",
                     (ins), "", "return $_attr.getBits();">,
     InterfaceMethod<[{
       The bits that decode() takes: those of a code, and below them those of codes

@@ -36,11 +36,12 @@ def MPGemm_AffineAttr : MPGemm_Attr<"Affine", "affine",
 }
 
 def MPGemm_CodebookAttr : MPGemm_Attr<"Codebook", "codebook",
-    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getLevels", "getOffset"]>]> {
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface, ["decode", "getLevels", "getOffset", "getNumberBits"]>]> {
   let summary = "code c stands for values[c]";
   let description = [{
     Any set of at most 2^bits numbers: NF4 and FP4 as bitsandbytes has them, the
-    floats of MX and NV formats, fp8, posits, or what was learned.
+    floats of MX and NV formats, fp8, posits, or what was learned. Where codes
+    have at most 4 bits and stand for 8-bit integers, they are multiplied as such.
   }];
   let parameters = (ins "unsigned":$bits, "::mlir::DenseF32ArrayAttr":$values);
   let assemblyFormat = "`<` struct(params) `>`";

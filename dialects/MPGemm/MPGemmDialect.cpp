@@ -8,10 +8,12 @@
 #include "dialects/MPGemm/MPGemm.h"
 
 #include "dialects/Lutra/TrellisCode.h"
+#include "dialects/Lutra/WeightFormats.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
+using namespace mlir::lutra;
 using namespace mlir::lutra::mpgemm;
 
 #include "dialects/MPGemm/FormatInterface.cpp.inc"
@@ -76,7 +78,15 @@ double CodebookAttr::decode(unsigned code) const { return getValues()[code]; }
 
 unsigned CodebookAttr::getLevels() const { return 1u << getBits(); }
 
-std::optional<double> CodebookAttr::getOffset() const { return std::nullopt; }
+std::optional<double> CodebookAttr::getOffset() const {
+  if (!areBytes(getValues().asArrayRef()))
+    return std::nullopt;
+  return 128;
+}
+
+unsigned CodebookAttr::getNumberBits() const {
+  return getOffset() ? 8 : getBits();
+}
 
 LogicalResult BinaryAttr::verify(EmitError error, unsigned planes) {
   if (planes < 1 || planes > 8)

@@ -136,7 +136,7 @@ static LogicalResult verifyElements(MatmulOp op) {
     return success();
   }
   if (!op.isInteger() || areFloats || op.getCodeGroups() != 1 ||
-      isa<BinaryAttr>(op.getFormat()))
+      !isa<AffineAttr>(op.getFormat()))
     return op.emitOpError(
         "expects scales unless all is integers, in one group");
   if (!elementOf(op.getInit()).isInteger(32))

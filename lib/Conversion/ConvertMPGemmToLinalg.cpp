@@ -36,8 +36,8 @@ static Value toF32(ImplicitLocOpBuilder &b, Value value) {
   return arith::UIToFPOp::create(b, b.getF32Type(), value);
 }
 
-/// `code` of `codes` [N, G, K] and the bits of those before it in its row, as an
-/// index; `size` is K.
+/// `code` of `codes` [N, G, K] and the bits of those before it in its row, as
+/// an index; `size` is K.
 static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
                       Value codes, Value size, Value code) {
   auto index = [&](int64_t value) -> Value {
@@ -74,7 +74,7 @@ static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
 
 /// The numbers of all windows, unless they are codes less an offset.
 static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
-  if (format.getOffset() && format.getWindow() == format.getBits())
+  if (format.getOffset() && format.getNumberBits() == format.getBits())
     return nullptr;
   SmallVector<float> values;
   for (unsigned window = 0; window < 1u << format.getWindow(); ++window)

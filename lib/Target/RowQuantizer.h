@@ -35,9 +35,8 @@ public:
 };
 
 /// Weights as sums of signed scales (BinaryQuantizer.cpp).
-std::unique_ptr<RowQuantizer> createBinaryQuantizer(unsigned planes,
-                                                    int64_t size,
-                                                    bool leastSquares);
+std::unique_ptr<RowQuantizer>
+createBinaryQuantizer(unsigned planes, int64_t size, bool leastSquares);
 /// Weights as a path through a trellis (TrellisQuantizer.cpp).
 std::unique_ptr<RowQuantizer>
 createTrellisQuantizer(unsigned bits, int64_t size, bool leastSquares);

@@ -86,8 +86,8 @@ TrellisQuantizer::TrellisQuantizer(unsigned bits, int64_t size,
 
 /// Goes on by a code for the number `target`: from the costs of states to those
 /// of the next ones, and the code that each has forgotten of the state before
-/// it. A window is the code that is forgotten next, those that stay, and the new
-/// one. While costs are compared, that code is in their lowest bits.
+/// it. A window is the code that is forgotten next, those that stay, and the
+/// new one. While costs are compared, that code is in their lowest bits.
 template <unsigned bits>
 void TrellisQuantizer::advance(float target, const float *costs, float *next,
                                uint8_t *from) const {

@@ -55,14 +55,14 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
                                    ", whose groups are not halved, got '" +
                                    rule.text + "'");
   if (rule.group % format.groupMultiple != 0)
-    return llvm::createStringError(
-        "expected groups of a multiple of " + Twine(format.groupMultiple) +
-        " for " + format.name + ", got '" + rule.text + "'");
+    return llvm::createStringError("expected groups of a multiple of " +
+                                   Twine(format.groupMultiple) + " for " +
+                                   format.name + ", got '" + rule.text + "'");
   if (format.hasFixedGroup && rule.group != format.group)
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
                                    rule.text + "'");
-  if (rule.integers && !format.values.empty())
+  if (rule.integers && !format.hasIntegers())
     return llvm::createStringError(
         "expected activations a32 for " + format.name +
         ", whose numbers are not integers, got '" + rule.text + "'");

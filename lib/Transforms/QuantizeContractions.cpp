@@ -72,9 +72,8 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
           columns = product.weights(product.k);
   layer.format = &format;
   layer.group = group == 0 ? columns : std::min(group, columns);
-  layer.integers =
-      task.rule->integers &&
-      mpgemm::fitsAccumulator(format.numberBits(), layer.group);
+  layer.integers = task.rule->integers &&
+                   mpgemm::fitsAccumulator(format.numberBits(), layer.group);
   layer.leastSquares = task.rule->leastSquares;
   int64_t groups = rows * llvm::divideCeil(columns, layer.group),
           ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);

@@ -67,6 +67,8 @@ def data(case, random):
         values -= 0.5
     elif case.codebook:
         values = random.standard_normal(1 << case.bits).astype(np.float32)
+        if case.integers:
+            values = np.rint(values * 127 / abs(values).max())
     elif case.zeros == "shared":
         values -= 1 << case.bits >> 1
     float_type = {"f32": np.float32, "f16": np.float16}[case.scales]

@@ -129,9 +129,20 @@ def test_trellis(bits, integers, level, tmp_path):
     Product(40, 33, 1, 600, 1, planes=1), Product(300, 40, 2, 128, 2, trellis=True),
     Product(40, 40, 1, 600, 3, trellis=True), Product(17, 70, 9, 32, 4, trellis=True),
     Product(150, 33, 3, 640, 2, trellis=True), Product(40, 16, 17, 64, 3, trellis=True),
+    Product(40, 33, 5, 64, 4, codebook=True), Product(40, 70, 3, 40, 3, codebook=True),
 ], ids=str)  # fmt: skip
-def test_planes_and_trellises_in_tiles(case, tmp_path):
+def test_other_formats_in_tiles(case, tmp_path):
     check(case, tmp_path, *TILES)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize("level", LEVELS)
+def test_codebook_of_bytes(bits, level, tmp_path):
+    """Codes that stand for integers, multiplied with such."""
+    zeros = ["shared", "codes", "floats"][bits % 3]
+    turn = bits + LEVELS.index(level)
+    case = Product(ROWS[turn % 2], *SIZES[turn % len(SIZES)], bits, True, zeros, codebook=True)
+    check(case, tmp_path, f"--mcpu={level}", seed=turn)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 7, 8])

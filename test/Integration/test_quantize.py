@@ -183,7 +183,7 @@ def test_gemm(transposed):
 @pytest.mark.parametrize("level", ["native", "x86-64-v3", "x86-64"])
 @pytest.mark.parametrize(
     "name", ["int4", "uint4", "int8:row", "ternary", "uint2:g16", "bcq3", "bcq2:g20", "trellis2",
-             "trellis3:g64", "trellis4:row"],
+             "trellis3:g64", "trellis4:row", "iq4", "mxfp4", "nvfp4", "pot3"],
 )  # fmt: skip
 def test_integer_activations(name, level):
     """With :a8 x is rounded to 8 bits, which costs little more."""
@@ -344,7 +344,8 @@ def test_too_few_bits(tmp_path):
 @pytest.mark.parametrize(
     "rules, right",
     [("int8", 16), ("int4", 15), ("int4:a8", 15), ("nf4", 15), ("mxfp4", 14),
-     ("nvfp4", 14), ("fp8", 16), ("uint4:g16", 15)],
+     ("nvfp4", 14), ("fp8", 16), ("uint4:g16", 15), ("iq4:a8", 15), ("bcq4:a8", 14),
+     ("trellis4:a8", 15)],
 )  # fmt: skip
 def test_writes_numerals(numerals, tmp_path, rules, right):
     """The language model still writes nearly all numerals."""
@@ -430,6 +431,7 @@ def test_deviation():
         ("int4:fast", "got 'fast' in 'int4:fast'"),
         ("*[=int4", "expected a pattern of names, got '*['"),
         ("mxfp4:g16", "expected groups of 32 for mxfp4, got 'mxfp4:g16'"),
+        ("posit4:a8", "expected activations a32 for posit4"),
         ("nf4:a8", "expected activations a32 for nf4, whose numbers are not integers, got 'nf4:a8'"),
         ("int4;", "got '' in ''"),
         ("auto", "auto:BITS or none, got 'auto' in 'auto'"),

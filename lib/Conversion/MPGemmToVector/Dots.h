@@ -27,6 +27,8 @@ public:
   /// The element type of sums, i32 or f32, or i16 if they are widened.
   virtual Type sumType() const { return b.getI32Type(); }
   virtual unsigned steps() const { return 1; }
+  /// Whether it looks codes up itself, where these stand for bytes.
+  virtual bool takesCodes() const { return false; }
   /// The largest unsigned byte that it multiplies rightly.
   virtual unsigned maxCode() const { return 255; }
   /// The registers of sums for one of codes.

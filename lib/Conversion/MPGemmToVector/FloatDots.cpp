@@ -37,9 +37,9 @@ public:
     auto type = vectorOf(b.getF32Type());
     Value number = arith::SIToFPOp::create(b, loc, type, code);
     if (fraction != 0)
-      number = subtract(
-          number, arith::ConstantOp::create(
-                      b, loc, DenseElementsAttr::get(type, fraction)));
+      number =
+          subtract(number, arith::ConstantOp::create(
+                               b, loc, DenseElementsAttr::get(type, fraction)));
     return zero && !isInteger ? subtract(number, zero) : number;
   }
   Value factor(Value x, ValueRange index, unsigned step) override {
@@ -69,6 +69,7 @@ public:
   TableDot(OpBuilder &b, Location loc, int64_t lanes)
       : FloatDot(b, loc, lanes, 0) {}
 
+  bool takesCodes() const override { return true; }
   Value codes(Value bytes, unsigned step, Value zero) override {
     Value number = lookUp(bytes, step);
     if (!zero)
@@ -139,8 +140,8 @@ std::unique_ptr<Dot> lutra::createFloatDot(OpBuilder &b, mpgemm::MatmulOp op,
                                            int64_t lanes, TargetAttr target,
                                            Value table) {
   Location loc = op.getLoc();
-  if (target && target.hasFeature("avx512f") && op.getFormat().getWindow() <= 4 &&
-      lanes == PermuteDot::kLanes)
+  if (target && target.hasFeature("avx512f") &&
+      op.getFormat().getWindow() <= 4 && lanes == PermuteDot::kLanes)
     return std::make_unique<PermuteDot>(b, loc, op.getFormat());
   if (std::optional<double> offset = op.getFormat().getOffset())
     return std::make_unique<FloatDot>(b, loc, lanes, *offset);

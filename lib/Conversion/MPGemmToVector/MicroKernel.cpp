@@ -44,13 +44,14 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
     : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
       vectors(planes.rows / lanes), registers(vectorRegisters(target)),
-      groups(op.getCodeGroups()),
-      quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
+      groups(op.getCodeGroups()), quads(op.getGroupSize() / planes.depth),
+      looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, vectors) {
-  if (isa<mpgemm::TrellisAttr>(op.getFormat()))
-    trellis.emplace(b, loc, planes.bits, lanes);
+  mpgemm::FormatInterface format = op.getFormat();
+  if (NumberDecoder::isNeeded(format) && !looksUp && !dot->takesCodes())
+    decoder.emplace(b, loc, format, lanes);
 }
 
 int64_t MicroKernel::maxRows() const {
@@ -101,7 +102,7 @@ int64_t MicroKernel::freeRegisters() const {
 /// registers hold these, and they fit 32 bits.
 bool MicroKernel::keepsFields() const {
   int64_t fields = planes.quadsPerChunk();
-  return dot->sumType().isInteger() && !looksUp && !trellis &&
+  return dot->sumType().isInteger() && !looksUp && !decoder &&
          planes.planes().size() == 1 && fields > 1 && dot->maxCode() == 255 &&
          fields * numSums() <= freeRegisters() &&
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
@@ -130,16 +131,16 @@ int64_t MicroKernel::chains() const {
 
 /// What is multiplied or looked up of `quad` of a chunk.
 Value MicroKernel::bytesOf(CodesOfChunk &codes, int64_t quad, int64_t part) {
-  constexpr int64_t kHistory = TrellisDecoder::kHistory;
   if (looksUp)
     return codes.key(quad / quadsAtOnce, part);
   if (keepsFields())
     return codes.quadInPlace(quad, part);
   Value bytes = codes.quad(quad, part);
-  if (!trellis)
+  if (!decoder)
     return bytes;
-  return trellis->decode(
-      bytes, MutableArrayRef(history).slice(part * kHistory, kHistory));
+  int64_t each = history.size() / parts;
+  return decoder->decode(bytes,
+                         MutableArrayRef(history).slice(part * each, each));
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
@@ -188,7 +189,7 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
 }
 
 /// Indices 0, step, .. below `count`, whose bodies hand on what they carry, and
-/// the history of a trellis beside it.
+/// what the decoder knows beside it.
 MicroKernel::Values
 MicroKernel::loopOver(int64_t count, int64_t step, Values carried,
                       function_ref<Values(Value, Values)> body) {
@@ -377,8 +378,8 @@ void MicroKernel::emit(Value row, int64_t count, Value column) {
   for (int64_t i = 0; i < rows; ++i)
     rowIndex.push_back(plus(row, i));
   history.clear();
-  for (int64_t part = 0; trellis && part < parts; ++part)
-    llvm::append_range(history, trellis->start());
+  for (int64_t part = 0; decoder && part < parts; ++part)
+    llvm::append_range(history, decoder->start());
   Values results = emitGroups();
   ResultColumns columns(b, op, lanes, vectors, tile);
   for (int64_t i = 0; i < rows; ++i)

@@ -10,8 +10,8 @@
 
 #include "Codes.h"
 #include "Dots.h"
+#include "Numbers.h"
 #include "Sums.h"
-#include "Trellis.h"
 
 namespace mlir::lutra {
 
@@ -81,15 +81,15 @@ private:
   /// Quads of a key, 1 where codes are multiplied.
   int64_t quadsAtOnce;
   std::unique_ptr<Dot> dot;
-  /// Where codes are of a trellis.
-  std::optional<TrellisDecoder> trellis;
+  /// Where codes are not multiplied as they are.
+  std::optional<NumberDecoder> decoder;
   GroupSums groupSums;
 
   /// What is being emitted.
   Value tile;
   SmallVector<Value> rowIndex;
   int64_t rows = 0;
-  /// What the trellis has of the codes before, [parts, kHistory].
+  /// What the decoder knows of the codes before, [parts, ..].
   Values history;
 };
 

@@ -30,8 +30,8 @@ Value lutra::groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group) {
   if (planes == 1)
     return group;
   Location loc = op.getLoc();
-  return arith::DivUIOp::create(
-      b, loc, group, arith::ConstantIndexOp::create(b, loc, planes));
+  return arith::DivUIOp::create(b, loc, group,
+                                arith::ConstantIndexOp::create(b, loc, planes));
 }
 
 /// What is no integer of the offset of codes that integers are multiplied with.

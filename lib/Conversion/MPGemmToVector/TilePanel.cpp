@@ -23,12 +23,12 @@ TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
       parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
-  if (!isa<mpgemm::TrellisAttr>(op.getFormat()))
+  if (!NumberDecoder::isNeeded(op.getFormat()))
     return;
-  trellis.emplace(b, loc, planes.bits, kLanes);
-  int64_t registers = parts * TrellisDecoder::kHistory;
-  past = allocateOnFrame(b, op,
-                         MemRefType::get({registers, kLanes}, b.getI32Type()));
+  decoder.emplace(b, loc, op.getFormat(), kLanes);
+  if (int64_t registers = parts * decoder->start().size())
+    past = allocateOnFrame(
+        b, op, MemRefType::get({registers, kLanes}, b.getI32Type()));
 }
 
 Value TilePanel::constant(int64_t value) {
@@ -72,21 +72,20 @@ SmallVector<Value> TilePanel::zerosOf(Value tile, Value group) {
   return zeros;
 }
 
-/// What a trellis has of the codes before quad `first`.
+/// What the decoder knows of the codes before quad `first`.
 SmallVector<Value> TilePanel::loadHistory(Value first) {
   SmallVector<Value> result;
-  if (!trellis)
+  if (!past)
     return result;
   Value isStart = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, first,
                                         constant(0));
-  SmallVector<Value> start = trellis->start();
-  for (int64_t i = 0; i < parts * TrellisDecoder::kHistory; ++i) {
-    Value none = start[i % start.size()],
-          stored = vector::LoadOp::create(b, loc, none.getType(), past,
-                                          ValueRange{constant(i), constant(0)});
-    result.push_back(
-        arith::SelectOp::create(b, loc, isStart, none, stored));
-  }
+  for (int64_t part = 0; part < parts; ++part)
+    for (Value none : decoder->start()) {
+      Value stored = vector::LoadOp::create(
+          b, loc, none.getType(), past,
+          ValueRange{constant(result.size()), constant(0)});
+      result.push_back(arith::SelectOp::create(b, loc, isStart, none, stored));
+    }
   return result;
 }
 
@@ -100,7 +99,7 @@ void TilePanel::storeHistory(ValueRange values) {
 void TilePanel::fillChunk(Value tile, Value quad, Value place,
                           MutableArrayRef<Value> history) {
   int64_t perChunk = planes.quadsPerChunk();
-  constexpr int64_t kHistory = TrellisDecoder::kHistory;
+  int64_t each = history.size() / parts;
   auto dividedBy = [&](int64_t size) -> Value {
     return arith::DivUIOp::create(b, loc, quad, constant(size));
   };
@@ -110,9 +109,8 @@ void TilePanel::fillChunk(Value tile, Value quad, Value place,
   for (int64_t i = 0; i < perChunk; ++i)
     for (int64_t part = 0; part < parts; ++part) {
       Value number = codes.quad(i, part);
-      if (trellis)
-        number =
-            trellis->decode(number, history.slice(part * kHistory, kHistory));
+      if (decoder)
+        number = decoder->decode(number, history.slice(part * each, each));
       if (!zeros.empty())
         number = arith::SubIOp::create(b, loc, number, zeros[part]);
       Value at = arith::AddIOp::create(b, loc, place, constant(i));

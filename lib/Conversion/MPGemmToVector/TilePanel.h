@@ -8,7 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 
-#include "Trellis.h"
+#include "Numbers.h"
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "mlir/IR/Builders.h"
@@ -52,9 +52,10 @@ private:
   int64_t parts, quads;
   /// [parts, kQuads, 4 * kLanes]
   Value bytes;
-  /// Where codes are of a trellis: what it has of those before the next quad,
-  /// [parts * kHistory, kLanes].
-  std::optional<TrellisDecoder> trellis;
+  /// Where codes are not multiplied as they are.
+  std::optional<NumberDecoder> decoder;
+  /// What that knows of the codes before the next quad, [.., kLanes], if it is
+  /// anything.
   Value past;
 };
 

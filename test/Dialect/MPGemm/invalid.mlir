@@ -106,8 +106,8 @@ func.func @zeros_of_planes(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: t
 
 func.func @integers_of_codebook(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
                                 %xs: tensor<2x4xf32>, %sums: tensor<2x4xi32>, %e: tensor<2x40xf32>) {
-  // expected-error @below {{expects x of floats with format #mpgemm.codebook<bits = 1, values = [-1.000000e+00, 1.000000e+00]>}}
-  mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.0, 1.0]> x(%x : tensor<2x4x32xi8>)
+  // expected-error @below {{expects x of floats with format #mpgemm.codebook<bits = 1, values = [-1.000000e+00, 5.000000e-01]>}}
+  mpgemm.matmul #mpgemm.codebook<bits = 1, values = [-1.0, 0.5]> x(%x : tensor<2x4x32xi8>)
       codes(%w : tensor<40x4x32xi8>) scales(%s : tensor<40x4xf32>) xscales(%xs : tensor<2x4xf32>)
       xsums(%sums : tensor<2x4xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return

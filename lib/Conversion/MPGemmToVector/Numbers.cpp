@@ -1,21 +1,22 @@
-//===- Trellis.cpp - Numbers of codes and those before them ---------------===//
+//===- Numbers.cpp - Bytes that codes stand for ---------------------------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A byte of a register belongs to one of the four sequences of a row, so that
-// windows go on byte by byte, without a permutation. The highest eight bits of
-// a window are in a byte; the lowest four are among those of an earlier one.
+// Codes of up to four bits are looked up in a register. Those of a trellis are
+// first part of windows: a byte of a register belongs to one of the four
+// sequences of a row, so that windows go on byte by byte, without a
+// permutation. The highest eight bits of a window are in a byte; the lowest
+// four are among those of an earlier one.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Trellis.h"
+#include "Numbers.h"
 
 #include "dialects/Lut/Lut.h"
+#include "dialects/Lutra/TrellisCode.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -24,20 +25,25 @@ static constexpr uint32_t kEachByte = 0x01010101u;
 static constexpr uint8_t kNibble = 0x0f;
 
 /// `value` in each lane.
-Value TrellisDecoder::splat(uint32_t value) {
+Value NumberDecoder::splat(uint32_t value) {
   auto type = VectorType::get({lanes}, b.getI32Type());
   return arith::ConstantOp::create(
       b, loc, DenseElementsAttr::get(type, b.getI32IntegerAttr(value)));
 }
 
+Value NumberDecoder::asLanes(Value bytes) {
+  return vector::BitCastOp::create(
+      b, loc, VectorType::get({lanes}, b.getI32Type()), bytes);
+}
+
 /// Bytes shifted, as far as `mask` has them.
-Value TrellisDecoder::shiftRight(Value lanes, unsigned by, uint8_t mask) {
+Value NumberDecoder::shiftRight(Value lanes, unsigned by, uint8_t mask) {
   if (by > 0)
     lanes = arith::ShRUIOp::create(b, loc, lanes, splat(by));
   return arith::AndIOp::create(b, loc, lanes, splat(mask * kEachByte));
 }
 
-Value TrellisDecoder::lookUp(Value nibbles, ArrayRef<uint8_t> entries) {
+Value NumberDecoder::lookUp(Value nibbles, ArrayRef<uint8_t> entries) {
   auto bytes = VectorType::get({4 * lanes}, b.getI8Type()),
        table = VectorType::get({int64_t(entries.size())}, b.getI8Type());
   Value keys = vector::BitCastOp::create(b, loc, bytes, nibbles),
@@ -46,15 +52,17 @@ Value TrellisDecoder::lookUp(Value nibbles, ArrayRef<uint8_t> entries) {
   return lut::LookupOp::create(b, loc, bytes, keys, constant);
 }
 
-SmallVector<Value> TrellisDecoder::start() {
-  return SmallVector<Value>(kHistory, splat(0));
+SmallVector<Value> NumberDecoder::start() {
+  constexpr unsigned kWindows = 2;
+  if (!isa<mpgemm::TrellisAttr>(format))
+    return {};
+  return SmallVector<Value>(kWindows, splat(0));
 }
 
-Value TrellisDecoder::decode(Value codes, MutableArrayRef<Value> history) {
-  auto asLanes = [&](Value bytes) -> Value {
-    return vector::BitCastOp::create(
-        b, loc, VectorType::get({lanes}, b.getI32Type()), bytes);
-  };
+Value NumberDecoder::decodeTrellis(Value codes,
+                                   MutableArrayRef<Value> history) {
+  unsigned bits = format.getBits();
+  const TrellisCode &code = *findTrellisCode(bits);
   // The bits below the highest eight were `age` windows before `shift` above
   // the lowest.
   unsigned age = llvm::divideCeil(4, bits), shift = age * bits - 4;
@@ -78,4 +86,13 @@ Value TrellisDecoder::decode(Value codes, MutableArrayRef<Value> history) {
         middle = mixed(shiftRight(window, 0, kNibble), code.mixSecond);
   return arith::AddIOp::create(b, loc, lookUp(high, first),
                                lookUp(middle, second));
+}
+
+Value NumberDecoder::decode(Value codes, MutableArrayRef<Value> history) {
+  if (isa<mpgemm::TrellisAttr>(format))
+    return decodeTrellis(codes, history);
+  std::array<uint8_t, 16> entries = {};
+  for (unsigned code = 0; code < 1u << format.getBits(); ++code)
+    entries[code] = uint8_t(int(format.decode(code) + *format.getOffset()));
+  return lookUp(codes, entries);
 }
