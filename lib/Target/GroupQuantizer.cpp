@@ -114,7 +114,7 @@ float GroupQuantizer::roundScale(float scale) const {
   }
   }
   float most = values.empty() ? float(format.zero.value_or(format.levels - 1))
-                              : values.back();
+                              : std::max(values.back(), -values.front());
   return std::isfinite(rounded * most) && std::isfinite(1 / rounded) ? rounded
                                                                      : 0;
 }
@@ -219,10 +219,14 @@ GroupParameters GroupQuantizer::fitLargest(ArrayRef<float> weights) const {
     sum += std::fabs(weight);
   }
   float largest = std::max(-low, high);
-  if (!values.empty())
+  if (!values.empty()) {
+    // More numbers below 0 than above may be the other way around.
+    if (-values.front() > values.back())
+      return {roundScale((largest == high ? high : low) / values.front()), 0};
     return {
         roundScale(largest / (format.peak > 0 ? format.peak : values.back())),
         0};
+  }
   if (format.zero) {
     unsigned zero = *format.zero;
     // What is nearest to few levels is most of all 0: BitNet's b1.58 has the
