@@ -125,14 +125,22 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
   return target ? target.getVectorRegisters() : 16;
 }
 
-bool lutra::hasByteTiles(TargetAttr target) {
+static bool hasTiles(TargetAttr target, StringRef product) {
   return target && target.hasFeature("amx-tile") &&
-         target.hasFeature("amx-int8") && vectorBits(target) == 512;
+         target.hasFeature(product) && vectorBits(target) == 512;
 }
 
-int64_t lutra::quadsOfTile(int64_t quads) {
-  int64_t size = std::min<int64_t>(quads, 16);
-  while (quads % size != 0)
+bool lutra::hasByteTiles(TargetAttr target) {
+  return hasTiles(target, "amx-int8");
+}
+
+bool lutra::hasBF16Tiles(TargetAttr target) {
+  return hasTiles(target, "amx-bf16");
+}
+
+int64_t lutra::wordsOfTile(int64_t words) {
+  int64_t size = std::min<int64_t>(words, 16);
+  while (words % size != 0)
     --size;
   return size;
 }

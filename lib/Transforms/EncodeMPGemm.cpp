@@ -67,7 +67,7 @@ static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
 /// more than `codes`.
 static int64_t paddedToTiles(int64_t codes) {
   int64_t quads = codes / 4, whole = llvm::alignTo(quads, 16);
-  bool isFewer = whole / 16 < quads / quadsOfTile(quads);
+  bool isFewer = whole / 16 < quads / wordsOfTile(quads);
   return isFewer && 8 * whole <= 9 * quads ? 4 * whole : codes;
 }
 

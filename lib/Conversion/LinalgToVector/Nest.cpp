@@ -37,9 +37,12 @@ static SmallVector<OpFoldResult> loopExtents(OpBuilder &b,
   return extents;
 }
 
-Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan)
+Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+           ArrayRef<Value> initial)
     : b(b), loc(op.getLoc()), op(op), plan(plan), flat(b, loc), body(op, plan),
-      extents(loopExtents(b, op)), position(extents.size()) {}
+      initial(initial),
+      starts(op.getNumLoops(), b.getIndexAttr(0)), extents(loopExtents(b, op)),
+      position(extents.size()) {}
 
 void Nest::emitOuter(unsigned depth) {
   if (depth < plan.outer.size()) {
@@ -63,12 +66,14 @@ void Nest::emitOuter(unsigned depth) {
   // Of few lanes there are no dot products.
   bool keepLanes = plan.isContraction && plan.groupSize > 1;
   coverLoop(
-      b, loc, extents[plan.loop],
+      b, loc, starts[plan.loop], extents[plan.loop],
       piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors, keepLanes),
       {}, [&](const Piece &piece, Index index, ValueRange) {
         position[plan.loop] = index;
-        emitRows(plan.row, plan.rows,
-                 [&](int64_t rows) { emitTile(rows, piece); });
+        if (plan.tileGroups && !piece.isMasked)
+          emitMatrixRows(piece);
+        else
+          emitVectorRows(piece);
         return Values();
       });
 }
@@ -77,12 +82,17 @@ void Nest::emitRows(std::optional<unsigned> loop, int64_t rows,
                     function_ref<void(int64_t rows)> inside) {
   if (!loop)
     return inside(1);
-  coverLoop(b, loc, extents[*loop], piecesOfRows(extents[*loop], rows), {},
+  coverLoop(b, loc, starts[*loop], extents[*loop],
+            piecesOfRows(subtract(b, loc, extents[*loop], starts[*loop]), rows), {},
             [&](const Piece &piece, Index index, ValueRange) {
               position[*loop] = index;
               inside(piece.vectors);
               return Values();
             });
+}
+
+void Nest::emitVectorRows(const Piece &piece) {
+  emitRows(plan.row, plan.rows, [&](int64_t rows) { emitTile(rows, piece); });
 }
 
 VectorBuilder Nest::builderFor(const Piece &piece) {
@@ -118,7 +128,7 @@ Values Nest::emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                             function_ref<Values(ValueRange)> step) {
   if (loops.empty())
     return step(sums);
-  return buildLoop(b, loc, b.getIndexAttr(0), extents[loops.front()], 1, 0,
+  return buildLoop(b, loc, starts[loops.front()], extents[loops.front()], 1, 0,
                    sums, [&](Index index, ValueRange inner) {
                      position[loops.front()] = index;
                      return emitReductions(loops.drop_front(), inner, step);
@@ -179,8 +189,10 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   Values sums;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     bool isRead = reduces || !op.getRegionOutputArgs()[i].use_empty();
-    sums.push_back(isRead ? builder.materialize(builder.load(output(i), index))
-                          : Value());
+    sums.push_back(initial[i] ? builder.materialize({initial[i]})
+                   : isRead   ? builder.materialize(
+                                  builder.load(output(i), index))
+                              : Value());
   });
   auto step = [&](ValueRange inner) {
     emitPrefetch(rows, piece);
@@ -198,8 +210,9 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   });
 }
 
-void lutra::emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan) {
+void lutra::emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+                     ArrayRef<Value> initial) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(op);
-  Nest(b, op, plan).emitOuter();
+  Nest(b, op, plan, initial).emitOuter();
 }

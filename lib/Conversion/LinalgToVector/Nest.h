@@ -42,6 +42,9 @@ struct Plan {
   /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;
   int64_t groupSize = 1;
+  /// Groups of a row of a matrix tile, which go along the innermost reduction;
+  /// 0 where there are no such tiles.
+  int64_t tileGroups = 0;
   /// Operands, by number, that lie along `row`: tiles of as many rows as lanes
   /// are transposed in registers. Then nothing is reduced.
   SmallVector<unsigned> transposed;
@@ -125,8 +128,15 @@ private:
   DenseMap<Key, Lanes> known;
 };
 
-/// Builds the nest before `op`, which is left in place.
-void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+/// Builds the nest before `op`, which is left in place. `initial` has what all
+/// of an output begins as, or null for what is in memory; only for reductions
+/// of which lanes do not lie along one.
+void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+              ArrayRef<Value> initial);
+
+/// Groups of a row of a matrix tile that a product of groups by `plan` can be
+/// computed with; 0 where vectors do.
+int64_t groupsOfTile(linalg::GenericOp op, const Plan &plan, TargetAttr target);
 
 } // namespace mlir::lutra
 

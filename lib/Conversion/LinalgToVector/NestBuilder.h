@@ -3,8 +3,9 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, Transposes.cpp and
-// Prefetch.cpp share: the loops of a plan around the vectors of a tile.
+// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, MatrixTiles.cpp,
+// Transposes.cpp and Prefetch.cpp share: the loops of a plan around the vectors
+// of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +19,8 @@ namespace mlir::lutra {
 
 class Nest {
 public:
-  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+       ArrayRef<Value> initial);
   void emitOuter(unsigned depth = 0);
 
 private:
@@ -30,7 +32,19 @@ private:
   void emitPrefetch(int64_t rows, const Piece &piece);
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
+  void emitVectorRows(const Piece &piece);
   void emitTile(int64_t rows, const Piece &piece);
+  void emitMatrixRows(const Piece &piece);
+  void emitMatrixTiles(int64_t count, const Piece &piece);
+  Values multiplyTiles(int64_t count, const Piece &piece, ValueRange sums);
+  /// Where a matrix tile begins in a flat view, and how far its rows are apart.
+  struct TilePlace {
+    Value view, index, stride;
+  };
+  TilePlace placeOfTile(OpOperand &operand, unsigned rowLoop, int64_t row,
+                        int64_t lane);
+  Value loadTile(OpOperand &operand, unsigned rowLoop, int64_t row,
+                 int64_t lane, Type type);
   void emitLaneReduction(int64_t rows, int64_t columns);
   Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
@@ -79,7 +93,10 @@ private:
   const Plan &plan;
   FlatViews flat;
   TileBody body;
-  SmallVector<OpFoldResult> extents;
+  /// What each output begins as, null where that is in memory.
+  SmallVector<Value> initial;
+  /// Of each loop, where it begins and ends.
+  SmallVector<OpFoldResult> starts, extents;
   SmallVector<Index> position;
 };
 

@@ -43,13 +43,13 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows();
   return hasByteTiles(target) && op.isInteger() && !op.hasTables() &&
          (columns == kLanes || columns == 2 * kLanes) &&
-         quadsOfTile(x[2] / 4) >= kLeastQuads;
+         wordsOfTile(x[2] / 4) >= kLeastQuads;
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
     : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), groups(op.getXType().getDimSize(1)),
-      quads(op.getXType().getDimSize(2) / 4), tileQuads(quadsOfTile(quads)),
+      quads(op.getXType().getDimSize(2) / 4), tileQuads(wordsOfTile(quads)),
       panel(b, op), groupSums(b, op, kLanes, parts) {
   auto allocate = [&](ArrayRef<int64_t> shape, Type element) {
     return allocateOnFrame(b, op, MemRefType::get(shape, element));

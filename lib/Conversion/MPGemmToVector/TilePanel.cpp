@@ -92,7 +92,7 @@ void TilePanel::fill(Value tile, Value first, Value count) {
 
 Value TilePanel::load(int64_t part, Value quad) {
   auto type =
-      amx::TileType::get({quadsOfTile(quads), 4 * kLanes}, b.getI8Type());
+      amx::TileType::get({wordsOfTile(quads), 4 * kLanes}, b.getI8Type());
   Value first = arith::ConstantIndexOp::create(b, loc, part),
         none = arith::ConstantIndexOp::create(b, loc, 0);
   return amx::TileLoadOp::create(b, loc, type, bytes,
