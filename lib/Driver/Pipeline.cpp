@@ -112,6 +112,8 @@ static void buildTile(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
   pm.addNestedPass<func::FuncOp>(createPackDotOperands());
   simplify(pm);
+  // When the second reader has its layout.
+  pm.addNestedPass<func::FuncOp>(createFuseReductions());
 }
 
 static void buildKernel(OpPassManager &pm) {

@@ -166,6 +166,15 @@ def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def FuseReductions : Pass<"fuse-reductions", "::mlir::func::FuncOp"> {
+  let summary = "computes what is reduced and read again where it is reduced";
+  let description = [{
+    In kernels: where a reduction and one map read what a map computes, all three
+    become the reduction, which stores what the second map makes of each element.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect"];
+}
+
 def EncodeMPGemm : Pass<"encode-mpgemm", "::mlir::ModuleOp"> {
   let summary = "gives the codes, scales and zero points of products with weights the layout that kernels read";
   let description = [{

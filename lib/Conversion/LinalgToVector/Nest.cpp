@@ -180,12 +180,15 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   auto visit = [&](function_ref<void(unsigned, SmallVector<Lanes>)> each) {
     for (unsigned i = 0; i < op.getNumDpsInits(); ++i)
       for (int64_t row = 0; row < rows; ++row)
-        for (int64_t vector = 0; vector < piece.vectors; ++vector)
+        for (int64_t vector = 0; vector < piece.vectors && !isStream(i);
+             ++vector)
           each(i, outputIndex(builder, i, row, vector * piece.lanes));
   };
   bool reduces = op.getNumReductionLoops() != 0;
-  if (plan.group && !reduces)
-    return emitGroups(rows, piece, builder);
+  if (plan.group && !reduces) {
+    emitGroups(rows, piece, builder, {});
+    return;
+  }
   Values sums;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     bool isRead = reduces || !op.getRegionOutputArgs()[i].use_empty();
@@ -197,7 +200,8 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   auto step = [&](ValueRange inner) {
     emitPrefetch(rows, piece);
     if (plan.group)
-      return emitDots(rows, piece, builder, inner);
+      return plan.isContraction ? emitDots(rows, piece, builder, inner)
+                                : emitGroups(rows, piece, builder, inner);
     return emitStep(rows, 1, piece, piece.vectors, builder, inner);
   };
   if (plan.groupSize > 1 && !plan.group)

@@ -33,11 +33,13 @@ struct Plan {
   SmallVector<unsigned> outer;
   SmallVector<unsigned> reductions;
   /// For lanes along a reduction: what combines the partial results, per
-  /// output; null for one that has all loops and is stored on the way.
+  /// output; null for one that is stored on the way.
   SmallVector<Operation *> combiners;
+  /// Outputs that have all loops of a reduction and are stored on the way.
+  llvm::SmallBitVector streams;
   bool isContraction = false;
   /// Each lane of a sum is that of a group of `groupSize` products, which are
-  /// multiplied at once; where nothing is reduced, a group is stored at once.
+  /// multiplied at once; where groups are stored, each is at once.
   /// The groups are the innermost loop `group`, which then is no loop of the
   /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;

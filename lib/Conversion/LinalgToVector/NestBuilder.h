@@ -59,8 +59,8 @@ private:
   Values emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums);
   Values emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
                       const VectorBuilder &builder, ValueRange sums);
-  void emitGroups(int64_t rows, const Piece &piece,
-                  const VectorBuilder &builder);
+  Values emitGroups(int64_t rows, const Piece &piece,
+                    const VectorBuilder &builder, ValueRange sums);
   Value combine(unsigned output, Value x, Value y);
   Value reduceLanes(unsigned output, ArrayRef<Value> rows);
   void emitReducedRows(unsigned output, int64_t column, ArrayRef<Value> rows);
@@ -84,7 +84,7 @@ private:
                                  int64_t row, int64_t lane);
   Value output(unsigned number) { return op.getDpsInits()[number]; }
   bool isStream(unsigned output) const {
-    return plan.reducesLanes() && !plan.combiners[output];
+    return plan.streams.test(output);
   }
 
   OpBuilder &b;
