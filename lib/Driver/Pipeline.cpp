@@ -72,6 +72,7 @@ static void buildEncode(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
   pm.addNestedPass<func::FuncOp>(createLowerResidentCascades());
+  pm.addNestedPass<func::FuncOp>(createTransposeStreams());
   // Before contractions, since only a weight is packed for nothing.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.

@@ -154,6 +154,14 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def TransposeStreams : Pass<"transpose-streams", "::mlir::func::FuncOp"> {
+  let summary = "lays streams that are summed along the iterated rank along it, where matrix tiles multiply them";
+  let description = [{
+    Of bf16, for the module's `lutra.target`, where enough rows read the copy.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
   let summary = "puts the factors of dot products into the groups that instructions multiply";
   let description = [{
