@@ -113,7 +113,7 @@ struct ConvertLinalgToVector
     for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable()))
       if (linalg::FillOp fill = fillOf(op, output)) {
         // Matrix tiles begin as 0, or in memory.
-        if (plan.tileGroups && !matchPattern(fill.value(), m_PosZeroFloat()))
+        if (plan.hasMatrixTiles && !matchPattern(fill.value(), m_PosZeroFloat()))
           continue;
         initial[i] = fill.value();
         taken.insert(fill);

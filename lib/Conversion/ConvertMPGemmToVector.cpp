@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "MPGemmToVector/Frame.h"
+#include "Frame.h"
 #include "MPGemmToVector/MicroKernel.h"
 #include "MPGemmToVector/TileKernel.h"
 #include "dialects/Lut/Lut.h"

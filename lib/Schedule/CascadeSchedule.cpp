@@ -163,7 +163,6 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   int64_t unit = 2 * lanes, bytes = bytesAtHand(op);
   int64_t most =
       unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
-  if (getenv("LC")) most = atoi(getenv("LC"));
   int64_t columns = 1;
   for (StringRef rank : llvm::reverse(rows)) {
     if (rank != rows.back() && !isShared(op, rank))
@@ -185,7 +184,6 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
           llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), kMinPart,
           part);
     }
-    if (getenv("LP")) part = atoi(getenv("LP"));
     tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);

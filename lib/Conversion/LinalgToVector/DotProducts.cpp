@@ -64,7 +64,7 @@ Values Nest::emitGroupedReductions(int64_t rows, const Piece &piece,
   ArrayRef<unsigned> loops = plan.reductions;
   unsigned loop = loops.back();
   return emitReductions(loops.drop_back(), sums, [&](ValueRange outer) {
-    return coverLoop(b, loc, starts[loop], extents[loop],
+    return coverLoop(b, loc, extents[loop],
                      piecesOfRows(extents[loop], plan.groupSize), outer,
                      [&](const Piece &part, Index index, ValueRange inner) {
                        Values next(inner);

@@ -127,7 +127,7 @@ Values Nest::emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums) {
     return next;
   }
   return coverLoop(
-      b, loc, b.getIndexAttr(0), extent,
+      b, loc, extent,
       piecesOfLanes(extent, plan.lanes, plan.vectors, /*keepLanes=*/true), sums,
       add);
 }

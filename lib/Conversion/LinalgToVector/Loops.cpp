@@ -84,7 +84,7 @@ Values lutra::buildLoop(OpBuilder &b, Location loc, OpFoldResult begin,
   return loop.getResults();
 }
 
-OpFoldResult lutra::lastStep(OpBuilder &b, Location loc, OpFoldResult begin,
+static OpFoldResult lastStep(OpBuilder &b, Location loc, OpFoldResult begin,
                              OpFoldResult extent, int64_t step) {
   OpFoldResult rest = subtract(b, loc, extent, begin);
   if (auto known = getConstantIntValue(rest))
@@ -96,12 +96,12 @@ OpFoldResult lutra::lastStep(OpBuilder &b, Location loc, OpFoldResult begin,
   return subtract(b, loc, extent, rest);
 }
 
-Values lutra::coverLoop(OpBuilder &b, Location loc, OpFoldResult begin,
-                        OpFoldResult extent, ArrayRef<Piece> pieces,
-                        ValueRange carried,
+Values lutra::coverLoop(OpBuilder &b, Location loc, OpFoldResult extent,
+                        ArrayRef<Piece> pieces, ValueRange carried,
                         function_ref<Values(Piece, Index, ValueRange)> inside) {
   Values values(carried);
-  int64_t multiple = getConstantIntValue(begin).value_or(1);
+  OpFoldResult begin = b.getIndexAttr(0);
+  int64_t multiple = 0;
   for (const Piece &piece : pieces) {
     OpFoldResult end = piece.isMasked || piece.step() == 1
                            ? extent

@@ -42,16 +42,10 @@ Values buildLoop(OpBuilder &b, Location loc, OpFoldResult begin,
                  ValueRange carried,
                  function_ref<Values(Index, ValueRange)> inside);
 
-/// A loop over [begin, extent) for each of the pieces, one after the other.
-/// What is left behind the last one is not covered.
-Values coverLoop(OpBuilder &b, Location loc, OpFoldResult begin,
-                 OpFoldResult extent, ArrayRef<Piece> pieces,
-                 ValueRange carried,
+/// A loop over [0, extent) for each of the pieces, one after the other.
+Values coverLoop(OpBuilder &b, Location loc, OpFoldResult extent,
+                 ArrayRef<Piece> pieces, ValueRange carried,
                  function_ref<Values(Piece, Index, ValueRange)> inside);
-
-/// The last index at or below `extent` that steps from `begin` reach.
-OpFoldResult lastStep(OpBuilder &b, Location loc, OpFoldResult begin,
-                      OpFoldResult extent, int64_t step);
 
 /// x - y, folded.
 OpFoldResult subtract(OpBuilder &b, Location loc, OpFoldResult x,

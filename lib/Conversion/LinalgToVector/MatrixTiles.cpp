@@ -7,10 +7,13 @@
 // reduction, by groups of 16 lanes, one row of a tile for each step: what lies
 // ready for dot products by vectors lies ready for tiles. Sums stay in tiles
 // along the reduction, two by two, so that each tile of a factor is multiplied
-// twice. Rows and steps that fill no tile are left to vectors.
+// twice. All tiles have the same shape, since LLVM gives each register but one
+// in a function; what does not fill a tile goes through a buffer, with zeros
+// behind the last step.
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Frame.h"
 #include "NestBuilder.h"
 
 #include "lutra/Analysis/Contraction.h"
@@ -22,8 +25,10 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Rows and lanes of a matrix tile of sums.
+/// Rows of a matrix tile, and 32-bit words of a row.
 static constexpr int64_t kSize = 16;
+/// Rows and steps below which vectors have less to do.
+static constexpr int64_t kMinRows = 8, kMinSteps = 4;
 
 /// Whether an operand goes on evenly along `loop`, from multiples of a tile on.
 static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
@@ -35,85 +40,222 @@ static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
       });
 }
 
-int64_t lutra::groupsOfTile(linalg::GenericOp op, const Plan &plan,
-                            TargetAttr target) {
+bool lutra::fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
+                             TargetAttr target) {
   auto contraction = matchContraction(op);
   if (!contraction || !plan.isContraction || !plan.group || !plan.row ||
       plan.reductions.empty() || plan.lanes != kSize ||
       !getElementTypeOrSelf(contraction->a->get().getType()).isBF16() ||
       !hasBF16Tiles(target))
-    return 0;
+    return false;
   unsigned step = plan.reductions.back();
   OpOperand *sums = op.getDpsInitOperand(0);
   auto stride = [&](OpOperand *operand, unsigned loop) {
     return strideAlong(op, *operand, loop, kSize);
   };
-  if (stride(contraction->a, step) != plan.groupSize ||
-      stride(contraction->b, plan.loop) != plan.groupSize ||
-      stride(sums, plan.loop) != 1 || !isEven(op, contraction->b, step) ||
-      !isEven(op, contraction->a, *plan.row) || !isEven(op, sums, *plan.row))
-    return 0;
   SmallVector<int64_t> extents = staticExtents(op);
-  if (!ShapedType::isDynamic(extents[*plan.row]) && extents[*plan.row] < kSize)
-    return 0;
-  if (ShapedType::isDynamic(extents[step]))
-    return kSize;
-  // Of a length that no tile divides, the rest is left to vectors.
-  int64_t groups = wordsOfTile(extents[step]);
-  if (groups < kSize / 2)
-    groups = std::min(kSize, extents[step]);
-  return groups < kSize / 4 ? 0 : groups;
+  auto isShort = [&](unsigned loop, int64_t least) {
+    return !ShapedType::isDynamic(extents[loop]) && extents[loop] < least;
+  };
+  return stride(contraction->a, step) == plan.groupSize &&
+         stride(contraction->b, plan.loop) == plan.groupSize &&
+         stride(sums, plan.loop) == 1 && isEven(op, contraction->b, step) &&
+         isEven(op, contraction->a, *plan.row) &&
+         isEven(op, sums, *plan.row) && !isShort(*plan.row, kMinRows) &&
+         !isShort(step, kMinSteps);
 }
 
-/// The tile of `operand` at a row and lane of the register tile, of which the
-/// rows go along `rowLoop`.
-Value Nest::loadTile(OpOperand &operand, unsigned rowLoop, int64_t row,
-                     int64_t lane, Type type) {
-  auto [view, index, stride] = placeOfTile(operand, rowLoop, row, lane);
-  return amx::TileLoadOp::create(b, loc, type, view, ValueRange{index}, stride);
+namespace mlir::lutra {
+/// Emits tiles of rows by tiles of lanes of a nest.
+class MatrixTiles {
+public:
+  MatrixTiles(Nest &nest, const Piece &lanes)
+      : nest(nest), b(nest.b), loc(nest.loc), op(nest.op), plan(nest.plan),
+        contraction(*matchContraction(op)), lanes(lanes),
+        laneCount(countOf(lanes, plan.loop)) {}
+  void emit();
+
+private:
+  /// Where the first row of a tile begins, and how far rows are apart.
+  struct Place {
+    Value memref;
+    Values index;
+    Value stride;
+  };
+  /// Of a tile, how many rows and elements of a row exist; null for all.
+  struct Part {
+    Value rows, elements;
+    bool isWhole() const { return !rows && !elements; }
+  };
+
+  void emitTiles(const Piece &rows);
+  Values multiply(const Piece &rows, ValueRange sums);
+  Place placeOf(OpOperand &operand, unsigned rowLoop, int64_t row,
+                int64_t lane);
+  Place buffer(Type element);
+  void copyRows(Type element, Part part, const Place &from, const Place &to);
+  Value load(OpOperand &operand, unsigned rowLoop, int64_t row, int64_t lane,
+             Part part);
+  void store(Value tile, int64_t row, int64_t lane, Part part);
+
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  }
+  /// What is left of a loop where a piece is masked.
+  Value countOf(const Piece &piece, unsigned loop);
+  Value inGroups(Value count) {
+    return count ? arith::MulIOp::create(b, loc, count,
+                                         constant(plan.groupSize))
+                       .getResult()
+                 : Value();
+  }
+
+  Nest &nest;
+  OpBuilder &b;
+  Location loc;
+  linalg::GenericOp op;
+  const Plan &plan;
+  Contraction contraction;
+  const Piece &lanes;
+  Value laneCount;
+  /// [16, elements of a row], for what does not fill a tile.
+  llvm::SmallMapVector<Type, Value, 2> buffers;
+};
+} // namespace mlir::lutra
+
+Value MatrixTiles::countOf(const Piece &piece, unsigned loop) {
+  if (!piece.isMasked)
+    return {};
+  OpFoldResult rest = subtract(b, loc, nest.extents[loop],
+                               nest.position[loop].materialize(b, loc));
+  return getValueOrCreateConstantIndexOp(b, loc, rest);
 }
 
-Nest::TilePlace Nest::placeOfTile(OpOperand &operand, unsigned rowLoop,
-                                  int64_t row, int64_t lane) {
+static int64_t elementsOfRow(Type element) {
+  return kSize * 32 / element.getIntOrFloatBitWidth();
+}
+
+MatrixTiles::Place MatrixTiles::placeOf(OpOperand &operand, unsigned rowLoop,
+                                        int64_t row, int64_t lane) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
-  VectorBuilder builder = builderFor({1, kSize, false});
-  SmallVector<Index> loops = at(row, lane);
+  VectorBuilder builder = nest.builderFor({1, kSize, false});
+  SmallVector<Index> loops = nest.at(row, lane);
   auto [view, first] = builder.consecutive(
       operand.get(), builder.index(map, loops, plan.loop));
-  Value stride = arith::ConstantIndexOp::create(b, loc, 0);
-  for (auto [expr, each] : llvm::zip_equal(map.getResults(),
-                                           flat.of(b, operand.get()).strides))
+  Value stride = constant(0);
+  for (auto [expr, each] : llvm::zip_equal(
+           map.getResults(), nest.flat.of(b, operand.get()).strides))
     if (int64_t steps = *laneStride(expr, loops, rowLoop, kSize))
       stride = b.createOrFold<arith::AddIOp>(
           loc, stride,
           b.createOrFold<arith::MulIOp>(
               loc, getValueOrCreateConstantIndexOp(b, loc, each),
-              arith::ConstantIndexOp::create(b, loc, steps)));
-  return {view, first.value, stride};
+              constant(steps)));
+  return {view, {first.value}, stride};
 }
 
-/// Adds the products of all steps of the innermost reduction to the sums of
-/// `count` tiles of rows, [count, piece.vectors].
-Values Nest::multiplyTiles(int64_t count, const Piece &piece, ValueRange sums) {
-  auto contraction = *matchContraction(op);
+MatrixTiles::Place MatrixTiles::buffer(Type element) {
+  Value &memref = buffers[element];
+  int64_t elements = elementsOfRow(element);
+  if (!memref)
+    memref = allocateOnFrame(b, op, MemRefType::get({kSize * elements}, element));
+  return {memref, {constant(0)}, constant(elements)};
+}
+
+/// Copies the part of a tile that exists. Behind its last element, rows of the
+/// buffer are 0.
+void MatrixTiles::copyRows(Type element, Part part, const Place &from,
+                           const Place &to) {
+  auto type = VectorType::get({elementsOfRow(element)}, element);
+  Value rows = part.rows ? part.rows : constant(kSize), mask;
+  if (part.elements)
+    mask = vector::CreateMaskOp::create(
+        b, loc, VectorType::get(type.getShape(), b.getI1Type()), part.elements);
+  auto at = [&](const Place &place, Value row) -> Value {
+    return arith::AddIOp::create(
+        b, loc, place.index.front(),
+        arith::MulIOp::create(b, loc, row, place.stride));
+  };
+  buildLoop(b, loc, b.getIndexAttr(0), rows, 1, 0, {},
+            [&](Index index, ValueRange) {
+              Value row = index.materialize(b, loc), vector;
+              Value source = at(from, row), target = at(to, row);
+              if (!mask) {
+                vector = vector::LoadOp::create(b, loc, type, from.memref,
+                                                ValueRange{source});
+                vector::StoreOp::create(b, loc, vector, to.memref,
+                                        ValueRange{target});
+                return Values();
+              }
+              vector = vector::MaskedLoadOp::create(
+                  b, loc, type, from.memref, ValueRange{source}, mask,
+                  arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
+              // Of a buffer, all of a row is written.
+              if (buffers.lookup(element) == to.memref)
+                vector::StoreOp::create(b, loc, vector, to.memref,
+                                        ValueRange{target});
+              else
+                vector::MaskedStoreOp::create(b, loc, to.memref,
+                                              ValueRange{target}, mask, vector);
+              return Values();
+            });
+}
+
+/// The tile of `operand` at a row and lane, of which the rows go along
+/// `rowLoop`.
+Value MatrixTiles::load(OpOperand &operand, unsigned rowLoop, int64_t row,
+                        int64_t lane, Part part) {
+  Type element = getElementTypeOrSelf(operand.get().getType());
+  Place place = placeOf(operand, rowLoop, row, lane);
+  if (!part.isWhole()) {
+    Place copy = buffer(element);
+    // Rows that do not exist are not stored, but steps are summed up.
+    bool areSteps = rowLoop == plan.reductions.back();
+    if (part.rows && areSteps) {
+      auto type = VectorType::get({elementsOfRow(element)}, element);
+      Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+      for (int64_t i = 0; i < kSize; ++i)
+        vector::StoreOp::create(b, loc, zeros, copy.memref,
+                                ValueRange{constant(i * type.getDimSize(0))});
+    }
+    copyRows(element, part, place, copy);
+    place = copy;
+  }
+  auto type = amx::TileType::get({kSize, elementsOfRow(element)}, element);
+  return amx::TileLoadOp::create(b, loc, type, place.memref, place.index,
+                                 place.stride);
+}
+
+void MatrixTiles::store(Value tile, int64_t row, int64_t lane, Part part) {
+  Place place = placeOf(*op.getDpsInitOperand(0), *plan.row, row, lane),
+        to = part.isWhole() ? place : buffer(b.getF32Type());
+  amx::TileStoreOp::create(b, loc, to.memref, to.index, tile, to.stride);
+  if (!part.isWhole())
+    copyRows(b.getF32Type(), part, to, place);
+}
+
+/// Adds the products of all steps of the innermost reduction to the sums,
+/// [rows.vectors, lanes.vectors].
+Values MatrixTiles::multiply(const Piece &rows, ValueRange sums) {
   unsigned step = plan.reductions.back();
-  auto rows = amx::TileType::get({kSize, plan.groupSize * plan.tileGroups},
-                                 b.getBF16Type()),
-       lanes = amx::TileType::get({plan.tileGroups, plan.groupSize * kSize},
-                                  b.getBF16Type());
+  Value rowCount = countOf(rows, *plan.row);
+  SmallVector<Piece> pieces{{1, kSize, false}, {1, kSize, true}};
+  if (auto steps = getConstantIntValue(nest.extents[step]))
+    pieces.resize(1 + (*steps % kSize != 0));
   return coverLoop(
-      b, loc, starts[step], extents[step], {{1, plan.tileGroups, false}}, sums,
-      [&](const Piece &, Index index, ValueRange carried) {
-        position[step] = index;
+      b, loc, nest.extents[step], pieces, sums,
+      [&](const Piece &steps, Index index, ValueRange carried) {
+        nest.position[step] = index;
+        Value stepCount = countOf(steps, step);
         Values next(carried), factors;
-        for (int64_t i = 0; i < count; ++i)
-          factors.push_back(
-              loadTile(*contraction.a, *plan.row, i * kSize, 0, rows));
-        for (int64_t vector = 0; vector < piece.vectors; ++vector) {
-          Value other =
-              loadTile(*contraction.b, step, 0, vector * kSize, lanes);
+        for (int64_t i = 0; i < rows.vectors; ++i)
+          factors.push_back(load(*contraction.a, *plan.row, i * kSize, 0,
+                                 {rowCount, inGroups(stepCount)}));
+        for (int64_t vector = 0; vector < lanes.vectors; ++vector) {
+          Value other = load(*contraction.b, step, 0, vector * kSize,
+                             {stepCount, inGroups(laneCount)});
           for (auto [i, factor] : llvm::enumerate(factors)) {
-            Value &sum = next[i * piece.vectors + vector];
+            Value &sum = next[i * lanes.vectors + vector];
             sum = amx::TileMulFOp::create(b, loc, sum.getType(), factor, other,
                                           sum);
           }
@@ -122,57 +264,43 @@ Values Nest::multiplyTiles(int64_t count, const Piece &piece, ValueRange sums) {
       });
 }
 
-/// `count` tiles of rows by the lanes of `piece`.
-void Nest::emitMatrixTiles(int64_t count, const Piece &piece) {
-  OpOperand &output = *op.getDpsInitOperand(0);
+void MatrixTiles::emitTiles(const Piece &rows) {
+  Part part{countOf(rows, *plan.row), laneCount};
   auto type = amx::TileType::get({kSize, kSize}, b.getF32Type());
   auto visit = [&](function_ref<void(int64_t row, int64_t lane)> each) {
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t vector = 0; vector < piece.vectors; ++vector)
+    for (int64_t i = 0; i < rows.vectors; ++i)
+      for (int64_t vector = 0; vector < lanes.vectors; ++vector)
         each(i * kSize, vector * kSize);
   };
   Values sums;
   visit([&](int64_t row, int64_t lane) {
-    sums.push_back(
-        initial[0] ? amx::TileZeroOp::create(b, loc, type).getResult()
-                   : loadTile(output, *plan.row, row, lane, type));
+    sums.push_back(nest.initial[0]
+                       ? amx::TileZeroOp::create(b, loc, type).getResult()
+                       : load(*op.getDpsInitOperand(0), *plan.row, row, lane,
+                              part));
   });
-  sums = emitReductions(
+  sums = nest.emitReductions(
       ArrayRef(plan.reductions).drop_back(), sums,
-      [&](ValueRange inner) { return multiplyTiles(count, piece, inner); });
+      [&](ValueRange inner) { return multiply(rows, inner); });
   const Value *sum = sums.begin();
-  visit([&](int64_t row, int64_t lane) {
-    auto [view, index, stride] = placeOfTile(output, *plan.row, row, lane);
-    amx::TileStoreOp::create(b, loc, view, ValueRange{index}, *sum++, stride);
-  });
+  visit([&](int64_t row, int64_t lane) { store(*sum++, row, lane, part); });
 }
 
-/// All rows by the lanes of `piece`.
-void Nest::emitMatrixRows(const Piece &piece) {
-  unsigned row = *plan.row, step = plan.reductions.back();
-  OpFoldResult rows = extents[row], steps = extents[step],
-               begin = b.getIndexAttr(0),
-               wholeRows = lastStep(b, loc, begin, rows, kSize),
-               wholeSteps = lastStep(b, loc, begin, steps, plan.tileGroups);
-  coverLoop(b, loc, begin, rows, {{2, kSize, false}, {1, kSize, false}}, {},
-            [&](const Piece &tiles, Index index, ValueRange) {
-              position[row] = index;
-              emitMatrixTiles(tiles.vectors, piece);
+/// All rows by the lanes.
+void MatrixTiles::emit() {
+  OpFoldResult extent = nest.extents[*plan.row];
+  SmallVector<Piece> pieces{{2, kSize, false}, {1, kSize, false}};
+  auto known = getConstantIntValue(extent);
+  if (!known || *known % kSize != 0)
+    pieces.push_back({1, kSize, true});
+  coverLoop(b, loc, extent, pieces, {},
+            [&](const Piece &rows, Index index, ValueRange) {
+              nest.position[*plan.row] = index;
+              emitTiles(rows);
               return Values();
             });
-  if (wholeSteps != steps) {
-    // Goes on with what tiles have summed.
-    Value before = std::exchange(initial[0], Value());
-    starts[step] = wholeSteps;
-    extents[row] = wholeRows;
-    emitVectorRows(piece);
-    starts[step] = begin;
-    extents[row] = rows;
-    initial[0] = before;
-  }
-  if (wholeRows != rows) {
-    starts[row] = wholeRows;
-    emitVectorRows(piece);
-    starts[row] = begin;
-  }
+}
+
+void Nest::emitMatrixRows(const Piece &lanes) {
+  MatrixTiles(*this, lanes).emit();
 }

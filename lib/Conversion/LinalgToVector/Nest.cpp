@@ -41,7 +41,7 @@ Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
            ArrayRef<Value> initial)
     : b(b), loc(op.getLoc()), op(op), plan(plan), flat(b, loc), body(op, plan),
       initial(initial),
-      starts(op.getNumLoops(), b.getIndexAttr(0)), extents(loopExtents(b, op)),
+      extents(loopExtents(b, op)),
       position(extents.size()) {}
 
 void Nest::emitOuter(unsigned depth) {
@@ -66,14 +66,15 @@ void Nest::emitOuter(unsigned depth) {
   // Of few lanes there are no dot products.
   bool keepLanes = plan.isContraction && plan.groupSize > 1;
   coverLoop(
-      b, loc, starts[plan.loop], extents[plan.loop],
+      b, loc, extents[plan.loop],
       piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors, keepLanes),
       {}, [&](const Piece &piece, Index index, ValueRange) {
         position[plan.loop] = index;
-        if (plan.tileGroups && !piece.isMasked)
+        if (plan.hasMatrixTiles)
           emitMatrixRows(piece);
         else
-          emitVectorRows(piece);
+          emitRows(plan.row, plan.rows,
+                   [&](int64_t rows) { emitTile(rows, piece); });
         return Values();
       });
 }
@@ -82,17 +83,12 @@ void Nest::emitRows(std::optional<unsigned> loop, int64_t rows,
                     function_ref<void(int64_t rows)> inside) {
   if (!loop)
     return inside(1);
-  coverLoop(b, loc, starts[*loop], extents[*loop],
-            piecesOfRows(subtract(b, loc, extents[*loop], starts[*loop]), rows), {},
+  coverLoop(b, loc, extents[*loop], piecesOfRows(extents[*loop], rows), {},
             [&](const Piece &piece, Index index, ValueRange) {
               position[*loop] = index;
               inside(piece.vectors);
               return Values();
             });
-}
-
-void Nest::emitVectorRows(const Piece &piece) {
-  emitRows(plan.row, plan.rows, [&](int64_t rows) { emitTile(rows, piece); });
 }
 
 VectorBuilder Nest::builderFor(const Piece &piece) {
@@ -128,7 +124,7 @@ Values Nest::emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                             function_ref<Values(ValueRange)> step) {
   if (loops.empty())
     return step(sums);
-  return buildLoop(b, loc, starts[loops.front()], extents[loops.front()], 1, 0,
+  return buildLoop(b, loc, b.getIndexAttr(0), extents[loops.front()], 1, 0,
                    sums, [&](Index index, ValueRange inner) {
                      position[loops.front()] = index;
                      return emitReductions(loops.drop_front(), inner, step);

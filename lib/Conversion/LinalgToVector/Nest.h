@@ -44,9 +44,9 @@ struct Plan {
   /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;
   int64_t groupSize = 1;
-  /// Groups of a row of a matrix tile, which go along the innermost reduction;
-  /// 0 where there are no such tiles.
-  int64_t tileGroups = 0;
+  /// Whether groups are multiplied by matrix tiles, along the innermost
+  /// reduction.
+  bool hasMatrixTiles = false;
   /// Operands, by number, that lie along `row`: tiles of as many rows as lanes
   /// are transposed in registers. Then nothing is reduced.
   SmallVector<unsigned> transposed;
@@ -136,9 +136,10 @@ private:
 void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
               ArrayRef<Value> initial);
 
-/// Groups of a row of a matrix tile that a product of groups by `plan` can be
-/// computed with; 0 where vectors do.
-int64_t groupsOfTile(linalg::GenericOp op, const Plan &plan, TargetAttr target);
+/// Whether matrix tiles can compute a product of groups by `plan`, and have
+/// enough to do.
+bool fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
+                      TargetAttr target);
 
 } // namespace mlir::lutra
 

@@ -24,6 +24,7 @@ public:
   void emitOuter(unsigned depth = 0);
 
 private:
+  friend class MatrixTiles;
   using Visit = function_ref<void(unsigned output, int64_t row, int64_t vector,
                                   ArrayRef<Lanes> index)>;
 
@@ -32,19 +33,8 @@ private:
   void emitPrefetch(int64_t rows, const Piece &piece);
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
-  void emitVectorRows(const Piece &piece);
   void emitTile(int64_t rows, const Piece &piece);
-  void emitMatrixRows(const Piece &piece);
-  void emitMatrixTiles(int64_t count, const Piece &piece);
-  Values multiplyTiles(int64_t count, const Piece &piece, ValueRange sums);
-  /// Where a matrix tile begins in a flat view, and how far its rows are apart.
-  struct TilePlace {
-    Value view, index, stride;
-  };
-  TilePlace placeOfTile(OpOperand &operand, unsigned rowLoop, int64_t row,
-                        int64_t lane);
-  Value loadTile(OpOperand &operand, unsigned rowLoop, int64_t row,
-                 int64_t lane, Type type);
+  void emitMatrixRows(const Piece &lanes);
   void emitLaneReduction(int64_t rows, int64_t columns);
   Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
@@ -95,8 +85,7 @@ private:
   TileBody body;
   /// What each output begins as, null where that is in memory.
   SmallVector<Value> initial;
-  /// Of each loop, where it begins and ends.
-  SmallVector<OpFoldResult> starts, extents;
+  SmallVector<OpFoldResult> extents;
   SmallVector<Index> position;
 };
 

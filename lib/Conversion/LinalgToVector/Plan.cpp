@@ -391,8 +391,8 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
     if (other != loop && other != plan.row && other != plan.column &&
         other != plan.group)
       (isParallel(other) ? plan.outer : plan.reductions).push_back(other);
-  plan.tileGroups = groupsOfTile(op, plan, target);
-  if (plan.tileGroups)
+  plan.hasMatrixTiles = fillsMatrixTiles(op, plan, target);
+  if (plan.hasMatrixTiles)
     plan.vectors = std::min<int64_t>(plan.vectors, 2);
   return plan;
 }

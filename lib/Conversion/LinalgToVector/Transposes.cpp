@@ -309,7 +309,7 @@ void Nest::storeRows(ArrayRef<Values> vectors, OpOperand &output,
 
 void Nest::emitTransposes() {
   auto cover = [&](unsigned loop, function_ref<void(OpFoldResult)> inside) {
-    coverLoop(b, loc, starts[loop], extents[loop],
+    coverLoop(b, loc, extents[loop],
               piecesOfLanes(extents[loop], plan.lanes, 1, /*keepLanes=*/true),
               {}, [&](const Piece &piece, Index index, ValueRange) {
                 position[loop] = index;

@@ -19,7 +19,7 @@
 
 #include "TileKernel.h"
 
-#include "Frame.h"
+#include "../Frame.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

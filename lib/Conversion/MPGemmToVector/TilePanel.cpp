@@ -8,7 +8,7 @@
 #include "TilePanel.h"
 
 #include "Codes.h"
-#include "Frame.h"
+#include "../Frame.h"
 #include "Sums.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
