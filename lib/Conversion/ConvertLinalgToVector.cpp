@@ -71,9 +71,9 @@ static Value bufferOf(Value value) {
 static bool accesses(Operation *op, Value buffer) {
   auto visit = [&](Operation *inner) {
     bool isView = isa<ViewLikeOpInterface>(inner);
-    return !isView && llvm::is_contained(
-                          llvm::map_range(inner->getOperands(), bufferOf),
-                          buffer)
+    return !isView &&
+                   llvm::is_contained(
+                       llvm::map_range(inner->getOperands(), bufferOf), buffer)
                ? WalkResult::interrupt()
                : WalkResult::advance();
   };
@@ -113,7 +113,8 @@ struct ConvertLinalgToVector
     for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable()))
       if (linalg::FillOp fill = fillOf(op, output)) {
         // Matrix tiles begin as 0, or in memory.
-        if (plan.hasMatrixTiles && !matchPattern(fill.value(), m_PosZeroFloat()))
+        if (plan.hasMatrixTiles &&
+            !matchPattern(fill.value(), m_PosZeroFloat()))
           continue;
         initial[i] = fill.value();
         taken.insert(fill);

@@ -117,8 +117,7 @@ static std::optional<Trio> matchTrio(linalg::GenericOp op) {
     return std::nullopt;
   linalg::GenericOp reduction = trio.reduction(), reader = trio.reader();
   if (!reduction.hasPureTensorSemantics() || matchContraction(reduction) ||
-      reduction.getNumResults() != 1 ||
-      reduction.getNumReductionLoops() == 0 ||
+      reduction.getNumResults() != 1 || reduction.getNumReductionLoops() == 0 ||
       !reduction.getMatchingIndexingMap(trio.summed).isPermutation() ||
       !isSplit(reader.getMatchingIndexingMap(trio.read), reader,
                cast<RankedTensorType>(op.getResult(0).getType())))
@@ -141,9 +140,9 @@ class Fusion {
 public:
   Fusion(RewriterBase &b, Trio trio)
       : b(b), trio(trio), map(trio.map), reduction(trio.reduction()),
-        reader(trio.reader()), toReader(AffineMap::get(
-                                   reader.getNumLoops(), 0, loopsOf(trio),
-                                   b.getContext())) {}
+        reader(trio.reader()),
+        toReader(AffineMap::get(reader.getNumLoops(), 0, loopsOf(trio),
+                                b.getContext())) {}
   void run();
 
 private:
@@ -177,8 +176,7 @@ static Value evaluate(OpBuilder &b, Location loc, AffineMap map) {
   SmallVector<Value> loops;
   for (unsigned loop : llvm::seq(map.getNumDims()))
     loops.push_back(linalg::IndexOp::create(b, loc, loop));
-  return affine::makeComposedAffineApply(b, loc, map, 
-                                         getAsOpFoldResult(loops));
+  return affine::makeComposedAffineApply(b, loc, map, getAsOpFoldResult(loops));
 }
 
 /// Clones the body of `op`, whose loops are `loops`, which reads `value` for
@@ -197,8 +195,8 @@ Value Fusion::inlineBody(OpBuilder &b, linalg::GenericOp op, AffineMap loops,
     mapping.map(op.getRegionOutputArgs()[0], sum);
   for (Operation &inner : op.getBlock()->without_terminator())
     if (auto index = dyn_cast<linalg::IndexOp>(inner))
-      mapping.map(index, evaluate(b, index.getLoc(),
-                                  loops.getSubMap(index.getDim())));
+      mapping.map(index,
+                  evaluate(b, index.getLoc(), loops.getSubMap(index.getDim())));
     else
       b.clone(inner, mapping);
   return mapping.lookupOrDefault(op.getBlock()->getTerminator()->getOperand(0));
@@ -231,10 +229,9 @@ void Fusion::run() {
         ValueRange inputs = arguments.drop_back(2);
         Value sum = arguments[inputs.size()];
         Value value = inlineBody(b, map, mapLoops, inputs, nullptr, {}, {});
-        Value next = inlineBody(b, reduction, toReader, inputs, trio.summed,
-                                value, sum);
-        Value stored =
-            inlineBody(b, reader, own, inputs, trio.read, value, {});
+        Value next =
+            inlineBody(b, reduction, toReader, inputs, trio.summed, value, sum);
+        Value stored = inlineBody(b, reader, own, inputs, trio.read, value, {});
         linalg::YieldOp::create(b, loc, ValueRange{next, stored});
       });
   b.replaceOp(reduction, fused.getResult(0));

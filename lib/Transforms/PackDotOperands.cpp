@@ -96,8 +96,8 @@ static SmallVector<unsigned> orderWithLast(AffineMap map, unsigned last) {
 /// Copies a tensor of which a loop of `copy` reads an element for each of `to`.
 Value Packing::copy(Value tensor, ArrayRef<OpFoldResult> to,
                     ArrayRef<AffineExpr> read) {
-  Value empty = tensor::EmptyOp::create(
-      b, loc, to, getElementTypeOrSelf(tensor.getType()));
+  Value empty = tensor::EmptyOp::create(b, loc, to,
+                                        getElementTypeOrSelf(tensor.getType()));
   unsigned loops = to.size();
   auto copy = linalg::GenericOp::create(
       b, loc, empty.getType(), tensor, empty,

@@ -86,9 +86,9 @@ static void moveStream(IterateOp iterate, unsigned number) {
   unsigned dim = iterate.getDims()[number];
   SmallVector<int64_t> order =
       moveLast<int64_t>(llvm::to_vector(llvm::seq(type.getRank())), dim);
-  Value to = tensor::EmptyOp::create(
-      b, iterate.getLoc(), moveLast(type.getShape(), dim),
-      type.getElementType());
+  Value to = tensor::EmptyOp::create(b, iterate.getLoc(),
+                                     moveLast(type.getShape(), dim),
+                                     type.getElementType());
   auto moved =
       linalg::TransposeOp::create(b, iterate.getLoc(), stream, to, order);
   iterate.getStreamsMutable()[number].assign(moved->getResult(0));
@@ -124,8 +124,7 @@ struct TransposeStreams : lutra::impl::TransposeStreamsBase<TransposeStreams> {
       for (auto iterate : op.getBlock()->getOps<IterateOp>())
         for (auto [number, stream] : llvm::enumerate(iterate.getStreams()))
           if (!op.getBody().isAncestor(stream.getParentRegion()) &&
-              isWorthMoving(iterate, number) &&
-              rowsOf(op, iterate) >= kMinRows)
+              isWorthMoving(iterate, number) && rowsOf(op, iterate) >= kMinRows)
             moveStream(iterate, number);
     });
   }

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 from test_shapes import LEVELS
 
+CPU_FLAGS = open("/proc/cpuinfo").read()
 #: Batch, rows, depth and columns.
 SIZES = [
     (5, 1, 64, 1),
@@ -23,6 +24,12 @@ SIZES = [
     (1, 1, 3, 129),
     (1, 9, 100, 65),
     (7, 2, 1, 2),
+    # Matrix tiles, whole and not, of rows, columns and pairs.
+    (2, 64, 64, 64),
+    (1, 37, 77, 45),
+    (1, 16, 8, 16),
+    (2, 50, 66, 9),
+    (1, 24, 31, 130),
 ]
 
 
@@ -68,3 +75,9 @@ def test_symbolic_sizes(sizes, turned):
 @pytest.mark.parametrize("level", LEVELS)
 def test_levels(level, turned):
     check((2, 5, 35, 50), turned, mcpu=level)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
+@pytest.mark.parametrize("sizes", SIZES[-5:], ids=str)
+def test_without_matrix_tiles(sizes, turned):
+    check(sizes, turned, mattr="-amx-tile" if "amx_tile" in CPU_FLAGS else "")

@@ -67,8 +67,8 @@ int64_t vectorBits(TargetAttr target);
 /// The number of the target's vector registers; 16 without a target.
 int64_t vectorRegisters(TargetAttr target);
 
-/// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16, beside
-/// vectors of 16 lanes.
+/// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
+/// beside vectors of 16 lanes.
 bool hasByteTiles(TargetAttr target);
 bool hasBF16Tiles(TargetAttr target);
 

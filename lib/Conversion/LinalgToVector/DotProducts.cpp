@@ -135,8 +135,7 @@ Values Nest::emitGroups(int64_t rows, const Piece &piece,
             slot += rows * piece.vectors;
           }
         body.restart();
-        auto yielded =
-            body.clone(builder, {row, 0, vector}, loops, current);
+        auto yielded = body.clone(builder, {row, 0, vector}, loops, current);
         for (unsigned i = 0; i < outputs; ++i) {
           Value value = builder.materialize(yielded[i]);
           if (isStored(i))

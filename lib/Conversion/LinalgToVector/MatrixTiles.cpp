@@ -34,10 +34,10 @@ static constexpr int64_t kMinRows = 8, kMinSteps = 4;
 static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
   SmallVector<Index> loops(op.getNumLoops(), Index{operand->get(), 1, 0});
   loops[loop].multiple = kSize;
-  return llvm::all_of(
-      op.getMatchingIndexingMap(operand).getResults(), [&](AffineExpr expr) {
-        return laneStride(expr, loops, loop, kSize).has_value();
-      });
+  return llvm::all_of(op.getMatchingIndexingMap(operand).getResults(),
+                      [&](AffineExpr expr) {
+                        return laneStride(expr, loops, loop, kSize).has_value();
+                      });
 }
 
 bool lutra::fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
@@ -60,9 +60,8 @@ bool lutra::fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
   return stride(contraction->a, step) == plan.groupSize &&
          stride(contraction->b, plan.loop) == plan.groupSize &&
          stride(sums, plan.loop) == 1 && isEven(op, contraction->b, step) &&
-         isEven(op, contraction->a, *plan.row) &&
-         isEven(op, sums, *plan.row) && !isShort(*plan.row, kMinRows) &&
-         !isShort(step, kMinSteps);
+         isEven(op, contraction->a, *plan.row) && isEven(op, sums, *plan.row) &&
+         !isShort(*plan.row, kMinRows) && !isShort(step, kMinSteps);
 }
 
 namespace mlir::lutra {
@@ -104,10 +103,10 @@ private:
   /// What is left of a loop where a piece is masked.
   Value countOf(const Piece &piece, unsigned loop);
   Value inGroups(Value count) {
-    return count ? arith::MulIOp::create(b, loc, count,
-                                         constant(plan.groupSize))
-                       .getResult()
-                 : Value();
+    return count
+               ? arith::MulIOp::create(b, loc, count, constant(plan.groupSize))
+                     .getResult()
+               : Value();
   }
 
   Nest &nest;
@@ -140,8 +139,8 @@ MatrixTiles::Place MatrixTiles::placeOf(OpOperand &operand, unsigned rowLoop,
   AffineMap map = op.getMatchingIndexingMap(&operand);
   VectorBuilder builder = nest.builderFor({1, kSize, false});
   SmallVector<Index> loops = nest.at(row, lane);
-  auto [view, first] = builder.consecutive(
-      operand.get(), builder.index(map, loops, plan.loop));
+  auto [view, first] =
+      builder.consecutive(operand.get(), builder.index(map, loops, plan.loop));
   Value stride = constant(0);
   for (auto [expr, each] : llvm::zip_equal(
            map.getResults(), nest.flat.of(b, operand.get()).strides))
@@ -158,7 +157,8 @@ MatrixTiles::Place MatrixTiles::buffer(Type element) {
   Value &memref = buffers[element];
   int64_t elements = elementsOfRow(element);
   if (!memref)
-    memref = allocateOnFrame(b, op, MemRefType::get({kSize * elements}, element));
+    memref =
+        allocateOnFrame(b, op, MemRefType::get({kSize * elements}, element));
   return {memref, {constant(0)}, constant(elements)};
 }
 
@@ -274,10 +274,10 @@ void MatrixTiles::emitTiles(const Piece &rows) {
   };
   Values sums;
   visit([&](int64_t row, int64_t lane) {
-    sums.push_back(nest.initial[0]
-                       ? amx::TileZeroOp::create(b, loc, type).getResult()
-                       : load(*op.getDpsInitOperand(0), *plan.row, row, lane,
-                              part));
+    sums.push_back(
+        nest.initial[0]
+            ? amx::TileZeroOp::create(b, loc, type).getResult()
+            : load(*op.getDpsInitOperand(0), *plan.row, row, lane, part));
   });
   sums = nest.emitReductions(
       ArrayRef(plan.reductions).drop_back(), sums,

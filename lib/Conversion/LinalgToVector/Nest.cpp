@@ -40,9 +40,7 @@ static SmallVector<OpFoldResult> loopExtents(OpBuilder &b,
 Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
            ArrayRef<Value> initial)
     : b(b), loc(op.getLoc()), op(op), plan(plan), flat(b, loc), body(op, plan),
-      initial(initial),
-      extents(loopExtents(b, op)),
-      position(extents.size()) {}
+      initial(initial), extents(loopExtents(b, op)), position(extents.size()) {}
 
 void Nest::emitOuter(unsigned depth) {
   if (depth < plan.outer.size()) {
@@ -189,9 +187,9 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   visit([&](unsigned i, SmallVector<Lanes> index) {
     bool isRead = reduces || !op.getRegionOutputArgs()[i].use_empty();
     sums.push_back(initial[i] ? builder.materialize({initial[i]})
-                   : isRead   ? builder.materialize(
-                                  builder.load(output(i), index))
-                              : Value());
+                   : isRead
+                       ? builder.materialize(builder.load(output(i), index))
+                       : Value());
   });
   auto step = [&](ValueRange inner) {
     emitPrefetch(rows, piece);

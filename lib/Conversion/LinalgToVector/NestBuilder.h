@@ -73,9 +73,7 @@ private:
   SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
                                  int64_t row, int64_t lane);
   Value output(unsigned number) { return op.getDpsInits()[number]; }
-  bool isStream(unsigned output) const {
-    return plan.streams.test(output);
-  }
+  bool isStream(unsigned output) const { return plan.streams.test(output); }
 
   OpBuilder &b;
   Location loc;

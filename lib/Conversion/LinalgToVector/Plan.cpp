@@ -216,7 +216,7 @@ void Planner::fillTile(Plan &plan) const {
     int64_t rows = extents[*plan.row];
     plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
   }
-  plan.vectors = !hasStreams            ? kSums / plan.rows
+  plan.vectors = !hasStreams           ? kSums / plan.rows
                  : plan.reducesLanes() ? 1
                                        : kSums / 2;
 }

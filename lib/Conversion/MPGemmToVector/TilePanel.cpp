@@ -7,8 +7,8 @@
 
 #include "TilePanel.h"
 
-#include "Codes.h"
 #include "../Frame.h"
+#include "Codes.h"
 #include "Sums.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
