@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Transforms/Passes.h"
@@ -52,7 +53,7 @@ static bool isSummedAlong(EinsumOp reader, unsigned number, unsigned dim) {
 static int64_t rowsOf(CascadeOp op, IterateOp iterate) {
   int64_t rows = 1;
   for (StringRef rank : rowRanks(op)) {
-    if (iterate.streamsAlong(rank))
+    if (iterate.streamsAlong(rank) || countsParts(op, rank))
       continue;
     int64_t extent = op.getStaticExtent(rank);
     if (ShapedType::isDynamic(extent))
