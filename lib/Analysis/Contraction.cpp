@@ -171,6 +171,15 @@ static bool isConsecutive(AffineMap map, unsigned loop) {
   return !simplifyAffineExpr(rest, map.getNumDims(), 0).isFunctionOfDim(loop);
 }
 
+/// Whether `expr` is `loop`, or the position in a tile of it.
+static bool isPosition(AffineExpr expr, unsigned loop) {
+  auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (mod && mod.getKind() == AffineExprKind::Mod &&
+      isa<AffineConstantExpr>(mod.getRHS()))
+    expr = mod.getLHS();
+  return expr == getAffineDimExpr(loop, expr.getContext());
+}
+
 std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
                                        const Contraction &contraction,
                                        TargetAttr target) {
@@ -188,8 +197,7 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   if (group < 2 || b.getNumResults() < 2 || a.isFunctionOfDim(contraction.n) ||
       type.getShape().back() != group ||
       b.getResults().back() != getAffineDimExpr(loop, b.getContext()) ||
-      b.getResult(b.getNumResults() - 2) !=
-          getAffineDimExpr(contraction.n, b.getContext()) ||
+      !isPosition(b.getResult(b.getNumResults() - 2), contraction.n) ||
       !isConsecutive(b, loop) || !isConsecutive(a, loop))
     return std::nullopt;
   return loop;

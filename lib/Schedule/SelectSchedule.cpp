@@ -41,6 +41,9 @@ static constexpr int64_t kMaxStackTile = 1 << 12;
 /// enough.
 static constexpr int64_t kMaxRows = 64;
 
+/// Rows of two matrix tiles, which are multiplied together.
+static constexpr int64_t kRowsOfMatrixTiles = 32;
+
 /// Steps of a loop that are taken together where an operand lies along it, and
 /// not along the innermost: whole tiles that are transposed in registers.
 static constexpr int64_t kTurned = 64;
@@ -145,6 +148,23 @@ static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
   return block;
 }
 
+/// Whether matrix tiles will multiply: groups that are a loop of their own, for
+/// enough rows.
+static bool multipliesTiles(linalg::GenericOp op,
+                            const Contraction &contraction,
+                            TargetAttr target) {
+  if (!contraction.m || contraction.reductions.size() < 2 ||
+      !hasBF16Tiles(target))
+    return false;
+  int64_t group =
+      dotGroup(target, getElementTypeOrSelf(contraction.a->get()),
+               getElementTypeOrSelf(op.getResult(0)));
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = ranges[*contraction.m];
+  return group > 1 && ranges[contraction.reductions.back()] == group &&
+         (ShapedType::isDynamic(rows) || rows >= kRowsOfMatrixTiles / 2);
+}
+
 static ScheduleAttr contractionSchedule(Kernel &kernel,
                                         const Contraction &contraction,
                                         TargetAttr target) {
@@ -160,6 +180,8 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
             .value_or(tile.m);
   tile.n = packedTile(op.getMatchingIndexingMap(contraction.b), contraction.n)
                .value_or(tile.n);
+  if (multipliesTiles(op, contraction, target))
+    tile.m = kRowsOfMatrixTiles;
 
   unsigned loops = root.getNumLoops();
   SmallVector<int64_t> distribute(loops, 0), inner(loops, 0), order;

@@ -28,7 +28,7 @@ using namespace mlir::lutra;
 /// Rows of a matrix tile, and 32-bit words of a row.
 static constexpr int64_t kSize = 16;
 /// Rows and steps below which vectors have less to do.
-static constexpr int64_t kMinRows = 8, kMinSteps = 4;
+static constexpr int64_t kMinRows = 3, kMinSteps = 4;
 
 /// Whether an operand goes on evenly along `loop`, from multiples of a tile on.
 static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
