@@ -151,14 +151,12 @@ static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
 /// Whether matrix tiles will multiply: groups that are a loop of their own, for
 /// enough rows.
 static bool multipliesTiles(linalg::GenericOp op,
-                            const Contraction &contraction,
-                            TargetAttr target) {
+                            const Contraction &contraction, TargetAttr target) {
   if (!contraction.m || contraction.reductions.size() < 2 ||
       !hasBF16Tiles(target))
     return false;
-  int64_t group =
-      dotGroup(target, getElementTypeOrSelf(contraction.a->get()),
-               getElementTypeOrSelf(op.getResult(0)));
+  int64_t group = dotGroup(target, getElementTypeOrSelf(contraction.a->get()),
+                           getElementTypeOrSelf(op.getResult(0)));
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   int64_t rows = ranges[*contraction.m];
   return group > 1 && ranges[contraction.reductions.back()] == group &&

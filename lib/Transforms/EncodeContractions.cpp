@@ -287,18 +287,17 @@ static LogicalResult packGroups(linalg::GenericOp op,
     return failure();
   AffineExpr k = getAffineDimExpr(step, op.getContext()),
              member = getAffineDimExpr(loops, op.getContext());
-  DenseMap<AffineExpr, AffineExpr> split{{k, k * group + member},
-                                         {k.floorDiv(group), k},
-                                         {k % group, member}};
+  DenseMap<AffineExpr, AffineExpr> split{
+      {k, k * group + member}, {k.floorDiv(group), k}, {k % group, member}};
   SmallVector<AffineMap> maps;
   for (AffineMap map : op.getIndexingMapsArray())
     maps.push_back(map.replace(split, loops + 1, 0));
   SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
   kinds.push_back(utils::IteratorType::reduction);
   IRRewriter b(op);
-  auto grouped = linalg::GenericOp::create(b, op.getLoc(), op.getResultTypes(),
-                                           op.getInputs(), op.getOutputs(),
-                                           maps, kinds);
+  auto grouped =
+      linalg::GenericOp::create(b, op.getLoc(), op.getResultTypes(),
+                                op.getInputs(), op.getOutputs(), maps, kinds);
   b.inlineRegionBefore(op.getRegion(), grouped.getRegion(),
                        grouped.getRegion().begin());
   b.replaceOp(op, grouped);
