@@ -232,6 +232,14 @@ static int64_t mostProductRows(mpgemm::MatmulOp op, int64_t depth,
   return kRowsOfTiles * std::clamp<int64_t>(blocks, 1, 2);
 }
 
+/// The columns, of `n`, of a task that has no fewer than `known` rows.
+static int64_t productColumns(int64_t n, int64_t known, int64_t depth) {
+  int64_t least =
+      llvm::divideCeil(kMinTaskWork, std::max<int64_t>(1, known * depth));
+  int64_t columns = std::max<int64_t>(llvm::divideCeil(n, kMinTasks), least);
+  return std::min(columns, std::max(least, kMaxProductColumns));
+}
+
 static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
   ArrayRef<int64_t> x = op.getXType().getShape();
   int64_t m = x[0], n = op.getInitType().getDimSize(1),
@@ -240,13 +248,42 @@ static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t most = mostProductRows(op, depth, target);
   int64_t blockM = ShapedType::isDynamic(m) ? most : std::min(m, most);
   int64_t known = ShapedType::isDynamic(m) ? 1 : blockM;
-  int64_t least =
-      llvm::divideCeil(kMinTaskWork, std::max<int64_t>(1, known * depth));
-  int64_t columns = std::max<int64_t>(llvm::divideCeil(n, kMinTasks), least);
-  columns = std::min(columns, std::max(least, kMaxProductColumns));
+  int64_t columns = productColumns(n, known, depth);
   int64_t distribute[] = {blockM, int64_t(llvm::alignTo(columns, rows))};
   return ScheduleAttr::get(op.getContext(), distribute, {}, {},
                            std::max<int64_t>(1, target.getVectorBits() / 32));
+}
+
+/// One block of rows, of which there may be few, by some columns. What is a
+/// contraction then has register tiles of its own.
+static ScheduleAttr gatherSchedule(mpgemm::GatherMatmulOp op,
+                                   TargetAttr target) {
+  int64_t n = op.getInitType().getDimSize(1),
+          rows = op.getLayoutAttr().getRows();
+  int64_t depth =
+      std::max<int64_t>(1, op.getXType().getDimSize(1) * op.getGroupSize());
+  int64_t columns = productColumns(n, /*known=*/1, depth);
+  SmallVector<int64_t> distribute = {1, int64_t(llvm::alignTo(columns, rows))},
+                       tile, order;
+  if (!op.getFormatAttr()) {
+    RegisterTile sums = registerTile(target, op.getInitType().getElementType(),
+                                     ShapedType::kDynamic, n);
+    tile = {sums.m, rows, 0, 0};
+    order = {1, 0};
+  }
+  return ScheduleAttr::get(op.getContext(), distribute, tile, order,
+                           std::max<int64_t>(1, target.getVectorBits() / 32));
+}
+
+/// That of the product with codes in `func`; null where there is none.
+static ScheduleAttr selectProductSchedule(func::FuncOp func,
+                                          TargetAttr target) {
+  for (Operation &op : func.getBody().front())
+    if (auto product = dyn_cast<mpgemm::MatmulOp>(op))
+      return productSchedule(product, target);
+    else if (auto gather = dyn_cast<mpgemm::GatherMatmulOp>(op))
+      return gatherSchedule(gather, target);
+  return nullptr;
 }
 
 /// Whether an operand that is read or written along `loop` lies along `outer`.
@@ -361,10 +398,8 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
         func->setAttr(attr::kSchedule, schedule);
         isCascade = true;
       });
-      auto products = func.getOps<mpgemm::MatmulOp>();
-      if (!products.empty()) {
-        func->setAttr(attr::kSchedule,
-                      productSchedule(*products.begin(), target));
+      if (ScheduleAttr schedule = selectProductSchedule(func, target)) {
+        func->setAttr(attr::kSchedule, schedule);
         continue;
       }
       std::optional<Kernel> kernel;
