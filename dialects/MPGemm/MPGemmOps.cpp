@@ -58,7 +58,7 @@ static LogicalResult verifyTables(ProductOpInterface op) {
   unsigned bits = op.getFormatAttr().getBits();
   if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4)
     return op->emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
-                          "bits, got x of ")
+                           "bits, got x of ")
            << op.getXType();
   if (op.getXType().getDimSize(3) != 16 * layout.getDepth())
     return op->emitOpError("expects tables of ")
@@ -92,7 +92,8 @@ static LogicalResult verifyX(ProductOpInterface op) {
     return op->emitOpError("expects scales of x in f32, got ")
            << op.getXScales().getType();
   if (op.isInteger() && !op.getFormatAttr().getOffset())
-    return op->emitOpError("expects x of floats with format ") << op.getFormatAttr();
+    return op->emitOpError("expects x of floats with format ")
+           << op.getFormatAttr();
   return success();
 }
 
@@ -134,7 +135,7 @@ static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
     CodePlanes planes = op.getPlanes();
     if (!planes.divides(k))
       return op->emitOpError("expects a layout of groups of whole chunks, or "
-                            "chunks of whole groups, got groups of ")
+                             "chunks of whole groups, got groups of ")
              << k << " codes and chunks of "
              << planes.depth * planes.quadsPerChunk();
     int64_t tiles =
@@ -236,7 +237,8 @@ static LogicalResult verifyFloats(GatherMatmulOp op) {
   if (!x.isF32() || !isa<FloatType>(codes) || !elementOf(op.getInit()).isF32())
     return op.emitOpError("expects floats, and x and a result of f32, without "
                           "a format, got codes of ")
-           << codes << ", x of " << x << " and a result of " << op.getInitType();
+           << codes << ", x of " << x << " and a result of "
+           << op.getInitType();
   if (op.getScales() || op.getZeros() || op.getXScales() || op.getXSums())
     return op.emitOpError("expects neither scales, zeros nor sums without a "
                           "format");
@@ -263,8 +265,7 @@ LogicalResult GatherMatmulOp::verify() {
   if (!getScales())
     return emitOpError("expects scales with a format");
   int64_t columns = getLayoutAttr() ? all * getLayoutAttr().getRows() : all;
-  return verifyWeight(*this, columns, getXType().getDimSize(1),
-                      getGroupSize());
+  return verifyWeight(*this, columns, getXType().getDimSize(1), getGroupSize());
 }
 
 LogicalResult

@@ -86,9 +86,7 @@ struct ProductTile {
   ProductOpInterface op;
   OpFoldResult row, rows, column, columns;
 
-  Value ofRows(Value tensor) {
-    return sliceAt(b, loc, tensor, row, rows);
-  }
+  Value ofRows(Value tensor) { return sliceAt(b, loc, tensor, row, rows); }
   Value ofColumns(Value tensor) {
     return sliceAt(b, loc, tensor, column, columns);
   }
@@ -110,8 +108,7 @@ FailureOr<TilingResult>
 MatmulOp::getTiledImplementation(OpBuilder &b, ArrayRef<OpFoldResult> offsets,
                                  ArrayRef<OpFoldResult> sizes) {
   Location loc = getLoc();
-  auto [column, columns] =
-      placeOfColumns(b, loc, *this, offsets[1], sizes[1]);
+  auto [column, columns] = placeOfColumns(b, loc, *this, offsets[1], sizes[1]);
   ProductTile tile{b, loc, *this, offsets[0], sizes[0], column, columns};
   return tile.matmul(sliceAt(b, loc, getInit(), offsets, sizes));
 }
@@ -194,9 +191,10 @@ static TilingResult contraction(ProductTile &tile, Value init) {
           {x.getDefiningOp(), codes.getDefiningOp(), init.getDefiningOp()}};
 }
 
-FailureOr<TilingResult> GatherMatmulOp::getTiledImplementation(
-    OpBuilder &b, ArrayRef<OpFoldResult> offsets,
-    ArrayRef<OpFoldResult> sizes) {
+FailureOr<TilingResult>
+GatherMatmulOp::getTiledImplementation(OpBuilder &b,
+                                       ArrayRef<OpFoldResult> offsets,
+                                       ArrayRef<OpFoldResult> sizes) {
   Location loc = getLoc();
   SmallVector<OpFoldResult> place, extent;
   if (failed(getResultTilePosition(b, 0, offsets, sizes, place, extent)))

@@ -107,13 +107,12 @@ static Value numbersOfX(NestBuilder &b, mpgemm::ProductOpInterface op) {
   Value x = op.getX();
   if (!op.isInteger())
     return x;
-  return b.map(b.sizesOf(x), b.getF32Type(),
-               {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
-               [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                 Value number =
-                     arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
-                 return arith::MulFOp::create(b, number, in[1]);
-               });
+  return b.map(
+      b.sizesOf(x), b.getF32Type(), {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value number = arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
+        return arith::MulFOp::create(b, number, in[1]);
+      });
 }
 
 /// x and codes as the numbers that they stand for, with all scales.
@@ -171,13 +170,14 @@ static void convert(mpgemm::GatherMatmulOp op) {
         Value first = arith::MulIOp::create(
             b, arith::IndexCastOp::create(b, b.getIndexType(), in[1]),
             arith::ConstantIndexOp::create(b, op.getMatrixSize()));
-        SmallVector<Value> place = {arith::AddIOp::create(
-            b, first, linalg::IndexOp::create(b, 1))};
+        SmallVector<Value> place = {
+            arith::AddIOp::create(b, first, linalg::IndexOp::create(b, 1))};
         place.push_back(linalg::IndexOp::create(b, 2));
         auto at = [&](Value tensor, ValueRange place) -> Value {
           return tensor ? tensor::ExtractOp::create(b, tensor, place) : Value();
         };
-        Value scale = at(op.getScales(), place), zero = at(op.getZeros(), place);
+        Value scale = at(op.getScales(), place),
+              zero = at(op.getZeros(), place);
         place.push_back(linalg::IndexOp::create(b, 3));
         Value number = at(op.getCodes(), place);
         number = scale ? dequantize(b, op.getFormatAttr(), table, number, scale,

@@ -83,7 +83,8 @@ static SmallVector<Attribute> besideEachOther(ShapedType type, int64_t matrices,
   if (matrices == 1 || columns % rows == 0)
     return {PackAttr::get(context, 0, rows, 0)};
   SmallVector<int64_t> apart = {matrices, columns},
-                       packed = {matrices * int64_t(llvm::divideCeil(columns, rows))};
+                       packed = {matrices *
+                                 int64_t(llvm::divideCeil(columns, rows))};
   llvm::append_range(apart, type.getShape().drop_front());
   llvm::append_range(packed, type.getShape().drop_front());
   packed.push_back(rows);
@@ -109,9 +110,9 @@ static SmallVector<Attribute> inPlanes(ShapedType type, int64_t matrices,
                   TransposeAttr::get(context, {0, 1, 3, 2})});
     columns = whole;
   }
-  steps.append({ReshapeAttr::get(context, {matrices * columns, depth}),
-                PlanesAttr::get(context, planes.bits, planes.rows,
-                                planes.depth)});
+  steps.append(
+      {ReshapeAttr::get(context, {matrices * columns, depth}),
+       PlanesAttr::get(context, planes.bits, planes.rows, planes.depth)});
   return steps;
 }
 
@@ -171,10 +172,9 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
       return withSteps(b, value,
                        besideEachOther(typeOf(value), matrices, planes.rows));
     };
-    FailureOr<Value> codes = withSteps(
-                         b, op.getCodes(),
-                         inPlanes(typeOf(op.getCodes()), matrices, planes,
-                                  padded)),
+    FailureOr<Value> codes = withSteps(b, op.getCodes(),
+                                       inPlanes(typeOf(op.getCodes()), matrices,
+                                                planes, padded)),
                      scales = withParameters(op.getScales()),
                      zeros = withParameters(op.getZeros());
     if (failed(codes) || failed(scales) || failed(zeros))

@@ -249,12 +249,12 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
                               [](AffineMap map) { return map.isIdentity(); });
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
-  return isa<cascade::CascadeOp>(first)      ? "cascade"
+  return isa<cascade::CascadeOp>(first)           ? "cascade"
          : isa<mpgemm::ProductOpInterface>(first) ? "contract"
-         : isa<LoopLikeOpInterface>(first)   ? "loop"
-         : isa<tensor::PadOp>(first)         ? "pad"
-         : isa<tensor::InsertSliceOp>(first) ? "concat"
-                                             : "make";
+         : isa<LoopLikeOpInterface>(first)        ? "loop"
+         : isa<tensor::PadOp>(first)              ? "pad"
+         : isa<tensor::InsertSliceOp>(first)      ? "concat"
+                                                  : "make";
 }
 
 /// The model's nodes that a group came from: "conv1, relu1".

@@ -47,7 +47,7 @@ Value CodesOfChunk::asBytes(Value vector) {
 /// A mask in each byte of a lane.
 static constexpr uint32_t kEachByte = 0x01010101u;
 
-Value CodesOfChunk::quad(int64_t quad, int64_t part) {
+Value CodesOfChunk::quad(int64_t quad, int64_t part, bool withFields) {
   Value code;
   int64_t first = 0;
   for (CodePlane plane : planes.planes()) {
@@ -59,7 +59,7 @@ Value CodesOfChunk::quad(int64_t quad, int64_t part) {
     else if (right < 0)
       field = arith::ShLIOp::create(b, loc, field, splat(-right));
     uint32_t mask = ((1u << plane.width) - 1) << plane.shift;
-    if (plane.width < 8)
+    if (plane.width < 8 && !withFields)
       field = arith::AndIOp::create(b, loc, field, splat(mask * kEachByte));
     code = code ? arith::OrIOp::create(b, loc, code, field) : field;
     first += planes.quadsPerChunk() / perByte;

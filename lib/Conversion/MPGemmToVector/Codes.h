@@ -25,8 +25,8 @@ public:
         chunk(chunk) {}
 
   /// The codes of quad `quad` of the chunk, in bytes, of register `part` of
-  /// each vector.
-  Value quad(int64_t quad, int64_t part);
+  /// each vector. `withFields`, other bits may stand above codes of one plane.
+  Value quad(int64_t quad, int64_t part, bool withFields = false);
   /// The same, of codes in one plane, where they lie in their bytes: times
   /// 2 to the power of where their field begins.
   Value quadInPlace(int64_t quad, int64_t part);

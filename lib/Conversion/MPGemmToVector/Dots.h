@@ -29,6 +29,9 @@ public:
   virtual unsigned steps() const { return 1; }
   /// The largest unsigned byte that it multiplies rightly.
   virtual unsigned maxCode() const { return 255; }
+  /// Whether bytes may have, above their code, other bits: what they stand for
+  /// together is the same.
+  virtual bool takesFields() const { return false; }
   /// The registers of sums for one of codes.
   virtual int64_t sums() const { return 1; }
   /// What these are before anything is added, if that is not 0, for `adds`

@@ -24,16 +24,15 @@ public:
 
   Type sumType() const override { return b.getF32Type(); }
   unsigned steps() const override { return 4; }
+  /// Codes are the lowest bits of floats from 2^23 on, where neighbours are 1
+  /// apart: what is subtracted takes that away too, and is exact.
   Value codes(Value bytes, unsigned step, Value zero) override {
-    Value code = byteOfLanes(bytes, step);
     bool isInteger =
         zero && cast<VectorType>(zero.getType()).getElementType().isInteger();
-    if (offset != 0)
-      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), offset));
+    Value none = splatFloat(kUnit + offset);
     if (isInteger)
-      code = arith::SubIOp::create(b, loc, code, zero);
-    Value number =
-        arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), code);
+      none = arith::AddFOp::create(b, loc, fromUnit(zero), splatFloat(offset));
+    Value number = subtract(fromUnit(byteOfLanes(bytes, step)), none);
     return zero && !isInteger ? subtract(number, zero) : number;
   }
   Value factor(Value x, ValueRange index, unsigned step) override {
@@ -53,6 +52,21 @@ protected:
   }
 
 private:
+  static constexpr int64_t kUnit = 1 << 23;
+
+  /// 2^23 + `code`, which is below 2^23, in f32.
+  Value fromUnit(Value code) {
+    int64_t bits = llvm::bit_cast<int32_t>(float(kUnit));
+    return arith::BitcastOp::create(
+        b, loc, vectorOf(b.getF32Type()),
+        arith::OrIOp::create(b, loc, code, splat(b.getI32Type(), bits)));
+  }
+  Value splatFloat(int64_t value) {
+    auto type = vectorOf(b.getF32Type());
+    return arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(type, float(value)));
+  }
+
   int64_t offset;
 };
 
@@ -80,6 +94,7 @@ class PermuteDot : public TableDot {
 public:
   static constexpr int64_t kLanes = 16;
 
+  bool takesFields() const override { return true; }
   PermuteDot(OpBuilder &b, Location loc, mpgemm::FormatInterface format)
       : TableDot(b, loc, kLanes) {
     SmallVector<float> values;

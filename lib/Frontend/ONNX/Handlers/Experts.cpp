@@ -134,17 +134,16 @@ FailureOr<Tensor> lutra::expertProduct(Lowering &lowering, const Tensor &x,
   if (failed(matrices))
     return failure();
   ArrayRef<AffineExpr> codes = matrices->codes.shape;
-  FailureOr<GroupedRows> rows =
-      groupedRows(lowering, x, codes[1], codes[2],
-                  layer.integers ? layer.bits : 0);
+  FailureOr<GroupedRows> rows = groupedRows(lowering, x, codes[1], codes[2],
+                                            layer.integers ? layer.bits : 0);
   if (failed(rows))
     return failure();
   Shape shape = {x.shape[0], layer.weights.shape[1]};
   auto product = mpgemm::GatherMatmulOp::create(
-      lowering.b, lowering.type(shape, DType::Float),
-      routes.blockExperts.value, routes.offsets.value, rows->numbers,
-      matrices->codes.value, matrices->scales.value, matrices->zeros.value,
-      rows->scales, rows->sums, lowering.empty(shape, DType::Float),
-      matrices->format, mpgemm::LayoutAttr());
+      lowering.b, lowering.type(shape, DType::Float), routes.blockExperts.value,
+      routes.offsets.value, rows->numbers, matrices->codes.value,
+      matrices->scales.value, matrices->zeros.value, rows->scales, rows->sums,
+      lowering.empty(shape, DType::Float), matrices->format,
+      mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Float);
 }

@@ -161,11 +161,10 @@ static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
     return matrix;
   }
   Tensor given = node.input(ZeroPoints);
-  FailureOr<Tensor> zeros = isFloat(given.dtype)
-                                ? lowering.reshape(given, perBlock)
-                                : unpackCodes(lowering, given, blocks.bits,
-                                              {blocks.n, blocks.count},
-                                              blocks.n);
+  FailureOr<Tensor> zeros =
+      isFloat(given.dtype) ? lowering.reshape(given, perBlock)
+                           : unpackCodes(lowering, given, blocks.bits,
+                                         {blocks.n, blocks.count}, blocks.n);
   if (failed(zeros))
     return failure();
   matrix.zeros = *zeros;

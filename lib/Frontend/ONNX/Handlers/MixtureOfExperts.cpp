@@ -92,7 +92,8 @@ struct HiddenSums {
 } // namespace
 
 static FailureOr<HiddenSums> hiddenSums(const Node &node, Lowering &lowering,
-                                        const Tensor &x, const SortedRoutes &routes,
+                                        const Tensor &x,
+                                        const SortedRoutes &routes,
                                         const MixtureInputs &inputs,
                                         const MixtureSizes &sizes) {
   AffineExpr place, i;
@@ -130,7 +131,8 @@ static FailureOr<HiddenSums> hiddenSums(const Node &node, Lowering &lowering,
 
 /// The hidden units [S, inter] of each place.
 static FailureOr<Tensor> hiddenUnits(const Node &node, Lowering &lowering,
-                                     const Tensor &x, const SortedRoutes &routes,
+                                     const Tensor &x,
+                                     const SortedRoutes &routes,
                                      const MixtureInputs &inputs,
                                      const MixtureSizes &sizes) {
   auto hidden = hiddenSums(node, lowering, x, routes, inputs, sizes);
@@ -189,8 +191,8 @@ static Tensor combined(Lowering &lowering, const Tensor &sums,
         Scalars s(b, DType::Float);
         Value place = arith::IndexCastOp::create(b, b.getIndexType(), in[0]),
               column = linalg::IndexOp::create(b, 1);
-        Value sum = tensor::ExtractOp::create(b, sums.value,
-                                              ValueRange{place, column});
+        Value sum =
+            tensor::ExtractOp::create(b, sums.value, ValueRange{place, column});
         sum = s.add(sum, biasAt(s, layer, in[2], column));
         return s.add(in[3], s.mul(in[1], sum));
       });

@@ -41,9 +41,7 @@ struct Integers {
   Value constant(int64_t value) {
     return arith::ConstantIndexOp::create(b, value);
   }
-  Value add(Value lhs, Value rhs) {
-    return arith::AddIOp::create(b, lhs, rhs);
-  }
+  Value add(Value lhs, Value rhs) { return arith::AddIOp::create(b, lhs, rhs); }
   Value increment(Value tensor, Value place) {
     return store(add(load(tensor, place), constant(1)), tensor, place);
   }
@@ -98,8 +96,8 @@ Value RouteSorter::counts() {
 SmallVector<Value> RouteSorter::cut(Value counts) {
   ImplicitLocOpBuilder &b = lowering.b;
   // Blocks that are left over have no places.
-  Value end = arith::IndexCastOp::create(b, b.getI64Type(),
-                                         lowering.sizeValue(all));
+  Value end =
+      arith::IndexCastOp::create(b, b.getI64Type(), lowering.sizeValue(all));
   Value inits[] = {zeros(lowering.constant(numExperts + 1)),
                    zeros(lowering.constant(1)), zeros(numBlocks()),
                    lowering.filled(numBlocks() + 1, DType::Int64, end)};
@@ -145,9 +143,8 @@ SmallVector<Value> RouteSorter::places(Value starts, int64_t k) {
       });
 }
 
-FailureOr<SortedRoutes> lutra::sortRoutes(Lowering &lowering,
-                                          const Routes &routes,
-                                          int64_t experts) {
+FailureOr<SortedRoutes>
+lutra::sortRoutes(Lowering &lowering, const Routes &routes, int64_t experts) {
   AffineExpr all = lowering.product(routes.experts.shape);
   FailureOr<Tensor> flat = lowering.reshape(routes.experts, all);
   if (failed(flat))
@@ -180,7 +177,6 @@ Tensor lutra::rowsOfTokens(Lowering &lowering, const Tensor &x,
         Value token =
             arith::IndexCastOp::create(s.b, s.b.getIndexType(), in[0]);
         return tensor::ExtractOp::create(
-            s.b, x.value,
-            ValueRange{token, linalg::IndexOp::create(s.b, 1)});
+            s.b, x.value, ValueRange{token, linalg::IndexOp::create(s.b, 1)});
       });
 }

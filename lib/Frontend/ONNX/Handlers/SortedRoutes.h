@@ -3,8 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What of a mixture of experts does not depend on their weights. T tokens choose
-// `k` of E experts each; a route is a token with one of them.
+// What of a mixture of experts does not depend on their weights. T tokens
+// choose `k` of E experts each; a route is a token with one of them.
 //
 //===----------------------------------------------------------------------===//
 
