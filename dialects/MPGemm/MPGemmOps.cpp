@@ -250,6 +250,8 @@ static LogicalResult verifyFloats(GatherMatmulOp op) {
 }
 
 LogicalResult GatherMatmulOp::verify() {
+  if (getFormatAttr() && !getScales())
+    return emitOpError("expects scales with a format");
   if (failed(verifyRows(*this)) || failed(verifyBlocks(*this)))
     return failure();
   int64_t n = getInitType().getDimSize(1),
@@ -262,8 +264,6 @@ LogicalResult GatherMatmulOp::verify() {
            << n << " columns, got codes of " << getCodes().getType();
   if (!getFormatAttr())
     return verifyFloats(*this);
-  if (!getScales())
-    return emitOpError("expects scales with a format");
   int64_t columns = getLayoutAttr() ? all * getLayoutAttr().getRows() : all;
   return verifyWeight(*this, columns, getXType().getDimSize(1), getGroupSize());
 }

@@ -178,6 +178,8 @@ static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
       return false;
     if (auto insert = dyn_cast<tensor::InsertSliceOp>(user))
       return use.get() != insert.getDest();
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(user))
+      return !loop.getTiedLoopRegionIterArg(&use);
     auto op = dyn_cast<DestinationStyleOpInterface>(user);
     return !op || !op.isDpsInit(&use);
   };
