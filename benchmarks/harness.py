@@ -34,7 +34,7 @@ def build(name, *flags):
     with tempfile.TemporaryDirectory() as folder:
         library = f"{folder}/{name}.so"
         subprocess.run(
-            ["clang-22", "-O2", "-march=native", "-ffp-contract=fast", "-shared",
+            ["clang-22", "-O2", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-shared",
              "-fPIC", HERE / f"{name}.c", *flags, "-o", library],
             check=True,
         )  # fmt: skip

@@ -11,12 +11,21 @@
 
 #include "Codes.h"
 
+#include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+int64_t lutra::lanesOf(TargetAttr target, const CodePlanes &planes) {
+  if (planes.depth == 1)
+    return std::max<int64_t>(1, planes.rows / 4);
+  return std::gcd(planes.rows,
+                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
+}
 
 Value CodesOfChunk::load(int64_t vector, int64_t part) {
   Value &value = loaded[{vector, part}];

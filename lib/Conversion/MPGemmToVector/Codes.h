@@ -9,10 +9,15 @@
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_CODES_H
 
 #include "dialects/Lutra/CodePlanes.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace mlir::lutra {
+
+/// Lanes of 32 bits of a register of codes: as many as the machine's vectors
+/// have that divide the rows of a tile. At depth 1 a tile is one register.
+int64_t lanesOf(TargetAttr target, const CodePlanes &planes);
 
 /// The codes of one chunk, of which a register holds 4 * `lanes` bytes.
 /// Loads and shares what several quads need.

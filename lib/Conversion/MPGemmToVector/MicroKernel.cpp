@@ -17,7 +17,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -29,15 +28,6 @@ static constexpr int64_t kUnrolledQuads = 8;
 static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
-
-/// As many as the machine's vectors have that divide the rows of a tile. At
-/// depth 1 a tile is one register.
-static int64_t lanesOf(TargetAttr target, const CodePlanes &planes) {
-  if (planes.depth == 1)
-    return std::max<int64_t>(1, planes.rows / 4);
-  return std::gcd(planes.rows,
-                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
-}
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
