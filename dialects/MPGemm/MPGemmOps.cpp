@@ -234,7 +234,8 @@ static LogicalResult verifyBlocks(GatherMatmulOp op) {
 /// Checks what stands in the place of codes without a format.
 static LogicalResult verifyFloats(GatherMatmulOp op) {
   Type x = elementOf(op.getX()), codes = elementOf(op.getCodes());
-  if (!x.isF32() || !isa<FloatType>(codes) || !elementOf(op.getInit()).isF32())
+  if (!x.isF32() || op.hasTables() || !isa<FloatType>(codes) ||
+      !elementOf(op.getInit()).isF32())
     return op.emitOpError("expects floats, and x and a result of f32, without "
                           "a format, got codes of ")
            << codes << ", x of " << x << " and a result of "
@@ -254,14 +255,16 @@ LogicalResult GatherMatmulOp::verify() {
     return emitOpError("expects scales with a format");
   if (failed(verifyRows(*this)) || failed(verifyBlocks(*this)))
     return failure();
-  int64_t n = getInitType().getDimSize(1),
-          all = cast<ShapedType>(getCodes().getType()).getDimSize(0);
-  if (ShapedType::isDynamic(n) || n < 1 || ShapedType::isDynamic(all))
+  auto codes = cast<ShapedType>(getCodes().getType());
+  int64_t n = getInitType().getDimSize(1);
+  if (ShapedType::isDynamic(n) || n < 1 || codes.getRank() == 0 ||
+      codes.isDynamicDim(0))
     return emitOpError("expects known columns, got codes of ")
-           << getCodes().getType() << " and a result of " << getInitType();
+           << codes << " and a result of " << getInitType();
+  int64_t all = codes.getDimSize(0);
   if (all % getMatrixSize() != 0)
     return emitOpError("expects whole matrices of ")
-           << n << " columns, got codes of " << getCodes().getType();
+           << n << " columns, got codes of " << codes;
   if (!getFormatAttr())
     return verifyFloats(*this);
   int64_t columns = getLayoutAttr() ? all * getLayoutAttr().getRows() : all;

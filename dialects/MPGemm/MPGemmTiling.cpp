@@ -61,8 +61,7 @@ static Value sliceAt(OpBuilder &b, Location loc, Value tensor,
 /// dimension, behind `before` of such.
 static std::pair<OpFoldResult, OpFoldResult>
 placeOfColumns(OpBuilder &b, Location loc, ProductOpInterface op,
-               OpFoldResult offset, OpFoldResult size,
-               OpFoldResult before = nullptr) {
+               OpFoldResult offset, OpFoldResult size, OpFoldResult before) {
   AffineExpr begin = b.getAffineSymbolExpr(0), count = begin;
   if (LayoutAttr layout = op.getLayoutAttr()) {
     begin = begin.floorDiv(layout.getRows());
@@ -72,10 +71,8 @@ placeOfColumns(OpBuilder &b, Location loc, ProductOpInterface op,
     return affine::makeComposedFoldedAffineApply(
         b, loc, AffineMap::get(0, values.size(), expr), values);
   };
-  size = apply(count, size);
-  if (!before)
-    return {apply(begin, offset), size};
-  return {apply(begin + b.getAffineSymbolExpr(1), {offset, before}), size};
+  return {apply(begin + b.getAffineSymbolExpr(1), {offset, before}),
+          apply(count, size)};
 }
 
 namespace {
@@ -108,7 +105,8 @@ FailureOr<TilingResult>
 MatmulOp::getTiledImplementation(OpBuilder &b, ArrayRef<OpFoldResult> offsets,
                                  ArrayRef<OpFoldResult> sizes) {
   Location loc = getLoc();
-  auto [column, columns] = placeOfColumns(b, loc, *this, offsets[1], sizes[1]);
+  auto [column, columns] = placeOfColumns(b, loc, *this, offsets[1], sizes[1],
+                                          /*before=*/b.getIndexAttr(0));
   ProductTile tile{b, loc, *this, offsets[0], sizes[0], column, columns};
   return tile.matmul(sliceAt(b, loc, getInit(), offsets, sizes));
 }

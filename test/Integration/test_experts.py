@@ -349,6 +349,18 @@ def test_refused(attributes, shapes, reason):
         mixture.run()
 
 
+def test_huge():
+    """Sizes of weights that are not there are no sizes to compute with."""
+    mixture = Mixture(k=2, activation_type="silu", bits=4)
+    model = mixture.model(constant=False)
+    # Its shape says how many experts, tokens' elements and units there are.
+    shape = {i.name: i for i in model.graph.input}["fc2weights"].type.tensor_type.shape
+    for dim in shape.dim:
+        dim.dim_value = 2**31 - 2
+    with pytest.raises(lutra.CompileError, match="node 'experts' .*expected weights that memory holds"):
+        lutra.compile(model)
+
+
 def test_types():
     mixture = Mixture(k=2, activation_type="silu", bits=4)
     mixture.fc1.weights = mixture.fc1.weights.astype(np.int8)

@@ -265,3 +265,12 @@ func.func @packed_floats(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32
       x(%x : tensor<2x4x32xf32>) codes(%w : tensor<9x4x16x32xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
 }
+
+// -----
+
+func.func @scalar_codes(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<f32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects known columns, got codes of 'tensor<f32>' and a result of 'tensor<2x40xf32>'}}
+  mpgemm.gather_matmul experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<f32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
