@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
 
+#include "Codes.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
 
@@ -29,9 +30,6 @@ public:
   virtual unsigned steps() const { return 1; }
   /// The largest unsigned byte that it multiplies rightly.
   virtual unsigned maxCode() const { return 255; }
-  /// Whether bytes may have, above their code, other bits: what they stand for
-  /// together is the same.
-  virtual bool takesFields() const { return false; }
   /// The registers of sums for one of codes.
   virtual int64_t sums() const { return 1; }
   /// What these are before anything is added, if that is not 0, for `adds`
@@ -47,6 +45,11 @@ public:
   /// `zero` is what is subtracted from codes, a vector of i32 or f32 or null.
   /// Dots of integers take codes as they are.
   virtual Value codes(Value bytes, unsigned step, Value zero) = 0;
+  /// The same from quad `quad` of a chunk, of register `part` of each vector.
+  virtual Value codesOfQuad(CodesOfChunk &chunk, int64_t quad, int64_t part,
+                            unsigned step, Value zero) {
+    return codes(chunk.quad(quad, part), step, zero);
+  }
   /// The operand of a step from the four numbers, or the table, of `x` at
   /// `index`.
   virtual Value factor(Value x, ValueRange index, unsigned step) = 0;

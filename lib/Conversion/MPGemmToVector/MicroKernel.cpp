@@ -118,12 +118,12 @@ int64_t MicroKernel::chains() const {
 /// What is multiplied or looked up of `quad` of a chunk.
 Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
                              unsigned step) {
-  bool takesFields = dot->takesFields() && planes.planes().size() == 1;
-  Value bytes = looksUp         ? codes.key(quad / quadsAtOnce, part)
-                : keepsFields() ? codes.quadInPlace(quad, part)
-                                : codes.quad(quad, part, takesFields);
-  return dot->codes(bytes, step,
-                    op.isInteger() ? Value() : groupSums.zero(part));
+  Value zero = op.isInteger() ? Value() : groupSums.zero(part);
+  if (looksUp)
+    return dot->codes(codes.key(quad / quadsAtOnce, part), step, zero);
+  if (keepsFields())
+    return dot->codes(codes.quadInPlace(quad, part), step, zero);
+  return dot->codesOfQuad(codes, quad, part, step, zero);
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.

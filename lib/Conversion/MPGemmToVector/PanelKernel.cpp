@@ -86,17 +86,15 @@ void PanelKernel::loop(Value begin, Value end, int64_t step,
 
 /// Puts the numbers of quad `quad` of a chunk into the panel from `place` on.
 void PanelKernel::decode(CodesOfChunk &codes, Value place, int64_t quad) {
-  bool takesFields = dot->takesFields() && planes.planes().size() == 1;
-  for (int64_t part = 0; part < parts; ++part) {
-    Value bytes = codes.quad(quad, part, takesFields);
+  for (int64_t part = 0; part < parts; ++part)
     for (unsigned step = 0; step < dot->steps(); ++step) {
-      Value number = dot->codes(bytes, step, groupSums.zero(part));
+      Value number =
+          dot->codesOfQuad(codes, quad, part, step, groupSums.zero(part));
       number = arith::MulFOp::create(b, loc, number, groupSums.scale(part));
       Value at = add(place, constant(quad * planes.depth + step));
       vector::StoreOp::create(b, loc, number, panel,
                               ValueRange{at, constant(part * lanes)});
     }
-  }
 }
 
 /// Fills the panel from `count` chunks of a row, from the chunk `first` on.
