@@ -252,4 +252,20 @@ func.func @few_rows_of_floats(%x: memref<15x8x32xf32>, %w: memref<2x32x1x128xi8>
       codes(%w : memref<2x32x1x128xi8>) scales(%s : memref<2x8x32xf32>) outs(%y : memref<15x40xf32>)
   return
 }
+
+// Two codes of two bits are in the four that the instruction looks at, each with numbers of its own: of
+// four codes of a byte only every second is shifted, and none is masked.
+// CHECK-LABEL: func.func @two_bits
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<[-2.000000e+00, -1.000000e+00, 0.000000e+00, 1.000000e+00, -2.000000e+00,
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<[-2.000000e+00, -2.000000e+00, -2.000000e+00, -2.000000e+00, -1.000000e+00,
+// CHECK-NOT: arith.andi
+// CHECK: "llvm.x86.avx512.permvar.sf.512"(%[[LOW]], %[[CODES:.*]])
+// CHECK: "llvm.x86.avx512.permvar.sf.512"(%[[HIGH]], %[[CODES]])
+// CHECK: return
+func.func @two_bits(%x: memref<1x1x32xf32>, %w: memref<1x2x1x64xi8>, %s: memref<1x1x16xf32>,
+                    %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 2, zero = 2> layout <rows = 16> x(%x : memref<1x1x32xf32>)
+      codes(%w : memref<1x2x1x64xi8>) scales(%s : memref<1x1x16xf32>) outs(%y : memref<1x16xf32>)
+  return
+}
 }
