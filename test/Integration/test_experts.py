@@ -259,6 +259,17 @@ def test_accuracy(bits):
     assert np.abs(actual - expected).max() > 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("mcpu", ["x86-64-v3", "native"])
+@pytest.mark.parametrize("bits, zeros", [(2, False), (4, False), (4, True)])
+def test_tables(mcpu, bits, zeros, tmp_path):
+    """At level 4 sums may be looked up, in tables of each place's activations."""
+    mixture = Mixture((40,), k=2, activation_type="silu", bits=bits, accuracy_level=4, zeros=zeros)
+    options = dict(mcpu=mcpu, lookups="always", report=f"kernels:{tmp_path / 'kernels'}")
+    model = lutra.compile(mixture.model(), **options)
+    near(model(mixture.feeds)["y"], mixture.expected(), 3e-2)
+    assert "mpgemm.gather_matmul tables" in (tmp_path / "kernels").read_text()
+
+
 def test_report(tmp_path):
     """Blocks of tokens are multiplied in each of three layers, two of which are one kernel."""
     report = tmp_path / "kernels.json"
