@@ -44,24 +44,36 @@ static Value numberOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
   return tensor::ExtractOp::create(b, table, index);
 }
 
+/// The numbers of a codebook; null for other formats.
+static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
+  auto codebook = dyn_cast_or_null<mpgemm::CodebookAttr>(format);
+  if (!codebook)
+    return nullptr;
+  ArrayRef<float> values = codebook.getValues().asArrayRef();
+  auto type = RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, values));
+}
+
+/// A code with its zero point, which may be null, and scale.
+static Value dequantize(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
+                        Value table, Value code, Value scale, Value zero) {
+  Value number = numberOf(b, format, table, code);
+  if (zero)
+    number = arith::SubFOp::create(b, number, toF32(b, zero));
+  return arith::MulFOp::create(b, number, toF32(b, scale));
+}
+
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
-  Value table;
-  if (auto codebook = dyn_cast<mpgemm::CodebookAttr>(op.getFormat())) {
-    ArrayRef<float> values = codebook.getValues().asArrayRef();
-    auto type = RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
-    table = arith::ConstantOp::create(b, DenseElementsAttr::get(type, values));
-  }
+  Value table = tableOf(b, op.getFormat());
   SmallVector<NestBuilder::Read> reads = {{op.getCodes(), {0, 1, 2}},
                                           {op.getScales(), {0, 1}}};
   if (op.getZeros())
     reads.push_back({op.getZeros(), {0, 1}});
   return b.map(b.sizesOf(op.getCodes()), b.getF32Type(), reads,
                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                 Value number = numberOf(b, op.getFormat(), table, in[0]);
-                 if (op.getZeros())
-                   number = arith::SubFOp::create(b, number, toF32(b, in[2]));
-                 return arith::MulFOp::create(b, number, toF32(b, in[1]));
+                 return dequantize(b, op.getFormat(), table, in[0], in[1],
+                                   op.getZeros() ? in[2] : Value());
                });
 }
 
@@ -90,18 +102,23 @@ static std::pair<Value, Value> widen(NestBuilder &b, mpgemm::MatmulOp op) {
   return {x, w};
 }
 
+/// x as the numbers that it stands for.
+static Value numbersOfX(NestBuilder &b, mpgemm::ProductOpInterface op) {
+  Value x = op.getX();
+  if (!op.isInteger())
+    return x;
+  return b.map(
+      b.sizesOf(x), b.getF32Type(), {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value number = arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
+        return arith::MulFOp::create(b, number, in[1]);
+      });
+}
+
 /// x and codes as the numbers that they stand for, with all scales.
 static std::pair<Value, Value> scale(NestBuilder &b, mpgemm::MatmulOp op) {
-  Value w = dequantize(b, op), x = op.getX();
-  if (op.isInteger())
-    x = b.map(b.sizesOf(x), b.getF32Type(),
-              {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
-              [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                Value number =
-                    arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
-                return arith::MulFOp::create(b, number, in[1]);
-              });
-  return {x, w};
+  Value w = dequantize(b, op);
+  return {numbersOfX(b, op), w};
 }
 
 static void convert(mpgemm::MatmulOp op) {
@@ -116,6 +133,59 @@ static void convert(mpgemm::MatmulOp op) {
                        return arith::AddFOp::create(
                            b, in[2], arith::MulFOp::create(b, in[0], in[1]));
                      });
+  b.replace(op, sum);
+}
+
+/// The expert of each row.
+static Value expertsOfRows(NestBuilder &b, mpgemm::GatherMatmulOp op) {
+  Value init = b.filled(b.sizesOf(op.getInit())[0], b.getI64Type());
+  return b.nest(
+      2, {{op.getExperts(), {1}}}, init, {0},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value row = arith::IndexCastOp::create(b, b.getI64Type(),
+                                               linalg::IndexOp::create(b, 0)),
+              block = linalg::IndexOp::create(b, 1),
+              one = arith::ConstantIndexOp::create(b, 1),
+              next = arith::AddIOp::create(b, block, one);
+        auto isFrom = [&](Value block) -> Value {
+          Value begin = tensor::ExtractOp::create(b, op.getOffsets(), block);
+          return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, row,
+                                       begin);
+        };
+        Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
+                                             isFrom(block), isFrom(next));
+        return arith::SelectOp::create(b, inside, in[0], in[1]);
+      });
+}
+
+/// Reads the matrices of chosen experts where they lie.
+static void convert(mpgemm::GatherMatmulOp op) {
+  NestBuilder b(op.getLoc(), op);
+  Value experts = expertsOfRows(b, op), x = numbersOfX(b, op),
+        table = tableOf(b, op.getFormatAttr());
+  Value init = b.filled(b.sizesOf(op.getInit()), b.getF32Type());
+  Value sum = b.nest(
+      4, {{x, {0, 2, 3}}, {experts, {0}}}, init, {0, 1},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value first = arith::MulIOp::create(
+            b, arith::IndexCastOp::create(b, b.getIndexType(), in[1]),
+            arith::ConstantIndexOp::create(b, op.getMatrixSize()));
+        SmallVector<Value> place = {
+            arith::AddIOp::create(b, first, linalg::IndexOp::create(b, 1))};
+        place.push_back(linalg::IndexOp::create(b, 2));
+        auto at = [&](Value tensor, ValueRange place) -> Value {
+          return tensor ? tensor::ExtractOp::create(b, tensor, place) : Value();
+        };
+        Value scale = at(op.getScales(), place),
+              zero = at(op.getZeros(), place);
+        place.push_back(linalg::IndexOp::create(b, 3));
+        Value number = at(op.getCodes(), place);
+        number = scale ? dequantize(b, op.getFormatAttr(), table, number, scale,
+                                    zero)
+                       : toF32(b, number);
+        return arith::AddFOp::create(b, in[2],
+                                     arith::MulFOp::create(b, in[0], number));
+      });
   b.replace(op, sum);
 }
 
@@ -164,6 +234,9 @@ struct ConvertMPGemmToLinalg
       if (auto matmul = dyn_cast<mpgemm::MatmulOp>(op)) {
         if (!matmul.getLayoutAttr() && matmul.getResult())
           convert(matmul);
+      } else if (auto gather = dyn_cast<mpgemm::GatherMatmulOp>(op)) {
+        if (!gather.getLayoutAttr())
+          convert(gather);
       } else if (auto quantize = dyn_cast<mpgemm::QuantizeActOp>(op)) {
         convert(quantize);
       }

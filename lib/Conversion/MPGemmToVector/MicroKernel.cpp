@@ -17,7 +17,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -29,15 +28,6 @@ static constexpr int64_t kUnrolledQuads = 8;
 static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
-
-/// As many as the machine's vectors have that divide the rows of a tile. At
-/// depth 1 a tile is one register.
-static int64_t lanesOf(TargetAttr target, const CodePlanes &planes) {
-  if (planes.depth == 1)
-    return std::max<int64_t>(1, planes.rows / 4);
-  return std::gcd(planes.rows,
-                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
-}
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
@@ -128,11 +118,12 @@ int64_t MicroKernel::chains() const {
 /// What is multiplied or looked up of `quad` of a chunk.
 Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
                              unsigned step) {
-  Value bytes = looksUp         ? codes.key(quad / quadsAtOnce, part)
-                : keepsFields() ? codes.quadInPlace(quad, part)
-                                : codes.quad(quad, part);
-  return dot->codes(bytes, step,
-                    op.isInteger() ? Value() : groupSums.zero(part));
+  Value zero = op.isInteger() ? Value() : groupSums.zero(part);
+  if (looksUp)
+    return dot->codes(codes.key(quad / quadsAtOnce, part), step, zero);
+  if (keepsFields())
+    return dot->codes(codes.quadInPlace(quad, part), step, zero);
+  return dot->codesOfQuad(codes, quad, part, step, zero);
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
