@@ -14,6 +14,7 @@
 #include "Convolution.h"
 
 #include "../SizeAlgebra.h"
+#include "ByteConvolution.h"
 #include "Contraction.h"
 #include "Operands.h"
 #include "Window.h"
@@ -194,14 +195,12 @@ FailureOr<Tensor> lutra::alongFeatures(const Node &node, Lowering &lowering,
   return lowering.reshape(vector, shape);
 }
 
-FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
-                                     const Tensor &x, const Tensor &w,
-                                     DType accumulator) {
+FailureOr<Window> lutra::convolutionWindow(const Node &node, Lowering &lowering,
+                                           const Tensor &x, const Tensor &w) {
   if (w.rank() != x.rank())
     return node.error() << "expected weights of rank " << x.rank() << ", got "
                         << lowering.str(w.shape);
-  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
-  if (failed(sizes))
+  if (failed(convSizes(node, lowering, x, w)))
     return failure();
   SmallVector<int64_t> kernel;
   for (int64_t d = 2; d < w.rank(); ++d)
@@ -209,8 +208,17 @@ FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
   if (node.intsAttr("kernel_shape", kernel) != kernel)
     return node.error() << "expected kernel_shape to be that of the weights "
                         << lowering.str(w.shape);
-  FailureOr<Window> window = makeWindow(node, lowering, x, kernel);
+  return makeWindow(node, lowering, x, kernel);
+}
+
+FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
+                                     const Tensor &x, const Tensor &w,
+                                     DType accumulator) {
+  FailureOr<Window> window = convolutionWindow(node, lowering, x, w);
   if (failed(window))
+    return failure();
+  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
+  if (failed(sizes))
     return failure();
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalarInt(x.dtype, 0));
@@ -227,12 +235,31 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
   return requireSameType(node);
 }
 
+/// The sums, in f32, of the integers of two tensors: exact in i32 where these
+/// are bytes.
+static FailureOr<Tensor> sumIntegers(const Node &node, Lowering &lowering,
+                                     const Factors &x, const Factors &w) {
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, x.integers, w.integers);
+  if (failed(window))
+    return failure();
+  // A hostile zero point may lie along another axis than its scale.
+  std::optional<FailureOr<Tensor>> sums;
+  if (!w.zero || hasOneElement(w.zero) || w.axis == 0)
+    sums = byteConvolution(lowering, x.quantized, x.zero, w.quantized, w.zero,
+                           *window);
+  if (!sums)
+    return convolution(node, lowering, x.integers, w.integers, DType::Float);
+  if (failed(*sums))
+    return failure();
+  return lowering.cast(**sums, DType::Float);
+}
+
 /// The sums of dequantized operands: the integers' sums, times the scales of
 /// the tensor x and of the weights or their features.
 static FailureOr<Tensor> scaledConvolution(const Node &node, Lowering &lowering,
                                            const Factors &x, const Factors &w) {
-  FailureOr<Tensor> sums =
-      convolution(node, lowering, x.integers, w.integers, DType::Float);
+  FailureOr<Tensor> sums = sumIntegers(node, lowering, x, w);
   if (failed(sums))
     return failure();
   Tensor scale = w.scale;

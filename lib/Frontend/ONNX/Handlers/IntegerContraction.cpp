@@ -8,13 +8,15 @@
 // Implements products of quantized tensors, summed in i32. Activations are
 // centered (their zero point subtracted, which leaves 9 bits) before the sum;
 // the zero point of a product's second operand, the weights, is taken off the
-// sums instead, so that weights are read as they are stored. Products with a
-// constant matrix are mpgemm.matmul (ByteProduct.cpp).
+// sums instead, so that weights are read as they are stored. Products and
+// convolutions with constants are mpgemm.matmul (ByteProduct.cpp,
+// ByteConvolution.cpp).
 //
 //===----------------------------------------------------------------------===//
 
 #include "IntegerContraction.h"
 
+#include "ByteConvolution.h"
 #include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Convolution.h"
@@ -272,12 +274,20 @@ static FailureOr<Tensor> centeredConv(const Node &node, Lowering &lowering,
     return node.error() << "expected a scalar zero point of x, got "
                         << lowering.str(zero.shape);
   const Tensor &weights = node.input(w.value);
+  if (wZero && !hasOneElement(wZero) &&
+      (wZero.rank() != 1 || wZero.shape[0] != weights.shape[0]))
+    return node.error() << "expected a zero point per feature, got "
+                        << lowering.str(wZero.shape);
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, node.input(x.value), weights);
+  if (failed(window))
+    return failure();
+  if (auto sums = byteConvolution(lowering, node.input(x.value), zero, weights,
+                                  wZero, *window))
+    return *sums;
   if (wZero && !hasOneElement(wZero)) {
     Shape shape(weights.rank(), lowering.constant(1));
     shape[0] = weights.shape[0];
-    if (wZero.rank() != 1 || wZero.shape[0] != shape[0])
-      return node.error() << "expected a zero point per feature, got "
-                          << lowering.str(wZero.shape);
     FailureOr<Tensor> column = lowering.reshape(wZero, shape);
     if (failed(column))
       return failure();
