@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "UnitDims.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -46,6 +47,25 @@ static bool isOnlyReadBy(Operation *op, Operation *reader) {
   });
 }
 
+/// Whether `op` reads a product element by element, or what was computed of one
+/// so: that is done with the product's tiles, if nothing else keeps it from
+/// there.
+static bool followsProduct(linalg::GenericOp op) {
+  while (op && op.getNumReductionLoops() == 0) {
+    linalg::GenericOp before;
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      if (!op.getMatchingIndexingMap(operand).isIdentity())
+        continue;
+      if (operand->get().getDefiningOp<mpgemm::MatmulOp>())
+        return true;
+      if (auto generic = operand->get().getDefiningOp<linalg::GenericOp>())
+        before = generic;
+    }
+    op = before;
+  }
+  return false;
+}
+
 static bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
@@ -56,6 +76,8 @@ static bool shouldFuse(OpOperand *operand) {
   AffineMap map = consumer.getMatchingIndexingMap(operand);
   // A window reads an element many times, at positions that are no permutation.
   if (!map.isProjectedPermutation())
+    return false;
+  if (map.isPermutation() && !map.isIdentity() && followsProduct(producer))
     return false;
   return map.isPermutation() || isCheap(producer);
 }

@@ -198,6 +198,15 @@ def ExternalizeConstants : Pass<"externalize-constants", "::mlir::func::FuncOp">
   let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::linalg::LinalgDialect"];
 }
 
+def SinkTransposes : Pass<"sink-transposes", "::mlir::func::FuncOp"> {
+  let summary = "keeps channels last between convolutions that are products of bytes";
+  let description = [{
+    The transposition of such a product moves behind elementwise operations, paddings
+    and windows, until another undoes it, or a reader needs it.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "fuses elementwise operations into each other and into the reductions that read them";
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect",
