@@ -60,6 +60,8 @@ static bool followsProduct(linalg::GenericOp op) {
         return true;
       if (auto generic = operand->get().getDefiningOp<linalg::GenericOp>())
         before = generic;
+      if (before && matchContraction(before))
+        return true;
     }
     op = before;
   }

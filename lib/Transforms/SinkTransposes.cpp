@@ -3,7 +3,7 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A convolution that is a product has its channels innermost, and a graph wants
+// A convolution of integers is computed with its channels innermost, and a graph wants
 // them second. The transposition between the two is moved behind what follows:
 // elementwise operations, which then are done while a tile of the product is in
 // registers, paddings and windows. Where the next convolution turns channels
@@ -58,17 +58,19 @@ static bool isElementwise(linalg::GenericOp op) {
          op.getIndexingMapsArray().back().isIdentity();
 }
 
-/// Whether `tensor` is a product of bytes, or was computed of one element by
-/// element.
-static bool isProductOfBytes(Value tensor) {
+/// Whether `tensor` is sums of products of integers, or was computed of such
+/// element by element.
+static bool areSumsOfIntegers(Value tensor) {
   for (;;) {
     Operation *op = tensor.getDefiningOp();
+    auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
     if (auto product = dyn_cast_or_null<mpgemm::MatmulOp>(op))
       return product.isUnscaled();
+    if (generic && matchContraction(generic))
+      return getElementTypeOrSelf(tensor).isInteger(32);
     if (isa_and_nonnull<tensor::ExpandShapeOp>(op))
       tensor = op->getOperand(0);
-    else if (auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
-             isElementwise(generic) &&
+    else if (generic && isElementwise(generic) &&
              generic.getIndexingMapsArray().front().isIdentity())
       tensor = generic.getDpsInputs()[0];
     else
@@ -325,7 +327,7 @@ void Sinking::run() {
     if (!generic || generic.getNumDpsInits() != 1)
       continue;
     if (isTranspose(generic)) {
-      if (!cancel(generic) && isProductOfBytes(sourceOf(generic)))
+      if (!cancel(generic) && areSumsOfIntegers(sourceOf(generic)))
         moving.insert(generic);
     } else if (isElementwise(generic)) {
       sinkElementwise(generic);

@@ -15,6 +15,7 @@
 
 #include "ByteProduct.h"
 #include "CodedMatrix.h"
+#include "Contraction.h"
 #include "Pooling.h"
 #include "Reduction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -195,4 +196,50 @@ lutra::byteConvolution(Lowering &lowering, const Tensor &x, const Tensor &xZero,
     return last;
   return FailureOr<Tensor>(
       lowering.transpose(*last, channelsSecond(x.rank())));
+}
+
+bool lutra::isByChannel(const Tensor &x, const Tensor &w) {
+  return w.rank() > 1 && x.rank() == w.rank() && w.staticSize(1) == 1 &&
+         x.shape[1] == w.shape[0];
+}
+
+FailureOr<Tensor> lutra::channelConvolution(Lowering &lowering, const Tensor &x,
+                                            const Tensor &w,
+                                            const Window &window) {
+  MLIRContext *context = lowering.context();
+  int64_t rank = window.rank();
+  Tensor padded =
+      padChannelsLast(lowering, lowering.transpose(x, channelsLast(x.rank())),
+                      window, lowering.scalarInt(x.dtype, 0));
+  SmallVector<int64_t> order =
+      llvm::to_vector(llvm::seq<int64_t>(2, w.rank()));
+  order.append({0, 1});
+  Tensor taps = lowering.transpose(w, order);
+  FailureOr<Tensor> weights =
+      lowering.reshape(taps, ArrayRef(taps.shape).drop_back());
+  if (failed(weights))
+    return failure();
+  unsigned next = 0;
+  auto loop = [&] { return getAffineDimExpr(next++, context); };
+  SmallVector<AffineExpr> ys = {loop()}, xs = ys, ws;
+  Shape shape = {x.shape[0]};
+  llvm::append_range(shape, window.output);
+  shape.push_back(x.shape[1]);
+  for (int64_t i = 0; i <= rank; ++i)
+    ys.push_back(loop());
+  for (int64_t i = 0; i < rank; ++i) {
+    ws.push_back(loop());
+    xs.push_back(window.index(i, ys[i + 1], ws.back()));
+  }
+  xs.push_back(ys.back());
+  ws.push_back(ys.back());
+  SmallVector<utils::IteratorType> iterators(rank + 2,
+                                             utils::IteratorType::parallel);
+  iterators.append(rank, utils::IteratorType::reduction);
+  AffineMap maps[] = {AffineMap::get(next, 0, xs, context),
+                      AffineMap::get(next, 0, ws, context),
+                      AffineMap::get(next, 0, ys, context)};
+  Tensor sums = sumOfProducts(lowering, padded, *weights, DType::Int32, maps,
+                              iterators, shape);
+  return lowering.transpose(sums, channelsSecond(x.rank()));
 }

@@ -21,6 +21,15 @@ std::optional<FailureOr<Tensor>>
 byteConvolution(Lowering &lowering, const Tensor &x, const Tensor &xZero,
                 const Tensor &w, const Tensor &zero, const Window &window);
 
+/// Whether weights [F, 1, kernel...] are of one feature for each channel of x.
+bool isByChannel(const Tensor &x, const Tensor &w);
+
+/// Integers x [N, C, sizes...], 0 beyond their ends, of which each channel is
+/// convolved with its own of the weights w [C, 1, kernel...], as sums [N, C,
+/// positions...] in i32.
+FailureOr<Tensor> channelConvolution(Lowering &lowering, const Tensor &x,
+                                     const Tensor &w, const Window &window);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_BYTECONVOLUTION_H

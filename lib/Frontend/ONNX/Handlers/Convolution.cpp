@@ -16,6 +16,7 @@
 #include "../SizeAlgebra.h"
 #include "ByteConvolution.h"
 #include "Contraction.h"
+#include "IntegerContraction.h"
 #include "Operands.h"
 #include "Window.h"
 
@@ -236,23 +237,24 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
 }
 
 /// The sums, in f32, of the integers of two tensors: exact in i32 where these
-/// are bytes.
+/// are bytes of all channels, or of one each.
 static FailureOr<Tensor> sumIntegers(const Node &node, Lowering &lowering,
                                      const Factors &x, const Factors &w) {
-  FailureOr<Window> window =
-      convolutionWindow(node, lowering, x.integers, w.integers);
-  if (failed(window))
-    return failure();
+  auto isByte = [](DType dtype) {
+    return dtype == DType::Int8 || dtype == DType::UInt8;
+  };
   // A hostile zero point may lie along another axis than its scale.
-  std::optional<FailureOr<Tensor>> sums;
-  if (!w.zero || hasOneElement(w.zero) || w.axis == 0)
-    sums = byteConvolution(lowering, x.quantized, x.zero, w.quantized, w.zero,
-                           *window);
-  if (!sums)
+  bool isAlongFeatures = !w.zero || hasOneElement(w.zero) || w.axis == 0;
+  bool isGrouped = node.intAttr("group", 1) > 1 &&
+                   !isByChannel(x.quantized, w.quantized);
+  if (!isByte(x.quantized.dtype) || !isByte(w.quantized.dtype) ||
+      !isAlongFeatures || isGrouped)
     return convolution(node, lowering, x.integers, w.integers, DType::Float);
-  if (failed(*sums))
+  FailureOr<Tensor> sums = centeredConvolution(
+      node, lowering, {x.quantized, x.zero}, {w.quantized, w.zero});
+  if (failed(sums))
     return failure();
-  return lowering.cast(**sums, DType::Float);
+  return lowering.cast(*sums, DType::Float);
 }
 
 /// The sums of dequantized operands: the integers' sums, times the scales of

@@ -262,42 +262,51 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearMatMul(const Node &node,
 // Convolutions
 //===----------------------------------------------------------------------===//
 
-/// The convolution of two operands, less their zero points. Beyond its ends x
-/// is its zero point.
-static FailureOr<Tensor> centeredConv(const Node &node, Lowering &lowering,
-                                      Quantized x, Quantized w) {
+FailureOr<Tensor> lutra::centeredConvolution(const Node &node,
+                                             Lowering &lowering,
+                                             const Centered &x,
+                                             const Centered &w) {
+  if (x.zero && !hasOneElement(x.zero))
+    return node.error() << "expected a scalar zero point of x, got "
+                        << lowering.str(x.zero.shape);
+  Shape features(w.value.rank(), lowering.constant(1));
+  features[0] = w.value.shape[0];
+  Tensor zero = w.zero;
+  if (zero && !hasOneElement(zero) &&
+      (zero.rank() != 1 || zero.shape[0] != features[0]))
+    return node.error() << "expected a zero point per feature, got "
+                        << lowering.str(zero.shape);
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, x.value, w.value);
+  if (failed(window))
+    return failure();
+  if (auto sums = byteConvolution(lowering, x.value, x.zero, w.value, zero,
+                                  *window))
+    return *sums;
+  if (zero && !hasOneElement(zero)) {
+    FailureOr<Tensor> column = lowering.reshape(zero, features);
+    if (failed(column))
+      return failure();
+    zero = isZero(lowering, zero) ? Tensor() : *column;
+  }
+  FailureOr<Tensor> lhs = center(node, lowering, x.value, x.zero);
+  FailureOr<Tensor> rhs = center(node, lowering, w.value, zero);
+  if (failed(lhs) || failed(rhs))
+    return failure();
+  if (isByChannel(*lhs, *rhs))
+    return channelConvolution(lowering, *lhs, *rhs, *window);
+  return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+}
+
+/// The convolution of two operands of a node.
+static FailureOr<Tensor> convolutionOf(const Node &node, Lowering &lowering,
+                                       Quantized x, Quantized w) {
   if (failed(requireRank(node, x.value, 3)) ||
       failed(requireRank(node, w.value, 3)))
     return failure();
-  Tensor zero = node.input(x.zero), wZero = node.input(w.zero);
-  if (zero && !hasOneElement(zero))
-    return node.error() << "expected a scalar zero point of x, got "
-                        << lowering.str(zero.shape);
-  const Tensor &weights = node.input(w.value);
-  if (wZero && !hasOneElement(wZero) &&
-      (wZero.rank() != 1 || wZero.shape[0] != weights.shape[0]))
-    return node.error() << "expected a zero point per feature, got "
-                        << lowering.str(wZero.shape);
-  FailureOr<Window> window =
-      convolutionWindow(node, lowering, node.input(x.value), weights);
-  if (failed(window))
-    return failure();
-  if (auto sums = byteConvolution(lowering, node.input(x.value), zero, weights,
-                                  wZero, *window))
-    return *sums;
-  if (wZero && !hasOneElement(wZero)) {
-    Shape shape(weights.rank(), lowering.constant(1));
-    shape[0] = weights.shape[0];
-    FailureOr<Tensor> column = lowering.reshape(wZero, shape);
-    if (failed(column))
-      return failure();
-    wZero = isZero(lowering, wZero) ? Tensor() : *column;
-  }
-  FailureOr<Tensor> lhs = center(node, lowering, node.input(x.value), zero);
-  FailureOr<Tensor> rhs = center(node, lowering, weights, wZero);
-  if (failed(lhs) || failed(rhs))
-    return failure();
-  return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+  return centeredConvolution(node, lowering,
+                             {node.input(x.value), node.input(x.zero)},
+                             {node.input(w.value), node.input(w.zero)});
 }
 
 static constexpr Quantized kConvIntegerX = {0, kNone, 2},
@@ -314,7 +323,7 @@ static FailureOr<SmallVector<Tensor>> lowerConvInteger(const Node &node,
                                                        Lowering &lowering) {
   if (failed(check(node, supportsConvInteger(node), 2)))
     return failure();
-  return one(centeredConv(node, lowering, kConvIntegerX, kConvIntegerW));
+  return one(convolutionOf(node, lowering, kConvIntegerX, kConvIntegerW));
 }
 
 static constexpr Quantized kQLinearConvX = {0, 1, 2}, kQLinearConvW = {3, 4, 5};
@@ -337,7 +346,7 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearConv(const Node &node,
   if (failed(check(node, supportsQLinearConv(node), 8)))
     return failure();
   FailureOr<Tensor> sums =
-      centeredConv(node, lowering, kQLinearConvX, kQLinearConvW);
+      convolutionOf(node, lowering, kQLinearConvX, kQLinearConvW);
   if (failed(sums))
     return failure();
   const Tensor &wScale = node.input(4);
