@@ -236,25 +236,38 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
   return requireSameType(node);
 }
 
-/// The sums, in f32, of the integers of two tensors: exact in i32 where these
-/// are bytes of all channels, or of one each.
-static FailureOr<Tensor> sumIntegers(const Node &node, Lowering &lowering,
-                                     const Factors &x, const Factors &w) {
+/// The convolution of what two tensors were dequantized from, in i32; nothing
+/// where these are no bytes, or neither of all channels nor of one each.
+static std::optional<FailureOr<Tensor>>
+convolveBytes(const Node &node, Lowering &lowering, const Factors &x,
+              const Factors &w) {
   auto isByte = [](DType dtype) {
     return dtype == DType::Int8 || dtype == DType::UInt8;
   };
   // A hostile zero point may lie along another axis than its scale.
-  bool isAlongFeatures = !w.zero || hasOneElement(w.zero) || w.axis == 0;
-  bool isGrouped = node.intAttr("group", 1) > 1 &&
-                   !isByChannel(x.quantized, w.quantized);
   if (!isByte(x.quantized.dtype) || !isByte(w.quantized.dtype) ||
-      !isAlongFeatures || isGrouped)
+      (w.zero && !hasOneElement(w.zero) && w.axis != 0))
+    return std::nullopt;
+  if (isByChannel(x.quantized, w.quantized))
+    return centeredConvolution(node, lowering, {x.quantized, x.zero},
+                               {w.quantized, w.zero});
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, x.quantized, w.quantized);
+  if (failed(window))
+    return FailureOr<Tensor>(failure());
+  return byteConvolution(lowering, x.quantized, x.zero, w.quantized, w.zero,
+                         *window);
+}
+
+/// The sums, in f32, of the integers of two tensors.
+static FailureOr<Tensor> sumIntegers(const Node &node, Lowering &lowering,
+                                     const Factors &x, const Factors &w) {
+  auto sums = convolveBytes(node, lowering, x, w);
+  if (!sums)
     return convolution(node, lowering, x.integers, w.integers, DType::Float);
-  FailureOr<Tensor> sums = centeredConvolution(
-      node, lowering, {x.quantized, x.zero}, {w.quantized, w.zero});
-  if (failed(sums))
+  if (failed(*sums))
     return failure();
-  return lowering.cast(*sums, DType::Float);
+  return lowering.cast(**sums, DType::Float);
 }
 
 /// The sums of dequantized operands: the integers' sums, times the scales of

@@ -111,19 +111,24 @@ static FailureOr<Tensor> center(const Node &node, Lowering &lowering,
 static FailureOr<Tensor> requantize(Lowering &lowering, const Tensor &sums,
                                     const Tensor &bias, ArrayRef<Tensor> scales,
                                     const Tensor &zero) {
-  SmallVector<Tensor> operands = {sums};
-  llvm::append_range(operands, scales);
-  operands.push_back(zero);
+  // Of its own, since a division for each sum would take most of the time.
+  FailureOr<Tensor> scale =
+      compute(lowering, scales, DType::Float, [](Scalars &s, ValueRange in) {
+        return s.div(s.mul(in[0], in[1]), in[2]);
+      });
+  if (failed(scale))
+    return failure();
+  SmallVector<Tensor> operands = {sums, *scale, zero};
   if (bias)
     operands.push_back(bias);
   return compute(
       lowering, operands, zero.dtype, [&](Scalars &s, ValueRange in) {
-        Scalars f(s.b, DType::Float);
-        Value sum = bias ? s.add(in[0], in[5]) : in[0];
+        Value sum = bias ? s.add(in[0], in[3]) : in[0];
         Value value =
             Lowering::castScalar(s.b, sum, DType::Int32, DType::Float);
-        Value scale = f.div(f.mul(in[1], in[2]), in[3]);
-        return quantizeScalar(s.b, f.mul(value, scale), in[4], zero.dtype);
+        return quantizeScalar(s.b,
+                              Scalars(s.b, DType::Float).mul(value, in[1]),
+                              in[2], zero.dtype);
       });
 }
 
