@@ -44,7 +44,6 @@ private:
   Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
               ArrayRef<unsigned> from, ArrayRef<unsigned> to);
   Value withType(Value tensor, RankedTensorType type);
-  OpFoldResult sizeOf(unsigned loop);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
 
@@ -141,22 +140,13 @@ Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
   return tensor::CastOp::create(b, type, tensor);
 }
 
-/// The size of a loop.
-OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
-  SmallVector<unsigned> y = loopsOf(product.mapOf(product.init()));
-  auto *place = llvm::find(y, loop);
-  if (place != y.end())
-    return sizes[place - y.begin()];
-  return b.getIndexAttr(product.weights(loop));
-}
-
 /// x as [M, groups, size], of `count` rows.
 Value ProductQuantizer::groupedX(OpFoldResult count) {
   SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
                         order = product.m;
   llvm::append_range(order, product.k);
-  auto shape =
-      llvm::map_to_vector(from, [&](unsigned loop) { return sizeOf(loop); });
+  auto shape = llvm::map_to_vector(
+      from, [&](unsigned loop) { return product.sizeOf(b, loop, sizes); });
   Value x = product.x->get();
   x = withType(x, typeOf(shape, getElementTypeOrSelf(x)));
   x = moved(x, shape, from, order);
@@ -253,5 +243,7 @@ LogicalResult ProductQuantizer::run() {
 LogicalResult lutra::quantizeProduct(WeightProduct &product,
                                      const QuantizedLayer &layer,
                                      ArrayRef<OpFoldResult> sizes) {
+  if (product.isConvolution() && failed(readWindows(product, sizes)))
+    return failure();
   return ProductQuantizer(product, layer, sizes).run();
 }

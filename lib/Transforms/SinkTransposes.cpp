@@ -3,7 +3,7 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A convolution of integers is computed with its channels innermost, and a graph wants
+// A convolution with codes or of integers is computed with its channels innermost, and a graph wants
 // them second. The transposition between the two is moved behind what follows:
 // elementwise operations, which then are done while a tile of the product is in
 // registers, paddings and windows. Where the next convolution turns channels
@@ -51,6 +51,20 @@ static bool isTranspose(linalg::GenericOp op) {
          maps[0].getResults().back() != maps[1].getResults().back();
 }
 
+/// Whether a transposition makes the last dimension, channels, the second.
+static bool movesChannels(linalg::GenericOp transpose) {
+  ArrayRef<AffineExpr> read = readMap(transpose).getResults();
+  auto dim = [&](unsigned i) {
+    return getAffineDimExpr(i, transpose.getContext());
+  };
+  if (read.size() < 3 || read.front() != dim(0) || read.back() != dim(1))
+    return false;
+  for (unsigned i = 1; i + 1 < read.size(); ++i)
+    if (read[i] != dim(i + 1))
+      return false;
+  return true;
+}
+
 static bool isElementwise(linalg::GenericOp op) {
   return op && op.getNumReductionLoops() == 0 && op.getNumDpsInits() == 1 &&
          op.getNumDpsInputs() > 0 && !op.hasIndexSemantics() &&
@@ -58,14 +72,14 @@ static bool isElementwise(linalg::GenericOp op) {
          op.getIndexingMapsArray().back().isIdentity();
 }
 
-/// Whether `tensor` is sums of products of integers, or was computed of such
-/// element by element.
-static bool areSumsOfIntegers(Value tensor) {
+/// Whether `tensor` is a product with codes or sums of products of integers, or
+/// was computed of such element by element.
+static bool isProduct(Value tensor) {
   for (;;) {
     Operation *op = tensor.getDefiningOp();
     auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
-    if (auto product = dyn_cast_or_null<mpgemm::MatmulOp>(op))
-      return product.isUnscaled();
+    if (isa_and_nonnull<mpgemm::MatmulOp>(op))
+      return true;
     if (generic && matchContraction(generic))
       return getElementTypeOrSelf(tensor).isInteger(32);
     if (isa_and_nonnull<tensor::ExpandShapeOp>(op))
@@ -327,7 +341,8 @@ void Sinking::run() {
     if (!generic || generic.getNumDpsInits() != 1)
       continue;
     if (isTranspose(generic)) {
-      if (!cancel(generic) && areSumsOfIntegers(sourceOf(generic)))
+      if (!cancel(generic) && movesChannels(generic) &&
+          isProduct(sourceOf(generic)))
         moving.insert(generic);
     } else if (isElementwise(generic)) {
       sinkElementwise(generic);
