@@ -64,14 +64,13 @@ static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
 }
 
 /// The codes of a group in as few matrix tiles as can be, if that is not much
-/// more than `codes`, or else there would be none.
+/// more than `codes`, or half as much more where there would be no tiles.
 static int64_t paddedToTiles(int64_t codes) {
-  constexpr int64_t kLeastQuads = 8;
   int64_t quads = codes / 4, whole = llvm::alignTo(quads, 16);
-  if (quadsOfTile(quads) < kLeastQuads)
-    return whole <= 2 * quads ? 4 * whole : codes;
-  bool isFewer = whole / 16 < quads / quadsOfTile(quads);
-  return isFewer && 8 * whole <= 9 * quads ? 4 * whole : codes;
+  bool isFewer = whole / 16 < quads / quadsOfTile(quads),
+       hasTiles = quadsOfTile(quads) >= kLeastQuadsOfTile;
+  int64_t most = hasTiles ? 9 * quads / 8 : 3 * quads / 2;
+  return isFewer && whole <= most ? 4 * whole : codes;
 }
 
 namespace {

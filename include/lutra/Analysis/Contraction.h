@@ -73,6 +73,8 @@ bool hasByteTiles(TargetAttr target);
 
 /// Quads of codes of a matrix tile, which divide a group's: the most, up to 16.
 int64_t quadsOfTile(int64_t quads);
+/// Fewer quads are multiplied faster by vectors.
+inline constexpr int64_t kLeastQuadsOfTile = 8;
 
 /// The most rows of a product that are few: vectors along them do less than
 /// vectors along what each row has many of.
