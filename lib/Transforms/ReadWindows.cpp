@@ -3,139 +3,112 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Copies what each window sees, the positions of the kernel and then channels,
-// so that the product reads dimensions along loops. Channels are moved
-// innermost first, since a copy then has whole runs of them.
+// Channels are moved innermost first, since a copy of what windows see then
+// has whole runs of them: the positions of the kernel, and channels for each.
 //
 //===----------------------------------------------------------------------===//
 
-#include "WeightProduct.h"
+#include "ReadWindows.h"
+
 #include "lutra/Analysis/TensorSizes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// A tensor of `sizes` whose elements are those of `source` that `map` reads.
+/// The dimensions of x, of which those along channels alone are last.
+static SmallVector<int64_t> channelsLast(AffineMap map,
+                                         ArrayRef<unsigned> shared) {
+  SmallVector<int64_t> others, channels;
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    auto dim = dyn_cast<AffineDimExpr>(expr);
+    bool isChannel = dim && llvm::is_contained(shared, dim.getPosition());
+    (isChannel ? channels : others).push_back(i);
+  }
+  llvm::append_range(others, channels);
+  return others;
+}
+
+WindowReader::WindowReader(ImplicitLocOpBuilder &b, WeightProduct &product,
+                           ArrayRef<OpFoldResult> sizes)
+    : b(b), product(product), map(product.mapOf(product.x)),
+      order(::channelsLast(map, product.k)) {
+  // Loops over a kernel of one step stand at 0.
+  SmallVector<AffineExpr> places(map.getNumDims(), b.getAffineConstantExpr(0));
+  for (ArrayRef<unsigned> loops : {product.m, product.k})
+    for (unsigned loop : loops) {
+      shape.push_back(product.sizeOf(b, loop, sizes));
+      if (shape.size() <= product.m.size() || !isOneInteger(shape.back()))
+        places[loop] = b.getAffineDimExpr(shape.size() - 1);
+    }
+  map = AffineMap::getPermutationMap(order, b.getContext())
+            .compose(map)
+            .replaceDimsAndSymbols(places, {}, shape.size(), 0);
+  map = simplifyAffineMap(map);
+}
+
+/// A tensor of `sizes` whose elements are those of `source` that `map` reads;
+/// floats in f32.
 static Value copyThrough(ImplicitLocOpBuilder &b, Value source, AffineMap map,
                          ArrayRef<OpFoldResult> sizes) {
-  Value empty =
-      tensor::EmptyOp::create(b, sizes, getElementTypeOrSelf(source));
+  Type from = getElementTypeOrSelf(source);
+  Type to = isa<FloatType>(from) ? b.getF32Type() : from;
+  Value empty = tensor::EmptyOp::create(b, sizes, to);
   return linalg::GenericOp::create(
              b, empty.getType(), source, empty,
              ArrayRef{map, b.getMultiDimIdentityMap(sizes.size())},
              SmallVector(sizes.size(), utils::IteratorType::parallel),
-             [](OpBuilder &b, Location loc, ValueRange in) {
-               linalg::YieldOp::create(b, loc, in[0]);
+             [&](OpBuilder &b, Location loc, ValueRange in) {
+               Value element = in[0];
+               if (from != to)
+                 element = arith::ExtFOp::create(b, loc, to, element);
+               linalg::YieldOp::create(b, loc, element);
              })
       .getResult(0);
 }
 
-/// Whether `map` reads all of a tensor of `rank` dimensions in order: the first
-/// loops and the last.
-static bool readsInOrder(AffineMap map, unsigned rank) {
-  SmallVector<AffineExpr> dims;
-  for (unsigned i = 0; i + 1 < rank; ++i)
-    dims.push_back(getAffineDimExpr(i, map.getContext()));
-  dims.push_back(getAffineDimExpr(map.getNumDims() - 1, map.getContext()));
-  return map.getResults() == ArrayRef(dims);
-}
-
-namespace {
-class Reader {
-public:
-  Reader(WeightProduct &product, ArrayRef<OpFoldResult> sizes)
-      : product(product), b(product.op->getLoc(), product.op),
-        x(product.x->get()), map(product.mapOf(product.x)) {
-    loops = product.m;
-    llvm::append_range(loops, product.k);
-    for (unsigned loop : loops)
-      shape.push_back(product.sizeOf(b, loop, sizes));
-  }
-  LogicalResult run();
-
-private:
-  LogicalResult moveChannelsLast();
-  void copyWindows();
-
-  WeightProduct &product;
-  ImplicitLocOpBuilder b;
-  Value x;
-  AffineMap map;
-  /// Those of the product that x is read along, and their sizes.
-  SmallVector<unsigned> loops;
-  SmallVector<OpFoldResult> shape;
-};
-} // namespace
-
-LogicalResult Reader::moveChannelsLast() {
-  auto isChannel = [&](AffineExpr expr) {
-    auto dim = dyn_cast<AffineDimExpr>(expr);
-    return dim && llvm::is_contained(product.k, dim.getPosition());
-  };
-  SmallVector<int64_t> order =
-      llvm::to_vector(llvm::seq<int64_t>(0, map.getNumResults()));
-  llvm::stable_sort(order, [&](int64_t i, int64_t j) {
-    return isChannel(map.getResult(i)) < isChannel(map.getResult(j));
-  });
-  if (isIdentityPermutation(order))
-    return success();
+FailureOr<Value> WindowReader::channelsLast() {
+  Value x = product.x->get();
   FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, x);
   if (failed(sizes))
     return product.op.emitError("expected a convolution of known sizes");
-  applyPermutationToVector(*sizes, order);
+  xSizes = applyPermutation(*sizes, order);
+  if (isIdentityPermutation(order) && getElementTypeOrSelf(x).isF32())
+    return x;
   AffineMap moved = AffineMap::getPermutationMap(order, b.getContext());
-  x = copyThrough(b, x, inversePermutation(moved), *sizes);
-  map = moved.compose(map);
-  return success();
+  return copyThrough(b, x, inversePermutation(moved), xSizes);
 }
 
-/// Makes x a tensor of `shape`.
-void Reader::copyWindows() {
-  // Reductions of one step stand at 0.
+/// Whether `map` reads all of a tensor in order: along the first loops and the
+/// last.
+static bool readsInOrder(AffineMap map, unsigned outer) {
+  if (map.getNumResults() != outer + 1)
+    return false;
+  for (unsigned i = 0; i <= outer; ++i)
+    if (map.getResult(i) !=
+        getAffineDimExpr(i < outer ? i : map.getNumDims() - 1,
+                         map.getContext()))
+      return false;
+  return true;
+}
+
+Value WindowReader::read(Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
   unsigned outer = product.m.size();
-  SmallVector<AffineExpr> places(map.getNumDims(), b.getAffineConstantExpr(0));
-  for (auto [i, loop] : llvm::enumerate(loops))
-    if (i < outer || !isOneInteger(shape[i]))
-      places[loop] = b.getAffineDimExpr(i);
-  map = simplifyAffineMap(
-      map.replaceDimsAndSymbols(places, {}, loops.size(), 0));
-  unsigned rank = map.getNumResults();
-  if (rank != outer + 1 || !readsInOrder(map, rank)) {
-    x = copyThrough(b, x, map, shape);
-    return;
-  }
-  SmallVector<ReassociationIndices> groups(rank);
-  SmallVector<int64_t> sizes(
-      cast<RankedTensorType>(x.getType()).getShape().drop_back());
-  for (unsigned i = 0; i < loops.size(); ++i) {
+  SmallVector<OpFoldResult> to(shape);
+  to.back() = b.getIndexAttr(type.getShape().back());
+  if (!readsInOrder(map, outer))
+    return copyThrough(b, tensor, map, to);
+  SmallVector<ReassociationIndices> groups(outer + 1);
+  SmallVector<int64_t> sizes(type.getShape().drop_back());
+  for (unsigned i = 0; i < to.size(); ++i) {
     groups[std::min(i, outer)].push_back(i);
     if (i >= outer)
-      sizes.push_back(*getConstantIntValue(shape[i]));
+      sizes.push_back(*getConstantIntValue(to[i]));
   }
-  auto type = RankedTensorType::get(sizes, getElementTypeOrSelf(x));
-  x = tensor::ExpandShapeOp::create(b, type, x, groups, shape);
-}
-
-LogicalResult Reader::run() {
-  if (failed(moveChannelsLast()))
-    return failure();
-  copyWindows();
-  SmallVector<AffineMap> maps = product.op.getIndexingMapsArray();
-  SmallVector<AffineExpr> read;
-  for (unsigned loop : loops)
-    read.push_back(b.getAffineDimExpr(loop));
-  maps[product.x->getOperandNumber()] =
-      AffineMap::get(maps.front().getNumDims(), 0, read, b.getContext());
-  auto generic = cast<linalg::GenericOp>(product.op.getOperation());
-  product.x->set(x);
-  generic.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
-  return success();
-}
-
-LogicalResult lutra::readWindows(WeightProduct &product,
-                                 ArrayRef<OpFoldResult> sizes) {
-  return Reader(product, sizes).run();
+  return tensor::ExpandShapeOp::create(
+      b, RankedTensorType::get(sizes, type.getElementType()), tensor, groups,
+      to);
 }

@@ -54,10 +54,6 @@ std::optional<WeightProduct> matchWeightProduct(linalg::LinalgOp op);
 /// to nothing.
 StringRef sortLoops(WeightProduct &product);
 
-/// Makes a convolution, whose loops are sorted, a product that reads a tensor
-/// of what each window sees; `sizes` are those of its result.
-LogicalResult readWindows(WeightProduct &product, ArrayRef<OpFoldResult> sizes);
-
 /// Makes a product one of codes, as `layer` says; `sizes` are those of its
 /// result.
 LogicalResult quantizeProduct(WeightProduct &product,
