@@ -51,19 +51,23 @@ static bool isOnlyReadBy(Operation *op, Operation *reader) {
 /// so: that is done with the product's tiles, if nothing else keeps it from
 /// there.
 static bool followsProduct(linalg::GenericOp op) {
-  while (op && op.getNumReductionLoops() == 0) {
-    linalg::GenericOp before;
-    for (OpOperand *operand : op.getDpsInputOperands()) {
-      if (!op.getMatchingIndexingMap(operand).isIdentity())
+  SmallVector<linalg::GenericOp> left = {op};
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  while (!left.empty()) {
+    linalg::GenericOp reader = left.pop_back_val();
+    if (reader.getNumReductionLoops() > 0 || !seen.insert(reader).second)
+      continue;
+    for (OpOperand *operand : reader.getDpsInputOperands()) {
+      Operation *before = operand->get().getDefiningOp();
+      if (!reader.getMatchingIndexingMap(operand).isIdentity())
         continue;
-      if (operand->get().getDefiningOp<mpgemm::MatmulOp>())
+      auto generic = dyn_cast_or_null<linalg::GenericOp>(before);
+      if (isa_and_nonnull<mpgemm::MatmulOp>(before) ||
+          (generic && matchContraction(generic)))
         return true;
-      if (auto generic = operand->get().getDefiningOp<linalg::GenericOp>())
-        before = generic;
-      if (before && matchContraction(before))
-        return true;
+      if (generic)
+        left.push_back(generic);
     }
-    op = before;
   }
   return false;
 }
@@ -79,9 +83,9 @@ static bool shouldFuse(OpOperand *operand) {
   // A window reads an element many times, at positions that are no permutation.
   if (!map.isProjectedPermutation())
     return false;
-  if (map.isPermutation() && !map.isIdentity() && followsProduct(producer))
-    return false;
-  return map.isPermutation() || isCheap(producer);
+  if (!map.isPermutation())
+    return isCheap(producer);
+  return map.isIdentity() || !followsProduct(producer);
 }
 
 namespace {

@@ -41,6 +41,14 @@ static Value sourceOf(linalg::GenericOp transpose) {
   return transpose.getDpsInputs()[0];
 }
 
+/// The entries of a list that a permutation has in its place.
+static SmallVector<OpFoldResult> permuted(ArrayRef<OpFoldResult> list,
+                                          AffineMap order) {
+  return llvm::map_to_vector(order.getResults(), [&](AffineExpr dim) {
+    return list[cast<AffineDimExpr>(dim).getPosition()];
+  });
+}
+
 /// Whether an operation only reads elements in another order, which changes
 /// what lies innermost.
 static bool isTranspose(linalg::GenericOp op) {
@@ -130,11 +138,11 @@ bool Sinking::replace(Operation *op, Value source, AffineMap read) {
   if (failed(sizes))
     return false;
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
-  SmallVector<OpFoldResult> moved;
-  for (AffineExpr dim : inversePermutation(read).getResults())
-    moved.push_back((*sizes)[cast<AffineDimExpr>(dim).getPosition()]);
-  Value empty =
-      tensor::EmptyOp::create(b, loc, moved, type.getElementType());
+  Value empty = tensor::EmptyOp::create(
+      b, loc, permuted(*sizes, inversePermutation(read)),
+      type.getElementType());
+  if (empty.getType() != type)
+    empty = tensor::CastOp::create(b, loc, type, empty);
   auto transpose = linalg::GenericOp::create(
       b, loc, empty.getType(), source, empty,
       {read, b.getMultiDimIdentityMap(type.getRank())},
@@ -275,18 +283,13 @@ bool Sinking::sinkPad(tensor::PadOp op) {
   if (!transpose || !value)
     return false;
   AffineMap read = readMap(transpose);
-  SmallVector<OpFoldResult> low, high;
-  SmallVector<int64_t> shape;
-  for (AffineExpr expr : read.getResults()) {
-    unsigned dim = cast<AffineDimExpr>(expr).getPosition();
-    low.push_back(op.getMixedLowPad()[dim]);
-    high.push_back(op.getMixedHighPad()[dim]);
-    shape.push_back(op.getResultType().getDimSize(dim));
-  }
-  auto type =
-      RankedTensorType::get(shape, op.getResultType().getElementType());
-  Value padded = tensor::PadOp::create(b, op.getLoc(), type,
-                                       sourceOf(transpose), low, high, value);
+  auto type = RankedTensorType::get(
+      applyPermutationMap(read, op.getResultType().getShape()),
+      op.getResultType().getElementType());
+  Value padded = tensor::PadOp::create(
+      b, op.getLoc(), type, sourceOf(transpose),
+      permuted(op.getMixedLowPad(), read), permuted(op.getMixedHighPad(), read),
+      value);
   return replace(op, padded, read);
 }
 
@@ -309,11 +312,9 @@ bool Sinking::sinkWindow(linalg::GenericOp op) {
   Value init = fill.getResult(0);
   if (isMoved) {
     maps.back() = read.compose(maps.back());
-    SmallVector<OpFoldResult> moved;
-    for (AffineExpr dim : read.getResults())
-      moved.push_back((*sizes)[cast<AffineDimExpr>(dim).getPosition()]);
-    Value empty = tensor::EmptyOp::create(
-        b, op.getLoc(), moved, getElementTypeOrSelf(op.getResult(0)));
+    Value empty =
+        tensor::EmptyOp::create(b, op.getLoc(), permuted(*sizes, read),
+                                getElementTypeOrSelf(op.getResult(0)));
     init = linalg::FillOp::create(b, op.getLoc(), fill.value(), empty)
                .getResult(0);
   }
@@ -322,7 +323,8 @@ bool Sinking::sinkWindow(linalg::GenericOp op) {
   auto made = linalg::GenericOp::create(b, op.getLoc(), init.getType(), inputs,
                                         init, maps,
                                         op.getIteratorTypesArray());
-  made.getRegion().takeBody(op.getRegion());
+  IRMapping mapping;
+  op.getRegion().cloneInto(&made.getRegion(), mapping);
   if (isMoved)
     return replace(op, made.getResult(0), read);
   op.getResult(0).replaceAllUsesWith(made.getResult(0));

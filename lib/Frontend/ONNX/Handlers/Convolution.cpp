@@ -244,8 +244,9 @@ convolveBytes(const Node &node, Lowering &lowering, const Factors &x,
   auto isByte = [](DType dtype) {
     return dtype == DType::Int8 || dtype == DType::UInt8;
   };
-  // A hostile zero point may lie along another axis than its scale.
+  // Zero points of a hostile file may lie otherwise than their scales.
   if (!isByte(x.quantized.dtype) || !isByte(w.quantized.dtype) ||
+      (x.zero && !hasOneElement(x.zero)) ||
       (w.zero && !hasOneElement(w.zero) && w.axis != 0))
     return std::nullopt;
   if (isByChannel(x.quantized, w.quantized))
