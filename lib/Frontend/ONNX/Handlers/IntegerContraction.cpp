@@ -267,6 +267,16 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearMatMul(const Node &node,
 // Convolutions
 //===----------------------------------------------------------------------===//
 
+/// Whether all sums of a convolution with weights [F, C, kernel...] of centered
+/// bytes are exact in f32, in which they are faster.
+static bool areExactInFloats(const Tensor &w) {
+  constexpr int64_t kExact = 1 << 24;
+  int64_t most = 255 * 255;
+  for (int64_t dim = 1; dim < w.rank() && most <= kExact; ++dim)
+    most *= w.staticSize(dim);
+  return most <= kExact;
+}
+
 FailureOr<Tensor> lutra::centeredConvolution(const Node &node,
                                              Lowering &lowering,
                                              const Centered &x,
@@ -300,7 +310,14 @@ FailureOr<Tensor> lutra::centeredConvolution(const Node &node,
     return failure();
   if (isByChannel(*lhs, *rhs))
     return channelConvolution(lowering, *lhs, *rhs, *window);
-  return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+  if (!areExactInFloats(w.value))
+    return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+  FailureOr<Tensor> sums =
+      convolution(node, lowering, lowering.cast(*lhs, DType::Float),
+                  lowering.cast(*rhs, DType::Float), DType::Float);
+  if (failed(sums))
+    return failure();
+  return lowering.cast(*sums, DType::Int32);
 }
 
 /// The convolution of two operands of a node.
