@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // x86 multiplies pairs of 16-bit integers and adds the two products in 32 bits
-// (pmaddwd) faster than it multiplies 32-bit integers, and adds that to a sum in
-// the same instruction where it has VNNI. In lanes of one number each, the
+// (pmaddwd) faster than it multiplies 32-bit integers, and adds that to a sum
+// in the same instruction where it has VNNI. In lanes of one number each, the
 // other of the pair is 0 in one of the factors, whatever it is in the other.
 //
 //===----------------------------------------------------------------------===//
@@ -38,9 +38,8 @@ static Value wordBehind(Value value) {
   if (most == 0)
     return nullptr;
   Value source = op->getOperand(0);
-  return getElementTypeOrSelf(source).getIntOrFloatBitWidth() <= most
-             ? source
-             : Value();
+  return getElementTypeOrSelf(source).getIntOrFloatBitWidth() <= most ? source
+                                                                      : Value();
 }
 
 namespace {
@@ -71,8 +70,8 @@ struct ExpandProduct : OpRewritePattern<arith::MulIOp> {
         word = arith::ExtSIOp::create(rewriter, loc, i16, word);
       y = arith::ExtUIOp::create(rewriter, loc, type, word);
     }
-    auto pairs = VectorType::get({2 * type.getNumElements()},
-                                 rewriter.getI16Type());
+    auto pairs =
+        VectorType::get({2 * type.getNumElements()}, rewriter.getI16Type());
     rewriter.replaceOpWithNewOp<LLVM::CallIntrinsicOp>(
         op, type, rewriter.getStringAttr(name),
         ValueRange{vector::BitCastOp::create(rewriter, loc, pairs, x),

@@ -5,9 +5,9 @@
 //
 // Reads the weight as [N, K] and x as [M, K]. The weight's steps make it that
 // matrix and quantize it, which moves no byte here; x and y are reshaped, and
-// transposed where their dimensions are not in this order. Of a convolution, rows
-// of x are what windows see (ReadWindows.cpp); where groups are of channels, these
-// are rounded to integers before they are seen many times.
+// transposed where their dimensions are not in this order. Of a convolution,
+// rows of x are what windows see (ReadWindows.cpp); where groups are of
+// channels, these are rounded to integers before they are seen many times.
 //
 //===----------------------------------------------------------------------===//
 
@@ -222,10 +222,10 @@ ProductQuantizer::Factor ProductQuantizer::roundedWindows(WindowReader &windows,
     SmallVector<OpFoldResult> shape(places);
     shape.push_back(b.getIndexAttr(
         cast<RankedTensorType>(perRow.getType()).getShape().back()));
-    Value read =
-        windows.read(expanded(perRow, {range(0, outer), range(outer, 1)}, shape));
-    return tensor::CollapseShapeOp::create(
-        b, read, ArrayRef{range(0, m), range(m, k)});
+    Value read = windows.read(
+        expanded(perRow, {range(0, outer), range(outer, 1)}, shape));
+    return tensor::CollapseShapeOp::create(b, read,
+                                           ArrayRef{range(0, m), range(m, k)});
   };
   Factor integers = rounded(x);
   Value numbers = seen(integers.numbers);

@@ -3,11 +3,11 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A convolution with codes or of integers is computed with its channels innermost, and a graph wants
-// them second. The transposition between the two is moved behind what follows:
-// elementwise operations, which then are done while a tile of the product is in
-// registers, paddings and windows. Where the next convolution turns channels
-// back, nothing is left of the two.
+// A convolution with codes or of integers is computed with its channels
+// innermost, and a graph wants them second. The transposition between the two
+// is moved behind what follows: elementwise operations, which then are done
+// while a tile of the product is in registers, paddings and windows. Where the
+// next convolution turns channels back, nothing is left of the two.
 //
 //===----------------------------------------------------------------------===//
 
@@ -201,9 +201,9 @@ Value Sinking::computeFlat(linalg::GenericOp op, tensor::ExpandShapeOp like,
   for (auto [input, map] : llvm::zip(inputs, maps)) {
     if (map.isIdentity() && map.getNumResults() == flat.size()) {
       auto expand = input.getDefiningOp<tensor::ExpandShapeOp>();
-      bool isAlike = expand && expand.getReassociationIndices() == groups &&
-                     expand.getSrcType().getShape() ==
-                         like.getSrcType().getShape();
+      bool isAlike =
+          expand && expand.getReassociationIndices() == groups &&
+          expand.getSrcType().getShape() == like.getSrcType().getShape();
       operands.push_back(isAlike ? expand.getSrc()
                                  : tensor::CollapseShapeOp::create(
                                        b, op.getLoc(), input, groups)
@@ -264,8 +264,7 @@ bool Sinking::sinkElementwise(linalg::GenericOp op) {
     if (isMoved && !expand)
       expand = inputs.back().getDefiningOp<tensor::ExpandShapeOp>();
   }
-  Value result =
-      expand ? computeFlat(op, expand, inputs, maps) : Value();
+  Value result = expand ? computeFlat(op, expand, inputs, maps) : Value();
   if (!result) {
     FailureOr<SmallVector<OpFoldResult>> sizes =
         tensorSizes(b, sourceOf(first));
@@ -286,10 +285,10 @@ bool Sinking::sinkPad(tensor::PadOp op) {
   auto type = RankedTensorType::get(
       applyPermutationMap(read, op.getResultType().getShape()),
       op.getResultType().getElementType());
-  Value padded = tensor::PadOp::create(
-      b, op.getLoc(), type, sourceOf(transpose),
-      permuted(op.getMixedLowPad(), read), permuted(op.getMixedHighPad(), read),
-      value);
+  Value padded =
+      tensor::PadOp::create(b, op.getLoc(), type, sourceOf(transpose),
+                            permuted(op.getMixedLowPad(), read),
+                            permuted(op.getMixedHighPad(), read), value);
   return replace(op, padded, read);
 }
 
@@ -303,8 +302,7 @@ bool Sinking::sinkWindow(linalg::GenericOp op) {
     return false;
   AffineMap read = readMap(transpose);
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  FailureOr<SmallVector<OpFoldResult>> sizes =
-      tensorSizes(b, op.getResult(0));
+  FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(b, op.getResult(0));
   if (failed(sizes))
     return false;
   maps.front() = read.compose(maps.front());
@@ -321,8 +319,7 @@ bool Sinking::sinkWindow(linalg::GenericOp op) {
   SmallVector<Value> inputs(op.getDpsInputs());
   inputs.front() = sourceOf(transpose);
   auto made = linalg::GenericOp::create(b, op.getLoc(), init.getType(), inputs,
-                                        init, maps,
-                                        op.getIteratorTypesArray());
+                                        init, maps, op.getIteratorTypesArray());
   IRMapping mapping;
   op.getRegion().cloneInto(&made.getRegion(), mapping);
   if (isMoved)

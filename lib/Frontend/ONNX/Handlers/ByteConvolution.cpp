@@ -24,8 +24,8 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// The dimensions of a tensor [N, C, sizes...] with the channels last, and those
-/// with them second again.
+/// The dimensions of a tensor [N, C, sizes...] with the channels last, and
+/// those with them second again.
 static SmallVector<int64_t> channelsLast(int64_t rank) {
   SmallVector<int64_t> order = {0};
   llvm::append_range(order, llvm::seq<int64_t>(2, rank));
@@ -97,9 +97,8 @@ static FailureOr<Tensor> windowRows(Lowering &lowering, const Tensor &x,
   int64_t last = rank - 1;
   bool isRun = window.dilations[last] == 1;
   for (int64_t i = 0; i < rank - isRun; ++i)
-    read[i + 1] = read[i + 1] +
-                  loop(lowering.constant(window.kernel[i])) *
-                      window.dilations[i];
+    read[i + 1] = read[i + 1] + loop(lowering.constant(window.kernel[i])) *
+                                    window.dilations[i];
   int64_t run = isRun ? window.kernel[last] * channels : channels;
   read[rank] = read[rank] * channels + loop(lowering.constant(run));
   for (int64_t size : window.kernel)
@@ -194,8 +193,7 @@ lutra::byteConvolution(Lowering &lowering, const Tensor &x, const Tensor &xZero,
   FailureOr<Tensor> last = lowering.reshape(*sums, shape);
   if (failed(last))
     return last;
-  return FailureOr<Tensor>(
-      lowering.transpose(*last, channelsSecond(x.rank())));
+  return FailureOr<Tensor>(lowering.transpose(*last, channelsSecond(x.rank())));
 }
 
 bool lutra::isByChannel(const Tensor &x, const Tensor &w) {
@@ -211,8 +209,7 @@ FailureOr<Tensor> lutra::channelConvolution(Lowering &lowering, const Tensor &x,
   Tensor padded =
       padChannelsLast(lowering, lowering.transpose(x, channelsLast(x.rank())),
                       window, lowering.scalarInt(x.dtype, 0));
-  SmallVector<int64_t> order =
-      llvm::to_vector(llvm::seq<int64_t>(2, w.rank()));
+  SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(2, w.rank()));
   order.append({0, 1});
   Tensor taps = lowering.transpose(w, order);
   FailureOr<Tensor> weights =

@@ -13,10 +13,10 @@
 namespace mlir::lutra {
 
 /// x [N, C, sizes...], bytes less `xZero`, one, convolved with a constant
-/// `w` [F, C, kernel...] of bytes less `zero`, one or a constant per feature, as
-/// sums [N, F, positions...] in i32; zero points may be null. Beyond its ends x
-/// is its zero point. Nothing where weights are no such constant, there are
-/// groups of channels, or sums might not fit.
+/// `w` [F, C, kernel...] of bytes less `zero`, one or a constant per feature,
+/// as sums [N, F, positions...] in i32; zero points may be null. Beyond its
+/// ends x is its zero point. Nothing where weights are no such constant, there
+/// are groups of channels, or sums might not fit.
 std::optional<FailureOr<Tensor>>
 byteConvolution(Lowering &lowering, const Tensor &x, const Tensor &xZero,
                 const Tensor &w, const Tensor &zero, const Window &window);

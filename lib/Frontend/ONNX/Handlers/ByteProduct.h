@@ -23,9 +23,8 @@ struct CodedColumns {
 /// The codes of bytes [N, K] with their zero point, one or one per row, which
 /// may be null; nothing where one of them is no constant, or sums of K products
 /// might not fit.
-std::optional<CodedColumns> codedColumns(Lowering &lowering,
-                                         const Tensor &matrix,
-                                         const Tensor &zero);
+std::optional<CodedColumns>
+codedColumns(Lowering &lowering, const Tensor &matrix, const Tensor &zero);
 
 /// The product [M, N], in i32, with rows [M, K] of what signedBytes made of
 /// bytes of type `xType` whose zero point is `xZero`, one or null, and with the

@@ -238,9 +238,10 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
 
 /// The convolution of what two tensors were dequantized from, in i32; nothing
 /// where these are no bytes, or neither of all channels nor of one each.
-static std::optional<FailureOr<Tensor>>
-convolveBytes(const Node &node, Lowering &lowering, const Factors &x,
-              const Factors &w) {
+static std::optional<FailureOr<Tensor>> convolveBytes(const Node &node,
+                                                      Lowering &lowering,
+                                                      const Factors &x,
+                                                      const Factors &w) {
   auto isByte = [](DType dtype) {
     return dtype == DType::Int8 || dtype == DType::UInt8;
   };

@@ -126,8 +126,7 @@ static FailureOr<Tensor> requantize(Lowering &lowering, const Tensor &sums,
         Value sum = bias ? s.add(in[0], in[3]) : in[0];
         Value value =
             Lowering::castScalar(s.b, sum, DType::Int32, DType::Float);
-        return quantizeScalar(s.b,
-                              Scalars(s.b, DType::Float).mul(value, in[1]),
+        return quantizeScalar(s.b, Scalars(s.b, DType::Float).mul(value, in[1]),
                               in[2], zero.dtype);
       });
 }
@@ -295,8 +294,8 @@ FailureOr<Tensor> lutra::centeredConvolution(const Node &node,
       convolutionWindow(node, lowering, x.value, w.value);
   if (failed(window))
     return failure();
-  if (auto sums = byteConvolution(lowering, x.value, x.zero, w.value, zero,
-                                  *window))
+  if (auto sums =
+          byteConvolution(lowering, x.value, x.zero, w.value, zero, *window))
     return *sums;
   if (zero && !hasOneElement(zero)) {
     FailureOr<Tensor> column = lowering.reshape(zero, features);
