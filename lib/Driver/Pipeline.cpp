@@ -91,6 +91,9 @@ static void buildEncode(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 static void buildForm(OpPassManager &pm) {
+  // So that fusion finds products and what follows beside each other.
+  pm.addNestedPass<func::FuncOp>(createSinkTransposes());
+  simplify(pm);
   // Fusion across operations happens before outlining, since afterwards every
   // kernel boundary is a trip through memory.
   pm.addNestedPass<func::FuncOp>(createFuseElementwise());

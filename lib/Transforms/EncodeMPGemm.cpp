@@ -66,11 +66,13 @@ static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
 }
 
 /// The codes of a group in as few matrix tiles as can be, if that is not much
-/// more than `codes`.
+/// more than `codes`, or half as much more where there would be no tiles.
 static int64_t paddedToTiles(int64_t codes) {
   int64_t quads = codes / 4, whole = llvm::alignTo(quads, 16);
-  bool isFewer = whole / 16 < quads / wordsOfTile(quads);
-  return isFewer && 8 * whole <= 9 * quads ? 4 * whole : codes;
+  bool isFewer = whole / 16 < quads / wordsOfTile(quads),
+       hasTiles = wordsOfTile(quads) >= kLeastWordsOfTile;
+  int64_t most = hasTiles ? 9 * quads / 8 : 3 * quads / 2;
+  return isFewer && whole <= most ? 4 * whole : codes;
 }
 
 /// Steps for a weight of `matrices` matrices of some columns, [matrices *

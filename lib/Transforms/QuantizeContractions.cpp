@@ -168,7 +168,8 @@ QuantizeContractions::collect(std::vector<QuantizedLayer> &found,
     OpBuilder b(op);
     FailureOr<SmallVector<OpFoldResult>> sizes =
         tensorSizes(b, op->getResult(0));
-    if (failed(sizes)) {
+    if (failed(sizes) || (product->isConvolution() &&
+                          failed(tensorSizes(b, product->x->get())))) {
       layer.reason = "a result of unknown size";
       return;
     }

@@ -5,10 +5,13 @@
 //
 // Reads the weight as [N, K] and x as [M, K]. The weight's steps make it that
 // matrix and quantize it, which moves no byte here; x and y are reshaped, and
-// transposed where their dimensions are not in this order.
+// transposed where their dimensions are not in this order. Of a convolution,
+// rows of x are what windows see (ReadWindows.cpp); where groups are of
+// channels, these are rounded to integers before they are seen many times.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ReadWindows.h"
 #include "WeightProduct.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
@@ -34,17 +37,25 @@ public:
   LogicalResult run();
 
 private:
+  /// x [M, groups, size], of integers with scales and sums [M, groups].
+  struct Factor {
+    Value numbers, scales, sums;
+  };
+
   mpgemm::FormatInterface format();
   FailureOr<Value> part(StringRef name);
-  Value groupedX(OpFoldResult count);
-  FailureOr<Value> multiply(Value x, OpFoldResult count);
+  FailureOr<Factor> factor(OpFoldResult count);
+  Factor rounded(Value x);
+  Factor roundedWindows(WindowReader &windows, Value x);
+  Value alongLoops();
+  Value rowsOf(Value x, OpFoldResult count);
+  FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
   Value shapedY(Value y);
 
   RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
   Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
               ArrayRef<unsigned> from, ArrayRef<unsigned> to);
   Value withType(Value tensor, RankedTensorType type);
-  OpFoldResult sizeOf(unsigned loop);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
 
@@ -141,25 +152,20 @@ Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
   return tensor::CastOp::create(b, type, tensor);
 }
 
-/// The size of a loop.
-OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
-  SmallVector<unsigned> y = loopsOf(product.mapOf(product.init()));
-  auto *place = llvm::find(y, loop);
-  if (place != y.end())
-    return sizes[place - y.begin()];
-  return b.getIndexAttr(product.weights(loop));
-}
-
-/// x as [M, groups, size], of `count` rows.
-Value ProductQuantizer::groupedX(OpFoldResult count) {
+/// x along the loops m and k.
+Value ProductQuantizer::alongLoops() {
   SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
                         order = product.m;
   llvm::append_range(order, product.k);
-  auto shape =
-      llvm::map_to_vector(from, [&](unsigned loop) { return sizeOf(loop); });
+  auto shape = llvm::map_to_vector(
+      from, [&](unsigned loop) { return product.sizeOf(b, loop, sizes); });
   Value x = product.x->get();
   x = withType(x, typeOf(shape, getElementTypeOrSelf(x)));
-  x = moved(x, shape, from, order);
+  return moved(x, shape, from, order);
+}
+
+/// x, along the loops m and k, as [M, groups, size], of `count` rows.
+Value ProductQuantizer::rowsOf(Value x, OpFoldResult count) {
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -183,6 +189,74 @@ Value ProductQuantizer::groupedX(OpFoldResult count) {
                   {count, b.getIndexAttr(groups), b.getIndexAttr(size)});
 }
 
+/// x [.., groups, size] as integers.
+ProductQuantizer::Factor ProductQuantizer::rounded(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  ArrayRef<int64_t> perGroup = type.getShape().drop_back();
+  auto quantized = mpgemm::QuantizeActOp::create(
+      b, type.clone(b.getI8Type()),
+      RankedTensorType::get(perGroup, b.getF32Type()),
+      RankedTensorType::get(perGroup, b.getI32Type()), x);
+  return {quantized.getCodes(), quantized.getScales(), quantized.getSums()};
+}
+
+/// What windows see of x, channels last and in groups, as integers.
+ProductQuantizer::Factor ProductQuantizer::roundedWindows(WindowReader &windows,
+                                                          Value x) {
+  ArrayRef<OpFoldResult> places = windows.getSizes().drop_back();
+  int64_t outer = places.size(), m = product.m.size(), k = product.k.size(),
+          ofChannels = *getConstantIntValue(windows.getSizes().back()) / size;
+  AffineExpr all = b.getAffineConstantExpr(1);
+  for (int64_t i = 0; i < outer; ++i)
+    all = all * b.getAffineSymbolExpr(i);
+  OpFoldResult count = affine::makeComposedFoldedAffineApply(
+      b, b.getLoc(), AffineMap::get(0, outer, all), places);
+  x = tensor::CollapseShapeOp::create(
+      b, x, ArrayRef{range(0, outer), range(outer, 1)});
+  x = expanded(x, {range(0, 1), range(1, 2)},
+               {count, b.getIndexAttr(ofChannels), b.getIndexAttr(size)});
+  auto seen = [&](Value perRow) -> Value {
+    if (cast<RankedTensorType>(perRow.getType()).getRank() > 2)
+      perRow = tensor::CollapseShapeOp::create(
+          b, perRow, ArrayRef{range(0, 1), range(1, 2)});
+    SmallVector<OpFoldResult> shape(places);
+    shape.push_back(b.getIndexAttr(
+        cast<RankedTensorType>(perRow.getType()).getShape().back()));
+    Value read = windows.read(
+        expanded(perRow, {range(0, outer), range(outer, 1)}, shape));
+    return tensor::CollapseShapeOp::create(b, read,
+                                           ArrayRef{range(0, m), range(m, k)});
+  };
+  Factor integers = rounded(x);
+  Value numbers = seen(integers.numbers);
+  auto rows = cast<RankedTensorType>(numbers.getType()).getDimSize(0);
+  auto type = RankedTensorType::get({rows, groups, size}, b.getI8Type());
+  return {tensor::ExpandShapeOp::create(b, type, numbers,
+                                        ArrayRef{range(0, 1), range(1, 2)}),
+          seen(integers.scales), seen(integers.sums)};
+}
+
+/// The factor of `count` rows.
+FailureOr<ProductQuantizer::Factor>
+ProductQuantizer::factor(OpFoldResult count) {
+  Value x;
+  if (product.isConvolution()) {
+    WindowReader windows(b, product, sizes);
+    FailureOr<Value> last = windows.channelsLast();
+    if (failed(last))
+      return failure();
+    std::optional<int64_t> channels =
+        getConstantIntValue(windows.getSizes().back());
+    if (layer.integers && channels && *channels % size == 0)
+      return roundedWindows(windows, *last);
+    x = windows.read(*last);
+  } else {
+    x = alongLoops();
+  }
+  x = rowsOf(x, count);
+  return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
+}
+
 /// y [M, N] as the result.
 Value ProductQuantizer::shapedY(Value y) {
   int64_t m = product.m.size(), n = product.n.size();
@@ -204,27 +278,18 @@ Value ProductQuantizer::shapedY(Value y) {
 // The product
 //===----------------------------------------------------------------------===//
 
-FailureOr<Value> ProductQuantizer::multiply(Value x, OpFoldResult count) {
+FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
+                                            OpFoldResult count) {
   FailureOr<Value> codes = part(kCodes), scales = part(kScales),
                    zeros = Value();
   if (layer.format->hasZeros())
     zeros = part(kZeros);
   if (failed(codes) || failed(scales) || failed(zeros))
     return failure();
-  Value xScales, xSums;
-  if (layer.integers) {
-    OpFoldResult perGroup[] = {count, b.getIndexAttr(groups)};
-    auto quantized = mpgemm::QuantizeActOp::create(
-        b, cast<RankedTensorType>(x.getType()).clone(b.getI8Type()),
-        typeOf(perGroup, b.getF32Type()), typeOf(perGroup, b.getI32Type()), x);
-    x = quantized.getCodes();
-    xScales = quantized.getScales();
-    xSums = quantized.getSums();
-  }
   Value init = tensor::EmptyOp::create(
       b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(rows)}, b.getF32Type());
-  return mpgemm::MatmulOp::create(b, init.getType(), x, *codes, *scales, *zeros,
-                                  xScales, xSums, init, format(),
+  return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
+                                  *zeros, x.scales, x.sums, init, format(),
                                   mpgemm::LayoutAttr())
       .getResult();
 }
@@ -240,7 +305,10 @@ LogicalResult ProductQuantizer::run() {
     }
   OpFoldResult m = affine::makeComposedFoldedAffineApply(
       b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
-  FailureOr<Value> y = multiply(groupedX(m), m);
+  FailureOr<Factor> x = factor(m);
+  if (failed(x))
+    return failure();
+  FailureOr<Value> y = multiply(*x, m);
   if (failed(y))
     return failure();
   Value result = product.op->getResult(0);

@@ -16,7 +16,7 @@ namespace mlir::lutra {
 
 /// A contraction of x and a weight w of floats. Loops of x alone are m, of w
 /// alone n, and those that are summed over k, each in the order of the result
-/// or of x.
+/// or of x; of a convolution, those of the kernel before those of channels.
 struct WeightProduct {
   linalg::LinalgOp op;
   OpOperand *x, *w;
@@ -30,6 +30,11 @@ struct WeightProduct {
   RankedTensorType type() { return cast<RankedTensorType>(w->get().getType()); }
   /// The product of the weight's sizes along `loops`.
   int64_t weights(ArrayRef<unsigned> loops);
+  /// Whether x is read at sums of loops.
+  bool isConvolution() { return !mapOf(x).isProjectedPermutation(); }
+  /// The size of a loop, where `sizes` are those of the result.
+  OpFoldResult sizeOf(OpBuilder &b, unsigned loop,
+                      ArrayRef<OpFoldResult> sizes);
   /// The names of its nodes, then of the weight.
   SmallVector<StringRef> names();
   /// The steps that make the weight a matrix [N, K] of f32.

@@ -70,16 +70,24 @@ func.func @too_long_when_padded(%x: tensor<1x1x65793xi8>, %sums: tensor<1x1xi32>
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
     features = "+avx512f,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
 
-// 250 quads are 25 matrix tiles of 10 quads, or 16 of 16 with a few zeros; 17 quads are one by one,
-// since twice as many codes cost more.
+// 250 quads are 25 matrix tiles of 10 quads, or 16 of 16 with a few zeros; 37 have no tiles
+// but with half as many zeros at most; 17 quads are one by one, since twice as many codes cost more.
 // CHECK-LABEL: func.func @padded_to_tiles
 // CHECK: tensor.pad %arg0 {{.*}} high[0, 0, 24]
+// CHECK-LABEL: func.func @padded_to_have_tiles
+// CHECK: tensor.pad %arg0 {{.*}} high[0, 0, 44]
 // CHECK-LABEL: func.func @not_padded
 // CHECK-NOT: tensor.pad
 // CHECK: layout
 func.func @padded_to_tiles(%x: tensor<?x1x1000xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
   %w = lutra.weight "w" from "w.bin"[0, 2000] storage tensor<2x1x1000xui8> : tensor<2x1x1000xi8>
   %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x1000xi8>) codes(%w : tensor<2x1x1000xi8>)
+      xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
+}
+func.func @padded_to_have_tiles(%x: tensor<?x1x148xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
+  %w = lutra.weight "w" from "w.bin"[0, 296] storage tensor<2x1x148xui8> : tensor<2x1x148xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x148xi8>) codes(%w : tensor<2x1x148xi8>)
       xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
   return %y : tensor<?x2xi32>
 }

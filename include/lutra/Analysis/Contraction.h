@@ -75,6 +75,8 @@ bool hasBF16Tiles(TargetAttr target);
 /// Words of a row of a matrix tile, quads of bytes or pairs of bf16, which
 /// divide `words`: the most, up to 16.
 int64_t wordsOfTile(int64_t words);
+/// Fewer are multiplied faster by vectors.
+inline constexpr int64_t kLeastWordsOfTile = 8;
 
 /// The most rows of a product that are few: vectors along them do less than
 /// vectors along what each row has many of.

@@ -98,6 +98,16 @@ def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
 }
 
+def ExpandWordProducts : Pass<"expand-word-products", "::mlir::func::FuncOp"> {
+  let summary = "multiplies vectors of integers that 16 bits hold by the target's instruction for pairs of these";
+  let description = [{
+    On x86-64, by the module's `lutra.target`: a product of 32-bit integers takes
+    twice as long.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def ConvertCascadeToLinalg : Pass<"convert-cascade-to-linalg", "::mlir::func::FuncOp"> {
   let summary = "writes cascades out as linalg.generic, and their iterations as loops";
   let options = [Option<"part", "part", "int64_t", "0",

@@ -42,8 +42,9 @@ def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
     A contraction of floats with a `lutra.weight` becomes `mpgemm.matmul`, whose
     codes, scales and zero points are made from the weight when the image is written.
     Rows of the weight are what is summed over, and a last group that is not full is
-    padded. What else reads the weight goes on to do so. Products of few weights stay,
-    and so do convolutions, batches of matrices, and what no rule is for.
+    padded. Of a convolution, what each window sees is copied to be a row of x. What
+    else reads the weight goes on to do so. Products of few weights stay, and so do
+    batches of matrices, convolutions of groups, and what no rule is for.
   }];
   let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
@@ -213,6 +214,15 @@ def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
 def ExternalizeConstants : Pass<"externalize-constants", "::mlir::func::FuncOp"> {
   let summary = "makes constant tensors weights, and splats scalars, so that equal kernels merge";
   let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::linalg::LinalgDialect"];
+}
+
+def SinkTransposes : Pass<"sink-transposes", "::mlir::func::FuncOp"> {
+  let summary = "keeps channels last between convolutions that are products";
+  let description = [{
+    The transposition of such a product moves behind elementwise operations, paddings
+    and windows, until another undoes it, or a reader needs it.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {

@@ -95,6 +95,10 @@ std::unique_ptr<Dot> createLookups(OpBuilder &b, mpgemm::MatmulOp op,
 /// lane of a sum; empty where `target` has none.
 StringRef unsignedDotName(int64_t lanes, TargetAttr target);
 
+/// The x86 intrinsic that multiplies pairs of 16-bit integers and adds the two
+/// products in each lane; empty where `target`, on x86, has none.
+StringRef wordDotName(int64_t lanes, TargetAttr target);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H

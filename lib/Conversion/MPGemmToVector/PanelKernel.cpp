@@ -13,7 +13,7 @@
 
 #include "PanelKernel.h"
 
-#include "Frame.h"
+#include "../Frame.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

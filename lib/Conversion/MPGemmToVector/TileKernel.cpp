@@ -34,8 +34,6 @@ static constexpr int64_t kTileRows = 16;
 /// Rows that share a panel, so that decoding is a small part of the work, and
 /// that are multiplied together.
 static constexpr int64_t kBlockRows = 128;
-/// Quads of a matrix tile below which vectors are faster.
-static constexpr int64_t kLeastQuads = 8;
 static constexpr int64_t kLanes = TilePanel::kLanes;
 
 bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
@@ -43,7 +41,7 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows();
   return hasByteTiles(target) && op.isInteger() && !op.hasTables() &&
          (columns == kLanes || columns == 2 * kLanes) &&
-         wordsOfTile(x[2] / 4) >= kLeastQuads;
+         wordsOfTile(x[2] / 4) >= kLeastWordsOfTile;
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
