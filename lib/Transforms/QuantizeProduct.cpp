@@ -36,8 +36,11 @@ public:
 private:
   mpgemm::FormatInterface format();
   FailureOr<Value> part(StringRef name);
-  Value groupedX(OpFoldResult count);
+  Value matrixX(OpFoldResult count);
+  Value scaledX(Value x, OpFoldResult count);
+  Value groupedX(Value x, OpFoldResult count);
   FailureOr<Value> multiply(Value x, OpFoldResult count);
+  FailureOr<Value> addRest(Value y, Value x, OpFoldResult count);
   Value shapedY(Value y);
 
   RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
@@ -47,6 +50,11 @@ private:
   OpFoldResult sizeOf(unsigned loop);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
+  Value empty(ArrayRef<OpFoldResult> shape);
+  Value constant(DenseElementsAttr elements);
+  using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
+  Value generic(ValueRange inputs, ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                Value init, Body body);
 
   WeightProduct &product;
   const QuantizedLayer &layer;
@@ -103,14 +111,13 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
   if (from == to && getElementTypeOrSelf(tensor).isF32())
     return tensor;
   SmallVector<int64_t> permutation = permutationTo(from, to);
-  Value empty = tensor::EmptyOp::create(b, applyPermutation(shape, permutation),
-                                        b.getF32Type());
+  Value init = empty(applyPermutation(shape, permutation));
   AffineMap read = inversePermutation(
       AffineMap::getPermutationMap(permutation, b.getContext()));
   SmallVector<utils::IteratorType> kinds(to.size(),
                                          utils::IteratorType::parallel);
   return linalg::GenericOp::create(
-             b, empty.getType(), tensor, empty,
+             b, init.getType(), tensor, init,
              ArrayRef{read, b.getMultiDimIdentityMap(to.size())}, kinds,
              [](OpBuilder &b, Location loc, ValueRange in) {
                Value element = in[0];
@@ -119,6 +126,31 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
                      arith::ExtFOp::create(b, loc, b.getF32Type(), element);
                linalg::YieldOp::create(b, loc, element);
              })
+      .getResult(0);
+}
+
+Value ProductQuantizer::empty(ArrayRef<OpFoldResult> shape) {
+  return tensor::EmptyOp::create(b, shape, b.getF32Type());
+}
+
+Value ProductQuantizer::constant(DenseElementsAttr elements) {
+  return createInlineWeight(b, b.getLoc(), product.weight().getName(), elements)
+      .getResult();
+}
+
+/// An operation over loops of which those that its result lacks are summed.
+Value ProductQuantizer::generic(ValueRange inputs,
+                                ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                                Value init, Body body) {
+  SmallVector<AffineMap, 4> inferred =
+      AffineMap::inferFromExprList(maps, b.getContext());
+  SmallVector<utils::IteratorType> kinds;
+  for (unsigned loop = 0; loop < inferred.back().getNumDims(); ++loop)
+    kinds.push_back(inferred.back().isFunctionOfDim(loop)
+                        ? utils::IteratorType::parallel
+                        : utils::IteratorType::reduction);
+  return linalg::GenericOp::create(b, init.getType(), inputs, init, inferred,
+                                   kinds, body)
       .getResult(0);
 }
 
@@ -150,8 +182,8 @@ OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
   return b.getIndexAttr(product.weights(loop));
 }
 
-/// x as [M, groups, size], of `count` rows.
-Value ProductQuantizer::groupedX(OpFoldResult count) {
+/// x as [M, K], of `count` rows.
+Value ProductQuantizer::matrixX(OpFoldResult count) {
   SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
                         order = product.m;
   llvm::append_range(order, product.k);
@@ -168,6 +200,34 @@ Value ProductQuantizer::groupedX(OpFoldResult count) {
   else if (m > 1 || k > 1)
     x = tensor::CollapseShapeOp::create(b, x,
                                         ArrayRef{range(0, m), range(m, k)});
+  return x;
+}
+
+/// x [M, K] divided by what columns of the weight are multiplied with, and with
+/// zeros where these stay.
+Value ProductQuantizer::scaledX(Value x, OpFoldResult count) {
+  if (!layer.factors)
+    return x;
+  // Codes of what stays are 0; only sums of bytes need x to be so too.
+  auto given = layer.factors.getValues<float>();
+  if (!layer.integers &&
+      llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
+    return x;
+  SmallVector<float> inverses = llvm::map_to_vector(
+      given, [](float factor) { return factor == 0 ? 0 : 1 / factor; });
+  Value factors = constant(
+      DenseElementsAttr::get(layer.factors.getType(), ArrayRef(inverses)));
+  AffineExpr m = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return generic({x, factors}, {{m, k}, {k}, {m, k}},
+                 empty({count, b.getIndexAttr(columns)}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value scaled = arith::MulFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, scaled);
+                 });
+}
+
+/// x [M, K] as [M, groups, size], of `count` rows.
+Value ProductQuantizer::groupedX(Value x, OpFoldResult count) {
   if (int64_t missing = groups * size - columns) {
     auto type = cast<RankedTensorType>(x.getType());
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
@@ -221,12 +281,52 @@ FailureOr<Value> ProductQuantizer::multiply(Value x, OpFoldResult count) {
     xScales = quantized.getScales();
     xSums = quantized.getSums();
   }
-  Value init = tensor::EmptyOp::create(
-      b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(rows)}, b.getF32Type());
+  Value init = empty({count, b.getIndexAttr(rows)});
   return mpgemm::MatmulOp::create(b, init.getType(), x, *codes, *scales, *zeros,
                                   xScales, xSums, init, format(),
                                   mpgemm::LayoutAttr())
       .getResult();
+}
+
+/// Adds to y [M, N] the products of inputs and columns that are not quantized.
+FailureOr<Value> ProductQuantizer::addRest(Value y, Value x,
+                                           OpFoldResult count) {
+  SmallVector<int64_t> kept;
+  for (auto [channel, factor] :
+       llvm::enumerate(layer.factors.getValues<float>()))
+    if (factor == 0)
+      kept.push_back(channel);
+  FailureOr<Value> w = part(kRest);
+  if (failed(w))
+    return failure();
+  OpFoldResult width = b.getIndexAttr(kept.size()), n = b.getIndexAttr(rows);
+  Value places = constant(b.getI64TensorAttr(kept));
+  AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
+             d2 = b.getAffineDimExpr(2);
+  Value gathered =
+      generic(places, {{d1}, {d0, d1}}, empty({count, width}),
+              [&](OpBuilder &b, Location loc, ValueRange in) {
+                Value row = linalg::IndexOp::create(b, loc, 0);
+                Value at =
+                    arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+                Value element =
+                    tensor::ExtractOp::create(b, loc, x, ValueRange{row, at});
+                linalg::YieldOp::create(b, loc, element);
+              });
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+  Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
+  Value rest = generic(
+      {gathered, *w}, {{d0, d2}, {d1, d2}, {d0, d1}}, init,
+      [](OpBuilder &b, Location loc, ValueRange in) {
+        Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
+        linalg::YieldOp::create(
+            b, loc, Value(arith::AddFOp::create(b, loc, in[2], product)));
+      });
+  return generic({y, rest}, {{d0, d1}, {d0, d1}, {d0, d1}}, empty({count, n}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value sum = arith::AddFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, sum);
+                 });
 }
 
 LogicalResult ProductQuantizer::run() {
@@ -240,7 +340,10 @@ LogicalResult ProductQuantizer::run() {
     }
   OpFoldResult m = affine::makeComposedFoldedAffineApply(
       b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
-  FailureOr<Value> y = multiply(groupedX(m), m);
+  Value x = matrixX(m);
+  FailureOr<Value> y = multiply(groupedX(scaledX(x, m), m), m);
+  if (succeeded(y) && layer.step(b.getContext(), kCodes).numKept() > 0)
+    y = addRest(*y, x, m);
   if (failed(y))
     return failure();
   Value result = product.op->getResult(0);
