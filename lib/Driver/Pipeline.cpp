@@ -41,8 +41,8 @@ static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
   simplify(pm);
   if (options.quantize.rules.empty())
     return;
-  pm.addPass(createQuantizeContractions(options.quantize, options.measure,
-                                        *options.layers));
+  pm.addPass(createQuantizeContractions(options.quantize, options.calibration,
+                                        options.measures, *options.layers));
   // Equal factors are quantized once.
   simplify(pm);
 }
@@ -176,6 +176,16 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
     return;
   }
   verifyPhase(pm, phase);
+}
+
+void lutra::buildObservation(OpPassManager &pm,
+                             const QuantizationSpec &quantize,
+                             ArrayRef<size_t> matrices,
+                             std::vector<ObservedFactor> &factors) {
+  // As in buildQuantize, since products are known by their place.
+  simplify(pm);
+  pm.addPass(createObserveContractions(quantize, matrices, factors));
+  simplify(pm);
 }
 
 void lutra::verifyPhase(OpPassManager &pm, Phase phase) {

@@ -48,8 +48,11 @@ private:
   Factor rounded(Value x);
   Factor roundedWindows(WindowReader &windows, Value x);
   Value alongLoops();
-  Value rowsOf(Value x, OpFoldResult count);
+  Value matrixOf(Value x);
+  Value scaled(Value x, OpFoldResult count);
+  Value inGroups(Value x, OpFoldResult count);
   FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
+  FailureOr<Value> addRest(Value y, OpFoldResult count);
   Value shapedY(Value y);
 
   RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
@@ -58,6 +61,11 @@ private:
   Value withType(Value tensor, RankedTensorType type);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
+  Value empty(ArrayRef<OpFoldResult> shape);
+  Value constant(DenseElementsAttr elements);
+  using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
+  Value generic(ValueRange inputs, ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                Value init, Body body);
 
   WeightProduct &product;
   const QuantizedLayer &layer;
@@ -65,6 +73,8 @@ private:
   ArrayRef<OpFoldResult> sizes;
   ImplicitLocOpBuilder b;
   int64_t rows, columns, size, groups;
+  /// x [M, K]; null where windows are rounded.
+  Value matrix;
 };
 } // namespace
 
@@ -114,14 +124,13 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
   if (from == to && getElementTypeOrSelf(tensor).isF32())
     return tensor;
   SmallVector<int64_t> permutation = permutationTo(from, to);
-  Value empty = tensor::EmptyOp::create(b, applyPermutation(shape, permutation),
-                                        b.getF32Type());
+  Value init = empty(applyPermutation(shape, permutation));
   AffineMap read = inversePermutation(
       AffineMap::getPermutationMap(permutation, b.getContext()));
   SmallVector<utils::IteratorType> kinds(to.size(),
                                          utils::IteratorType::parallel);
   return linalg::GenericOp::create(
-             b, empty.getType(), tensor, empty,
+             b, init.getType(), tensor, init,
              ArrayRef{read, b.getMultiDimIdentityMap(to.size())}, kinds,
              [](OpBuilder &b, Location loc, ValueRange in) {
                Value element = in[0];
@@ -130,6 +139,31 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
                      arith::ExtFOp::create(b, loc, b.getF32Type(), element);
                linalg::YieldOp::create(b, loc, element);
              })
+      .getResult(0);
+}
+
+Value ProductQuantizer::empty(ArrayRef<OpFoldResult> shape) {
+  return tensor::EmptyOp::create(b, shape, b.getF32Type());
+}
+
+Value ProductQuantizer::constant(DenseElementsAttr elements) {
+  return createInlineWeight(b, b.getLoc(), product.weight().getName(), elements)
+      .getResult();
+}
+
+/// An operation over loops of which those that its result lacks are summed.
+Value ProductQuantizer::generic(ValueRange inputs,
+                                ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                                Value init, Body body) {
+  SmallVector<AffineMap, 4> inferred =
+      AffineMap::inferFromExprList(maps, b.getContext());
+  SmallVector<utils::IteratorType> kinds;
+  for (unsigned loop = 0; loop < inferred.back().getNumDims(); ++loop)
+    kinds.push_back(inferred.back().isFunctionOfDim(loop)
+                        ? utils::IteratorType::parallel
+                        : utils::IteratorType::reduction);
+  return linalg::GenericOp::create(b, init.getType(), inputs, init, inferred,
+                                   kinds, body)
       .getResult(0);
 }
 
@@ -164,8 +198,8 @@ Value ProductQuantizer::alongLoops() {
   return moved(x, shape, from, order);
 }
 
-/// x, along the loops m and k, as [M, groups, size], of `count` rows.
-Value ProductQuantizer::rowsOf(Value x, OpFoldResult count) {
+/// x, along the loops m and k, as [M, K].
+Value ProductQuantizer::matrixOf(Value x) {
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -174,6 +208,34 @@ Value ProductQuantizer::rowsOf(Value x, OpFoldResult count) {
   else if (m > 1 || k > 1)
     x = tensor::CollapseShapeOp::create(b, x,
                                         ArrayRef{range(0, m), range(m, k)});
+  return x;
+}
+
+/// x [M, K] divided by what columns of the weight are multiplied with, and with
+/// zeros where these stay.
+Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
+  if (!layer.factors)
+    return x;
+  // Codes of what stays are 0; only sums of bytes need x to be so too.
+  auto given = layer.factors.getValues<float>();
+  if (!layer.integers &&
+      llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
+    return x;
+  SmallVector<float> inverses = llvm::map_to_vector(
+      given, [](float factor) { return factor == 0 ? 0 : 1 / factor; });
+  Value factors = constant(
+      DenseElementsAttr::get(layer.factors.getType(), ArrayRef(inverses)));
+  AffineExpr m = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return generic({x, factors}, {{m, k}, {k}, {m, k}},
+                 empty({count, b.getIndexAttr(columns)}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, product);
+                 });
+}
+
+/// x [M, K] as [M, groups, size], of `count` rows.
+Value ProductQuantizer::inGroups(Value x, OpFoldResult count) {
   if (int64_t missing = groups * size - columns) {
     auto type = cast<RankedTensorType>(x.getType());
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
@@ -253,7 +315,8 @@ ProductQuantizer::factor(OpFoldResult count) {
   } else {
     x = alongLoops();
   }
-  x = rowsOf(x, count);
+  matrix = matrixOf(x);
+  x = inGroups(scaled(matrix, count), count);
   return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
 
@@ -286,12 +349,52 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
     zeros = part(kZeros);
   if (failed(codes) || failed(scales) || failed(zeros))
     return failure();
-  Value init = tensor::EmptyOp::create(
-      b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(rows)}, b.getF32Type());
+  Value init = empty({count, b.getIndexAttr(rows)});
   return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
                                   *zeros, x.scales, x.sums, init, format(),
                                   mpgemm::LayoutAttr())
       .getResult();
+}
+
+/// Adds to y [M, N] the products of inputs and columns that are not quantized.
+FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
+  SmallVector<int64_t> kept;
+  for (auto [channel, factor] :
+       llvm::enumerate(layer.factors.getValues<float>()))
+    if (factor == 0)
+      kept.push_back(channel);
+  FailureOr<Value> w = part(kRest);
+  if (failed(w))
+    return failure();
+  OpFoldResult width = b.getIndexAttr(kept.size()), n = b.getIndexAttr(rows);
+  Value places = constant(b.getI64TensorAttr(kept));
+  AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
+             d2 = b.getAffineDimExpr(2);
+  Value gathered =
+      generic(places, {{d1}, {d0, d1}}, empty({count, width}),
+              [&](OpBuilder &b, Location loc, ValueRange in) {
+                Value row = linalg::IndexOp::create(b, loc, 0);
+                Value at =
+                    arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+                Value element =
+                    tensor::ExtractOp::create(b, loc, matrix,
+                                              ValueRange{row, at});
+                linalg::YieldOp::create(b, loc, element);
+              });
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+  Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
+  Value rest = generic(
+      {gathered, *w}, {{d0, d2}, {d1, d2}, {d0, d1}}, init,
+      [](OpBuilder &b, Location loc, ValueRange in) {
+        Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
+        linalg::YieldOp::create(
+            b, loc, Value(arith::AddFOp::create(b, loc, in[2], product)));
+      });
+  return generic({y, rest}, {{d0, d1}, {d0, d1}, {d0, d1}}, empty({count, n}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value sum = arith::AddFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, sum);
+                 });
 }
 
 LogicalResult ProductQuantizer::run() {
@@ -309,6 +412,8 @@ LogicalResult ProductQuantizer::run() {
   if (failed(x))
     return failure();
   FailureOr<Value> y = multiply(*x, m);
+  if (succeeded(y) && layer.step(b.getContext(), kCodes).numKept() > 0)
+    y = addRest(*y, m);
   if (failed(y))
     return failure();
   Value result = product.op->getResult(0);

@@ -11,6 +11,7 @@
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Transforms/QuantizationSpec.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/BuiltinOps.h"
 
 namespace mlir::lutra {
 
@@ -53,6 +54,25 @@ std::optional<WeightProduct> matchWeightProduct(linalg::LinalgOp op);
 /// Sorts the loops of a product; says why where it is none of matrices, added
 /// to nothing.
 StringRef sortLoops(WeightProduct &product);
+
+/// A product that is to be quantized.
+struct QuantizationTask {
+  WeightProduct product;
+  /// Of its result.
+  SmallVector<OpFoldResult> sizes;
+  const QuantizationRule *rule;
+  /// Its number among all products with weights.
+  size_t number;
+  QuantizedLayer *layer = nullptr;
+};
+
+/// Those of a module's products with weights that the rules quantize. All
+/// products are described in `layers`, and their weights are `weights`; tasks
+/// point to their layers.
+std::vector<QuantizationTask> collectTasks(ModuleOp module,
+                                           const QuantizationSpec &rules,
+                                           std::vector<QuantizedLayer> &layers,
+                                           SmallVectorImpl<WeightOp> &weights);
 
 /// Makes a product one of codes, as `layer` says; `sizes` are those of its
 /// result.

@@ -52,6 +52,24 @@ def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
                            "::mlir::lutra::mpgemm::MPGemmDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ObserveContractions : Pass<"observe-contractions", "::mlir::ModuleOp"> {
+  let summary = "makes statistics of what products read the model's outputs";
+  let description = [{
+    Of the left factors x of products that `quantize-contractions` would rewrite, the
+    results become for each input channel the sum of squares and the largest magnitude
+    over all rows, and the number of these: "squares0", "largest0", "rows0" and so on.
+    With `matrices` they are the sums of products of any two channels, "moments0", of the
+    factors of these numbers alone.
+    Products that read the same share a factor. States are still returned, and all other
+    results are not.
+  }];
+  let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">,
+                 ListOption<"chosen", "matrices", "int64_t", "the factors whose moments are returned">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
   let summary = "lets contractions read and write where elements lie, instead of copies of them";
   let description = [{
