@@ -209,6 +209,37 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, SumAttr step,
                                IntegerType::get(type.getContext(), 32));
 }
 
+int64_t QuantizeAttr::numKept() const {
+  DenseElementsAttr factors = getFactors();
+  return factors ? llvm::count(factors.getValues<float>(), 0) : 0;
+}
+
+/// Checks what a step knows of the `k` columns.
+static LogicalResult verifyColumns(QuantizeAttr step, int64_t k,
+                                   EmitError error) {
+  DenseElementsAttr factors = step.getFactors();
+  if (factors && (!factors.getElementType().isF32() ||
+                  factors.getType().getShape() != ArrayRef(k)))
+    return error() << "expects " << k << " factors of f32, got "
+                   << factors.getType();
+  DictionaryAttr moments = step.getMoments();
+  bool isMatrix = false;
+  if (moments) {
+    std::optional<ArrayRef<int64_t>> shape = plainShape(moments);
+    auto storage = moments.getAs<TypeAttr>("storage");
+    isMatrix = shape == ArrayRef<int64_t>({k, k});
+    if (!shape || moments.get("steps") ||
+        !cast<RankedTensorType>(storage.getValue()).getElementType().isF32() ||
+        !(isMatrix || *shape == ArrayRef(k)))
+      return error() << "expects moments of " << k << " columns in f32, got "
+                     << moments;
+  }
+  if (step.getMethod() == kCompensated && !isMatrix)
+    return error() << "expects moments of any two columns for gptq, got "
+                   << step;
+  return success();
+}
+
 static FailureOr<RankedTensorType> apply(RankedTensorType type,
                                          QuantizeAttr step, EmitError error) {
   if (type.getRank() != 2 || !type.getElementType().isF32())
@@ -218,19 +249,27 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
     return error() << "expects a known format, got " << step;
   StringRef part = step.getPart(), method = step.getMethod();
   if (part != kCodes && part != kScales &&
-      (part != kZeros || !format->hasZeros()))
-    return error() << "expects codes, scales or, where the format has them, "
-                      "zeros, got "
+      (part != kZeros || !format->hasZeros()) &&
+      (part != kRest || !step.getFactors()))
+    return error() << "expects codes, scales or, where there are any, zeros "
+                      "or the rest, got "
                    << step;
-  if (method != kNearest && method != kLeastSquares)
-    return error() << "expects the method nearest or mse, got " << step;
+  if (method != kNearest && method != kLeastSquares && method != kCompensated)
+    return error() << "expects the method nearest, mse or gptq, got " << step;
+  if (method == kCompensated && format->coding != WeightCoding::Numbers)
+    return error() << "expects gptq only where a code is a number, got "
+                   << step;
   int64_t n = type.getDimSize(0), k = type.getDimSize(1),
           size = step.getGroup();
+  if (failed(verifyColumns(step, k, error)))
+    return failure();
   if (size < 1 || size > std::max<int64_t>(k, 1))
     return error() << "expects groups of 1 to " << k << " weights, got "
                    << step;
   int64_t groups = llvm::divideCeil(k, size) * format->planes();
   Type byte = IntegerType::get(type.getContext(), 8);
+  if (part == kRest)
+    return type.clone({n, step.numKept()});
   if (part == kCodes)
     return RankedTensorType::get({n, groups, size}, byte);
   return RankedTensorType::get(

@@ -119,12 +119,24 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
     `part` says what of it the result is. A tensor [N, K] of f32 becomes its "codes",
     [N, G, group] bytes with G = ceil(K / group), or the "scales" or "zeros" of the
     groups, [N, G] of bf16 or of bytes. `format` is one of `WeightFormats.h`, `method`
-    "nearest" or "mse". Codes beyond K are zero. A weight that is not finite is an
-    error when the expression is evaluated. There is one such step at most.
+    "nearest", "mse" or "gptq". Codes beyond K are zero. A weight that is not finite is
+    an error when the expression is evaluated. There is one such step at most.
+
+    With `factors`, [K] of f32, columns are multiplied with these before, and those with
+    a factor of 0 are the "rest", [N, R] of f32, as they were. `moments` is a plain
+    weight of f32, as the scale of `#lutra.dequantize`: sums of squares of what each
+    column is multiplied with in the model, [K], by which its errors count, or sums of
+    products of any two, [K, K], which "gptq" needs.
   }];
   let parameters = (ins StringRefParameter<>:$part, StringRefParameter<>:$format,
-                        "int64_t":$group, StringRefParameter<>:$method);
+                        "int64_t":$group, StringRefParameter<>:$method,
+                        OptionalParameter<"::mlir::DenseElementsAttr">:$factors,
+                        OptionalParameter<"::mlir::DictionaryAttr">:$moments);
   let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// How many columns have a factor of 0.
+    int64_t numKept() const;
+  }];
 }
 
 def Lutra_SumAttr : Lutra_Attr<"Sum", "sum"> {

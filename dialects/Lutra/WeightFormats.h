@@ -85,11 +85,13 @@ ArrayRef<WeightFormat> weightFormats();
 const WeightFormat *findWeightFormat(StringRef name);
 
 /// How scales are chosen: such that the largest weight of a group is exact, or
-/// such that the sum of squared errors is least.
-inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse";
-/// What of a quantized weight is meant.
+/// such that the sum of squared errors is least; or so that weights make up for
+/// the errors of those before them (GPTQ).
+inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse",
+                               kCompensated = "gptq";
+/// What of a quantized weight is meant; the last is columns that are not.
 inline constexpr StringLiteral kCodes = "codes", kScales = "scales",
-                               kZeros = "zeros";
+                               kZeros = "zeros", kRest = "rest";
 
 } // namespace mlir::lutra
 

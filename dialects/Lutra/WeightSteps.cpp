@@ -27,3 +27,12 @@ FailureOr<WeightOp> lutra::addSteps(OpBuilder &b, WeightOp weight,
   result.getResult().setType(type);
   return result;
 }
+
+WeightOp lutra::createInlineWeight(OpBuilder &b, Location loc, StringRef name,
+                                   DenseElementsAttr elements) {
+  return WeightOp::create(b, loc, elements.getType(), b.getStringAttr(name),
+                          /*source=*/nullptr, b.getI64IntegerAttr(0),
+                          b.getI64IntegerAttr(0), b.getStringAttr("raw"),
+                          TypeAttr::get(elements.getType()), elements,
+                          b.getArrayAttr({}));
+}

@@ -18,6 +18,11 @@ namespace mlir::lutra {
 FailureOr<WeightOp> addSteps(OpBuilder &b, WeightOp weight,
                              ArrayRef<Attribute> more);
 
+/// A weight whose elements stand in the IR, for constants that are too large
+/// for an `arith.constant`.
+WeightOp createInlineWeight(OpBuilder &b, Location loc, StringRef name,
+                            DenseElementsAttr elements);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_DIALECTS_LUTRA_WEIGHTSTEPS_H

@@ -27,6 +27,8 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/MPGemm/MPGemmAttrs.h.inc"
 
+#include "dialects/MPGemm/ProductInterface.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/MPGemm/MPGemmOps.h.inc"
 

@@ -18,6 +18,7 @@ using namespace mlir::lutra::mpgemm;
 
 #include "dialects/MPGemm/FormatInterface.cpp.inc"
 #include "dialects/MPGemm/MPGemmDialect.cpp.inc"
+#include "dialects/MPGemm/ProductInterface.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/MPGemm/MPGemmAttrs.cpp.inc"

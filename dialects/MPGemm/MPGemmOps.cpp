@@ -52,110 +52,95 @@ static Type elementOf(Value value) {
   return cast<ShapedType>(value.getType()).getElementType();
 }
 
-CodePlanes MatmulOp::getPlanes() {
-  return {getFormat().getBits(), getLayoutAttr().getRows(),
-          getLayoutAttr().getDepth()};
-}
-
-int64_t MatmulOp::getGroupSize() {
-  int64_t size = getXType().getDimSize(2);
-  if (!hasTables() || ShapedType::isDynamic(size))
-    return size;
-  return size * getLayoutAttr().getDepth() * (4 / getFormat().getBits());
-}
-
-int64_t MatmulOp::getCodeGroups() {
-  int64_t groups = getXType().getDimSize(1);
-  return ShapedType::isDynamic(groups) ? groups
-                                       : groups * getFormat().getPlanes();
-}
-
 /// Checks that tables are of a layout that has keys, in as many bytes.
-static LogicalResult verifyTables(MatmulOp op) {
+static LogicalResult verifyTables(ProductOpInterface op) {
   LayoutAttr layout = op.getLayoutAttr();
-  unsigned bits = op.getFormat().getBits();
+  unsigned bits = op.getFormatAttr().getBits();
   if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4 ||
-      op.getFormat().getWindow() != bits)
-    return op.emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
-                          "bits, got x of ")
+      op.getFormatAttr().getWindow() != bits)
+    return op->emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
+                           "bits, got x of ")
            << op.getXType();
   if (op.getXType().getDimSize(3) != 16 * layout.getDepth())
-    return op.emitOpError("expects tables of ")
+    return op->emitOpError("expects tables of ")
            << 16 * layout.getDepth() << " bytes, got x of " << op.getXType();
   if (!op.isInteger() || !op.getXScales() || op.isUnscaled())
-    return op.emitOpError("expects tables of bytes with scales");
+    return op->emitOpError("expects tables of bytes with scales");
   if (bool(op.getXSums()) != bool(op.getZeros()) ||
       (op.getXSums() && !elementOf(op.getXSums()).isF32()))
-    return op.emitOpError(
+    return op->emitOpError(
         "expects sums of x, in f32, where, and only where, there are zeros");
   return success();
 }
 
 /// Checks the element types of x, its scales and its sums.
-static LogicalResult verifyX(MatmulOp op) {
+static LogicalResult verifyX(ProductOpInterface op) {
   if (op.hasTables())
     return verifyTables(op);
   Type x = elementOf(op.getX());
   if (!x.isF32() && !x.isInteger(8))
-    return op.emitOpError("expects x of f32 or i8, got ") << x;
+    return op->emitOpError("expects x of f32 or i8, got ") << x;
   bool isScaled = op.isInteger() && !op.isUnscaled();
   if (op.isInteger() != bool(op.getXSums()) ||
       isScaled != bool(op.getXScales()))
-    return op.emitOpError(
+    return op->emitOpError(
         "expects sums of x where, and only where, x is integers, and scales of "
         "x with scales of codes");
   if (op.getXSums() && !elementOf(op.getXSums()).isInteger(32))
-    return op.emitOpError("expects sums of x in i32, got ")
+    return op->emitOpError("expects sums of x in i32, got ")
            << op.getXSums().getType();
   if (op.getXScales() && !elementOf(op.getXScales()).isF32())
-    return op.emitOpError("expects scales of x in f32, got ")
+    return op->emitOpError("expects scales of x in f32, got ")
            << op.getXScales().getType();
-  if (op.isInteger() && !op.getFormat().getOffset())
-    return op.emitOpError("expects x of floats with format ") << op.getFormat();
+  if (op.isInteger() && !op.getFormatAttr().getOffset())
+    return op->emitOpError("expects x of floats with format ")
+           << op.getFormatAttr();
   return success();
 }
 
 /// Checks the element types of codes, their parameters and the result.
-static LogicalResult verifyElements(MatmulOp op) {
+static LogicalResult verifyElements(ProductOpInterface op) {
   if (!elementOf(op.getCodes()).isInteger(8))
-    return op.emitOpError("expects codes in bytes, got ")
+    return op->emitOpError("expects codes in bytes, got ")
            << op.getCodes().getType();
   if (op.getScales() && !isa<FloatType>(elementOf(op.getScales())))
-    return op.emitOpError("expects scales of floats, got ")
+    return op->emitOpError("expects scales of floats, got ")
            << op.getScales().getType();
   bool areFloats = op.getZeros() && isa<FloatType>(elementOf(op.getZeros()));
   if (op.getZeros() && !areFloats && !elementOf(op.getZeros()).isInteger(8))
-    return op.emitOpError("expects zeros of floats or in bytes, got ")
+    return op->emitOpError("expects zeros of floats or in bytes, got ")
            << op.getZeros().getType();
-  if (op.getZeros() && isa<BinaryAttr>(op.getFormat()))
-    return op.emitOpError("expects no zeros with format ") << op.getFormat();
+  if (op.getZeros() && isa<BinaryAttr>(op.getFormatAttr()))
+    return op->emitOpError("expects no zeros with format ")
+           << op.getFormatAttr();
   if (!op.isUnscaled()) {
     if (!elementOf(op.getInit()).isF32())
-      return op.emitOpError("expects a result of f32, got ")
+      return op->emitOpError("expects a result of f32, got ")
              << op.getInit().getType();
     return success();
   }
   if (!op.isInteger() || areFloats || op.getCodeGroups() != 1 ||
-      !isa<AffineAttr>(op.getFormat()))
-    return op.emitOpError(
+      !isa<AffineAttr>(op.getFormatAttr()))
+    return op->emitOpError(
         "expects scales unless all is integers, in one group");
   if (!elementOf(op.getInit()).isInteger(32))
-    return op.emitOpError("expects a result of i32 without scales, got ")
+    return op->emitOpError("expects a result of i32 without scales, got ")
            << op.getInit().getType();
   return success();
 }
 
-/// Checks codes, scales and zero points of `n` columns in `g` groups of `k`.
-static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
+/// Checks codes, scales and zero points of `n` columns in `g` groups of `k`,
+/// padded to whole tiles where there is a layout.
+static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
                                   int64_t k) {
   if (auto layout = op.getLayoutAttr()) {
     if (ShapedType::isDynamic(g) || ShapedType::isDynamic(k))
-      return op.emitOpError("expects a layout of groups of known size, got ")
+      return op->emitOpError("expects a layout of groups of known size, got ")
              << op.getX().getType();
     CodePlanes planes = op.getPlanes();
     if (!planes.divides(k))
-      return op.emitOpError("expects a layout of groups of whole chunks, or "
-                            "chunks of whole groups, got groups of ")
+      return op->emitOpError("expects a layout of groups of whole chunks, or "
+                             "chunks of whole groups, got groups of ")
              << k << " codes and chunks of "
              << planes.depth * planes.quadsPerChunk();
     int64_t tiles =
@@ -174,29 +159,41 @@ static LogicalResult verifyWeight(MatmulOp op, int64_t n, int64_t g,
   return verifyShape(op, "zeros", op.getZeros(), {n, g});
 }
 
-LogicalResult MatmulOp::verify() {
-  ShapedType x = getXType(), init = getInitType();
+/// Checks all but the sizes of codes and of what belongs to them.
+static LogicalResult verifyRows(ProductOpInterface op) {
+  ShapedType x = op.getXType(), init = op.getInitType();
   if (x.getRank() != 3 && x.getRank() != 4)
-    return emitOpError("expects x of rank 3, or tables of rank 4, got ") << x;
+    return op->emitOpError("expects x of rank 3, or tables of rank 4, got ")
+           << x;
   if (init.getRank() != 2)
-    return emitOpError("expects a result of rank 2, got ") << init;
-  if (getResult() && getResult().getType() != init)
+    return op->emitOpError("expects a result of rank 2, got ") << init;
+  if (failed(verifyCompatibleDims({x.getDimSize(0), init.getDimSize(0)})))
+    return op->emitOpError("expects a result of ")
+           << x.getDimSize(0) << " rows, got " << init;
+  if (!op.getFormatAttr())
+    return success();
+  if (failed(verifyX(op)) || failed(verifyElements(op)) ||
+      failed(verifyShape(op, "xscales", op.getXScales(),
+                         x.getShape().take_front(2))) ||
+      failed(
+          verifyShape(op, "xsums", op.getXSums(), x.getShape().take_front(2))))
+    return failure();
+  int64_t k = op.getGroupSize();
+  unsigned bits = op.getFormatAttr().getNumberBits();
+  if (op.isInteger() && !ShapedType::isDynamic(k) && !fitsAccumulator(bits, k))
+    return op->emitOpError("expects groups whose sums fit 32 bits, got ")
+           << k << " codes of " << bits << " bits";
+  return success();
+}
+
+LogicalResult MatmulOp::verify() {
+  if (getResult() && getResult().getType() != getInitType())
     return emitOpError("expects a result of the type of outs, got ")
            << getResult().getType();
-  if (failed(verifyX(*this)) || failed(verifyElements(*this)))
+  if (failed(verifyRows(*this)))
     return failure();
-  int64_t m = x.getDimSize(0), g = x.getDimSize(1), k = getGroupSize();
-  if (failed(verifyWeight(*this, init.getDimSize(1), getCodeGroups(), k)) ||
-      failed(verifyShape(*this, "xscales", getXScales(), {m, g})) ||
-      failed(verifyShape(*this, "xsums", getXSums(), {m, g})))
-    return failure();
-  if (failed(verifyCompatibleDims({m, init.getDimSize(0)})))
-    return emitOpError("expects a result of ") << m << " rows, got " << init;
-  if (isInteger() && !ShapedType::isDynamic(k) &&
-      !fitsAccumulator(getFormat().getNumberBits(), k))
-    return emitOpError("expects groups whose sums fit 32 bits, got ")
-           << k << " codes of " << getFormat().getNumberBits() << " bits";
-  return success();
+  return verifyWeight(*this, getInitType().getDimSize(1), getCodeGroups(),
+                      getGroupSize());
 }
 
 LogicalResult MatmulOp::reifyResultShapes(OpBuilder &b,
@@ -217,6 +214,79 @@ void MatmulOp::getEffects(
             : MemoryEffects::Read::get();
     effects.emplace_back(effect, &operand, SideEffects::DefaultResource::get());
   }
+}
+
+int64_t GatherMatmulOp::getMatrixSize() {
+  int64_t n = getInitType().getDimSize(1);
+  LayoutAttr layout = getLayoutAttr();
+  return layout ? llvm::divideCeil(n, layout.getRows()) : n;
+}
+
+/// Checks experts and offsets.
+static LogicalResult verifyBlocks(GatherMatmulOp op) {
+  for (auto [name, operand] :
+       {std::pair("experts", op.getExperts()), {"offsets", op.getOffsets()}}) {
+    auto type = cast<ShapedType>(operand.getType());
+    if (type.getRank() != 1 || !type.getElementType().isInteger(64))
+      return op.emitOpError("expects ")
+             << name << " of rank 1 and i64, got " << type;
+  }
+  int64_t blocks = cast<ShapedType>(op.getExperts().getType()).getDimSize(0);
+  return verifyShape(op, "offsets", op.getOffsets(),
+                     ShapedType::isDynamic(blocks) ? blocks : blocks + 1);
+}
+
+/// Checks what stands in the place of codes without a format.
+static LogicalResult verifyFloats(GatherMatmulOp op) {
+  Type x = elementOf(op.getX()), codes = elementOf(op.getCodes());
+  if (!x.isF32() || op.hasTables() || !isa<FloatType>(codes) ||
+      !elementOf(op.getInit()).isF32())
+    return op.emitOpError("expects floats, and x and a result of f32, without "
+                          "a format, got codes of ")
+           << codes << ", x of " << x << " and a result of "
+           << op.getInitType();
+  if (op.getScales() || op.getZeros() || op.getXScales() || op.getXSums())
+    return op.emitOpError("expects neither scales, zeros nor sums without a "
+                          "format");
+  auto shape = llvm::to_vector(op.getXType().getShape());
+  shape[0] = ShapedType::kDynamic;
+  if (LayoutAttr layout = op.getLayoutAttr())
+    shape.push_back(layout.getRows());
+  return verifyShape(op, "codes", op.getCodes(), shape);
+}
+
+LogicalResult GatherMatmulOp::verify() {
+  FormatInterface format = getFormatAttr();
+  if (format && !getScales())
+    return emitOpError("expects scales with a format");
+  if (format &&
+      (format.getPlanes() != 1 || format.getWindow() != format.getBits()))
+    return emitOpError("expects a format whose codes each stand for a number, "
+                       "got ")
+           << format;
+  if (failed(verifyRows(*this)) || failed(verifyBlocks(*this)))
+    return failure();
+  auto codes = cast<ShapedType>(getCodes().getType());
+  int64_t n = getInitType().getDimSize(1);
+  if (ShapedType::isDynamic(n) || n < 1 || codes.getRank() == 0 ||
+      codes.isDynamicDim(0))
+    return emitOpError("expects known columns, got codes of ")
+           << codes << " and a result of " << getInitType();
+  int64_t all = codes.getDimSize(0);
+  if (all % getMatrixSize() != 0)
+    return emitOpError("expects whole matrices of ")
+           << n << " columns, got codes of " << codes;
+  if (!getFormatAttr())
+    return verifyFloats(*this);
+  int64_t columns = getLayoutAttr() ? all * getLayoutAttr().getRows() : all;
+  return verifyWeight(*this, columns, getXType().getDimSize(1), getGroupSize());
+}
+
+LogicalResult
+GatherMatmulOp::reifyResultShapes(OpBuilder &b,
+                                  ReifiedRankedShapedTypeDims &shapes) {
+  shapes.push_back(tensor::getMixedSizes(b, getLoc(), getInit()));
+  return success();
 }
 
 LogicalResult QuantizeActOp::verify() {

@@ -9,6 +9,7 @@
 #define LUTRA_DIALECTS_MPGEMM_MPGEMMOPS_TD
 
 include "dialects/MPGemm/MPGemmAttrs.td"
+include "dialects/MPGemm/ProductInterface.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -20,7 +21,7 @@ class MPGemm_Op<string mnemonic, list<Trait> traits = []>
 def MPGemm_Shaped : AnyTypeOf<[AnyRankedTensor, AnyNon0RankedMemRef]>;
 
 def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
-    DestinationStyleOpInterface,
+    MPGemm_ProductInterface, DestinationStyleOpInterface,
     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
     DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
       ["reifyResultShapes"]>,
@@ -85,20 +86,67 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
-    ::mlir::ShapedType getXType() { return ::llvm::cast<::mlir::ShapedType>(getX().getType()); }
-    ::mlir::ShapedType getInitType() { return ::llvm::cast<::mlir::ShapedType>(getInit().getType()); }
-    /// Whether x is 8-bit integers, or tables of such.
-    bool isInteger() { return getXType().getElementType().isInteger(8); }
-    /// Whether x is tables.
-    bool hasTables() { return getXType().getRank() == 4; }
-    /// The codes of a group.
-    int64_t getGroupSize();
-    /// Groups of codes: those of x for each plane.
-    int64_t getCodeGroups();
-    /// How codes lie, where there is a layout.
-    ::mlir::lutra::CodePlanes getPlanes();
-    /// Whether the result is sums of integers, without scales.
-    bool isUnscaled() { return !getScales(); }
+  }];
+}
+
+def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments,
+    Pure, MPGemm_ProductInterface, DestinationStyleOpInterface,
+    DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface,
+      ["reifyResultShapes"]>,
+    DeclareOpInterfaceMethods<TilingInterface, ["getLoopIteratorTypes",
+      "getIterationDomain", "getTiledImplementation", "getResultTilePosition"]>]> {
+  let summary = "a product with several matrices, one for each block of rows";
+  let description = [{
+    With x [M, G, K], experts [B], offsets [B + 1] and codes [E * N, G, K], which are
+    E matrices one behind the other, rows [offsets[b], offsets[b + 1]) of block b are
+    multiplied with matrix experts[b]:
+
+      y[m, n] = as matmul, of x[m] and codes[experts[b] * N + n]
+
+    Codes, scales, zeros, xScales, xSums, `format` and `layout` are those of a matmul
+    of E * N columns, with scales, and each code stands for a number by itself; a
+    layout pads the columns of each matrix. Without `format`, codes are floats that
+    stand for themselves, without scales, and x is f32; these lie with `layout` as
+    [E * ceil(N / rows), G, K, rows].
+
+    experts are below E, and offsets go up from 0 to M. Of a block without rows
+    nothing is read. Rows of no block are not written.
+
+    A tile is of one block, and a `matmul`; without `format` it is a contraction.
+
+    ```mlir
+    %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8>
+        experts(%e : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+        x(%x : tensor<?x32x32xf32>) codes(%w : tensor<32768x32x32xi8>)
+        scales(%s : tensor<32768x32xf32>) outs(%i : tensor<?x2048xf32>)
+        -> tensor<?x2048xf32>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$experts, AnyRankedTensor:$offsets,
+                       AnyRankedTensor:$x, AnyRankedTensor:$codes,
+                       Optional<AnyRankedTensor>:$scales,
+                       Optional<AnyRankedTensor>:$zeros,
+                       Optional<AnyRankedTensor>:$xScales,
+                       Optional<AnyRankedTensor>:$xSums, AnyRankedTensor:$init,
+                       OptionalAttr<MPGemm_FormatInterface>:$format,
+                       OptionalAttr<MPGemm_LayoutAttr>:$layout);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    ($format^)? (`layout` $layout^)? `experts` `(` $experts `:` type($experts) `)`
+    `offsets` `(` $offsets `:` type($offsets) `)`
+    `x` `(` $x `:` type($x) `)` `codes` `(` $codes `:` type($codes) `)`
+    (`scales` `(` $scales^ `:` type($scales) `)`)?
+    (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
+    (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
+    (`xsums` `(` $xSums^ `:` type($xSums) `)`)?
+    `outs` `(` $init `:` type($init) `)` attr-dict `->` type($result)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    /// What `codes` has of each matrix along its first dimension: columns, or with
+    /// a layout tiles of such.
+    int64_t getMatrixSize();
   }];
 }
 

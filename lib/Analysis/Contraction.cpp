@@ -125,14 +125,22 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
   return target ? target.getVectorRegisters() : 16;
 }
 
-bool lutra::hasByteTiles(TargetAttr target) {
+static bool hasTiles(TargetAttr target, StringRef product) {
   return target && target.hasFeature("amx-tile") &&
-         target.hasFeature("amx-int8") && vectorBits(target) == 512;
+         target.hasFeature(product) && vectorBits(target) == 512;
 }
 
-int64_t lutra::quadsOfTile(int64_t quads) {
-  int64_t size = std::min<int64_t>(quads, 16);
-  while (quads % size != 0)
+bool lutra::hasByteTiles(TargetAttr target) {
+  return hasTiles(target, "amx-int8");
+}
+
+bool lutra::hasBF16Tiles(TargetAttr target) {
+  return hasTiles(target, "amx-bf16");
+}
+
+int64_t lutra::wordsOfTile(int64_t words) {
+  int64_t size = std::min<int64_t>(words, 16);
+  while (words % size != 0)
     --size;
   return size;
 }
@@ -163,6 +171,15 @@ static bool isConsecutive(AffineMap map, unsigned loop) {
   return !simplifyAffineExpr(rest, map.getNumDims(), 0).isFunctionOfDim(loop);
 }
 
+/// Whether `expr` is `loop`, or the position in a tile of it.
+static bool isPosition(AffineExpr expr, unsigned loop) {
+  auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (mod && mod.getKind() == AffineExprKind::Mod &&
+      isa<AffineConstantExpr>(mod.getRHS()))
+    expr = mod.getLHS();
+  return expr == getAffineDimExpr(loop, expr.getContext());
+}
+
 std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
                                        const Contraction &contraction,
                                        TargetAttr target) {
@@ -180,8 +197,7 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   if (group < 2 || b.getNumResults() < 2 || a.isFunctionOfDim(contraction.n) ||
       type.getShape().back() != group ||
       b.getResults().back() != getAffineDimExpr(loop, b.getContext()) ||
-      b.getResult(b.getNumResults() - 2) !=
-          getAffineDimExpr(contraction.n, b.getContext()) ||
+      !isPosition(b.getResult(b.getNumResults() - 2), contraction.n) ||
       !isConsecutive(b, loop) || !isConsecutive(a, loop))
     return std::nullopt;
   return loop;

@@ -44,7 +44,7 @@ public:
 private:
   AffineExpr parameter(BlockArgument argument, std::optional<unsigned> dim);
   SmallVector<AffineExpr> loopsOf(linalg::LinalgOp op);
-  SmallVector<AffineExpr> loopsOf(mpgemm::MatmulOp op);
+  SmallVector<AffineExpr> loopsOf(mpgemm::ProductOpInterface op);
   AffineExpr flopsIn(Region &region);
   AffineExpr flopsIn(Operation *op);
   AffineExpr turns(LoopLikeOpInterface loop);
@@ -84,7 +84,7 @@ SmallVector<AffineExpr> KernelReader::loopsOf(linalg::LinalgOp op) {
 }
 
 /// Rows, columns, groups, and codes of a group.
-SmallVector<AffineExpr> KernelReader::loopsOf(mpgemm::MatmulOp op) {
+SmallVector<AffineExpr> KernelReader::loopsOf(mpgemm::ProductOpInterface op) {
   return {sizes.size(op.getX(), 0), sizes.size(op.getInit(), 1),
           sizes.size(op.getX(), 1), sizes.constant(op.getGroupSize())};
 }
@@ -114,7 +114,7 @@ AffineExpr KernelReader::flopsIn(Region &region) {
 }
 
 AffineExpr KernelReader::flopsIn(Operation *op) {
-  if (auto product = dyn_cast<mpgemm::MatmulOp>(op))
+  if (auto product = dyn_cast<mpgemm::ProductOpInterface>(op))
     return boundedProduct(loopsOf(product), sizes.constant(2));
   AffineExpr sum = sizes.constant(flopsOf(op));
   for (Region &region : op->getRegions())
@@ -131,7 +131,7 @@ AffineExpr KernelReader::flopsIn(Operation *op) {
 /// The operation that a kernel is about: a contraction, else a reduction, else
 /// the last that computes, else the last.
 Operation *KernelReader::findRoot() {
-  auto products = kernel.getOps<mpgemm::MatmulOp>();
+  auto products = kernel.getOps<mpgemm::ProductOpInterface>();
   if (!products.empty())
     return *products.begin();
   linalg::LinalgOp contraction, reduction, last;
@@ -153,7 +153,7 @@ Operation *KernelReader::findRoot() {
 }
 
 static StringRef kindOf(Operation *root) {
-  if (isa<mpgemm::MatmulOp>(root))
+  if (isa<mpgemm::ProductOpInterface>(root))
     return "contraction";
   if (root->getParentOfType<LoopLikeOpInterface>())
     return "loop";
@@ -177,7 +177,7 @@ ReportCollector::Template KernelReader::read() {
     report.work.loops = loopsOf(op);
     for (utils::IteratorType kind : op.getIteratorTypesArray())
       report.isReduction.push_back(kind == utils::IteratorType::reduction);
-  } else if (auto product = dyn_cast<mpgemm::MatmulOp>(root)) {
+  } else if (auto product = dyn_cast<mpgemm::ProductOpInterface>(root)) {
     if (product.hasTables())
       report.root += " tables";
     report.work.loops = loopsOf(product);

@@ -36,22 +36,25 @@ static Value toF32(ImplicitLocOpBuilder &b, Value value) {
   return arith::UIToFPOp::create(b, b.getF32Type(), value);
 }
 
-/// `code` of `codes` [N, G, K] and the bits of those before it in its row, as
-/// an index; `size` is K.
+static Value toIndex(ImplicitLocOpBuilder &b, Value value) {
+  if (value.getType().isIndex())
+    return value;
+  return arith::IndexCastUIOp::create(b, b.getIndexType(), value);
+}
+
+/// `code` of `codes` [N, G, K] with the bits of those before it in its row, as
+/// an index; `code` itself if it takes no others. `size` is K.
 static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
                       Value codes, Value size, Value code) {
   auto index = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(b, value);
   };
-  auto toIndex = [&](Value code) -> Value {
-    return arith::IndexCastUIOp::create(b, b.getIndexType(), code);
-  };
   int64_t bits = format.getBits(), shift = format.getWindow() - bits;
   if (shift == 0)
-    return toIndex(code);
+    return code;
   constexpr int64_t kStride = 4;
   Value row = linalg::IndexOp::create(b, 0), zero = index(0),
-        window = arith::ShLIOp::create(b, toIndex(code), index(shift)),
+        window = arith::ShLIOp::create(b, toIndex(b, code), index(shift)),
         at = arith::MulIOp::create(b, linalg::IndexOp::create(b, 1), size);
   at = arith::AddIOp::create(b, at, linalg::IndexOp::create(b, 2));
   for (shift -= bits; shift > -bits; shift -= bits) {
@@ -61,8 +64,8 @@ static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
     Value place = arith::MaxSIOp::create(b, at, zero);
     Value group = arith::DivUIOp::create(b, place, size),
           ofGroup = arith::RemUIOp::create(b, place, size);
-    Value earlier = toIndex(
-        tensor::ExtractOp::create(b, codes, ValueRange{row, group, ofGroup}));
+    Value earlier = toIndex(b, tensor::ExtractOp::create(
+                                   b, codes, ValueRange{row, group, ofGroup}));
     earlier = arith::SelectOp::create(b, isThere, earlier, zero);
     earlier = shift >= 0
                   ? arith::ShLIOp::create(b, earlier, index(shift)).getResult()
@@ -72,9 +75,11 @@ static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
   return window;
 }
 
-/// The numbers of all windows, unless they are codes less an offset.
+/// The numbers of all windows; null where they are codes less an offset, or
+/// without a format.
 static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
-  if (format.getOffset() && format.getNumberBits() == format.getBits())
+  if (!format ||
+      (format.getOffset() && format.getNumberBits() == format.getBits()))
     return nullptr;
   SmallVector<float> values;
   for (unsigned window = 0; window < 1u << format.getWindow(); ++window)
@@ -84,6 +89,25 @@ static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
       b, DenseElementsAttr::get(type, ArrayRef(values)));
 }
 
+/// The number that a code or a window stands for, which `table` has if it is
+/// not null.
+static Value numberOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
+                      Value table, Value window) {
+  if (table)
+    return tensor::ExtractOp::create(b, table, toIndex(b, window));
+  Value offset = f32Constant(b, *format.getOffset());
+  return arith::SubFOp::create(b, toF32(b, window), offset);
+}
+
+/// A code or window with its zero point, which may be null, and scale.
+static Value dequantize(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
+                        Value table, Value window, Value scale, Value zero) {
+  Value number = numberOf(b, format, table, window);
+  if (zero)
+    number = arith::SubFOp::create(b, number, toF32(b, zero));
+  return arith::MulFOp::create(b, number, toF32(b, scale));
+}
+
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
   mpgemm::FormatInterface format = op.getFormat();
@@ -91,23 +115,15 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
   Value table = tableOf(b, format), size;
   if (table)
     size = getValueOrCreateConstantIndexOp(b, b.getLoc(), sizes[2]);
-  auto numberOf = [&](ImplicitLocOpBuilder &b, Value code) -> Value {
-    if (table)
-      return tensor::ExtractOp::create(
-          b, table, windowOf(b, format, op.getCodes(), size, code));
-    Value offset = f32Constant(b, *format.getOffset());
-    return arith::SubFOp::create(b, toF32(b, code), offset);
-  };
   SmallVector<NestBuilder::Read> reads = {{op.getCodes(), {0, 1, 2}},
                                           {op.getScales(), {0, 1}}};
   if (op.getZeros())
     reads.push_back({op.getZeros(), {0, 1}});
   return b.map(sizes, b.getF32Type(), reads,
                [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                 Value number = numberOf(b, in[0]);
-                 if (op.getZeros())
-                   number = arith::SubFOp::create(b, number, toF32(b, in[2]));
-                 return arith::MulFOp::create(b, number, toF32(b, in[1]));
+                 Value window = windowOf(b, format, op.getCodes(), size, in[0]);
+                 return dequantize(b, format, table, window, in[1],
+                                   op.getZeros() ? in[2] : Value());
                });
 }
 
@@ -136,18 +152,23 @@ static std::pair<Value, Value> widen(NestBuilder &b, mpgemm::MatmulOp op) {
   return {x, w};
 }
 
+/// x as the numbers that it stands for.
+static Value numbersOfX(NestBuilder &b, mpgemm::ProductOpInterface op) {
+  Value x = op.getX();
+  if (!op.isInteger())
+    return x;
+  return b.map(
+      b.sizesOf(x), b.getF32Type(), {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value number = arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
+        return arith::MulFOp::create(b, number, in[1]);
+      });
+}
+
 /// x and codes as the numbers that they stand for, with all scales.
 static std::pair<Value, Value> scale(NestBuilder &b, mpgemm::MatmulOp op) {
-  Value w = dequantize(b, op), x = op.getX();
-  if (op.isInteger())
-    x = b.map(b.sizesOf(x), b.getF32Type(),
-              {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
-              [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-                Value number =
-                    arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
-                return arith::MulFOp::create(b, number, in[1]);
-              });
-  return {x, w};
+  Value w = dequantize(b, op);
+  return {numbersOfX(b, op), w};
 }
 
 /// `w` [N, G * planes, K] as [N, G, planes, K].
@@ -184,6 +205,59 @@ static void convert(mpgemm::MatmulOp op) {
                        return arith::AddFOp::create(
                            b, in[2], arith::MulFOp::create(b, in[0], in[1]));
                      });
+  b.replace(op, sum);
+}
+
+/// The expert of each row.
+static Value expertsOfRows(NestBuilder &b, mpgemm::GatherMatmulOp op) {
+  Value init = b.filled(b.sizesOf(op.getInit())[0], b.getI64Type());
+  return b.nest(
+      2, {{op.getExperts(), {1}}}, init, {0},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value row = arith::IndexCastOp::create(b, b.getI64Type(),
+                                               linalg::IndexOp::create(b, 0)),
+              block = linalg::IndexOp::create(b, 1),
+              one = arith::ConstantIndexOp::create(b, 1),
+              next = arith::AddIOp::create(b, block, one);
+        auto isFrom = [&](Value block) -> Value {
+          Value begin = tensor::ExtractOp::create(b, op.getOffsets(), block);
+          return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, row,
+                                       begin);
+        };
+        Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
+                                             isFrom(block), isFrom(next));
+        return arith::SelectOp::create(b, inside, in[0], in[1]);
+      });
+}
+
+/// Reads the matrices of chosen experts where they lie.
+static void convert(mpgemm::GatherMatmulOp op) {
+  NestBuilder b(op.getLoc(), op);
+  Value experts = expertsOfRows(b, op), x = numbersOfX(b, op),
+        table = tableOf(b, op.getFormatAttr());
+  Value init = b.filled(b.sizesOf(op.getInit()), b.getF32Type());
+  Value sum = b.nest(
+      4, {{x, {0, 2, 3}}, {experts, {0}}}, init, {0, 1},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value first = arith::MulIOp::create(
+            b, arith::IndexCastOp::create(b, b.getIndexType(), in[1]),
+            arith::ConstantIndexOp::create(b, op.getMatrixSize()));
+        SmallVector<Value> place = {
+            arith::AddIOp::create(b, first, linalg::IndexOp::create(b, 1))};
+        place.push_back(linalg::IndexOp::create(b, 2));
+        auto at = [&](Value tensor, ValueRange place) -> Value {
+          return tensor ? tensor::ExtractOp::create(b, tensor, place) : Value();
+        };
+        Value scale = at(op.getScales(), place),
+              zero = at(op.getZeros(), place);
+        place.push_back(linalg::IndexOp::create(b, 3));
+        Value number = at(op.getCodes(), place);
+        number = scale ? dequantize(b, op.getFormatAttr(), table, number, scale,
+                                    zero)
+                       : toF32(b, number);
+        return arith::AddFOp::create(b, in[2],
+                                     arith::MulFOp::create(b, in[0], number));
+      });
   b.replace(op, sum);
 }
 
@@ -232,6 +306,9 @@ struct ConvertMPGemmToLinalg
       if (auto matmul = dyn_cast<mpgemm::MatmulOp>(op)) {
         if (!matmul.getLayoutAttr() && matmul.getResult())
           convert(matmul);
+      } else if (auto gather = dyn_cast<mpgemm::GatherMatmulOp>(op)) {
+        if (!gather.getLayoutAttr())
+          convert(gather);
       } else if (auto quantize = dyn_cast<mpgemm::QuantizeActOp>(op)) {
         convert(quantize);
       }

@@ -5,13 +5,15 @@
 //
 // Goes over a product on buffers by register tiles: for each tile of columns,
 // whose codes then are in a cache, over the rows of x, as many at a time as
-// registers allow, and the rest by powers of two. Where the machine multiplies
-// matrix tiles, they take the rows that fill them.
+// registers allow, and the rest by powers of two. Of many rows, those that fill
+// tiles are multiplied with codes that are decoded once for all of them: bytes
+// by matrix tiles, where the machine has such, and floats.
 //
 //===----------------------------------------------------------------------===//
 
-#include "MPGemmToVector/Frame.h"
+#include "Frame.h"
 #include "MPGemmToVector/MicroKernel.h"
+#include "MPGemmToVector/PanelKernel.h"
 #include "MPGemmToVector/TileKernel.h"
 #include "dialects/Lut/Lut.h"
 #include "lutra/Conversion/Passes.h"
@@ -137,10 +139,20 @@ struct ConvertMPGemmToVector
   void convert(mpgemm::MatmulOp op, TargetAttr target) {
     OpBuilder b(op);
     Location loc = op.getLoc();
-    MicroKernel kernel(b, op, target, makeTable(b, op));
+    Value table = makeTable(b, op);
+    MicroKernel kernel(b, op, target, table);
     std::optional<TileKernel> tileKernel;
+    std::optional<PanelKernel> panelKernel;
     if (TileKernel::supports(op, target))
       tileKernel.emplace(b, op);
+    else if (PanelKernel::supports(op))
+      panelKernel.emplace(b, op, target, table);
+    // How many of the first rows of a tile of columns are done for many rows.
+    auto emitMany = [&](auto count, Value tile, auto none) {
+      return tileKernel    ? tileKernel->emit(count, tile)
+             : panelKernel ? panelKernel->emit(count, tile)
+                           : none;
+    };
     Value first = arith::ConstantIndexOp::create(b, loc, 0),
           step = arith::ConstantIndexOp::create(b, loc, 1);
     Value tiles = memref::DimOp::create(b, loc, op.getCodes(), first);
@@ -150,9 +162,9 @@ struct ConvertMPGemmToVector
     Rows rows(b, kernel, loc, tile);
     int64_t count = op.getXType().getDimSize(0);
     if (!ShapedType::isDynamic(count))
-      return rows.emit(tileKernel ? tileKernel->emit(count, tile) : 0, count);
+      return rows.emit(emitMany(count, tile, int64_t(0)), count);
     Value all = memref::DimOp::create(b, loc, op.getX(), first);
-    rows.emit(tileKernel ? tileKernel->emit(all, tile) : first, all);
+    rows.emit(emitMany(all, tile, first), all);
   }
 };
 } // namespace

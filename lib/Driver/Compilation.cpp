@@ -64,7 +64,7 @@ Compilation::Compilation(const CompilerOptions &options)
 Compilation::~Compilation() = default;
 
 bool Compilation::run() {
-  if (!checkOptions() || !checkReports())
+  if (!checkOptions() || !checkCalibration() || !checkReports())
     return false;
   Phase first = options.compileFrom.value_or(Phase::Import);
   if (!timed(first, [&] { return load(); }))
@@ -75,7 +75,8 @@ bool Compilation::run() {
     // A dump is checked against its phase's contract but was made by it
     // already.
     if (phase != first && !timed(phase, [&] {
-          return (phase != Phase::Encode || setTarget()) &&
+          return (phase != Phase::Quantize || calibrate()) &&
+                 (phase != Phase::Encode || setTarget(options.target)) &&
                  runPasses(phase, /*isDump=*/false);
         }))
       return false;
@@ -194,8 +195,8 @@ bool Compilation::parse() {
   return runPasses(*options.compileFrom, /*isDump=*/true);
 }
 
-bool Compilation::setTarget() {
-  llvm::Expected<TargetAttr> target = describeTarget(&context, options.target);
+bool Compilation::setTarget(const TargetOptions &options) {
+  llvm::Expected<TargetAttr> target = describeTarget(&context, options);
   if (!target)
     return fail(ExitCode::CommandLine, llvm::toString(target.takeError()));
   (*module)->setAttr("lutra.target", *target);
@@ -203,20 +204,31 @@ bool Compilation::setTarget() {
 }
 
 bool Compilation::runPasses(Phase phase, bool isDump) {
+  auto build = [&](OpPassManager &pm) {
+    if (isDump)
+      return verifyPhase(pm, phase);
+    WeightMeasures measures = {
+        [&](DictionaryAttr codes) { return measure(codes); },
+        [&](DictionaryAttr codes) { return measureColumns(codes); }};
+    buildPhase(pm, phase,
+               {name, &sources, options.references, options.lookups,
+                options.quantize, calibration, measures, &layers});
+  };
+  return runPipeline(phaseName(phase), build, isDump);
+}
+
+/// Runs the passes of a phase.
+bool Compilation::runPipeline(StringRef phase,
+                              function_ref<void(OpPassManager &)> build,
+                              bool isDump) {
   PassManager pm(&context);
   std::string failedPass;
   pm.addInstrumentation(std::make_unique<FailedPass>(failedPass));
   if (trace)
     pm.addInstrumentation(tracePasses(*trace));
-  TimingScope scope = rootTiming.nest(phaseName(phase));
+  TimingScope scope = rootTiming.nest(phase);
   pm.enableTiming(scope);
-  if (isDump)
-    verifyPhase(pm, phase);
-  else
-    buildPhase(pm, phase,
-               {name, &sources, options.references, options.lookups,
-                options.quantize,
-                [&](DictionaryAttr codes) { return measure(codes); }, &layers});
+  build(pm);
   if (mlir::succeeded(pm.run(*module)))
     return true;
   // What a dump holds is the user's, and so is what no handler lowers, which
@@ -227,8 +239,7 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
   if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
   return fail(ExitCode::Internal, "internal error: pass '" + failedPass +
-                                      "' failed in phase '" + phaseName(phase) +
-                                      "'");
+                                      "' failed in phase '" + phase + "'");
 }
 
 bool Compilation::fail(ExitCode code, const llvm::Twine &message) {

@@ -20,6 +20,8 @@ namespace mlir::lutra {
 
 /// A model on its way: its module, where its weights are, and what went wrong.
 class Compilation {
+  friend class Observer;
+
 public:
   explicit Compilation(const CompilerOptions &options);
   ~Compilation();
@@ -57,11 +59,16 @@ private:
   bool load();
   bool import();
   bool parse();
-  bool setTarget();
+  bool setTarget(const TargetOptions &options);
   bool runPasses(Phase phase, bool isDump);
+  bool runPipeline(StringRef phase, function_ref<void(OpPassManager &)> build,
+                   bool isDump);
+  bool checkCalibration();
+  bool calibrate();
   bool checkReports();
   bool collectReports(Phase phase);
   llvm::Expected<double> measure(DictionaryAttr codes);
+  llvm::Expected<ColumnSizes> measureColumns(DictionaryAttr codes);
   bool measureLayers();
 
   Result result;
@@ -78,6 +85,7 @@ private:
   PhaseTimes times;
   ReportCollector collector;
   std::vector<CascadeReport> cascades;
+  Calibration calibration;
   /// The products of a model that is quantized, and where the options ask for
   /// it, the relative error of the weights of each that is.
   std::vector<QuantizedLayer> layers;

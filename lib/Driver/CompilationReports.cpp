@@ -62,6 +62,17 @@ llvm::Expected<double> Compilation::measure(DictionaryAttr codes) {
   return error->relative();
 }
 
+llvm::Expected<ColumnSizes> Compilation::measureColumns(DictionaryAttr codes) {
+  ColumnSizes sizes;
+  llvm::Error error = lutra::measureColumns(
+      codes, module->getLoc(),
+      [&](StringRef source) { return sources.open(source); }, sizes.largest,
+      sizes.squares);
+  if (error)
+    return std::move(error);
+  return sizes;
+}
+
 /// Measures what the weights of quantized products lose.
 bool Compilation::measureLayers() {
   for (const QuantizedLayer &layer : layers) {

@@ -260,6 +260,10 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseWeights(value, options);
   if (flag == "quantize")
     return parseQuantize(value, options);
+  if (flag == "calibrate") {
+    options.calibrate.push_back(value.str());
+    return llvm::Error::success();
+  }
   if (flag == "references")
     return parseReferences(value, options.references);
   if (flag == "lookups")

@@ -41,8 +41,8 @@ static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
   simplify(pm);
   if (options.quantize.rules.empty())
     return;
-  pm.addPass(createQuantizeContractions(options.quantize, options.measure,
-                                        *options.layers));
+  pm.addPass(createQuantizeContractions(options.quantize, options.calibration,
+                                        options.measures, *options.layers));
   // Equal factors are quantized once.
   simplify(pm);
 }
@@ -72,6 +72,7 @@ static void buildEncode(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createSimplifyCascades());
   // What becomes structured operations again is encoded as such.
   pm.addNestedPass<func::FuncOp>(createLowerResidentCascades());
+  pm.addNestedPass<func::FuncOp>(createTransposeStreams());
   // Before contractions, since only a weight is packed for nothing.
   pm.addNestedPass<func::FuncOp>(createExternalizeConstants());
   // Before contractions, which take a state as it lies.
@@ -90,6 +91,9 @@ static void buildEncode(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 static void buildForm(OpPassManager &pm) {
+  // So that fusion finds products and what follows beside each other.
+  pm.addNestedPass<func::FuncOp>(createSinkTransposes());
+  simplify(pm);
   // Fusion across operations happens before outlining, since afterwards every
   // kernel boundary is a trip through memory.
   pm.addNestedPass<func::FuncOp>(createFuseElementwise());
@@ -112,6 +116,8 @@ static void buildTile(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
   pm.addNestedPass<func::FuncOp>(createPackDotOperands());
   simplify(pm);
+  // When the second reader has its layout.
+  pm.addNestedPass<func::FuncOp>(createFuseReductions());
 }
 
 static void buildKernel(OpPassManager &pm) {
@@ -170,6 +176,16 @@ void lutra::buildPhase(OpPassManager &pm, Phase phase,
     return;
   }
   verifyPhase(pm, phase);
+}
+
+void lutra::buildObservation(OpPassManager &pm,
+                             const QuantizationSpec &quantize,
+                             ArrayRef<size_t> matrices,
+                             std::vector<ObservedFactor> &factors) {
+  // As in buildQuantize, since products are known by their place.
+  simplify(pm);
+  pm.addPass(createObserveContractions(quantize, matrices, factors));
+  simplify(pm);
 }
 
 void lutra::verifyPhase(OpPassManager &pm, Phase phase) {

@@ -49,6 +49,11 @@ static double bitsPerWeight(const QuantizedLayer &layer) {
   return 8.0 * layer.quantizedBytes / weights;
 }
 
+/// How many input channels stay f32.
+static int64_t channelsKept(const QuantizedLayer &layer) {
+  return layer.factors ? llvm::count(layer.factors.getValues<float>(), 0) : 0;
+}
+
 void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
                               ArrayRef<double> errors, llvm::raw_ostream &os) {
   Total total = totalOf(layers);
@@ -65,9 +70,12 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       continue;
     }
     os << layer.format->name << ", groups of " << layer.group
-       << (layer.integers ? ", activations of 8 bits" : "")
-       << llvm::format(", %.2f bits per weight, error %.3g %%",
-                       bitsPerWeight(layer), 100 * error)
+       << (layer.integers ? ", activations of 8 bits" : "");
+    if (int64_t kept = channelsKept(layer))
+      os << ", " << kept << " input channels stay f32";
+    os << llvm::format(", %.2f bits per weight, error %s%.3g %%",
+                       bitsPerWeight(layer), layer.moments ? "of outputs " : "",
+                       100 * error)
        << "\n    " << layer.bytes << " bytes become " << layer.quantizedBytes
        << (layer.isKept ? ", and something else reads them as they were" : "")
        << "\n";
@@ -89,7 +97,10 @@ static void printLayer(const QuantizedLayer &layer, double error,
     json.attribute("group", layer.group);
     json.attribute("activations", layer.integers ? "i8" : "f32");
     json.attribute("bits_per_weight", bitsPerWeight(layer));
+    json.attribute("method", layer.method);
+    json.attribute("channels_kept", channelsKept(layer));
     json.attribute("relative_error", error);
+    json.attribute("error_of", layer.moments ? "outputs" : "weights");
     json.attribute("quantized_bytes", layer.quantizedBytes);
     json.attribute("kept", layer.isKept);
   });

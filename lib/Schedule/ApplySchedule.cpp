@@ -241,7 +241,7 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
       return;
     TilingInterface root;
     for (Operation &op : func.getBody().front())
-      if (isa<linalg::GenericOp, mpgemm::MatmulOp>(op))
+      if (isa<linalg::GenericOp, mpgemm::ProductOpInterface>(op))
         root = cast<TilingInterface>(op);
     if (!root)
       return;

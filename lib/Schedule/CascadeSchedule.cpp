@@ -37,6 +37,10 @@ using namespace mlir::lutra::cascade;
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
 
+/// The same where matrix tiles multiply: sums leave them once a part, and the
+/// rest of the work is from the second-level cache.
+static constexpr int64_t kMaxPartOfTiles = 192;
+
 /// Shorter parts are mostly what is done for each of them.
 static constexpr int64_t kMinPart = 16;
 
@@ -153,6 +157,13 @@ static int64_t tileOf(int64_t extent, int64_t most, bool isWhole) {
   return tile;
 }
 
+/// Whether what an iteration goes over is of bf16.
+static bool streamsBF16(IterateOp iterate) {
+  return llvm::any_of(iterate.getStreams(), [](Value stream) {
+    return getElementTypeOrSelf(stream.getType()).isBF16();
+  });
+}
+
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
   int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
@@ -173,7 +184,12 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     columns *= size;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    int64_t part = std::clamp<int64_t>(target.getL1() / 2 / (4 * columns),
+    bool hasTiles = hasBF16Tiles(target) && columns > mostFewRows(target) &&
+                    streamsBF16(iterate);
+    int64_t part =
+        hasTiles ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns),
+                                       kMinPart, kMaxPartOfTiles)
+                 : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns),
                                        kMinPart, kMaxPart);
     // Few rows do little with what they stream, which must not be fetched for
     // each of them, and use what is widened for them once, right behind.

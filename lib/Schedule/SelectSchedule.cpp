@@ -11,8 +11,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "CascadeSchedule.h"
+#include "ProductSchedule.h"
+#include "Tasks.h"
 #include "dialects/Lutra/Lutra.h"
-#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Schedule/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -31,15 +32,14 @@ using namespace mlir::lutra;
 
 /// What a size that is known only at run time is taken for.
 static constexpr int64_t kUnknownSize = 64;
-/// Multiply-adds, or elements moved, that are worth waking another thread for.
-static constexpr int64_t kMinTaskWork = 1 << 15;
-/// Tasks that the columns of a contraction are cut into, if they are enough.
-static constexpr int64_t kMinTasks = 6;
 /// Elements of a tile whose intermediate results lie on the stack.
 static constexpr int64_t kMaxStackTile = 1 << 12;
 /// Rows that are computed together: of more, a cache line of statistics is
 /// enough.
 static constexpr int64_t kMaxRows = 64;
+
+/// Rows of two matrix tiles, which are multiplied together.
+static constexpr int64_t kRowsOfMatrixTiles = 32;
 
 /// Steps of a loop that are taken together where an operand lies along it, and
 /// not along the innermost: whole tiles that are transposed in registers.
@@ -145,6 +145,21 @@ static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
   return block;
 }
 
+/// Whether matrix tiles will multiply: groups that are a loop of their own, for
+/// enough rows.
+static bool multipliesTiles(linalg::GenericOp op,
+                            const Contraction &contraction, TargetAttr target) {
+  if (!contraction.m || contraction.reductions.size() < 2 ||
+      !hasBF16Tiles(target))
+    return false;
+  int64_t group = dotGroup(target, getElementTypeOrSelf(contraction.a->get()),
+                           getElementTypeOrSelf(op.getResult(0)));
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = ranges[*contraction.m];
+  return group > 1 && ranges[contraction.reductions.back()] == group &&
+         (ShapedType::isDynamic(rows) || rows >= kRowsOfMatrixTiles / 2);
+}
+
 static ScheduleAttr contractionSchedule(Kernel &kernel,
                                         const Contraction &contraction,
                                         TargetAttr target) {
@@ -160,6 +175,8 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
             .value_or(tile.m);
   tile.n = packedTile(op.getMatchingIndexingMap(contraction.b), contraction.n)
                .value_or(tile.n);
+  if (multipliesTiles(op, contraction, target))
+    tile.m = kRowsOfMatrixTiles;
 
   unsigned loops = root.getNumLoops();
   SmallVector<int64_t> distribute(loops, 0), inner(loops, 0), order;
@@ -208,45 +225,6 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
     distribute.assign(loops, 0);
   return ScheduleAttr::get(root.getContext(), distribute, inner, order,
                            lanes(kernel, target));
-}
-
-/// Rows and columns of a task, for a product with codes: rows that stay in the
-/// second-level cache while the codes pass by, and columns for enough tasks.
-static constexpr int64_t kMaxProductRows = 96, kMaxProductColumns = 256;
-/// Rows for which matrix tiles decode codes once.
-static constexpr int64_t kRowsOfTiles = 128;
-
-/// The most rows of a task. Tables are many times as large as the numbers that
-/// they are made of.
-static int64_t mostProductRows(mpgemm::MatmulOp op, int64_t depth,
-                               TargetAttr target) {
-  if (op.hasTables()) {
-    int64_t ofRow = 1;
-    for (int64_t size : op.getXType().getShape().drop_front())
-      ofRow *= std::max<int64_t>(1, size);
-    return std::clamp<int64_t>(target.getL2() / 2 / ofRow, 1, kMaxProductRows);
-  }
-  if (!op.isInteger() || !hasByteTiles(target))
-    return kMaxProductRows;
-  int64_t blocks = target.getL2() / 2 / (depth * kRowsOfTiles);
-  return kRowsOfTiles * std::clamp<int64_t>(blocks, 1, 2);
-}
-
-static ScheduleAttr productSchedule(mpgemm::MatmulOp op, TargetAttr target) {
-  ArrayRef<int64_t> x = op.getXType().getShape();
-  int64_t m = x[0], n = op.getInitType().getDimSize(1),
-          rows = op.getLayoutAttr().getRows();
-  int64_t depth = std::max<int64_t>(1, x[1] * op.getGroupSize());
-  int64_t most = mostProductRows(op, depth, target);
-  int64_t blockM = ShapedType::isDynamic(m) ? most : std::min(m, most);
-  int64_t known = ShapedType::isDynamic(m) ? 1 : blockM;
-  int64_t least =
-      llvm::divideCeil(kMinTaskWork, std::max<int64_t>(1, known * depth));
-  int64_t columns = std::max<int64_t>(llvm::divideCeil(n, kMinTasks), least);
-  columns = std::min(columns, std::max(least, kMaxProductColumns));
-  int64_t distribute[] = {blockM, int64_t(llvm::alignTo(columns, rows))};
-  return ScheduleAttr::get(op.getContext(), distribute, {}, {},
-                           std::max<int64_t>(1, target.getVectorBits() / 32));
 }
 
 /// Whether an operand that is read or written along `loop` lies along `outer`.
@@ -361,10 +339,8 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
         func->setAttr(attr::kSchedule, schedule);
         isCascade = true;
       });
-      auto products = func.getOps<mpgemm::MatmulOp>();
-      if (!products.empty()) {
-        func->setAttr(attr::kSchedule,
-                      productSchedule(*products.begin(), target));
+      if (ScheduleAttr schedule = selectProductSchedule(func, target)) {
+        func->setAttr(attr::kSchedule, schedule);
         continue;
       }
       std::optional<Kernel> kernel;

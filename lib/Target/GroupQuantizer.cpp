@@ -139,19 +139,26 @@ static Lanes nearestOfFew(Lanes number, ArrayRef<float> values,
   return nearest;
 }
 
-/// Adds up nearest(t) - t, squared, of the weights t in units of the scale.
+/// The next numbers from `at` on; behind the last are zeros.
+static Lanes load(ArrayRef<float> numbers, size_t at) {
+  Lanes lanes = {};
+  std::memcpy(&lanes, &numbers[at],
+              std::min(kLanes, numbers.size() - at) * sizeof(float));
+  return lanes;
+}
+
+/// Adds up nearest(t) - t, squared, of the weights t in units of the scale,
+/// times their importance.
 template <typename Nearest>
-static double sumSquares(ArrayRef<float> weights, float inverse,
-                         Nearest nearest) {
+static double sumSquares(ArrayRef<float> weights, ArrayRef<float> importance,
+                         float inverse, Nearest nearest) {
   Lanes sums = {};
   for (size_t at = 0; at < weights.size(); at += kLanes) {
     // All formats have the number 0, without an error.
-    Lanes numbers = {};
-    std::memcpy(&numbers, &weights[at],
-                std::min(kLanes, weights.size() - at) * sizeof(float));
-    numbers *= inverse;
+    Lanes numbers = load(weights, at) * inverse;
     Lanes errors = numbers - nearest(numbers);
-    sums += errors * errors;
+    errors *= errors;
+    sums += importance.empty() ? errors : errors * load(importance, at);
   }
   double sum = 0;
   for (size_t lane = 0; lane < kLanes; ++lane)
@@ -160,25 +167,26 @@ static double sumSquares(ArrayRef<float> weights, float inverse,
 }
 
 double GroupQuantizer::squaredError(ArrayRef<float> weights,
-                                    GroupParameters parameters) const {
+                                    GroupParameters parameters,
+                                    ArrayRef<float> importance) const {
   constexpr size_t kFew = 16;
   double units = double(parameters.scale) * parameters.scale;
   if (units == 0)
-    return sumSquares(weights, 1, [](Lanes) { return Lanes{}; });
+    return sumSquares(weights, importance, 1, [](Lanes) { return Lanes{}; });
   float inverse = 1 / parameters.scale;
   if (format.values.empty()) {
     Lanes low = splat(-float(parameters.zero)),
           high = low + float(format.levels - 1);
-    return units * sumSquares(weights, inverse, [&](Lanes number) {
+    return units * sumSquares(weights, importance, inverse, [&](Lanes number) {
              number = number > low ? number : low;
              return roundToInteger(number < high ? number : high);
            });
   }
   if (values.size() <= kFew)
-    return units * sumSquares(weights, inverse, [&](Lanes number) {
+    return units * sumSquares(weights, importance, inverse, [&](Lanes number) {
              return nearestOfFew(number, values, bounds);
            });
-  return units * sumSquares(weights, inverse, [&](Lanes number) {
+  return units * sumSquares(weights, importance, inverse, [&](Lanes number) {
            Lanes nearest;
            for (size_t lane = 0; lane < kLanes; ++lane)
              nearest[lane] = values[nearestValue(number[lane])];
@@ -248,31 +256,32 @@ struct GroupQuantizer::Candidate {
   double error;
 };
 
-void GroupQuantizer::consider(ArrayRef<float> weights,
-                              GroupParameters parameters,
+void GroupQuantizer::consider(Group group, GroupParameters parameters,
                               Candidate &best) const {
   if (parameters.scale == 0)
     return;
-  double error = squaredError(weights, parameters);
+  double error = squaredError(group.weights, parameters, group.importance);
   if (error < best.error)
     best = {parameters, error};
 }
 
 /// The parameters for which the codes of `parameters` have the least error.
-GroupParameters GroupQuantizer::regress(ArrayRef<float> weights,
+GroupParameters GroupQuantizer::regress(Group group,
                                         GroupParameters parameters) const {
-  std::vector<uint8_t> codes(weights.size());
-  encode(weights, parameters, codes.data());
+  std::vector<uint8_t> codes(group.weights.size());
+  encode(group.weights, parameters, codes.data());
   // With zero points, weights are a line over codes, else over numbers through
   // the origin.
   bool isLine = format.hasZeros();
-  double count = weights.size(), x = 0, y = 0, xx = 0, xy = 0;
-  for (auto [code, weight] : llvm::zip_equal(codes, weights)) {
-    double number = numberOf(code, isLine ? 0 : parameters.zero);
-    x += number;
-    y += weight;
-    xx += number * number;
-    xy += number * weight;
+  double count = 0, x = 0, y = 0, xx = 0, xy = 0;
+  for (auto [i, weight] : llvm::enumerate(group.weights)) {
+    double number = numberOf(codes[i], isLine ? 0 : parameters.zero);
+    double counts = group.importance.empty() ? 1 : group.importance[i];
+    count += counts;
+    x += counts * number;
+    y += counts * weight;
+    xx += counts * number * number;
+    xy += counts * number * weight;
   }
   if (!isLine)
     return {roundScale(xx > 0 ? xy / xx : 0), parameters.zero};
@@ -287,11 +296,13 @@ GroupParameters GroupQuantizer::regress(ArrayRef<float> weights,
                                     double(format.levels - 1)))};
 }
 
-GroupParameters GroupQuantizer::fit(ArrayRef<float> weights) const {
+GroupParameters GroupQuantizer::fit(ArrayRef<float> weights,
+                                    ArrayRef<float> importance) const {
   GroupParameters largest = fitLargest(weights);
   if (!leastSquares || largest.scale == 0)
     return largest;
-  Candidate best = {largest, squaredError(weights, largest)};
+  Group group = {weights, importance};
+  Candidate best = {largest, squaredError(weights, largest, importance)};
   // Numbers that are not the same below 0 as above may be the other way around.
   bool hasSides = values.empty() ? format.zero && format.levels % 2 == 0
                                  : values.front() != -values.back();
@@ -304,13 +315,13 @@ GroupParameters GroupQuantizer::fit(ArrayRef<float> weights) const {
     if (scale == last)
       continue;
     last = scale;
-    consider(weights, {scale, largest.zero}, best);
+    consider(group, {scale, largest.zero}, best);
     if (hasSides)
-      consider(weights, {-scale, largest.zero}, best);
+      consider(group, {-scale, largest.zero}, best);
   }
   for (int i = 0; i < kRegressions && best.error > 0; ++i) {
     double before = best.error;
-    consider(weights, regress(weights, best.parameters), best);
+    consider(group, regress(group, best.parameters), best);
     if (best.error == before)
       break;
   }

@@ -33,26 +33,31 @@ public:
   GroupQuantizer(const WeightFormat &format, bool leastSquares,
                  float largest = 0);
 
-  GroupParameters fit(ArrayRef<float> weights) const;
+  /// Squared errors count as much as `importance` says of each weight, where it
+  /// is given.
+  GroupParameters fit(ArrayRef<float> weights,
+                      ArrayRef<float> importance = {}) const;
   /// Gives each weight the code of the nearest number.
   void encode(ArrayRef<float> weights, GroupParameters parameters,
               uint8_t *codes) const;
   float decode(uint8_t code, GroupParameters parameters) const;
-  /// The sum of squared errors of the weights as codes.
-  double squaredError(ArrayRef<float> weights,
-                      GroupParameters parameters) const;
+  /// The sum of squared errors of the weights as codes, which count as in fit.
+  double squaredError(ArrayRef<float> weights, GroupParameters parameters,
+                      ArrayRef<float> importance = {}) const;
 
 private:
   struct Candidate;
+  /// Weights of a group, and how much the errors of each count.
+  struct Group {
+    ArrayRef<float> weights, importance;
+  };
 
   float numberOf(unsigned code, unsigned zero) const;
   unsigned nearestValue(float number) const;
   float roundScale(float scale) const;
   GroupParameters fitLargest(ArrayRef<float> weights) const;
-  void consider(ArrayRef<float> weights, GroupParameters parameters,
-                Candidate &best) const;
-  GroupParameters regress(ArrayRef<float> weights,
-                          GroupParameters parameters) const;
+  void consider(Group group, GroupParameters parameters, Candidate &best) const;
+  GroupParameters regress(Group group, GroupParameters parameters) const;
 
   WeightFormat format;
   bool leastSquares;

@@ -141,7 +141,8 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
                                        SharedQuantizations *shared) {
   auto step = cast<QuantizeAttr>(weight.getAs<ArrayAttr>("steps")[at]);
   auto ofCodes = QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
-                                   step.getGroup(), step.getMethod());
+                                   step.getGroup(), step.getMethod(),
+                                   step.getFactors(), step.getMoments());
   Attribute key = firstSteps(weight, at, ofCodes);
   if (shared)
     quantization = shared->lookup(key);
@@ -149,8 +150,11 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
     auto matrix = parse(firstSteps(weight, at), operand, loc);
     if (!matrix)
       return matrix.takeError();
-    quantization =
-        std::make_shared<WeightQuantization>(step, operand, std::move(*matrix));
+    auto parsed =
+        WeightQuantization::parse(step, operand, std::move(*matrix), loc);
+    if (!parsed)
+      return parsed.takeError();
+    quantization = std::move(*parsed);
     if (shared)
       shared->try_emplace(key, quantization);
   }
@@ -159,7 +163,9 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
   view = WeightView(type.getShape());
   dequantization.reset();
   codes.reset();
-  casts.assign({part == kScales ? Scalar::BF16 : Scalar::U8});
+  casts.assign({part == kScales ? Scalar::BF16
+                : part == kRest ? Scalar::F32
+                                : Scalar::U8});
   return llvm::Error::success();
 }
 

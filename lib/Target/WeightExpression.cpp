@@ -66,7 +66,7 @@ llvm::Expected<StringRef> WeightExpression::sourceBytes(OpenSource open) {
   decoded.clear();
   if (quantization) {
     if (part != kCodes)
-      quantization->appendParameters(part, decoded);
+      quantization->appendPart(part, decoded);
     return StringRef(decoded.data(), decoded.size());
   }
   if (value) {
@@ -74,8 +74,16 @@ llvm::Expected<StringRef> WeightExpression::sourceBytes(OpenSource open) {
     return StringRef(decoded.data(), decoded.size());
   }
   auto file = open(source);
-  if (!file)
-    return error(llvm::toString(file.takeError()));
+  if (!file) {
+    // Not a fault of the compiler's.
+    std::error_code code;
+    std::string text;
+    llvm::handleAllErrors(file.takeError(), [&](llvm::ErrorInfoBase &failure) {
+      code = failure.convertToErrorCode();
+      text = failure.message();
+    });
+    return llvm::createStringError(code, "weight '" + name + "': " + text);
+  }
   uint64_t length = file->size();
   if (offset < 0 || size < 0 || uint64_t(offset) > length ||
       uint64_t(size) > length - offset)

@@ -11,6 +11,7 @@
 
 #include "WeightQuantization.h"
 
+#include "ErrorCompensation.h"
 #include "WeightExpression.h"
 #include "mlir/IR/Threading.h"
 #include "llvm/ADT/bit.h"
@@ -24,11 +25,14 @@ using namespace mlir::lutra;
 /// Weights of a panel, unless a row has more, and its most rows: what is stored
 /// by columns is then read by whole cache lines.
 static constexpr int64_t kPanelWeights = int64_t(1) << 20, kPanelRows = 64;
+/// Rows that a thread quantizes together where errors are compensated.
+static constexpr int64_t kRows = 8;
 
 WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
                                        WeightExpression matrix)
     : context(step.getContext()), format(*findWeightFormat(step.getFormat())),
-      leastSquares(step.getMethod() == kLeastSquares), rows(type.getDimSize(0)),
+      leastSquares(step.getMethod() != kNearest),
+      compensates(step.getMethod() == kCompensated), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
       groups(llvm::divideCeil(columns, size) * format.planes()),
       panelRows(std::clamp<int64_t>(
@@ -38,9 +42,30 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
     rowQuantizer = createBinaryQuantizer(format.bits, size, leastSquares);
   else if (format.coding == WeightCoding::Trellis)
     rowQuantizer = createTrellisQuantizer(format.bits, size, leastSquares);
+  if (DenseElementsAttr given = step.getFactors())
+    llvm::append_range(factors, given.getValues<float>());
 }
 
 WeightQuantization::~WeightQuantization() = default;
+
+llvm::Expected<std::shared_ptr<WeightQuantization>>
+WeightQuantization::parse(QuantizeAttr step, RankedTensorType type,
+                          WeightExpression operand, Location loc) {
+  std::shared_ptr<WeightQuantization> result(
+      new WeightQuantization(step, type, std::move(operand)));
+  DictionaryAttr moments = step.getMoments();
+  if (!moments)
+    return result;
+  // The step's verifier has checked that.
+  auto storage =
+      cast<RankedTensorType>(moments.getAs<TypeAttr>("storage").getValue());
+  auto expression = WeightExpression::parse(moments, storage, loc);
+  if (!expression)
+    return expression.takeError();
+  result->momentsOperand =
+      std::make_unique<WeightExpression>(std::move(*expression));
+  return result;
+}
 
 //===----------------------------------------------------------------------===//
 // Panels
@@ -61,9 +86,18 @@ ArrayRef<float> WeightQuantization::weightsOf(int64_t row) const {
   return ArrayRef(numbers).slice(row * columns, columns);
 }
 
-/// The parameters of a row of the panel.
-MutableArrayRef<GroupParameters> WeightQuantization::parametersOf(int64_t row) {
-  return MutableArrayRef(parameters).slice((panelStart + row) * groups, groups);
+ArrayRef<float> WeightQuantization::importanceOf(int64_t group) const {
+  int64_t at = group * size;
+  return importance.empty()
+             ? ArrayRef<float>()
+             : ArrayRef(importance).slice(at, std::min(size, columns - at));
+}
+
+/// The parameters of rows of the panel.
+MutableArrayRef<GroupParameters>
+WeightQuantization::parametersOf(int64_t row, int64_t count) {
+  return MutableArrayRef(parameters)
+      .slice((panelStart + row) * groups, count * groups);
 }
 
 void WeightQuantization::readPanel(int64_t row) {
@@ -71,6 +105,15 @@ void WeightQuantization::readPanel(int64_t row) {
   numbers.resize(rowsOfPanel() * columns);
   operand->read(row * columns, numbers.size(),
                 reinterpret_cast<char *>(numbers.data()));
+}
+
+/// Multiplies the columns of the panel with their factors.
+void WeightQuantization::scalePanel() {
+  if (factors.empty())
+    return;
+  for (int64_t row = 0; row < rowsOfPanel(); ++row)
+    for (int64_t k = 0; k < columns; ++k)
+      numbers[row * columns + k] *= factors[k];
 }
 
 llvm::Error WeightQuantization::checkPanel() const {
@@ -90,6 +133,7 @@ llvm::Error WeightQuantization::checkPanel() const {
 llvm::Error WeightQuantization::forEachPanel(function_ref<void()> work) {
   for (int64_t row = 0; row < rows; row += panelRows) {
     readPanel(row);
+    scalePanel();
     if (llvm::Error error = checkPanel())
       return error;
     work();
@@ -101,10 +145,41 @@ llvm::Error WeightQuantization::forEachPanel(function_ref<void()> work) {
 // Parameters
 //===----------------------------------------------------------------------===//
 
+llvm::Error WeightQuantization::loadMoments(OpenSource open) {
+  if (!momentsOperand)
+    return llvm::Error::success();
+  if (llvm::Error error = momentsOperand->load(open))
+    return error;
+  std::vector<float> numbers(momentsOperand->byteSize() / sizeof(float));
+  momentsOperand->read(0, numbers.size(),
+                       reinterpret_cast<char *>(numbers.data()));
+  momentsOperand->unload();
+  if (!llvm::all_of(numbers, [](float n) { return std::isfinite(n); }))
+    return llvm::make_error<InvalidWeight>(
+        "weight '" + operand->getName().str() + "': expected finite moments");
+  moments.emplace(std::move(numbers), columns);
+  importance = moments->importance(factors);
+  return llvm::Error::success();
+}
+
+void WeightQuantization::compensatePanel(
+    const ErrorCompensation &compensation) {
+  int64_t width = groups * size, tasks = llvm::divideCeil(rowsOfPanel(), kRows);
+  parallelFor(context, 0, tasks, [&](size_t task) {
+    int64_t row = task * kRows, count = std::min(kRows, rowsOfPanel() - row);
+    compensation.quantize(
+        *quantizer, ArrayRef(numbers).slice(row * columns, count * columns),
+        size, parametersOf(row, count),
+        compensated.data() + (panelStart + row) * width, width);
+  });
+}
+
 llvm::Error WeightQuantization::load(OpenSource open) {
   if (quantizer)
     return llvm::Error::success();
   if (llvm::Error error = operand->load(open))
+    return error;
+  if (llvm::Error error = loadMoments(open))
     return error;
   float largest = 0;
   if (format.scale == WeightScale::E4M3)
@@ -115,18 +190,38 @@ llvm::Error WeightQuantization::load(OpenSource open) {
       return error;
   quantizer.emplace(format, leastSquares, largest);
   parameters.resize(rows * groups);
+  if (compensates) {
+    ErrorCompensation compensation(context, moments->scaled(factors), columns);
+    compensated.resize(rows * groups * size);
+    return forEachPanel([&] { compensatePanel(compensation); });
+  }
   return forEachPanel([&] {
     parallelFor(context, 0, rowsOfPanel(), [&](size_t row) {
       if (rowQuantizer)
         return rowQuantizer->fit(weightsOf(row), parametersOf(row));
       for (auto [group, result] : llvm::enumerate(parametersOf(row)))
-        result = quantizer->fit(groupOf(row, group));
+        result = quantizer->fit(groupOf(row, group), importanceOf(group));
     });
   });
 }
 
-void WeightQuantization::appendParameters(StringRef part,
-                                          SmallVectorImpl<char> &out) const {
+void WeightQuantization::appendRest(SmallVectorImpl<char> &out) {
+  for (int64_t row = 0; row < rows; row += panelRows) {
+    readPanel(row);
+    for (int64_t r = 0; r < rowsOfPanel(); ++r)
+      for (int64_t k = 0; k < columns; ++k)
+        if (factors[k] == 0) {
+          const char *bytes =
+              reinterpret_cast<const char *>(&numbers[r * columns + k]);
+          out.append(bytes, bytes + sizeof(float));
+        }
+  }
+}
+
+void WeightQuantization::appendPart(StringRef part,
+                                    SmallVectorImpl<char> &out) {
+  if (part == kRest)
+    return appendRest(out);
   for (GroupParameters group : parameters) {
     if (part == kZeros) {
       out.push_back(char(group.zero));
@@ -139,32 +234,46 @@ void WeightQuantization::appendParameters(StringRef part,
   }
 }
 
-/// The sum of squared errors of a row of the panel, which is encoded.
-double WeightQuantization::squaredErrorOf(int64_t row) {
-  double sum = 0;
-  if (rowQuantizer) {
-    std::vector<float> decoded(columns);
-    rowQuantizer->decode(codes.data() + row * groups * size, parametersOf(row),
-                         decoded);
-    for (auto [weight, number] : llvm::zip_equal(weightsOf(row), decoded))
-      sum += (double(weight) - number) * (double(weight) - number);
-    return sum;
+/// What the codes of a row of the panel stand for, times its factors.
+void WeightQuantization::decodeRow(int64_t row,
+                                   MutableArrayRef<float> weights) {
+  const uint8_t *first = codes.data() + row * groups * size;
+  MutableArrayRef<GroupParameters> fitted = parametersOf(row);
+  if (rowQuantizer)
+    return rowQuantizer->decode(first, fitted, weights);
+  for (auto [k, weight] : llvm::enumerate(weights))
+    weight = quantizer->decode(first[k], fitted[k / size]);
+}
+
+/// Makes the panel, of weights as they are, the errors of its codes.
+void WeightQuantization::makeErrors() {
+  std::vector<float> decoded(columns);
+  for (int64_t row = 0; row < rowsOfPanel(); ++row) {
+    decodeRow(row, decoded);
+    for (int64_t k = 0; k < columns; ++k) {
+      float factor = factors.empty() ? 1 : factors[k];
+      float &number = numbers[row * columns + k];
+      number = factor == 0 ? 0 : number - decoded[k] / factor;
+    }
   }
-  for (auto [group, fitted] : llvm::enumerate(parametersOf(row)))
-    sum += quantizer->squaredError(groupOf(row, group), fitted);
-  return sum;
 }
 
 QuantizationError WeightQuantization::measure() {
   QuantizationError sums;
-  for (int64_t row = 0; row < rows; row += panelRows) {
-    if (rowQuantizer)
-      encodePanel(row);
-    readPanel(row);
-    for (int64_t r = 0; r < rowsOfPanel(); ++r)
-      sums.squaredError += squaredErrorOf(r);
+  auto squares = [&] {
+    if (moments)
+      return moments->squaredOutputs(context, numbers);
+    double sum = 0;
     for (float number : numbers)
-      sums.squaredWeights += double(number) * number;
+      sum += double(number) * number;
+    return sum;
+  };
+  for (int64_t row = 0; row < rows; row += panelRows) {
+    encodePanel(row);
+    readPanel(row);
+    sums.squaredWeights += squares();
+    makeErrors();
+    sums.squaredError += squares();
   }
   return sums;
 }
@@ -184,6 +293,36 @@ lutra::measureQuantization(DictionaryAttr weight, Location loc,
   return (*quantization)->measure();
 }
 
+llvm::Error WeightQuantization::measureColumns(OpenSource open,
+                                               std::vector<float> &largest,
+                                               std::vector<float> &squares) {
+  if (llvm::Error error = operand->load(open))
+    return error;
+  largest.assign(columns, 0);
+  squares.assign(columns, 0);
+  for (int64_t row = 0; row < rows; row += panelRows) {
+    readPanel(row);
+    if (llvm::Error error = checkPanel())
+      return error;
+    for (int64_t r = 0; r < rowsOfPanel(); ++r)
+      for (int64_t k = 0; k < columns; ++k) {
+        float number = std::fabs(numbers[r * columns + k]);
+        largest[k] = std::max(largest[k], number);
+        squares[k] += number * number;
+      }
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error lutra::measureColumns(DictionaryAttr weight, Location loc,
+                                  OpenSource open, std::vector<float> &largest,
+                                  std::vector<float> &squares) {
+  auto quantization = WeightExpression::parseQuantization(weight, loc);
+  if (!quantization)
+    return quantization.takeError();
+  return (*quantization)->measureColumns(open, largest, squares);
+}
+
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
@@ -197,6 +336,12 @@ void WeightQuantization::encodePanel(int64_t row) {
   encodedStart = start;
   // Codes behind the last column stay 0.
   codes.resize(panelRows * width);
+  if (compensates) {
+    std::memcpy(codes.data(), compensated.data() + start * width,
+                rowsOfPanel() * width);
+    return;
+  }
+  scalePanel();
   parallelFor(context, 0, rowsOfPanel(), [&](size_t r) {
     if (rowQuantizer)
       return rowQuantizer->encode(weightsOf(r), parametersOf(r),

@@ -9,6 +9,7 @@
 #define LUTRA_LIB_TARGET_WEIGHTQUANTIZATION_H
 
 #include "GroupQuantizer.h"
+#include "InputMoments.h"
 #include "RowQuantizer.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Target/WeightError.h"
@@ -19,6 +20,7 @@
 
 namespace mlir::lutra {
 
+class ErrorCompensation;
 class WeightExpression;
 
 /// A matrix [N, K] whose rows are quantized in groups. The parameters of all
@@ -26,39 +28,58 @@ class WeightExpression;
 class WeightQuantization {
 public:
   /// `operand` is the matrix, of which `step` is made.
-  WeightQuantization(QuantizeAttr step, RankedTensorType type,
-                     WeightExpression operand);
+  static llvm::Expected<std::shared_ptr<WeightQuantization>>
+  parse(QuantizeAttr step, RankedTensorType type, WeightExpression operand,
+        Location loc);
   ~WeightQuantization();
 
   /// Fits the parameters of all groups; does nothing the second time. The error
   /// says which weight is not finite.
   llvm::Error load(OpenSource open);
 
+  /// The largest magnitude and the sum of squares of each column, of weights as
+  /// they are; needs no load() before.
+  llvm::Error measureColumns(OpenSource open, std::vector<float> &largest,
+                             std::vector<float> &squares);
+
   /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
   void copy(int64_t first, int64_t stride, int64_t count, char *out);
-  /// All scales in bf16, or zero points in bytes.
-  void appendParameters(StringRef part, SmallVectorImpl<char> &out) const;
+  /// All scales in bf16, zero points in bytes, or columns that stay in f32.
+  void appendPart(StringRef part, SmallVectorImpl<char> &out);
 
   /// To be called after load().
   QuantizationError measure();
 
 private:
+  WeightQuantization(QuantizeAttr step, RankedTensorType type,
+                     WeightExpression operand);
   int64_t rowsOfPanel() const;
   ArrayRef<float> weightsOf(int64_t row) const;
   ArrayRef<float> groupOf(int64_t row, int64_t group) const;
-  MutableArrayRef<GroupParameters> parametersOf(int64_t row);
+  MutableArrayRef<GroupParameters> parametersOf(int64_t row, int64_t count = 1);
+  ArrayRef<float> importanceOf(int64_t group) const;
   void readPanel(int64_t row);
+  void scalePanel();
   llvm::Error checkPanel() const;
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
-  double squaredErrorOf(int64_t row);
+  void compensatePanel(const ErrorCompensation &compensation);
+  llvm::Error loadMoments(OpenSource open);
+  void appendRest(SmallVectorImpl<char> &out);
+  void decodeRow(int64_t row, MutableArrayRef<float> weights);
+  void makeErrors();
 
   /// Has the threads.
   MLIRContext *context;
   const WeightFormat &format;
-  bool leastSquares;
+  bool leastSquares, compensates;
+  /// Of columns, or none.
+  std::vector<float> factors;
   int64_t rows, columns, size, groups, panelRows;
-  std::unique_ptr<WeightExpression> operand;
+  std::unique_ptr<WeightExpression> operand, momentsOperand;
+  std::optional<InputMoments> moments;
+  /// Of columns, or none.
+  std::vector<float> importance;
   std::optional<GroupQuantizer> quantizer;
   /// In its place, where a group is not quantized by itself.
   std::unique_ptr<RowQuantizer> rowQuantizer;
@@ -68,6 +89,8 @@ private:
   int64_t panelStart = -1, encodedStart = -1;
   std::vector<float> numbers;
   std::vector<uint8_t> codes;
+  /// Of all rows, where codes are not chosen each for itself.
+  std::vector<uint8_t> compensated;
 };
 
 /// Quantized matrices by their expressions, so that codes, scales and zero

@@ -250,6 +250,60 @@ static bool paysToPack(linalg::GenericOp op, const Contraction &contraction,
   return ShapedType::isDynamic(readers) || readers >= 4 * tile;
 }
 
+/// Of how many neighbours along the reduction the target multiplies all at
+/// once, if these lie side by side in the rows' factor, and the other is a
+/// weight, which can be packed so; else 1.
+static int64_t groupOf(linalg::GenericOp op, const Contraction &contraction,
+                       TargetAttr target) {
+  Type factor = getElementTypeOrSelf(contraction.a->get());
+  unsigned step = contraction.reductions.back();
+  int64_t size = extent(op, step);
+  AffineMap a = op.getMatchingIndexingMap(contraction.a),
+            b = op.getMatchingIndexingMap(contraction.b);
+  if (contraction.reductions.size() != 1 || ShapedType::isDynamic(size) ||
+      getElementTypeOrSelf(contraction.b->get()) != factor ||
+      !contraction.b->get().getDefiningOp<WeightOp>() ||
+      !a.isProjectedPermutation() || !b.isProjectedPermutation() ||
+      a.getResults().back() != getAffineDimExpr(step, op.getContext()) ||
+      a.isFunctionOfDim(contraction.n) || b.isFunctionOfDim(*contraction.m))
+    return 1;
+  int64_t group =
+      dotGroup(target, factor, getElementTypeOrSelf(op.getResult(0)));
+  return size % group == 0 ? group : 1;
+}
+
+/// Packs the weight by `columns`, with groups of the reduction innermost, and
+/// makes the members of a group a loop of its own.
+static LogicalResult packGroups(linalg::GenericOp op,
+                                const Contraction &contraction,
+                                const Packing &columns, int64_t group) {
+  unsigned step = contraction.reductions.back(), loops = op.getNumLoops();
+  OpOperand *weight = contraction.b;
+  if (failed(pack(op, columns)))
+    return failure();
+  std::optional<Packing> steps =
+      findPacking(op, contraction, weight, step, group);
+  if (!steps || failed(pack(op, *steps)))
+    return failure();
+  AffineExpr k = getAffineDimExpr(step, op.getContext()),
+             member = getAffineDimExpr(loops, op.getContext());
+  DenseMap<AffineExpr, AffineExpr> split{
+      {k, k * group + member}, {k.floorDiv(group), k}, {k % group, member}};
+  SmallVector<AffineMap> maps;
+  for (AffineMap map : op.getIndexingMapsArray())
+    maps.push_back(map.replace(split, loops + 1, 0));
+  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+  kinds.push_back(utils::IteratorType::reduction);
+  IRRewriter b(op);
+  auto grouped =
+      linalg::GenericOp::create(b, op.getLoc(), op.getResultTypes(),
+                                op.getInputs(), op.getOutputs(), maps, kinds);
+  b.inlineRegionBefore(op.getRegion(), grouped.getRegion(),
+                       grouped.getRegion().begin());
+  b.replaceOp(op, grouped);
+  return success();
+}
+
 namespace {
 struct EncodeContractions
     : lutra::impl::EncodeContractionsBase<EncodeContractions> {
@@ -282,6 +336,9 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
+    int64_t group = groupOf(op, *contraction, target);
+    if (columns && group > 1)
+      return packGroups(op, *contraction, *columns, group);
     if (rows && tile.m > 1 &&
         paysToPack(op, *contraction, *rows, extent(op, n), tile.n) &&
         failed(pack(op, *rows)))

@@ -28,8 +28,10 @@ namespace mlir::lutra {
 
 using namespace mlir;
 using namespace mlir::lutra;
+using mpgemm::GatherMatmulOp;
 using mpgemm::LayoutAttr;
 using mpgemm::MatmulOp;
+using mpgemm::ProductOpInterface;
 
 static WeightOp weightOf(Value value) {
   return value ? value.getDefiningOp<WeightOp>() : WeightOp();
@@ -64,11 +66,56 @@ static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
 }
 
 /// The codes of a group in as few matrix tiles as can be, if that is not much
-/// more than `codes`.
+/// more than `codes`, or half as much more where there would be no tiles.
 static int64_t paddedToTiles(int64_t codes) {
   int64_t quads = codes / 4, whole = llvm::alignTo(quads, 16);
-  bool isFewer = whole / 16 < quads / quadsOfTile(quads);
-  return isFewer && 8 * whole <= 9 * quads ? 4 * whole : codes;
+  bool isFewer = whole / 16 < quads / wordsOfTile(quads),
+       hasTiles = wordsOfTile(quads) >= kLeastWordsOfTile;
+  int64_t most = hasTiles ? 9 * quads / 8 : 3 * quads / 2;
+  return isFewer && whole <= most ? 4 * whole : codes;
+}
+
+/// Steps for a weight of `matrices` matrices of some columns, [matrices *
+/// columns, ..], that put `rows` columns beside each other: [matrices *
+/// ceil(columns / rows), .., rows].
+static SmallVector<Attribute> besideEachOther(ShapedType type, int64_t matrices,
+                                              int64_t rows) {
+  MLIRContext *context = type.getContext();
+  int64_t columns = type.getDimSize(0) / matrices;
+  if (matrices == 1 || columns % rows == 0)
+    return {PackAttr::get(context, 0, rows, 0)};
+  SmallVector<int64_t> apart = {matrices, columns},
+                       packed = {matrices *
+                                 int64_t(llvm::divideCeil(columns, rows))};
+  llvm::append_range(apart, type.getShape().drop_front());
+  llvm::append_range(packed, type.getShape().drop_front());
+  packed.push_back(rows);
+  return {ReshapeAttr::get(context, apart), PackAttr::get(context, 1, rows, 1),
+          ReshapeAttr::get(context, packed)};
+}
+
+/// The same for codes [matrices * columns, groups, size] in bit planes, whose
+/// groups are padded to `padded` codes.
+static SmallVector<Attribute> inPlanes(ShapedType type, int64_t matrices,
+                                       const CodePlanes &planes,
+                                       int64_t padded) {
+  MLIRContext *context = type.getContext();
+  int64_t columns = type.getDimSize(0) / matrices,
+          whole = llvm::alignTo(columns, planes.rows),
+          depth = type.getDimSize(1) * padded;
+  SmallVector<Attribute> steps;
+  if (padded != type.getDimSize(2))
+    steps.push_back(PackAttr::get(context, 2, padded, 2));
+  if (matrices > 1 && whole != columns) {
+    steps.append({ReshapeAttr::get(context, {matrices, columns, depth}),
+                  PackAttr::get(context, 1, whole, 1),
+                  TransposeAttr::get(context, {0, 1, 3, 2})});
+    columns = whole;
+  }
+  steps.append(
+      {ReshapeAttr::get(context, {matrices * columns, depth}),
+       PlanesAttr::get(context, planes.bits, planes.rows, planes.depth)});
+  return steps;
 }
 
 namespace {
@@ -82,16 +129,18 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
           << attr::kTarget << "' on the module";
       return signalPassFailure();
     }
-    SmallVector<MatmulOp> ops;
-    getOperation().walk([&](MatmulOp op) { ops.push_back(op); });
-    for (MatmulOp op : ops)
-      if (isEncodable(op) && failed(encode(op, target)))
+    SmallVector<ProductOpInterface> ops;
+    getOperation().walk([&](ProductOpInterface op) { ops.push_back(op); });
+    for (ProductOpInterface op : ops)
+      if (isEncodable(op) &&
+          failed(op.getFormatAttr() ? encode(op, target)
+                                    : encodeFloats(op, target)))
         return signalPassFailure();
   }
 
   /// Whether codes, scales and zero points are weights, and none of them is
   /// empty.
-  static bool isEncodable(MatmulOp op) {
+  static bool isEncodable(ProductOpInterface op) {
     ShapedType x = op.getXType();
     auto isWeight = [](Value value) { return !value || weightOf(value); };
     return !op.getLayoutAttr() && isWeight(op.getCodes()) &&
@@ -100,16 +149,21 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
            cast<ShapedType>(op.getCodes().getType()).getNumElements() > 0;
   }
 
-  LogicalResult encode(MatmulOp op, TargetAttr target) {
-    OpBuilder b(op);
-    MLIRContext *context = op.getContext();
+  /// The matrices that `op` has one behind the other.
+  static int64_t matricesOf(ProductOpInterface op) {
+    if (!isa<GatherMatmulOp>(*op))
+      return 1;
     auto codes = cast<ShapedType>(op.getCodes().getType());
-    int64_t n = codes.getDimSize(0), groups = codes.getDimSize(1),
-            size = codes.getDimSize(2);
+    return codes.getDimSize(0) / op.getInitType().getDimSize(1);
+  }
+
+  LogicalResult encode(ProductOpInterface op, TargetAttr target) {
+    OpBuilder b(op);
+    int64_t matrices = matricesOf(op), size = op.getGroupSize();
     std::optional<LookupForm> form = chooseLookups(op, target);
     CodePlanes planes = choosePlanes(op, form, target);
     int64_t padded = paddedGroup(planes, size);
-    mpgemm::FormatInterface format = op.getFormat();
+    mpgemm::FormatInterface format = op.getFormatAttr();
     bool hasWindow = format.getWindow() != format.getBits();
     if (op.isInteger() && !form && hasByteTiles(target) && !hasWindow)
       padded = paddedToTiles(padded);
@@ -117,51 +171,87 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
         !mpgemm::fitsAccumulator(format.getNumberBits(), padded))
       return success();
     // Codes that are added would be in the windows of those behind them.
-    if (hasWindow && groups > 1 && padded != size)
+    if (hasWindow && op.getXType().getDimSize(1) > 1 && padded != size)
       return success();
-    SmallVector<Attribute> steps;
-    if (padded != size)
-      steps.push_back(PackAttr::get(context, 2, padded, 2));
-    steps.push_back(ReshapeAttr::get(context, {n, groups * padded}));
-    steps.push_back(
-        PlanesAttr::get(context, planes.bits, planes.rows, planes.depth));
-    Attribute beside = PackAttr::get(context, 0, planes.rows, 0);
-    FailureOr<Value> packed = withSteps(b, op.getCodes(), steps),
-                     scales = withSteps(b, op.getScales(), beside),
-                     zeros = withSteps(b, op.getZeros(), beside);
-    if (failed(packed) || failed(scales) || failed(zeros))
+    auto typeOf = [](Value value) { return cast<ShapedType>(value.getType()); };
+    auto withParameters = [&](Value value) -> FailureOr<Value> {
+      if (!value)
+        return value;
+      return withSteps(b, value,
+                       besideEachOther(typeOf(value), matrices, planes.rows));
+    };
+    FailureOr<Value> codes = withSteps(b, op.getCodes(),
+                                       inPlanes(typeOf(op.getCodes()), matrices,
+                                                planes, padded)),
+                     scales = withParameters(op.getScales()),
+                     zeros = withParameters(op.getZeros());
+    if (failed(codes) || failed(scales) || failed(zeros))
       return failure();
     Value x = op.getX(), xScales = op.getXScales(), xSums = op.getXSums();
     if (form) {
       auto floats = x.getDefiningOp<mpgemm::QuantizeActOp>().getX();
       auto tables = lut::BuildOp::create(
           b, op.getLoc(), padGroups(b, op.getLoc(), floats, padded),
-          valuesOf(op.getFormat()), planes.depth);
+          valuesOf(op.getFormatAttr()), planes.depth);
       x = tables.getTables();
       xScales = tables.getScales();
       xSums = op.getZeros() ? tables.getSums() : Value();
     } else {
       x = padGroups(b, op.getLoc(), x, padded);
     }
-    auto layout = LayoutAttr::get(context, planes.rows, planes.depth);
-    auto encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x,
-                                    *packed, *scales, *zeros, xScales, xSums,
-                                    op.getInit(), op.getFormat(), layout);
+    replace(op, x, *codes, *scales, *zeros, xScales, xSums,
+            LayoutAttr::get(op.getContext(), planes.rows, planes.depth));
+    return success();
+  }
+
+  /// A product of floats with weights that are floats.
+  LogicalResult encodeFloats(ProductOpInterface op, TargetAttr target) {
+    OpBuilder b(op);
+    int64_t rows = registerTile(target, b.getF32Type(), ShapedType::kDynamic,
+                                op.getInitType().getDimSize(1))
+                       .n;
+    auto type = cast<ShapedType>(op.getCodes().getType());
+    FailureOr<Value> codes = withSteps(
+        b, op.getCodes(), besideEachOther(type, matricesOf(op), rows));
+    if (failed(codes))
+      return failure();
+    replace(op, op.getX(), *codes, nullptr, nullptr, nullptr, nullptr,
+            LayoutAttr::get(op.getContext(), rows, /*depth=*/4));
+    return success();
+  }
+
+  /// Puts the same product of other operands in the place of `op`.
+  static void replace(ProductOpInterface op, Value x, Value codes, Value scales,
+                      Value zeros, Value xScales, Value xSums,
+                      LayoutAttr layout) {
+    OpBuilder b(op);
+    Operation *encoded;
+    if (auto gather = dyn_cast<GatherMatmulOp>(*op))
+      encoded = GatherMatmulOp::create(
+          b, op.getLoc(), op->getResultTypes(), gather.getExperts(),
+          gather.getOffsets(), x, codes, scales, zeros, xScales, xSums,
+          op.getInit(), op.getFormatAttr(), layout);
+    else
+      encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x, codes,
+                                 scales, zeros, xScales, xSums, op.getInit(),
+                                 op.getFormatAttr(), layout);
     op->replaceAllUsesWith(encoded);
     op->erase();
-    return success();
   }
 
   /// How `op` is looked up, if it is. Only of numbers that are quantized here
   /// may tables be made in their place.
-  std::optional<LookupForm> chooseLookups(MatmulOp op, TargetAttr target) {
-    unsigned bits = op.getFormat().getBits();
+  std::optional<LookupForm> chooseLookups(ProductOpInterface op,
+                                          TargetAttr target) {
+    unsigned bits = op.getFormatAttr().getBits();
     if (lookups == "never" || op.isUnscaled() ||
-        op.getFormat().getWindow() != bits ||
+        op.getFormatAttr().getWindow() != bits ||
         !op.getX().getDefiningOp<mpgemm::QuantizeActOp>())
       return std::nullopt;
-    CodedProduct product{bits, op.getXType().getDimSize(0),
-                         op.getInitType().getDimSize(1)};
+    // How many rows a block has is not known.
+    int64_t rows = isa<GatherMatmulOp>(*op) ? ShapedType::kDynamic
+                                            : op.getXType().getDimSize(0);
+    CodedProduct product{bits, rows, op.getInitType().getDimSize(1)};
     std::optional<LookupForm> form = lookupForm(product, target);
     if (!form || product.rows == 0 ||
         (lookups != "always" && !isLookupFaster(product, *form, target)))
@@ -176,9 +266,10 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
   /// Two registers beside each other, so that what is read of x serves both, or
   /// one for a product of fewer columns. At depth 1 a register is four times as
   /// many columns.
-  static CodePlanes choosePlanes(MatmulOp op, std::optional<LookupForm> form,
+  static CodePlanes choosePlanes(ProductOpInterface op,
+                                 std::optional<LookupForm> form,
                                  TargetAttr target) {
-    unsigned bits = op.getFormat().getBits();
+    unsigned bits = op.getFormatAttr().getBits();
     int64_t n = op.getInitType().getDimSize(1), lanes = vectorBits(target) / 32;
     if (form && form->depth == 1)
       return {bits, 4 * lanes, 1};

@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -43,12 +43,8 @@ struct ExternalizeConstants
           !isa<RankedTensorType>(constant.getType()))
         return;
       OpBuilder b(constant);
-      auto weight = WeightOp::create(
-          b, constant.getLoc(), constant.getType(),
-          b.getStringAttr(weightName(constant.getLoc())), /*source=*/nullptr,
-          b.getI64IntegerAttr(0), b.getI64IntegerAttr(0),
-          b.getStringAttr("raw"), TypeAttr::get(constant.getType()), elements,
-          b.getArrayAttr({}));
+      WeightOp weight = createInlineWeight(
+          b, constant.getLoc(), weightName(constant.getLoc()), elements);
       constant.replaceAllUsesWith(weight.getResult());
       constant.erase();
     });

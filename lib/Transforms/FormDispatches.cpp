@@ -43,7 +43,7 @@ static bool isCompute(Operation *op) {
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
              tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface,
-             cascade::CascadeOp, mpgemm::MatmulOp>(op);
+             cascade::CascadeOp, mpgemm::ProductOpInterface>(op);
 }
 
 static bool isReduction(Operation *op) {
@@ -92,7 +92,7 @@ static Value idleResult(Operation *op) {
   auto isEmpty = [](ArrayRef<int64_t> sizes) {
     return llvm::is_contained(sizes, 0);
   };
-  if (auto product = dyn_cast<mpgemm::MatmulOp>(op))
+  if (auto product = dyn_cast<mpgemm::ProductOpInterface>(op))
     return isEmpty(product.getInitType().getShape()) ? product.getInit()
                                                      : Value();
   auto linalg = dyn_cast<linalg::LinalgOp>(op);
@@ -178,6 +178,8 @@ static LogicalResult writeFillsThatAreRead(func::FuncOp func) {
       return false;
     if (auto insert = dyn_cast<tensor::InsertSliceOp>(user))
       return use.get() != insert.getDest();
+    if (auto loop = dyn_cast<LoopLikeOpInterface>(user))
+      return !loop.getTiedLoopRegionIterArg(&use);
     auto op = dyn_cast<DestinationStyleOpInterface>(user);
     return !op || !op.isDpsInit(&use);
   };
@@ -249,12 +251,12 @@ static StringRef kindOf(ArrayRef<Operation *> group) {
                               [](AffineMap map) { return map.isIdentity(); });
     return !moves ? "map" : op.getNumDpsInputs() == 0 ? "fill" : "copy";
   }
-  return isa<cascade::CascadeOp>(first)      ? "cascade"
-         : isa<mpgemm::MatmulOp>(first)      ? "contract"
-         : isa<LoopLikeOpInterface>(first)   ? "loop"
-         : isa<tensor::PadOp>(first)         ? "pad"
-         : isa<tensor::InsertSliceOp>(first) ? "concat"
-                                             : "make";
+  return isa<cascade::CascadeOp>(first)           ? "cascade"
+         : isa<mpgemm::ProductOpInterface>(first) ? "contract"
+         : isa<LoopLikeOpInterface>(first)        ? "loop"
+         : isa<tensor::PadOp>(first)              ? "pad"
+         : isa<tensor::InsertSliceOp>(first)      ? "concat"
+                                                  : "make";
 }
 
 /// The model's nodes that a group came from: "conv1, relu1".

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "UnitDims.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -46,6 +47,31 @@ static bool isOnlyReadBy(Operation *op, Operation *reader) {
   });
 }
 
+/// Whether `op` reads a product element by element, or what was computed of one
+/// so: that is done with the product's tiles, if nothing else keeps it from
+/// there.
+static bool followsProduct(linalg::GenericOp op) {
+  SmallVector<linalg::GenericOp> left = {op};
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  while (!left.empty()) {
+    linalg::GenericOp reader = left.pop_back_val();
+    if (reader.getNumReductionLoops() > 0 || !seen.insert(reader).second)
+      continue;
+    for (OpOperand *operand : reader.getDpsInputOperands()) {
+      Operation *before = operand->get().getDefiningOp();
+      if (!reader.getMatchingIndexingMap(operand).isIdentity())
+        continue;
+      auto generic = dyn_cast_or_null<linalg::GenericOp>(before);
+      if (isa_and_nonnull<mpgemm::MatmulOp>(before) ||
+          (generic && matchContraction(generic)))
+        return true;
+      if (generic)
+        left.push_back(generic);
+    }
+  }
+  return false;
+}
+
 static bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
@@ -57,7 +83,9 @@ static bool shouldFuse(OpOperand *operand) {
   // A window reads an element many times, at positions that are no permutation.
   if (!map.isProjectedPermutation())
     return false;
-  return map.isPermutation() || isCheap(producer);
+  if (!map.isPermutation())
+    return isCheap(producer);
+  return map.isIdentity() || !followsProduct(producer);
 }
 
 namespace {

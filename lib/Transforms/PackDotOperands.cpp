@@ -41,9 +41,10 @@ namespace {
 class Packing {
 public:
   Packing(IRRewriter &b, linalg::GenericOp op, Contraction contraction,
-          int64_t group)
+          int64_t group, bool hasTiles)
       : b(b), loc(op.getLoc()), op(op), contraction(contraction),
-        reduction(contraction.reductions.front()), group(group) {}
+        reduction(contraction.reductions.front()), group(group),
+        hasTiles(hasTiles) {}
   void run();
 
 private:
@@ -53,6 +54,9 @@ private:
   };
   Factor factor(OpOperand &operand, bool isVector);
   Factor pack(OpOperand &operand, bool isVector);
+  Value transpose(OpOperand &operand, ArrayRef<unsigned> order);
+  Value copy(Value tensor, ArrayRef<OpFoldResult> to,
+             ArrayRef<AffineExpr> read);
   Value rest(Value sums);
   void fuseProducers();
   OpFoldResult apply(AffineExpr expr, OpFoldResult size) {
@@ -65,6 +69,8 @@ private:
   Contraction contraction;
   unsigned reduction;
   int64_t group;
+  /// Whether matrix tiles multiply the groups.
+  bool hasTiles;
   SmallVector<linalg::GenericOp> copies;
 };
 } // namespace
@@ -80,6 +86,31 @@ static bool isGrouped(AffineMap map, unsigned reduction) {
   return dimOf(map, reduction) + 1 == map.getNumResults();
 }
 
+/// The dimensions of `map` in order, but `last` behind all others.
+static SmallVector<unsigned> orderWithLast(AffineMap map, unsigned last) {
+  SmallVector<unsigned> order = llvm::to_vector(llvm::seq(map.getNumResults()));
+  std::rotate(order.begin() + last, order.begin() + last + 1, order.end());
+  return order;
+}
+
+/// Copies a tensor of which a loop of `copy` reads an element for each of `to`.
+Value Packing::copy(Value tensor, ArrayRef<OpFoldResult> to,
+                    ArrayRef<AffineExpr> read) {
+  Value empty = tensor::EmptyOp::create(b, loc, to,
+                                        getElementTypeOrSelf(tensor.getType()));
+  unsigned loops = to.size();
+  auto copy = linalg::GenericOp::create(
+      b, loc, empty.getType(), tensor, empty,
+      {AffineMap::get(loops, 0, read, b.getContext()),
+       b.getMultiDimIdentityMap(loops)},
+      SmallVector<utils::IteratorType>(loops, utils::IteratorType::parallel),
+      [](OpBuilder &b, Location loc, ValueRange values) {
+        linalg::YieldOp::create(b, loc, values.front());
+      });
+  copies.push_back(copy);
+  return copy.getResult(0);
+}
+
 /// The copy of a factor with the reduction split: position in the group
 /// innermost, before it the vectors' loop where vectors are read of it.
 Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
@@ -88,11 +119,9 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (Operation *producer = tensor.getDefiningOp())
     b.setInsertionPointAfter(producer);
-  SmallVector<unsigned> order = llvm::to_vector(llvm::seq(map.getNumResults()));
-  if (isVector) {
-    unsigned last = dimOf(map, contraction.n);
-    std::rotate(order.begin() + last, order.begin() + last + 1, order.end());
-  }
+  SmallVector<unsigned> order =
+      isVector ? orderWithLast(map, dimOf(map, contraction.n))
+               : llvm::to_vector(llvm::seq(map.getNumResults()));
   unsigned loops = order.size() + 1;
   AffineExpr position = b.getAffineDimExpr(loops - 1);
   SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
@@ -108,30 +137,40 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   }
   to.push_back(b.getIndexAttr(group));
   index.push_back(b.getAffineDimExpr(op.getNumLoops()));
-  Type element = getElementTypeOrSelf(tensor.getType());
-  Value empty = tensor::EmptyOp::create(b, loc, to, element);
-  AffineMap same = b.getMultiDimIdentityMap(loops);
-  auto copy = linalg::GenericOp::create(
-      b, loc, empty.getType(), tensor, empty,
-      {AffineMap::get(loops, 0, read, b.getContext()), same},
-      SmallVector<utils::IteratorType>(loops, utils::IteratorType::parallel),
-      [](OpBuilder &b, Location loc, ValueRange values) {
-        linalg::YieldOp::create(b, loc, values.front());
-      });
-  copies.push_back(copy);
-  return {copy.getResult(0),
+  return {copy(tensor, to, read),
           AffineMap::get(op.getNumLoops() + 1, 0, index, b.getContext())};
+}
+
+/// The copy of a factor with the reduction innermost, as matrix tiles read it.
+Value Packing::transpose(OpOperand &operand, ArrayRef<unsigned> order) {
+  OpBuilder::InsertionGuard guard(b);
+  Value tensor = operand.get();
+  if (Operation *producer = tensor.getDefiningOp())
+    b.setInsertionPointAfter(producer);
+  SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
+  SmallVector<AffineExpr> read(order.size());
+  for (auto [loop, dim] : llvm::enumerate(order)) {
+    read[dim] = b.getAffineDimExpr(loop);
+    to.push_back(from[dim]);
+  }
+  return copy(tensor, to, read);
 }
 
 /// A factor as the groups are read: as it lies, if they are side by side.
 Packing::Factor Packing::factor(OpOperand &operand, bool isVector) {
+  Value tensor = operand.get();
   AffineMap map = op.getMatchingIndexingMap(&operand);
-  if (isVector || !isGrouped(map, reduction))
+  if (!isGrouped(map, reduction) && !isVector && hasTiles) {
+    SmallVector<unsigned> order = orderWithLast(map, dimOf(map, reduction));
+    tensor = transpose(operand, order);
+    map = AffineMap::getPermutationMap(order, b.getContext()).compose(map);
+  } else if (isVector || !isGrouped(map, reduction)) {
     return pack(operand, isVector);
+  }
   unsigned dim = dimOf(map, reduction);
   SmallVector<AffineExpr> index(map.getResults());
   index[dim] = index[dim] * group + b.getAffineDimExpr(op.getNumLoops());
-  return {operand.get(),
+  return {tensor,
           AffineMap::get(op.getNumLoops() + 1, 0, index, b.getContext())};
 }
 
@@ -289,7 +328,9 @@ struct PackDotOperands : lutra::impl::PackDotOperandsBase<PackDotOperands> {
     IRRewriter rewriter(&getContext());
     for (linalg::GenericOp op : ops)
       if (auto dot = matchDot(op, target))
-        Packing(rewriter, op, dot->contraction, dot->group).run();
+        Packing(rewriter, op, dot->contraction, dot->group,
+                hasBF16Tiles(target))
+            .run();
   }
 };
 } // namespace

@@ -31,8 +31,17 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
     rule.group = 0;
   } else if (text == "a8" || text == "a32") {
     rule.integers = text == "a8";
-  } else if (text == kLeastSquares || text == kNearest) {
-    rule.leastSquares = text == kLeastSquares;
+  } else if (text == kLeastSquares || text == kNearest ||
+             text == kCompensated) {
+    rule.leastSquares = text != kNearest;
+    rule.compensates = text == kCompensated;
+  } else if (text.consume_front("smooth")) {
+    rule.smooth = 0.5;
+    return text.empty() ||
+           (parsePositive(text, rule.smooth) && rule.smooth <= 1);
+  } else if (text.consume_front("outliers")) {
+    rule.outliers = 6;
+    return text.empty() || parsePositive(text, rule.outliers);
   } else if (text.starts_with("e")) {
     double percent;
     if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
@@ -62,6 +71,12 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
                                    rule.text + "'");
+  if (rule.compensates && format.coding != WeightCoding::Numbers)
+    return llvm::createStringError("expected mse or nearest for " +
+                                   format.name +
+                                   ", whose weights are not rounded one by "
+                                   "one, got '" +
+                                   rule.text + "'");
   if (rule.integers && !format.hasIntegers())
     return llvm::createStringError(
         "expected activations a32 for " + format.name +
@@ -89,7 +104,8 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
   for (StringRef setting : rest)
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
-          "expected gN for groups of N weights, row, a8, a32, mse, nearest or, "
+          "expected gN for groups of N weights, row, a8, a32, mse, nearest, "
+          "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");
   return checkRule(rule);
@@ -124,9 +140,8 @@ llvm::Expected<QuantizationSpec> QuantizationSpec::parse(StringRef text) {
 }
 
 QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
-  return QuantizeAttr::get(context, part, format->name, group,
-                           leastSquares ? StringRef(kLeastSquares)
-                                        : StringRef(kNearest));
+  return QuantizeAttr::get(context, part, format->name, group, method, factors,
+                           moments);
 }
 
 const QuantizationRule *

@@ -10,16 +10,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "AllocateBits.h"
+#include "ChannelFactors.h"
 #include "WeightProduct.h"
 #include "dialects/MPGemm/MPGemm.h"
-#include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 namespace mlir::lutra {
@@ -30,39 +29,13 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Products with fewer weights than that stay: they are a small part of a
-/// model, and of its time.
-static constexpr int64_t kLeastWeights = 4096;
+using Task = QuantizationTask;
+
 /// Groups are halved as long as they have more weights than that.
 static constexpr int64_t kLeastGroup = 16;
 /// What bits choose between.
 static constexpr StringLiteral kAutoFormats[] = {"int2", "int3", "int4", "int5",
                                                  "int6", "int7", "int8"};
-
-namespace {
-/// A product that is to be quantized.
-struct Task {
-  WeightProduct product;
-  SmallVector<OpFoldResult> sizes;
-  const QuantizationRule *rule;
-  QuantizedLayer *layer;
-};
-} // namespace
-
-/// Why a product stays as it is; empty if it does not. Sorts its loops.
-static std::string reasonToStay(WeightProduct &product,
-                                const QuantizationRule *rule) {
-  StringRef reason = sortLoops(product);
-  if (!reason.empty())
-    return reason.str();
-  if (!rule)
-    return "no rule";
-  if (!rule->format && rule->bits == 0)
-    return "'" + rule->text + "'";
-  if (product.type().getNumElements() < kLeastWeights)
-    return "fewer than " + std::to_string(kLeastWeights) + " weights";
-  return "";
-}
 
 /// Says in the task's layer that it becomes codes of `format`.
 static void describe(Task &task, const WeightFormat &format, int64_t group) {
@@ -74,31 +47,65 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.group = group == 0 ? columns : std::min(group, columns);
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
-  layer.leastSquares = task.rule->leastSquares;
   int64_t groups = rows * llvm::divideCeil(columns, layer.group),
           ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
       llvm::divideCeil(groups * layer.group * format.bits, 8) +
       groups * ofGroup;
   MLIRContext *context = product.op.getContext();
+  QuantizeAttr step = layer.step(context, kCodes);
+  layer.quantizedBytes += rows * step.numKept() * sizeof(float);
   SmallVector<Attribute> steps(product.weight().getSteps().getValue());
   llvm::append_range(steps, product.matrixSteps());
-  steps.push_back(layer.step(context, kCodes));
+  steps.push_back(step);
   NamedAttrList attributes(product.weight()->getAttrDictionary());
   attributes.set("steps", ArrayAttr::get(context, steps));
   layer.codes = attributes.getDictionary(context);
+}
+
+/// The moments of a product's inputs as a weight: of any two, which a file has,
+/// or the squares.
+static DictionaryAttr momentsOf(const ChannelStatistics &statistics,
+                                bool isMatrix, MLIRContext *context) {
+  Builder b(context);
+  int64_t k = statistics.squares.size();
+  auto type = RankedTensorType::get(k, b.getF32Type());
+  SmallVector<NamedAttribute> attributes = {
+      b.getNamedAttr("name", b.getStringAttr("moments"))};
+  auto set = [&](StringRef name, Attribute value) {
+    attributes.push_back(b.getNamedAttr(name, value));
+  };
+  if (isMatrix) {
+    type = type.clone({k, k});
+    set("source", b.getStringAttr(statistics.moments));
+    set("size", b.getI64IntegerAttr(k * k * sizeof(float)));
+  } else {
+    set("value", DenseElementsAttr::get(type, ArrayRef(statistics.squares)));
+  }
+  set("storage", TypeAttr::get(type));
+  return b.getDictionaryAttr(attributes);
+}
+
+static DenseElementsAttr factorsOf(ArrayRef<float> factors,
+                                   MLIRContext *context) {
+  auto type =
+      RankedTensorType::get(int64_t(factors.size()), Float32Type::get(context));
+  return DenseElementsAttr::get(type, factors);
 }
 
 namespace {
 struct QuantizeContractions
     : lutra::impl::QuantizeContractionsBase<QuantizeContractions> {
   using QuantizeContractionsBase::QuantizeContractionsBase;
-  QuantizeContractions(QuantizationSpec rules, MeasureWeight measure,
+  QuantizeContractions(QuantizationSpec rules, Calibration calibration,
+                       WeightMeasures measures,
                        std::vector<QuantizedLayer> &layers)
-      : rules(std::move(rules)), measure(std::move(measure)), layers(&layers) {}
+      : rules(std::move(rules)), calibration(std::move(calibration)),
+        measures(std::move(measures)), layers(&layers) {}
   QuantizeContractions(const QuantizeContractions &other)
       : QuantizeContractionsBase(other), rules(other.rules),
-        measure(other.measure), layers(other.layers) {}
+        calibration(other.calibration), measures(other.measures),
+        layers(other.layers) {}
 
   LogicalResult initialize(MLIRContext *context) override {
     if (!rules.rules.empty())
@@ -114,9 +121,11 @@ struct QuantizeContractions
   void runOnOperation() override {
     std::vector<QuantizedLayer> found;
     SmallVector<WeightOp> weights;
-    std::vector<Task> tasks = collect(found, weights);
+    std::vector<Task> tasks =
+        collectTasks(getOperation(), rules, found, weights);
     for (Task &task : tasks)
-      if (task.rule->format && failed(chooseGroup(task)))
+      if (failed(useStatistics(task)) ||
+          (task.rule->format && failed(chooseGroup(task))))
         return signalPassFailure();
     if (failed(chooseBits(tasks)))
       return signalPassFailure();
@@ -129,8 +138,10 @@ struct QuantizeContractions
       *layers = std::move(found);
   }
 
-  std::vector<Task> collect(std::vector<QuantizedLayer> &found,
-                            SmallVectorImpl<WeightOp> &weights);
+  LogicalResult useStatistics(Task &task);
+  FailureOr<double> costOf(Task &task, const ChannelStatistics &statistics,
+                           const ColumnSizes &weights, ArrayRef<float> factors);
+  LogicalResult chooseFactors(Task &task, const ChannelStatistics &statistics);
   FailureOr<double> errorOf(const QuantizedLayer &layer);
   LogicalResult chooseGroup(Task &task);
   LogicalResult chooseBits(MutableArrayRef<Task> tasks);
@@ -138,53 +149,100 @@ struct QuantizeContractions
                            ArrayRef<Task *> tasks);
 
   QuantizationSpec rules;
-  MeasureWeight measure;
+  Calibration calibration;
+  WeightMeasures measures;
   std::vector<QuantizedLayer> *layers = nullptr;
 };
 } // namespace
 
-/// All products with weights, and those of them that are to be quantized.
-std::vector<Task>
-QuantizeContractions::collect(std::vector<QuantizedLayer> &found,
-                              SmallVectorImpl<WeightOp> &weights) {
-  std::vector<Task> tasks;
-  std::vector<size_t> places;
-  getOperation().walk([&](linalg::LinalgOp op) {
-    std::optional<WeightProduct> product = matchWeightProduct(op);
-    if (!product)
-      return;
-    SmallVector<StringRef> names = product->names();
-    const QuantizationRule *rule = rules.find(names);
-    QuantizedLayer &layer = found.emplace_back();
-    layer.weight = names.back().str();
-    layer.nodes = llvm::join(ArrayRef(names).drop_back(), ", ");
-    RankedTensorType type = product->type();
-    layer.shape.assign(type.getShape().begin(), type.getShape().end());
-    layer.bytes = type.getNumElements() * type.getElementTypeBitWidth() / 8;
-    layer.reason = reasonToStay(*product, rule);
-    weights.push_back(product->weight());
-    if (!layer.reason.empty())
-      return;
-    OpBuilder b(op);
-    FailureOr<SmallVector<OpFoldResult>> sizes =
-        tensorSizes(b, op->getResult(0));
-    if (failed(sizes)) {
-      layer.reason = "a result of unknown size";
-      return;
+/// The squared error of a product's outputs with these factors, relative to
+/// outputs, as if inputs were uncorrelated.
+FailureOr<double>
+QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
+                             const ColumnSizes &weights,
+                             ArrayRef<float> factors) {
+  const QuantizationRule &rule = *task.rule;
+  QuantizedLayer &layer = *task.layer;
+  layer.factors = factorsOf(factors, &getContext());
+  // Where bits are still open, 4 stand for them.
+  describe(task, rule.format ? *rule.format : *findWeightFormat("int4"),
+           rule.group);
+  FailureOr<double> error = errorOf(layer);
+  if (failed(error))
+    return failure();
+  double ofInputs =
+      layer.integers ? roundingError(statistics, weights, factors, layer.group)
+                     : 0;
+  return *error * *error + ofInputs;
+}
+
+/// Leaves out channels that are to stay, and smooths others where that helps.
+LogicalResult
+QuantizeContractions::chooseFactors(Task &task,
+                                    const ChannelStatistics &statistics) {
+  const QuantizationRule &rule = *task.rule;
+  QuantizedLayer &layer = *task.layer;
+  std::vector<float> factors(statistics.largest.size(), 1);
+  bool isNeeded = rule.outliers > 0 &&
+                  dropOutliers(factors, statistics.largest, rule.outliers);
+  if (rule.smooth > 0) {
+    describe(task, weightFormats().front(), 0);
+    llvm::Expected<ColumnSizes> weights = measures.columns(layer.codes);
+    if (!weights)
+      return getOperation().emitError(llvm::toString(weights.takeError()));
+    std::vector<float> smoothed =
+        smoothingFactors(statistics.largest, weights->largest, rule.smooth);
+    for (auto [factor, kept] : llvm::zip_equal(smoothed, factors))
+      factor *= kept;
+    FailureOr<double> before = costOf(task, statistics, *weights, factors),
+                      after = costOf(task, statistics, *weights, smoothed);
+    if (failed(before) || failed(after))
+      return failure();
+    if (*after < *before) {
+      factors = std::move(smoothed);
+      isNeeded = true;
     }
-    tasks.push_back({std::move(*product), std::move(*sizes), rule, nullptr});
-    places.push_back(found.size() - 1);
-  });
-  // Now that layers stay where they are.
-  for (auto [task, place] : llvm::zip_equal(tasks, places))
-    task.layer = &found[place];
-  return tasks;
+  }
+  layer.factors =
+      isNeeded ? factorsOf(factors, &getContext()) : DenseElementsAttr();
+  return success();
+}
+
+/// Puts what samples say about a product's inputs into its layer.
+LogicalResult QuantizeContractions::useStatistics(Task &task) {
+  const QuantizationRule &rule = *task.rule;
+  QuantizedLayer &layer = *task.layer;
+  layer.method = rule.leastSquares ? kLeastSquares : kNearest;
+  auto found = calibration.find(task.number);
+  if (found == calibration.end()) {
+    if (rule.needsSamples())
+      task.product.op.emitWarning()
+          << "has inputs of which samples tell nothing, as '" << rule.text
+          << "' needs";
+    return success();
+  }
+  const ChannelStatistics &statistics = found->second;
+  layer.moments = momentsOf(statistics, /*isMatrix=*/false, &getContext());
+  // Not by the matrix, whose errors take longer.
+  if (failed(chooseFactors(task, statistics)))
+    return failure();
+  if (!rule.compensates)
+    return success();
+  if (statistics.moments.empty()) {
+    task.product.op.emitWarning()
+        << "has " << statistics.squares.size()
+        << " input channels, too many for gptq; mse is used instead";
+    return success();
+  }
+  layer.method = kCompensated;
+  layer.moments = momentsOf(statistics, /*isMatrix=*/true, &getContext());
+  return success();
 }
 
 FailureOr<double> QuantizeContractions::errorOf(const QuantizedLayer &layer) {
-  if (!measure)
+  if (!measures.error)
     return getOperation().emitError("expected a rule that needs no weights");
-  llvm::Expected<double> error = measure(layer.codes);
+  llvm::Expected<double> error = measures.error(layer.codes);
   if (!error)
     return getOperation().emitError(llvm::toString(error.takeError()));
   return *error;
@@ -246,9 +304,9 @@ LogicalResult QuantizeContractions::chooseBits(const QuantizationRule &rule,
   return success();
 }
 
-std::unique_ptr<Pass>
-lutra::createQuantizeContractions(QuantizationSpec spec, MeasureWeight measure,
-                                  std::vector<QuantizedLayer> &layers) {
-  return std::make_unique<QuantizeContractions>(std::move(spec),
-                                                std::move(measure), layers);
+std::unique_ptr<Pass> lutra::createQuantizeContractions(
+    QuantizationSpec spec, Calibration calibration, WeightMeasures measures,
+    std::vector<QuantizedLayer> &layers) {
+  return std::make_unique<QuantizeContractions>(
+      std::move(spec), std::move(calibration), std::move(measures), layers);
 }

@@ -5,10 +5,13 @@
 //
 // Reads the weight as [N, K] and x as [M, K]. The weight's steps make it that
 // matrix and quantize it, which moves no byte here; x and y are reshaped, and
-// transposed where their dimensions are not in this order.
+// transposed where their dimensions are not in this order. Of a convolution,
+// rows of x are what windows see (ReadWindows.cpp); where groups are of
+// channels, these are rounded to integers before they are seen many times.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ReadWindows.h"
 #include "WeightProduct.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
@@ -34,19 +37,35 @@ public:
   LogicalResult run();
 
 private:
+  /// x [M, groups, size], of integers with scales and sums [M, groups].
+  struct Factor {
+    Value numbers, scales, sums;
+  };
+
   mpgemm::FormatInterface format();
   FailureOr<Value> part(StringRef name);
-  Value groupedX(OpFoldResult count);
-  FailureOr<Value> multiply(Value x, OpFoldResult count);
+  FailureOr<Factor> factor(OpFoldResult count);
+  Factor rounded(Value x);
+  Factor roundedWindows(WindowReader &windows, Value x);
+  Value alongLoops();
+  Value matrixOf(Value x);
+  Value scaled(Value x, OpFoldResult count);
+  Value inGroups(Value x, OpFoldResult count);
+  FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
+  FailureOr<Value> addRest(Value y, OpFoldResult count);
   Value shapedY(Value y);
 
   RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
   Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
               ArrayRef<unsigned> from, ArrayRef<unsigned> to);
   Value withType(Value tensor, RankedTensorType type);
-  OpFoldResult sizeOf(unsigned loop);
   Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
                  ArrayRef<OpFoldResult> shape);
+  Value empty(ArrayRef<OpFoldResult> shape);
+  Value constant(DenseElementsAttr elements);
+  using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
+  Value generic(ValueRange inputs, ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                Value init, Body body);
 
   WeightProduct &product;
   const QuantizedLayer &layer;
@@ -54,6 +73,8 @@ private:
   ArrayRef<OpFoldResult> sizes;
   ImplicitLocOpBuilder b;
   int64_t rows, columns, size, groups;
+  /// x [M, K]; null where windows are rounded.
+  Value matrix;
 };
 } // namespace
 
@@ -107,14 +128,13 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
   if (from == to && getElementTypeOrSelf(tensor).isF32())
     return tensor;
   SmallVector<int64_t> permutation = permutationTo(from, to);
-  Value empty = tensor::EmptyOp::create(b, applyPermutation(shape, permutation),
-                                        b.getF32Type());
+  Value init = empty(applyPermutation(shape, permutation));
   AffineMap read = inversePermutation(
       AffineMap::getPermutationMap(permutation, b.getContext()));
   SmallVector<utils::IteratorType> kinds(to.size(),
                                          utils::IteratorType::parallel);
   return linalg::GenericOp::create(
-             b, empty.getType(), tensor, empty,
+             b, init.getType(), tensor, init,
              ArrayRef{read, b.getMultiDimIdentityMap(to.size())}, kinds,
              [](OpBuilder &b, Location loc, ValueRange in) {
                Value element = in[0];
@@ -123,6 +143,31 @@ Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
                      arith::ExtFOp::create(b, loc, b.getF32Type(), element);
                linalg::YieldOp::create(b, loc, element);
              })
+      .getResult(0);
+}
+
+Value ProductQuantizer::empty(ArrayRef<OpFoldResult> shape) {
+  return tensor::EmptyOp::create(b, shape, b.getF32Type());
+}
+
+Value ProductQuantizer::constant(DenseElementsAttr elements) {
+  return createInlineWeight(b, b.getLoc(), product.weight().getName(), elements)
+      .getResult();
+}
+
+/// An operation over loops of which those that its result lacks are summed.
+Value ProductQuantizer::generic(ValueRange inputs,
+                                ArrayRef<SmallVector<AffineExpr, 4>> maps,
+                                Value init, Body body) {
+  SmallVector<AffineMap, 4> inferred =
+      AffineMap::inferFromExprList(maps, b.getContext());
+  SmallVector<utils::IteratorType> kinds;
+  for (unsigned loop = 0; loop < inferred.back().getNumDims(); ++loop)
+    kinds.push_back(inferred.back().isFunctionOfDim(loop)
+                        ? utils::IteratorType::parallel
+                        : utils::IteratorType::reduction);
+  return linalg::GenericOp::create(b, init.getType(), inputs, init, inferred,
+                                   kinds, body)
       .getResult(0);
 }
 
@@ -145,25 +190,20 @@ Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
   return tensor::CastOp::create(b, type, tensor);
 }
 
-/// The size of a loop.
-OpFoldResult ProductQuantizer::sizeOf(unsigned loop) {
-  SmallVector<unsigned> y = loopsOf(product.mapOf(product.init()));
-  auto *place = llvm::find(y, loop);
-  if (place != y.end())
-    return sizes[place - y.begin()];
-  return b.getIndexAttr(product.weights(loop));
-}
-
-/// x as [M, groups, size], of `count` rows.
-Value ProductQuantizer::groupedX(OpFoldResult count) {
+/// x along the loops m and k.
+Value ProductQuantizer::alongLoops() {
   SmallVector<unsigned> from = loopsOf(product.mapOf(product.x)),
                         order = product.m;
   llvm::append_range(order, product.k);
-  auto shape =
-      llvm::map_to_vector(from, [&](unsigned loop) { return sizeOf(loop); });
+  auto shape = llvm::map_to_vector(
+      from, [&](unsigned loop) { return product.sizeOf(b, loop, sizes); });
   Value x = product.x->get();
   x = withType(x, typeOf(shape, getElementTypeOrSelf(x)));
-  x = moved(x, shape, from, order);
+  return moved(x, shape, from, order);
+}
+
+/// x, along the loops m and k, as [M, K].
+Value ProductQuantizer::matrixOf(Value x) {
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -172,6 +212,34 @@ Value ProductQuantizer::groupedX(OpFoldResult count) {
   else if (m > 1 || k > 1)
     x = tensor::CollapseShapeOp::create(b, x,
                                         ArrayRef{range(0, m), range(m, k)});
+  return x;
+}
+
+/// x [M, K] divided by what columns of the weight are multiplied with, and with
+/// zeros where these stay.
+Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
+  if (!layer.factors)
+    return x;
+  // Codes of what stays are 0; only sums of bytes need x to be so too.
+  auto given = layer.factors.getValues<float>();
+  if (!layer.integers &&
+      llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
+    return x;
+  SmallVector<float> inverses = llvm::map_to_vector(
+      given, [](float factor) { return factor == 0 ? 0 : 1 / factor; });
+  Value factors = constant(
+      DenseElementsAttr::get(layer.factors.getType(), ArrayRef(inverses)));
+  AffineExpr m = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return generic({x, factors}, {{m, k}, {k}, {m, k}},
+                 empty({count, b.getIndexAttr(columns)}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, product);
+                 });
+}
+
+/// x [M, K] as [M, groups, size], of `count` rows.
+Value ProductQuantizer::inGroups(Value x, OpFoldResult count) {
   if (int64_t missing = groups * size - columns) {
     auto type = cast<RankedTensorType>(x.getType());
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
@@ -185,6 +253,75 @@ Value ProductQuantizer::groupedX(OpFoldResult count) {
   }
   return expanded(x, {range(0, 1), range(1, 2)},
                   {count, b.getIndexAttr(groups), b.getIndexAttr(size)});
+}
+
+/// x [.., groups, size] as integers.
+ProductQuantizer::Factor ProductQuantizer::rounded(Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  ArrayRef<int64_t> perGroup = type.getShape().drop_back();
+  auto quantized = mpgemm::QuantizeActOp::create(
+      b, type.clone(b.getI8Type()),
+      RankedTensorType::get(perGroup, b.getF32Type()),
+      RankedTensorType::get(perGroup, b.getI32Type()), x);
+  return {quantized.getCodes(), quantized.getScales(), quantized.getSums()};
+}
+
+/// What windows see of x, channels last and in groups, as integers.
+ProductQuantizer::Factor ProductQuantizer::roundedWindows(WindowReader &windows,
+                                                          Value x) {
+  ArrayRef<OpFoldResult> places = windows.getSizes().drop_back();
+  int64_t outer = places.size(), m = product.m.size(), k = product.k.size(),
+          ofChannels = *getConstantIntValue(windows.getSizes().back()) / size;
+  AffineExpr all = b.getAffineConstantExpr(1);
+  for (int64_t i = 0; i < outer; ++i)
+    all = all * b.getAffineSymbolExpr(i);
+  OpFoldResult count = affine::makeComposedFoldedAffineApply(
+      b, b.getLoc(), AffineMap::get(0, outer, all), places);
+  x = tensor::CollapseShapeOp::create(
+      b, x, ArrayRef{range(0, outer), range(outer, 1)});
+  x = expanded(x, {range(0, 1), range(1, 2)},
+               {count, b.getIndexAttr(ofChannels), b.getIndexAttr(size)});
+  auto seen = [&](Value perRow) -> Value {
+    if (cast<RankedTensorType>(perRow.getType()).getRank() > 2)
+      perRow = tensor::CollapseShapeOp::create(
+          b, perRow, ArrayRef{range(0, 1), range(1, 2)});
+    SmallVector<OpFoldResult> shape(places);
+    shape.push_back(b.getIndexAttr(
+        cast<RankedTensorType>(perRow.getType()).getShape().back()));
+    Value read = windows.read(
+        expanded(perRow, {range(0, outer), range(outer, 1)}, shape));
+    return tensor::CollapseShapeOp::create(b, read,
+                                           ArrayRef{range(0, m), range(m, k)});
+  };
+  Factor integers = rounded(x);
+  Value numbers = seen(integers.numbers);
+  auto rows = cast<RankedTensorType>(numbers.getType()).getDimSize(0);
+  auto type = RankedTensorType::get({rows, groups, size}, b.getI8Type());
+  return {tensor::ExpandShapeOp::create(b, type, numbers,
+                                        ArrayRef{range(0, 1), range(1, 2)}),
+          seen(integers.scales), seen(integers.sums)};
+}
+
+/// The factor of `count` rows.
+FailureOr<ProductQuantizer::Factor>
+ProductQuantizer::factor(OpFoldResult count) {
+  Value x;
+  if (product.isConvolution()) {
+    WindowReader windows(b, product, sizes);
+    FailureOr<Value> last = windows.channelsLast();
+    if (failed(last))
+      return failure();
+    std::optional<int64_t> channels =
+        getConstantIntValue(windows.getSizes().back());
+    if (layer.integers && channels && *channels % size == 0)
+      return roundedWindows(windows, *last);
+    x = windows.read(*last);
+  } else {
+    x = alongLoops();
+  }
+  matrix = matrixOf(x);
+  x = inGroups(scaled(matrix, count), count);
+  return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
 
 /// y [M, N] as the result.
@@ -208,29 +345,60 @@ Value ProductQuantizer::shapedY(Value y) {
 // The product
 //===----------------------------------------------------------------------===//
 
-FailureOr<Value> ProductQuantizer::multiply(Value x, OpFoldResult count) {
+FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
+                                            OpFoldResult count) {
   FailureOr<Value> codes = part(kCodes), scales = part(kScales),
                    zeros = Value();
   if (layer.format->hasZeros())
     zeros = part(kZeros);
   if (failed(codes) || failed(scales) || failed(zeros))
     return failure();
-  Value xScales, xSums;
-  if (layer.integers) {
-    OpFoldResult perGroup[] = {count, b.getIndexAttr(groups)};
-    auto quantized = mpgemm::QuantizeActOp::create(
-        b, cast<RankedTensorType>(x.getType()).clone(b.getI8Type()),
-        typeOf(perGroup, b.getF32Type()), typeOf(perGroup, b.getI32Type()), x);
-    x = quantized.getCodes();
-    xScales = quantized.getScales();
-    xSums = quantized.getSums();
-  }
-  Value init = tensor::EmptyOp::create(
-      b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(rows)}, b.getF32Type());
-  return mpgemm::MatmulOp::create(b, init.getType(), x, *codes, *scales, *zeros,
-                                  xScales, xSums, init, format(),
+  Value init = empty({count, b.getIndexAttr(rows)});
+  return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
+                                  *zeros, x.scales, x.sums, init, format(),
                                   mpgemm::LayoutAttr())
       .getResult();
+}
+
+/// Adds to y [M, N] the products of inputs and columns that are not quantized.
+FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
+  SmallVector<int64_t> kept;
+  for (auto [channel, factor] :
+       llvm::enumerate(layer.factors.getValues<float>()))
+    if (factor == 0)
+      kept.push_back(channel);
+  FailureOr<Value> w = part(kRest);
+  if (failed(w))
+    return failure();
+  OpFoldResult width = b.getIndexAttr(kept.size()), n = b.getIndexAttr(rows);
+  Value places = constant(b.getI64TensorAttr(kept));
+  AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
+             d2 = b.getAffineDimExpr(2);
+  Value gathered =
+      generic(places, {{d1}, {d0, d1}}, empty({count, width}),
+              [&](OpBuilder &b, Location loc, ValueRange in) {
+                Value row = linalg::IndexOp::create(b, loc, 0);
+                Value at =
+                    arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+                Value element =
+                    tensor::ExtractOp::create(b, loc, matrix,
+                                              ValueRange{row, at});
+                linalg::YieldOp::create(b, loc, element);
+              });
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+  Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
+  Value rest = generic(
+      {gathered, *w}, {{d0, d2}, {d1, d2}, {d0, d1}}, init,
+      [](OpBuilder &b, Location loc, ValueRange in) {
+        Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
+        linalg::YieldOp::create(
+            b, loc, Value(arith::AddFOp::create(b, loc, in[2], product)));
+      });
+  return generic({y, rest}, {{d0, d1}, {d0, d1}, {d0, d1}}, empty({count, n}),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value sum = arith::AddFOp::create(b, loc, in[0], in[1]);
+                   linalg::YieldOp::create(b, loc, sum);
+                 });
 }
 
 LogicalResult ProductQuantizer::run() {
@@ -244,7 +412,12 @@ LogicalResult ProductQuantizer::run() {
     }
   OpFoldResult m = affine::makeComposedFoldedAffineApply(
       b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
-  FailureOr<Value> y = multiply(groupedX(m), m);
+  FailureOr<Factor> x = factor(m);
+  if (failed(x))
+    return failure();
+  FailureOr<Value> y = multiply(*x, m);
+  if (succeeded(y) && layer.step(b.getContext(), kCodes).numKept() > 0)
+    y = addRest(*y, m);
   if (failed(y))
     return failure();
   Value result = product.op->getResult(0);

@@ -57,7 +57,8 @@ constexpr StringLiteral kTensorKernel =
     "affine.min affine.max mpgemm.matmul func.return";
 constexpr StringLiteral kCascadeKernel =
     "linalg.* tensor.* arith.* math.* scf.* affine.apply "
-    "affine.min affine.max cascade.* mpgemm.matmul func.return";
+    "affine.min affine.max cascade.* mpgemm.matmul mpgemm.gather_matmul "
+    "func.return";
 /// Of math only what is one instruction or a short sequence on every target;
 /// the rest would be calls into libm.
 constexpr StringLiteral kBufferKernel =

@@ -40,6 +40,15 @@ int64_t WeightProduct::weights(ArrayRef<unsigned> loops) {
   return count;
 }
 
+OpFoldResult WeightProduct::sizeOf(OpBuilder &b, unsigned loop,
+                                   ArrayRef<OpFoldResult> sizes) {
+  SmallVector<unsigned> y = loopsOf(mapOf(init()));
+  auto *place = llvm::find(y, loop);
+  if (place != y.end())
+    return sizes[place - y.begin()];
+  return b.getIndexAttr(weights(loop));
+}
+
 SmallVector<StringRef> WeightProduct::names() {
   llvm::SmallSetVector<StringRef, 4> names;
   op->getLoc()->walk([&](Location loc) {
@@ -90,23 +99,43 @@ static bool startsFromZero(WeightProduct &product) {
   return fill && matchPattern(fill.value(), m_AnyZeroFloat());
 }
 
+/// The loops that are summed over both factors: those that x is not read along
+/// alone, and then those that it is.
+static SmallVector<unsigned> sharedLoops(WeightProduct &product) {
+  AffineMap x = product.mapOf(product.x), w = product.mapOf(product.w),
+            y = product.mapOf(product.init());
+  auto isShared = [&](unsigned loop) {
+    return !y.isFunctionOfDim(loop) && w.isFunctionOfDim(loop) &&
+           x.isFunctionOfDim(loop);
+  };
+  SmallVector<unsigned> sums, alone;
+  for (AffineExpr expr : x.getResults())
+    if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+      if (isShared(dim.getPosition()))
+        alone.push_back(dim.getPosition());
+    } else {
+      for (unsigned loop = 0; loop < x.getNumDims(); ++loop)
+        if (expr.isFunctionOfDim(loop) && isShared(loop))
+          sums.push_back(loop);
+    }
+  llvm::append_range(sums, alone);
+  return sums;
+}
+
 StringRef lutra::sortLoops(WeightProduct &product) {
   AffineMap x = product.mapOf(product.x), w = product.mapOf(product.w),
             y = product.mapOf(product.init());
-  if (!x.isProjectedPermutation())
-    return "a convolution";
   if (!w.isProjectedPermutation() || !y.isProjectedPermutation() ||
       product.type().getNumElements() == 0)
     return "no product of matrices";
   for (unsigned loop : loopsOf(y)) {
     bool ofX = x.isFunctionOfDim(loop);
     if (ofX == w.isFunctionOfDim(loop))
-      return "a batch of matrices";
+      return product.isConvolution() ? "a convolution of groups"
+                                     : "a batch of matrices";
     (ofX ? product.m : product.n).push_back(loop);
   }
-  for (unsigned loop : loopsOf(x))
-    if (!y.isFunctionOfDim(loop) && w.isFunctionOfDim(loop))
-      product.k.push_back(loop);
+  product.k = sharedLoops(product);
   if (product.k.size() != product.op.getNumReductionLoops())
     return "a sum over one factor";
   if (product.n.empty())

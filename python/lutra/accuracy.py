@@ -29,8 +29,9 @@ def check_accuracy(model, quantize, inputs=None, **options):
     `inputs` is {name: array}; those not given are random, the same in every call.
     Other options are those of lutra.compile.
     """
+    samples = options.pop("calibrate", None)
     exact = compile(model, **options)
-    quantized = compile(model, quantize=quantize, **options)
+    quantized = compile(model, quantize=quantize, calibrate=samples, **options)
     arrays = _inputs(exact, dict(inputs or {}))
     expected, got = exact(arrays), quantized(arrays)
     return {name: deviation(expected[name], got[name]) for name in expected}

@@ -8,14 +8,19 @@ and dimensions are `dim={"batch": 8, "seq": (64, 4096, 64)}` for a size, or for
 the smallest, the largest and what every size is a multiple of. A flag that may be
 given several times takes a list. What stays in memory between runs is
 `state="past.*:present.*:max=2048"`, what is told about the model
-`report=["kernels:k.txt", "html:m.html"]`, for `report_dim={"batch": 8}`.
+`report=["kernels:k.txt", "html:m.html"]`, for `report_dim={"batch": 8}`. Samples to
+quantize by are `calibrate="data.npz"`, or arrays, `calibrate={"x": samples}`.
 """
 
+import contextlib
 import json
 import os
 import tempfile
 import warnings
+import zipfile
 from typing import NamedTuple
+
+import numpy as np
 
 from lutra import _native
 from lutra.model import Model, load
@@ -56,7 +61,8 @@ def compile(model, output=None, **options):
     output = os.fspath(output)
     threads = options.pop("threads", 0)
     path, content = _source(model)
-    _finish(_native.compile(path, content, output, _flags(options)))
+    with _flags(options) as flags:
+        _finish(_native.compile(path, content, output, flags))
     if not output.endswith(".so"):
         return None
     loaded = load(output, threads=threads)
@@ -68,14 +74,16 @@ def ir(model, phase="tensor", **options):
     """The IR of a model after a phase, as text without locations."""
     path, content = _source(model)
     options["compile_to"] = phase
-    return _finish(_native.ir(path, content, _flags(options)))
+    with _flags(options) as flags:
+        return _finish(_native.ir(path, content, flags))
 
 
 def report(model, **options):
     """The kernels, dispatches and tensors of a model, as
     `lutra-compile --report=kernels:FILE.json` writes them; compiles no code."""
     path, content = _source(model)
-    return json.loads(_finish(_native.report(path, content, _flags(options))))
+    with _flags(options) as flags:
+        return json.loads(_finish(_native.report(path, content, flags)))
 
 
 def check(model):
@@ -110,7 +118,26 @@ def _dim(name, size):
     return f"{name}:{bounds}" + "".join(f"%{m}" for m in multiple)
 
 
+@contextlib.contextmanager
 def _flags(options):
+    """Options as {flag: [values]}, and files for arrays while they are used."""
+    samples = options.get("calibrate")
+    if not isinstance(samples, dict):
+        yield _strings(options)
+        return
+    with tempfile.TemporaryDirectory(prefix="lutra-") as folder:
+        path = os.path.join(folder, "samples.npz")
+        # np.savez takes names for its own arguments.
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, array in samples.items():
+                with archive.open(f"{name}.npy", "w") as file:
+                    np.lib.format.write_array(
+                        file, np.asarray(array), allow_pickle=False
+                    )
+        yield _strings({**options, "calibrate": path})
+
+
+def _strings(options):
     """Options as {flag: [values]}."""
     flags = {}
     for name, value in options.items():

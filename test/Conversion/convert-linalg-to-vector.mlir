@@ -275,3 +275,104 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     return
   }
 }
+
+// -----
+
+#a = affine_map<(m, n, k, g) -> (m, k * 2 + g)>
+#b = affine_map<(m, n, k, g) -> (k, n, g)>
+#sums = affine_map<(m, n, k, g) -> (m, n)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+  func.func private @use(memref<64x32xf32>)
+
+  // Two tiles of rows by two of lanes, which begin as 0 and not as what filled them.
+  // CHECK-LABEL: func.func @tiles
+  // CHECK-SAME: %[[X:.*]]: memref<64x64xbf16>, %[[Y:.*]]: memref<32x32x2xbf16>
+  // CHECK-NOT: vector.
+  // CHECK: scf.for %{{.*}} = %c0 to %c64 step %c32
+  // CHECK-COUNT-4: amx.tile_zero : !amx.tile<16x16xf32>
+  // CHECK: scf.for %{{.*}} = %c0 to %c32 step %c16
+  // CHECK-COUNT-2: amx.tile_load %{{.*}}, %c64 : {{.*}} into !amx.tile<16x32xbf16>
+  // CHECK: amx.tile_load %{{.*}}, %c64 : {{.*}} into !amx.tile<16x32xbf16>
+  // CHECK-COUNT-2: amx.tile_mulf
+  // CHECK: amx.tile_load
+  // CHECK-COUNT-2: amx.tile_mulf
+  // CHECK: scf.yield
+  // CHECK-COUNT-4: amx.tile_store
+  // CHECK-NOT: vector.
+  // CHECK: return
+  func.func @tiles(%x: memref<64x64xbf16>, %y: memref<32x32x2xbf16>, %out: memref<64x32xf32>) attributes {lutra.kernel} {
+    %zero = arith.constant 0.0 : f32
+    %z = memref.alloca() : memref<64x32xf32>
+    linalg.fill ins(%zero : f32) outs(%z : memref<64x32xf32>)
+    linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<64x64xbf16>, memref<32x32x2xbf16>) outs(%z : memref<64x32xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    call @use(%z) : (memref<64x32xf32>) -> ()
+    return
+  }
+
+  // Rows, lanes and steps that fill no tile are copied; behind the last step are zeros.
+  // CHECK-LABEL: func.func @edges
+  // CHECK: %[[FACTOR:.*]] = memref.alloca() {alignment = 64 : i64} : memref<512xbf16>
+  // CHECK: vector.create_mask %c12 : vector<16xi1>
+  // CHECK: scf.for %{{.*}} = %c0 to %c9 step %c1
+  // CHECK: vector.create_mask %{{.*}} : vector<32xi1>
+  // CHECK: scf.for %{{.*}} = %c0 to %c9 step %c1
+  // CHECK: amx.tile_load %[[FACTOR]]
+  // CHECK-COUNT-16: vector.store %{{.*}}, %[[FACTOR]]
+  // CHECK: scf.for %{{.*}} = %c0 to %c5 step %c1
+  // CHECK: vector.maskedload {{.*}} : memref<?xbf16, {{.*}}>, vector<32xi1>
+  // CHECK: amx.tile_mulf
+  // CHECK: amx.tile_store
+  // CHECK: vector.maskedstore
+  func.func @edges(%x: memref<9x10xbf16>, %y: memref<5x12x2xbf16>, %z: memref<9x12xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<9x10xbf16>, memref<5x12x2xbf16>) outs(%z : memref<9x12xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+}
+
+// -----
+
+#split = affine_map<(k, n, g) -> (k * 2 + g, n)>
+#of = affine_map<(k, n, g) -> (n)>
+#pairs = affine_map<(k, n, g) -> (k, n, g)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+  func.func private @use(memref<16xf32>)
+
+  // Both elements of a pair are summed, and stored at once. Sums begin as what filled
+  // them.
+  // CHECK-LABEL: func.func @sums_of_pairs
+  // CHECK-NOT: memref.store
+  // CHECK: %[[ZEROS:.*]] = vector.broadcast %cst : f32 to vector<16xf32>
+  // CHECK: %[[SUM:.*]] = scf.for %[[K:.*]] = %c0 to %c8 step %c1 iter_args(%{{.*}} = %[[ZEROS]]) -> (vector<16xf32>)
+  // CHECK-COUNT-2: arith.addf
+  // CHECK: %[[PAIR:.*]] = vector.interleave %{{.*}} : vector<16xbf16> -> vector<32xbf16>
+  // CHECK: vector.store %[[PAIR]]
+  // CHECK: scf.yield
+  // CHECK: vector.store %[[SUM]]
+  func.func @sums_of_pairs(%x: memref<16x16xf32>, %p: memref<8x16x2xbf16>) attributes {lutra.kernel} {
+    %zero = arith.constant 0.0 : f32
+    %s = memref.alloca() : memref<16xf32>
+    linalg.fill ins(%zero : f32) outs(%s : memref<16xf32>)
+    linalg.generic {indexing_maps = [#split, #of, #pairs], iterator_types = ["reduction", "parallel", "reduction"]} ins(%x : memref<16x16xf32>) outs(%s, %p : memref<16xf32>, memref<8x16x2xbf16>) {
+    ^bb0(%i: f32, %sum: f32, %o: bf16):
+      %0 = arith.addf %sum, %i : f32
+      %1 = arith.truncf %i : f32 to bf16
+      linalg.yield %0, %1 : f32, bf16
+    }
+    call @use(%s) : (memref<16xf32>) -> ()
+    return
+  }
+}

@@ -79,3 +79,38 @@ func.func @trellis(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40
       scales(%s : tensor<40x4xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return %y : tensor<2x40xf32>
 }
+
+// -----
+
+// The expert of each row, and then the codes of that alone.
+// CHECK-LABEL: func.func @gather
+// CHECK: %[[EXPERTS:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%arg0 : tensor<3xi64>)
+// CHECK: tensor.extract %arg1
+// CHECK: arith.select
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%arg2, %[[EXPERTS]]
+// CHECK: %[[FIRST:.*]] = arith.muli %{{.*}}, %c40
+// CHECK: %[[COLUMN:.*]] = linalg.index 1
+// CHECK: %[[ROW:.*]] = arith.addi %[[FIRST]], %[[COLUMN]]
+// CHECK: tensor.extract %arg4[%[[ROW]], %{{.*}}] : tensor<120x4xf32>
+// CHECK: tensor.extract %arg3[%[[ROW]], %{{.*}}, %{{.*}}] : tensor<120x4x32xi8>
+// CHECK-NOT: mpgemm
+func.func @gather(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>,
+                  %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>)
+      outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @gather_floats
+// CHECK: tensor.extract %{{.*}} : tensor<120x1x32xf16>
+// CHECK: arith.extf
+// CHECK-NOT: mpgemm
+func.func @gather_floats(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x1x32xf32>, %w: tensor<120x1x32xf16>,
+                         %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.gather_matmul experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x1x32xf32>) codes(%w : tensor<120x1x32xf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}

@@ -242,3 +242,64 @@ func.func @bytes(%x: memref<1x1x320x16xi8>, %w: memref<1x160x1x64xi8>, %s: memre
   return
 }
 }
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// Of 16 rows of floats and more, codes are decoded once, 128 of a row at a time, whose sums are in the
+// result until the next; tiles of eight rows. What is left is decoded as it is multiplied.
+// CHECK-LABEL: func.func @panel_of_floats
+// CHECK: %[[PANEL:.*]] = memref.alloca() {{.*}} : memref<128x32xf32>
+// CHECK: %[[X:.*]] = memref.collapse_shape %arg0
+// CHECK: %[[ROWS:.*]] = memref.dim %arg0
+// CHECK: %[[REST:.*]] = arith.remui %[[ROWS]], %c8
+// CHECK: %[[MANY:.*]] = arith.cmpi uge, %[[ROWS]], %c16
+// CHECK: %[[WHOLE:.*]] = arith.subi %[[ROWS]], %[[REST]]
+// CHECK: %[[DONE:.*]] = arith.select %[[MANY]], %[[WHOLE]], %c0
+// CHECK: %[[CHUNKS:.*]] = arith.select %[[MANY]], %c32, %c0
+// CHECK: scf.for %[[FIRST:.*]] = %c0 to %[[CHUNKS]] step %c16
+// CHECK: scf.for
+// CHECK: %[[NUMBER:.*]] = arith.mulf %{{.*}}, %{{.*}} : vector<16xf32>
+// CHECK: vector.store %[[NUMBER]], %[[PANEL]]
+// CHECK: scf.for %{{.*}} = %c0 to %[[DONE]] step %c8
+// CHECK: %[[SUM:.*]] = vector.maskedload %arg3
+// CHECK: arith.select %{{.*}}, %{{.*}}, %[[SUM]] : vector<16xf32>
+// CHECK: scf.for {{.*}} iter_args
+// CHECK: vector.load %[[PANEL]]
+// CHECK: memref.load %[[X]]
+// CHECK: vector.maskedstore %arg3
+// CHECK: arith.subi %[[ROWS]], %[[DONE]]
+func.func @panel_of_floats(%x: memref<?x8x32xf32>, %w: memref<2x32x1x128xi8>, %s: memref<2x8x32xf32>,
+                           %y: memref<?x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<?x8x32xf32>)
+      codes(%w : memref<2x32x1x128xi8>) scales(%s : memref<2x8x32xf32>) outs(%y : memref<?x40xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @few_rows_of_floats
+// CHECK-NOT: memref.alloca
+// CHECK: return
+func.func @few_rows_of_floats(%x: memref<15x8x32xf32>, %w: memref<2x32x1x128xi8>, %s: memref<2x8x32xf32>,
+                              %y: memref<15x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<15x8x32xf32>)
+      codes(%w : memref<2x32x1x128xi8>) scales(%s : memref<2x8x32xf32>) outs(%y : memref<15x40xf32>)
+  return
+}
+
+// Two codes of two bits are in the four that the instruction looks at, each with numbers of its own: of
+// four codes of a byte only every second is shifted, and none is masked.
+// CHECK-LABEL: func.func @two_bits
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<[-2.000000e+00, -1.000000e+00, 0.000000e+00, 1.000000e+00, -2.000000e+00,
+// CHECK-DAG: %[[HIGH:.*]] = arith.constant dense<[-2.000000e+00, -2.000000e+00, -2.000000e+00, -2.000000e+00, -1.000000e+00,
+// CHECK-NOT: arith.andi
+// CHECK: "llvm.x86.avx512.permvar.sf.512"(%[[LOW]], %[[CODES:.*]])
+// CHECK: "llvm.x86.avx512.permvar.sf.512"(%[[HIGH]], %[[CODES]])
+// CHECK: return
+func.func @two_bits(%x: memref<1x1x32xf32>, %w: memref<1x2x1x64xi8>, %s: memref<1x1x16xf32>,
+                    %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 2, zero = 2> layout <rows = 16> x(%x : memref<1x1x32xf32>)
+      codes(%w : memref<1x2x1x64xi8>) scales(%s : memref<1x1x16xf32>) outs(%y : memref<1x16xf32>)
+  return
+}
+}

@@ -3,6 +3,8 @@
 """Mixtures of experts (com.microsoft's MoE and QMoE) beside numpy and, what that has of them,
 ONNX Runtime: routing, activations, gates, and weights of 2, 4 and 8 bits."""
 
+import json
+
 import lutra
 import numpy as np
 import onnxruntime
@@ -70,16 +72,16 @@ class Mixture:
     """An MoE, or where it has bits a QMoE; `attributes` are the operator's."""
 
     def __init__(self, rows=(7,), gate=False, bits=0, block=0, zeros=False, bias=True, routed=False,
-                 dtype=np.float32, **attributes):  # fmt: skip
-        self.attributes = attributes
+                 dtype=np.float32, hidden=HIDDEN, inter=INTER, **attributes):  # fmt: skip
+        self.attributes, self.hidden, self.inter = attributes, hidden, inter
         if bits:
             self.attributes.update(expert_weight_bits=bits, **({"block_size": block} if block else {}))
         self.fusion = attributes.get("swiglu_fusion", 0)
         options = dict(bits=bits, block=block, zeros=zeros, bias=bias, dtype=dtype)
-        self.fc1 = Layer("fc1", INTER * (2 if self.fusion else 1), HIDDEN, 1, **options)
-        self.fc2 = Layer("fc2", HIDDEN, INTER, 2, **options)
-        self.fc3 = Layer("fc3", INTER, HIDDEN, 3, **options) if gate else None
-        self.x = draw(*rows, HIDDEN, scale=1).astype(dtype)
+        self.fc1 = Layer("fc1", inter * (2 if self.fusion else 1), hidden, 1, **options)
+        self.fc2 = Layer("fc2", hidden, inter, 2, **options)
+        self.fc3 = Layer("fc3", inter, hidden, 3, **options) if gate else None
+        self.x = draw(*rows, hidden, scale=1).astype(dtype)
         tokens = int(np.prod(rows))
         self.router = draw(tokens, EXPERTS, scale=3).astype(dtype)
         self.routed = np.abs(draw(tokens, EXPERTS, seed=9)).astype(dtype) if routed else None
@@ -122,10 +124,10 @@ class Mixture:
         self.feeds = {n: inputs[n] for n in feeds}
         return helper.make_model(graph, opset_imports=imports, ir_version=8)
 
-    def run(self, **options):
+    def run(self, mcpu="native", **options):
         model = self.model(**options)
-        dims = {"tokens": "0..64"} if options.get("symbolic") else {}
-        return lutra.compile(model, mcpu="native", **({"dim": dims} if dims else {}))(self.feeds)["y"]
+        dims = {"dim": {"tokens": "0..512"}} if options.get("symbolic") else {}
+        return lutra.compile(model, mcpu=mcpu, **dims)(self.feeds)["y"]
 
     def onnx_runtime(self):
         session = onnxruntime.InferenceSession(
@@ -141,14 +143,14 @@ class Mixture:
             units = ACTIVATIONS[activation](sums)
             return units * self.fc3(expert, x) if self.fc3 else units
         pairs = {0: lambda: (sums, self.fc3(expert, x)), 1: lambda: (sums[0::2], sums[1::2]),
-                 2: lambda: (sums[:INTER], sums[INTER:])}  # fmt: skip
+                 2: lambda: (sums[: self.inter], sums[self.inter :])}  # fmt: skip
         gate, linear = pairs[self.fusion]()
         limit = a.get("swiglu_limit", np.inf)
         gate, linear = np.minimum(gate, limit), np.clip(linear, -limit, limit)
         return gate * sigmoid(a.get("activation_alpha", 1) * gate) * (linear + a.get("activation_beta", 0))
 
     def expected(self):
-        x = self.x.reshape(-1, HIDDEN).astype(np.float64)
+        x = self.x.reshape(-1, self.hidden).astype(np.float64)
         y = np.zeros_like(x)
         logits = self.router.astype(np.float64)
         shares = np.exp(logits - logits.max(-1, keepdims=True))
@@ -223,6 +225,60 @@ def test_formats(bits, block, zeros, bias):
 def test_rows(rows, bits):
     mixture = Mixture(rows, k=2, activation_type="silu", bits=bits)
     near(mixture.run(symbolic=len(rows) == 1), mixture.expected())
+
+
+@pytest.mark.parametrize("chosen", [[0], [4], [1, 3]], ids=str)
+@pytest.mark.parametrize("bits", [0, 4])
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_crowds(chosen, bits, symbolic):
+    """All tokens go to few experts, which then have several blocks of them, and others none."""
+    mixture = Mixture((300,), k=len(chosen), activation_type="silu", bits=bits)
+    mixture.router[:, chosen] += 100
+    near(mixture.run(symbolic=symbolic), mixture.expected())
+
+
+@pytest.mark.parametrize("mcpu", ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "native"])
+@pytest.mark.parametrize("bits, accuracy", [(0, 0), (2, 0), (4, 0), (8, 0), (2, 4), (4, 4), (8, 4)])
+@pytest.mark.parametrize("rows", [1, 33])
+def test_machines(mcpu, bits, accuracy, rows):
+    """Neither layer has columns in whole tiles, nor a row whole chunks of codes."""
+    sizes = dict(hidden=44, inter=28) if bits else dict(hidden=37, inter=19)
+    level = dict(accuracy_level=accuracy) if accuracy else {}
+    mixture = Mixture((rows,), k=2, activation_type="silu", bits=bits, **sizes, **level)
+    near(mixture.run(mcpu), mixture.expected(), 2e-2 if accuracy else 2e-6)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_accuracy(bits):
+    """Level 4 lets numbers be rounded to bytes, and only that does."""
+    options = dict(k=2, activation_type="silu", bits=bits, block=32, zeros=bits == 8)
+    exact, rounded = Mixture((40,), **options), Mixture((40,), accuracy_level=4, **options)
+    expected, actual = exact.expected(), rounded.run()
+    near(exact.run(), expected)
+    near(actual, expected, 2e-2)
+    assert np.abs(actual - expected).max() > 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("mcpu", ["x86-64-v3", "native"])
+@pytest.mark.parametrize("bits, zeros", [(2, False), (4, False), (4, True)])
+def test_tables(mcpu, bits, zeros, tmp_path):
+    """At level 4 sums may be looked up, in tables of each place's activations."""
+    mixture = Mixture((40,), k=2, activation_type="silu", bits=bits, accuracy_level=4, zeros=zeros)
+    options = dict(mcpu=mcpu, lookups="always", report=f"kernels:{tmp_path / 'kernels'}")
+    model = lutra.compile(mixture.model(), **options)
+    near(model(mixture.feeds)["y"], mixture.expected(), 3e-2)
+    assert "mpgemm.gather_matmul tables" in (tmp_path / "kernels").read_text()
+
+
+def test_report(tmp_path):
+    """Blocks of tokens are multiplied in each of three layers, two of which are one kernel."""
+    report = tmp_path / "kernels.json"
+    mixture = Mixture((40,), k=2, activation_type="silu", gate=True, bits=4)
+    lutra.compile(mixture.model(), mcpu="native", report=f"kernels:{report}")
+    kernels = json.loads(report.read_text())["kernels"]
+    products = [k for k in kernels if k["operation"] == "mpgemm.gather_matmul"]
+    assert [len(k["dispatches"]) for k in products] == [2, 1]
+    assert [k["flops"] for k in products] == [2 * 40 * 2 * HIDDEN * INTER] * 2
 
 
 @pytest.mark.parametrize("k", [1, 3, EXPERTS])
@@ -302,6 +358,18 @@ def test_refused(attributes, shapes, reason):
     mixture.inputs = lambda: inputs
     with pytest.raises(lutra.CompileError, match=f"node 'experts' .*{reason}"):
         mixture.run()
+
+
+def test_huge():
+    """Sizes of weights that are not there are no sizes to compute with."""
+    mixture = Mixture(k=2, activation_type="silu", bits=4)
+    model = mixture.model(constant=False)
+    # Its shape says how many experts, tokens' elements and units there are.
+    shape = {i.name: i for i in model.graph.input}["fc2weights"].type.tensor_type.shape
+    for dim in shape.dim:
+        dim.dim_value = 2**31 - 2
+    with pytest.raises(lutra.CompileError, match="node 'experts' .*expected weights that memory holds"):
+        lutra.compile(model)
 
 
 def test_types():

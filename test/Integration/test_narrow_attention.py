@@ -104,6 +104,8 @@ CASES = [
     (8, 2, 1, 131, 64, 128),
     (8, 1, 3, 257, 128, 64),
     (1, 1, 16, 2, 80, 96),
+    (2, 1, 300, 260, 64, 64),
+    (1, 1, 197, 197, 80, 72),
 ]
 
 
@@ -148,3 +150,10 @@ def test_pairs_are_multiplied():
     assert ir.count("x86vector.avx512.dot") >= 2
     ir = lutra.ir(model(*CASES[0], False, False), "kernel", mcpu="x86-64-v4")
     assert "x86vector" not in ir
+
+
+def test_matrix_tiles_multiply():
+    """So is one that multiplies tiles, of which nothing is left to vectors."""
+    ir = lutra.ir(model(*CASES[0], False, False), "kernel", mcpu="sapphirerapids")
+    assert ir.count("amx.tile_mulf") >= 2
+    assert "x86vector.avx512.dot" not in ir

@@ -444,6 +444,8 @@ def test_deviation():
         ("mxfp4:e5%", "expected no error for mxfp4, whose groups are not halved, got 'mxfp4:e5%'"),
         ("trellis2:e5%", "expected no error for trellis2, whose groups are not halved"),
         ("trellis3:g48", "expected groups of a multiple of 32 for trellis3, got 'trellis3:g48'"),
+        ("bcq2:gptq", "expected mse or nearest for bcq2, whose weights are not rounded one by one, got 'bcq2:gptq'"),
+        ("trellis4:gptq", "expected mse or nearest for trellis4, whose weights"),
         ("trellis5", "got 'trellis5' in 'trellis5'"),
         ("bcq5", "got 'bcq5' in 'bcq5'"),
     ],

@@ -277,3 +277,40 @@ func.func private @iterated_rank(%x: tensor<4x8xf32>, %o: tensor<4xf32>) -> tens
   } : tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// -----
+
+// Each block is a product of its rows with the tiles of its expert, two for each matrix.
+// CHECK-LABEL: func private @gather
+// CHECK: scf.forall (%[[BLOCK:.*]], %[[COLUMN:.*]]) = (0, 0) to (%{{.*}}, 40) step (1, 32)
+// CHECK: tensor.extract %arg1[%[[BLOCK]]]
+// CHECK: %[[BEGIN:.*]] = arith.index_cast
+// CHECK: tensor.extract %arg1[%{{.*}}]
+// CHECK: %[[END:.*]] = arith.index_cast
+// CHECK: %[[ROWS:.*]] = arith.subi %[[END]], %[[BEGIN]]
+// CHECK: tensor.extract %arg0[%[[BLOCK]]]
+// CHECK: %[[TILE:.*]] = affine.apply {{.*}}[%[[COLUMN]], %{{.*}}]
+// CHECK: %[[X:.*]] = tensor.extract_slice %arg2[%[[BEGIN]], 0, 0] [%[[ROWS]], 4, 32]
+// CHECK: %[[W:.*]] = tensor.extract_slice %arg3[%[[TILE]], 0, 0, 0]
+// CHECK: %[[Y:.*]] = mpgemm.matmul {{.*}} x(%[[X]] : {{.*}}) codes(%[[W]] :
+// CHECK: tensor.parallel_insert_slice %[[Y]] into %{{.*}}[%[[BEGIN]], %[[COLUMN]]] [%[[ROWS]], %{{.*}}]
+func.func private @gather(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %w: tensor<6x16x1x128xi8>, %s: tensor<6x4x32xf32>, %y: tensor<?x40xf32>) -> tensor<?x40xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [1, 32], tile = [], order = [], vector = 16>} {
+  %r = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>) x(%x : tensor<?x4x32xf32>) codes(%w : tensor<6x16x1x128xi8>) scales(%s : tensor<6x4x32xf32>) outs(%y : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %r : tensor<?x40xf32>
+}
+
+// -----
+
+// Floats have register tiles inside of a block.
+// CHECK-LABEL: func private @gather_floats
+// CHECK: scf.forall
+// CHECK: scf.for %{{.*}} step %c32
+// CHECK: scf.for %{{.*}} step %c12
+// CHECK: linalg.fill
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+func.func private @gather_floats(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x1x64xf32>, %w: tensor<6x1x64x32xf32>, %y: tensor<?x40xf32>) -> tensor<?x40xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [1, 64], tile = [12, 32, 0, 0], order = [1, 0], vector = 16>} {
+  %r = mpgemm.gather_matmul layout <rows = 32> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>) x(%x : tensor<?x1x64xf32>) codes(%w : tensor<6x1x64x32xf32>) outs(%y : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %r : tensor<?x40xf32>
+}

@@ -280,3 +280,21 @@ func.func private @codes(%x: tensor<?x32x128xi8>, %w: tensor<128x512x1x128xi8>, 
   return %r : tensor<?x4096xf32>
 }
 }
+
+// -----
+
+// One block of rows after the other, and for products of floats register tiles of it.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// CHECK-LABEL: func private @gather
+// CHECK-SAME: #lutra.schedule<distribute = [1, 256], tile = [], order = [], vector = 16>
+func.func private @gather(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x8x128xf32>, %w: tensor<512x128x1x128xi8>, %s: tensor<512x8x32xf32>, %y: tensor<?x2048xf32>) -> tensor<?x2048xf32> attributes {lutra.kernel} {
+  %r = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>) x(%x : tensor<?x8x128xf32>) codes(%w : tensor<512x128x1x128xi8>) scales(%s : tensor<512x8x32xf32>) outs(%y : tensor<?x2048xf32>) -> tensor<?x2048xf32>
+  return %r : tensor<?x2048xf32>
+}
+// CHECK-LABEL: func private @gather_floats
+// CHECK-SAME: #lutra.schedule<distribute = [1, 256], tile = [12, 32, 0, 0], order = [1, 0], vector = 16>
+func.func private @gather_floats(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x1x1024xf32>, %w: tensor<512x1x1024x32xf32>, %y: tensor<?x2048xf32>) -> tensor<?x2048xf32> attributes {lutra.kernel} {
+  %r = mpgemm.gather_matmul layout <rows = 32> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>) x(%x : tensor<?x1x1024xf32>) codes(%w : tensor<512x1x1024x32xf32>) outs(%y : tensor<?x2048xf32>) -> tensor<?x2048xf32>
+  return %r : tensor<?x2048xf32>
+}
+}

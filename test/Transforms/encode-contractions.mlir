@@ -130,3 +130,32 @@ func.func @streams(%x: tensor<512x768xf32>, %v: tensor<768x64xf32>) -> tensor<51
   return %y : tensor<512x64xf32>
 }
 }
+
+// -----
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+// CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d2 * 2 + d3)>
+// CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3) -> (d1 floordiv 32, d2, d1 mod 32, d3)>
+// CHECK-DAG: #[[Z:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4", features = "+avx512bf16,+avx512vl", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// Pairs of bf16 are multiplied at once: those of the weight lie side by side for
+// each column, and the members of a pair are a loop. The rows stay as they lie.
+// CHECK-LABEL: func.func @pairs(
+// CHECK-SAME: %[[ROWS:.*]]: tensor<64x130xbf16>
+// CHECK: %[[PACKED:.*]] = lutra.weight {{.*}} steps [#lutra.pack<dim = 1, tile = 32, outer = 0>, #lutra.pack<dim = 1, tile = 2, outer = 1>] : tensor<3x65x32x2xbf16>
+// CHECK: linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Z]]], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%[[ROWS]], %[[PACKED]] :
+func.func @pairs(%x: tensor<64x130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64x70xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 18200] storage tensor<130x70xbf16> : tensor<130x70xbf16>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<64x130xbf16>, tensor<130x70xbf16>) outs(%sums : tensor<64x70xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<64x70xf32>
+  return %r : tensor<64x70xf32>
+}
+}

@@ -102,10 +102,12 @@ func.func @too_long_when_padded(%x: tensor<1x1x65793xi8>, %sums: tensor<1x1xi32>
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
     features = "+avx512f,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
 
-// 250 quads are 25 matrix tiles of 10 quads, or 16 of 16 with a few zeros; 17 quads are one by one,
-// since twice as many codes cost more.
+// 250 quads are 25 matrix tiles of 10 quads, or 16 of 16 with a few zeros; 37 have no tiles
+// but with half as many zeros at most; 17 quads are one by one, since twice as many codes cost more.
 // CHECK-LABEL: func.func @padded_to_tiles
 // CHECK: tensor.pad %arg0 {{.*}} high[0, 0, 24]
+// CHECK-LABEL: func.func @padded_to_have_tiles
+// CHECK: tensor.pad %arg0 {{.*}} high[0, 0, 44]
 // CHECK-LABEL: func.func @not_padded
 // CHECK-NOT: tensor.pad
 // CHECK: layout
@@ -115,10 +117,60 @@ func.func @padded_to_tiles(%x: tensor<?x1x1000xi8>, %sums: tensor<?x1xi32>, %e: 
       xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
   return %y : tensor<?x2xi32>
 }
+func.func @padded_to_have_tiles(%x: tensor<?x1x148xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
+  %w = lutra.weight "w" from "w.bin"[0, 296] storage tensor<2x1x148xui8> : tensor<2x1x148xi8>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x148xi8>) codes(%w : tensor<2x1x148xi8>)
+      xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
+  return %y : tensor<?x2xi32>
+}
 func.func @not_padded(%x: tensor<?x1x68xi8>, %sums: tensor<?x1xi32>, %e: tensor<?x2xi32>) -> tensor<?x2xi32> {
   %w = lutra.weight "w" from "w.bin"[0, 136] storage tensor<2x1x68xui8> : tensor<2x1x68xi8>
   %y = mpgemm.matmul #mpgemm.affine<bits = 8, zero = 0> x(%x : tensor<?x1x68xi8>) codes(%w : tensor<2x1x68xi8>)
       xsums(%sums : tensor<?x1xi32>) outs(%e : tensor<?x2xi32>) -> tensor<?x2xi32>
   return %y : tensor<?x2xi32>
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+
+// Matrices of whole tiles lie as one matrix of all columns does.
+// CHECK-LABEL: func.func @whole_matrices
+// CHECK: lutra.weight "w" {{.*}} steps [#lutra.reshape<[192, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<6x16x1x128xi8>
+// CHECK: lutra.weight "s" {{.*}} steps [#lutra.pack<dim = 0, tile = 32, outer = 0>] : tensor<6x4x32xf32>
+// CHECK: mpgemm.gather_matmul {{.*}} layout <rows = 32> experts(%arg0 : tensor<?xi64>) offsets(%arg1 : tensor<?xi64>)
+func.func @whole_matrices(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %e: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 24576] storage tensor<192x4x32xui8> : tensor<192x4x32xi8>
+  %s = lutra.weight "s" from "w.bin"[24576, 3072] storage tensor<192x4xf32> : tensor<192x4xf32>
+  %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<192x4x32xi8>) scales(%s : tensor<192x4xf32>)
+      outs(%e : tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// Others are padded one by one.
+// CHECK-LABEL: func.func @padded_matrices
+// CHECK: lutra.weight "w" {{.*}} steps [#lutra.reshape<[3, 40, 128]>, #lutra.pack<dim = 1, tile = 64, outer = 1>, #lutra.transpose<[0, 1, 3, 2]>, #lutra.reshape<[192, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<6x16x1x128xi8>
+// CHECK: lutra.weight "s" {{.*}} steps [#lutra.reshape<[3, 40, 4]>, #lutra.pack<dim = 1, tile = 32, outer = 1>, #lutra.reshape<[6, 4, 32]>] : tensor<6x4x32xf32>
+// CHECK: mpgemm.gather_matmul {{.*}} layout <rows = 32>
+func.func @padded_matrices(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %e: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 15360] storage tensor<120x4x32xui8> : tensor<120x4x32xi8>
+  %s = lutra.weight "s" from "w.bin"[15360, 1920] storage tensor<120x4xf32> : tensor<120x4xf32>
+  %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>)
+      outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %y : tensor<?x40xf32>
+}
+
+// CHECK-LABEL: func.func @floats
+// CHECK: lutra.weight "w" {{.*}} steps [#lutra.pack<dim = 0, tile = 32, outer = 0>] : tensor<6x1x128x32xf16>
+// CHECK: mpgemm.gather_matmul layout <rows = 32>
+func.func @floats(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x1x128xf32>, %e: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 49152] storage tensor<192x1x128xf16> : tensor<192x1x128xf16>
+  %y = mpgemm.gather_matmul experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+      x(%x : tensor<?x1x128xf32>) codes(%w : tensor<192x1x128xf16>) outs(%e : tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
 }
 }

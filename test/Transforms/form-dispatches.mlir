@@ -429,3 +429,49 @@ func.func @long(%x: tensor<1x100000xf32>) -> tensor<1x100000xf32> {
   } -> tensor<1x100000xf32>
   return %y : tensor<1x100000xf32>
 }
+
+// -----
+
+// What a loop starts from is written where its result will be.
+
+// CHECK-LABEL: func @counts
+// CHECK-NOT: lutra.dispatch @fill
+// CHECK: lutra.dispatch @loop
+// CHECK: func.func private @loop
+// CHECK: %[[INIT:.*]] = linalg.fill ins(%{{.*}} : i64) outs(%{{.*}} : tensor<8xi64>)
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[INIT]])
+func.func @counts(%x: tensor<100xi64>) -> tensor<8xi64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c100 = arith.constant 100 : index
+  %zero = arith.constant 0 : i64
+  %e = tensor.empty() : tensor<8xi64>
+  %init = linalg.fill ins(%zero : i64) outs(%e : tensor<8xi64>) -> tensor<8xi64>
+  %counts = scf.for %i = %c0 to %c100 step %c1 iter_args(%t = %init) -> (tensor<8xi64>) {
+    %place = tensor.extract %x[%i] : tensor<100xi64>
+    %at = arith.index_cast %place : i64 to index
+    %next = tensor.insert %place into %t[%at] : tensor<8xi64>
+    scf.yield %next : tensor<8xi64>
+  }
+  return %counts : tensor<8xi64>
+}
+
+// -----
+
+// What follows a product of blocks goes over rows otherwise, and is a kernel of its own.
+
+// CHECK-LABEL: func @gather
+// CHECK: lutra.dispatch @contract
+// CHECK: lutra.dispatch @map
+#id = affine_map<(a, b) -> (a, b)>
+func.func @gather(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>) -> tensor<2x40xf32> {
+  %e = tensor.empty() : tensor<2x40xf32>
+  %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  %z = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%y : tensor<2x40xf32>) outs(%e : tensor<2x40xf32>) {
+  ^bb0(%i: f32, %p: f32):
+    %v = arith.mulf %i, %i : f32
+    linalg.yield %v : f32
+  } -> tensor<2x40xf32>
+  return %z : tensor<2x40xf32>
+}

@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(pack-dot-operands,canonicalize,cse))' | FileCheck %s
+// RUN: lutra-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(pack-dot-operands,canonicalize,cse))' | FileCheck %s
 
 #target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4", features = "+avx512bf16,+avx512vl", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>
 #a = affine_map<(i, j, k) -> (i, k)>
@@ -93,6 +93,35 @@ func.func @few_rows(%a: tensor<8x64xbf16>, %b: tensor<64x16xbf16>, %c: tensor<8x
 // CHECK: return
 func.func @unbounded(%a: tensor<16x?xbf16>, %b: tensor<?x16xbf16>, %c: tensor<16x16xf32>) -> tensor<16x16xf32> attributes {lutra.kernel} {
   %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<16x?xbf16>, tensor<?x16xbf16>) outs(%c : tensor<16x16xf32>) {
+  ^bb0(%l: bf16, %m: bf16, %out: f32):
+    %lw = arith.extf %l : bf16 to f32
+    %mw = arith.extf %m : bf16 to f32
+    %p = arith.mulf %lw, %mw : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<16x16xf32>
+  return %r : tensor<16x16xf32>
+}
+}
+
+// -----
+
+#target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>
+#at = affine_map<(i, j, k) -> (k, i)>
+#b = affine_map<(i, j, k) -> (k, j)>
+#c = affine_map<(i, j, k) -> (i, j)>
+
+// CHECK-DAG: #[[TURNED:.*]] = affine_map<(d0, d1) -> (d1, d0)>
+// CHECK-DAG: #[[A:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d2 * 2 + d3)>
+// CHECK-DAG: #[[B:.*]] = affine_map<(d0, d1, d2, d3) -> (d2, d1, d3)>
+module attributes {lutra.target = #target} {
+// Matrix tiles read rows along the reduction.
+// CHECK-LABEL: func.func @rows_of_tiles(
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<64x16xbf16>,
+// CHECK: %[[ROWS:.*]] = linalg.generic {indexing_maps = [#[[TURNED]], {{.*}} ins(%[[X]] : tensor<64x16xbf16>) outs(%{{.*}} : tensor<16x64xbf16>)
+// CHECK: linalg.generic {indexing_maps = [#[[A]], #[[B]], {{.*}} ins(%[[ROWS]],
+func.func @rows_of_tiles(%a: tensor<64x16xbf16>, %b: tensor<64x16xbf16>, %c: tensor<16x16xf32>) -> tensor<16x16xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#at, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<64x16xbf16>, tensor<64x16xbf16>) outs(%c : tensor<16x16xf32>) {
   ^bb0(%l: bf16, %m: bf16, %out: f32):
     %lw = arith.extf %l : bf16 to f32
     %mw = arith.extf %m : bf16 to f32

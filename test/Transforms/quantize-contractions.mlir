@@ -126,14 +126,62 @@ func.func @casts(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   return %y : tensor<?x64xf32>
 }
 
-// What a rule keeps, what is small, batches, convolutions, sums that start from
-// something, and products without a weight.
+// Of a convolution each window is a row, of channels for each position of the
+// kernel.
+// CHECK-LABEL: func.func @convolution
+// CHECK-DAG: lutra.weight "conv" {{.*}} steps [#lutra.transpose<[0, 2, 1]>, #lutra.reshape<[64, 192]>, #lutra.quantize<part = "codes", {{.*}} : tensor<64x6x32xi8>
+// CHECK: %[[LAST:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<2x64x11xf32>) outs(%{{.*}} : tensor<2x11x64xf32>)
+// CHECK: %[[ROWS:.*]] = linalg.generic {indexing_maps = [#[[WINDOW:.*]], #{{.*}}], {{.*}} ins(%[[LAST]] {{.*}} outs(%{{.*}} : tensor<2x5x3x64xf32>)
+// CHECK: %[[FLAT:.*]] = tensor.collapse_shape %[[ROWS]] {{\[\[}}0, 1], [2, 3]]
+// CHECK: %[[X:.*]] = tensor.expand_shape %[[FLAT]] {{.*}} into tensor<10x6x32xf32>
+// CHECK: mpgemm.matmul {{.*}} x(%[[X]] : tensor<10x6x32xf32>)
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<2x64x5xf32>)
+func.func @convolution(%image: tensor<2x64x11xf32>) -> tensor<2x64x5xf32> {
+  %zero = arith.constant 0.0 : f32
+  %conv = lutra.weight "conv" from "m.onnx"[0, 49152] storage tensor<64x64x3xf32> : tensor<64x64x3xf32>
+  %e = tensor.empty() : tensor<2x64x5xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<2x64x5xf32>) -> tensor<2x64x5xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(n, f, o, c, k) -> (n, c, o * 2 + k)>, affine_map<(n, f, o, c, k) -> (f, c, k)>, affine_map<(n, f, o, c, k) -> (n, f, o)>],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%image, %conv : tensor<2x64x11xf32>, tensor<64x64x3xf32>) outs(%f : tensor<2x64x5xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %c, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<2x64x5xf32>
+  return %y : tensor<2x64x5xf32>
+}
+
+// Windows of one element are x as it is.
+// CHECK-LABEL: func.func @pointwise
+// CHECK: %[[LAST:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<2x11x64xf32>)
+// CHECK: %[[ROWS:.*]] = tensor.expand_shape %[[LAST]] {{\[\[}}0], [1], [2, 3]] {{.*}} into tensor<2x11x1x64xf32>
+// CHECK: tensor.collapse_shape %[[ROWS]] {{.*}} into tensor<22x64xf32>
+// CHECK: mpgemm.matmul
+func.func @pointwise(%image: tensor<2x64x11xf32>) -> tensor<2x64x11xf32> {
+  %zero = arith.constant 0.0 : f32
+  %conv = lutra.weight "conv" from "m.onnx"[0, 16384] storage tensor<64x64x1xf32> : tensor<64x64x1xf32>
+  %e = tensor.empty() : tensor<2x64x11xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<2x64x11xf32>) -> tensor<2x64x11xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(n, f, o, c, k) -> (n, c, o + k)>, affine_map<(n, f, o, c, k) -> (f, c, k)>, affine_map<(n, f, o, c, k) -> (n, f, o)>],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%image, %conv : tensor<2x64x11xf32>, tensor<64x64x1xf32>) outs(%f : tensor<2x64x11xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %c, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<2x64x11xf32>
+  return %y : tensor<2x64x11xf32>
+}
+
+// What a rule keeps, what is small, batches, convolutions of groups, sums that
+// start from something, and products without a weight.
 // CHECK-LABEL: func.func @stay
 // CHECK-NOT: mpgemm
 // CHECK-NOT: #lutra.quantize
 // CHECK-LABEL: func.func @end
-func.func @stay(%x: tensor<8x64xf32>, %xs: tensor<4x8x64xf32>, %image: tensor<64x10xf32>, %y: tensor<8x64xf32>)
-    -> (tensor<8x64xf32>, tensor<8x60xf32>, tensor<4x8x32xf32>, tensor<64x8xf32>, tensor<8x64xf32>, tensor<8x8xf32>) {
+func.func @stay(%x: tensor<8x64xf32>, %xs: tensor<4x8x64xf32>, %image: tensor<8x64x10xf32>, %y: tensor<8x64xf32>)
+    -> (tensor<8x64xf32>, tensor<8x60xf32>, tensor<4x8x32xf32>, tensor<8x64x8xf32>, tensor<8x64xf32>, tensor<8x8xf32>) {
   %zero = arith.constant 0.0 : f32
 
   %head = lutra.weight "lm_head.weight" from "m.onnx"[0, 16384] storage tensor<64x64xf32> : tensor<64x64xf32>
@@ -151,17 +199,17 @@ func.func @stay(%x: tensor<8x64xf32>, %xs: tensor<4x8x64xf32>, %image: tensor<64
   %f2 = linalg.fill ins(%zero : f32) outs(%e2 : tensor<4x8x32xf32>) -> tensor<4x8x32xf32>
   %y2 = linalg.batch_matmul ins(%xs, %many : tensor<4x8x64xf32>, tensor<4x64x32xf32>) outs(%f2 : tensor<4x8x32xf32>) -> tensor<4x8x32xf32>
 
-  %conv = lutra.weight "conv" from "m.onnx"[0, 49152] storage tensor<64x64x3xf32> : tensor<64x64x3xf32>
-  %e3 = tensor.empty() : tensor<64x8xf32>
-  %f3 = linalg.fill ins(%zero : f32) outs(%e3 : tensor<64x8xf32>) -> tensor<64x8xf32>
-  %y3 = linalg.generic {indexing_maps = [affine_map<(f, o, c, k) -> (c, o + k)>, affine_map<(f, o, c, k) -> (f, c, k)>, affine_map<(f, o, c, k) -> (f, o)>],
-      iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-      ins(%image, %conv : tensor<64x10xf32>, tensor<64x64x3xf32>) outs(%f3 : tensor<64x8xf32>) {
+  %conv = lutra.weight "conv" from "m.onnx"[0, 393216] storage tensor<8x64x64x3xf32> : tensor<8x64x64x3xf32>
+  %e3 = tensor.empty() : tensor<8x64x8xf32>
+  %f3 = linalg.fill ins(%zero : f32) outs(%e3 : tensor<8x64x8xf32>) -> tensor<8x64x8xf32>
+  %y3 = linalg.generic {indexing_maps = [affine_map<(g, f, o, c, k) -> (g, c, o + k)>, affine_map<(g, f, o, c, k) -> (g, f, c, k)>, affine_map<(g, f, o, c, k) -> (g, f, o)>],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%image, %conv : tensor<8x64x10xf32>, tensor<8x64x64x3xf32>) outs(%f3 : tensor<8x64x8xf32>) {
   ^bb0(%a: f32, %b: f32, %c: f32):
     %p = arith.mulf %a, %b : f32
     %s = arith.addf %c, %p : f32
     linalg.yield %s : f32
-  } -> tensor<64x8xf32>
+  } -> tensor<8x64x8xf32>
 
   %w = lutra.weight "w" from "m.onnx"[0, 16384] storage tensor<64x64xf32> : tensor<64x64xf32>
   %y4 = linalg.matmul ins(%x, %w : tensor<8x64xf32>, tensor<64x64xf32>) outs(%y : tensor<8x64xf32>) -> tensor<8x64xf32>
@@ -175,7 +223,7 @@ func.func @stay(%x: tensor<8x64xf32>, %xs: tensor<4x8x64xf32>, %image: tensor<64
     %s = arith.addf %c, %p : f32
     linalg.yield %s : f32
   } -> tensor<8x8xf32>
-  return %y0, %y1, %y2, %y3, %y4, %y5 : tensor<8x64xf32>, tensor<8x60xf32>, tensor<4x8x32xf32>, tensor<64x8xf32>, tensor<8x64xf32>, tensor<8x8xf32>
+  return %y0, %y1, %y2, %y3, %y4, %y5 : tensor<8x64xf32>, tensor<8x60xf32>, tensor<4x8x32xf32>, tensor<8x64x8xf32>, tensor<8x64xf32>, tensor<8x8xf32>
 }
 
 func.func @end() {

@@ -82,6 +82,9 @@ static cl::list<std::string> quantize(
     cl::desc("Quantize the weights of products: int4, nf4:g64, int8:row:a8, or "
              "by names, where the first that matches counts: "
              "'*lm_head*=none;*=int4'"));
+static cl::list<std::string> calibrate(
+    "calibrate", cl::value_desc("file.npz"), cl::cat(category),
+    cl::desc("Samples of the model's inputs that --quantize goes by"));
 static cl::opt<std::string> linker("linker", cl::value_desc("file"),
                                    cl::cat(category),
                                    cl::desc("The ld.lld to use"));
@@ -179,7 +182,8 @@ static Error readOptions(CompilerOptions &options) {
   using Flag = std::pair<StringRef, const std::vector<std::string> *>;
   for (auto [flag, values] :
        {Flag("dim", &dims), Flag("state", &states), Flag("report", &reports),
-        Flag("quantize", &quantize), Flag("report-dim", &reportDims)})
+        Flag("quantize", &quantize), Flag("calibrate", &calibrate),
+        Flag("report-dim", &reportDims)})
     for (const std::string &value : *values)
       if (Error error = readFlag(flag, value, options))
         return error;

@@ -144,9 +144,9 @@ private:
   const lutra_model *model;
   const lutra_model_desc &info;
   int32_t logits = 0;
-  std::unique_ptr<lutra_pool, Destroy> pool;
-  std::unique_ptr<lutra_state, Destroy> state;
-  std::unique_ptr<lutra_context, Destroy> context;
+  Pool pool;
+  State state;
+  Context context;
 };
 
 /// Seconds since it was made or asked last.

@@ -20,61 +20,20 @@ Model lutra::run::loadModel(const Options &options) {
   return Model(model);
 }
 
-std::vector<lutra_tensor>
-lutra::run::viewAll(const std::vector<Array> &arrays) {
-  std::vector<lutra_tensor> views;
-  for (const Array &array : arrays)
-    views.push_back(array.view());
-  return views;
-}
-
-std::vector<Array>
-lutra::run::makeOutputs(const lutra_model *model, const lutra_state *state,
-                        const std::vector<lutra_tensor> &inputs) {
-  const lutra_model_desc &info = *lutra_model_info(model);
-  std::vector<int64_t> dims(info.dim_count);
-  check(lutra_bind_dims(model, state, inputs.data(),
-                        static_cast<int32_t>(inputs.size()), dims.data()));
-  size_t ranks = 0;
-  for (int32_t i = 0; i < info.output_count; ++i)
-    ranks += info.outputs[i].rank;
-  std::vector<int64_t> shapes(ranks);
-  check(lutra_output_shapes(model, dims.data(), shapes.data()));
-  std::vector<Array> outputs;
-  auto shape = shapes.cbegin();
-  for (int32_t i = 0; i < info.output_count; ++i) {
-    const lutra_tensor_desc &output = info.outputs[i];
-    outputs.emplace_back(static_cast<lutra_dtype>(output.dtype),
-                         std::vector<int64_t>(shape, shape + output.rank));
-    shape += output.rank;
-  }
-  return outputs;
-}
-
 Session::Session(const lutra_model *model, const Options &options)
     : model(model), arguments(makeInputs(model, options)) {
-  if (info().state_count) {
-    lutra_state *made = nullptr;
-    check(lutra_state_create(model, &made));
-    state.reset(made);
-  }
+  state = makeState(model);
   argumentViews = viewAll(arguments);
   results = makeOutputs(model, state.get(), argumentViews);
   resultViews = viewAll(results);
 
-  lutra_pool *made = nullptr;
-  check(lutra_pool_create(options.threads, &made));
-  pool.reset(made);
-  workers = lutra_pool_executor(made)->workers;
-  owned = makeContext(lutra_pool_executor(made));
+  pool = makePool(options.threads);
+  workers = executor()->workers;
+  owned = makeContext(executor());
 }
 
-std::unique_ptr<lutra_context, Destroy>
-Session::makeContext(lutra_executor *executor) const {
-  lutra_context *context = nullptr;
-  check(lutra_context_create(model, executor, &context));
-  lutra_context_use_state(context, state.get());
-  return std::unique_ptr<lutra_context, Destroy>(context);
+Context Session::makeContext(lutra_executor *executor) const {
+  return run::makeContext(model, executor, state.get());
 }
 
 void Session::run(lutra_context *context) {

@@ -8,30 +8,13 @@
 #ifndef LUTRA_TOOLS_LUTRA_RUN_SESSION_H
 #define LUTRA_TOOLS_LUTRA_RUN_SESSION_H
 
-#include "Array.h"
+#include "Execution.h"
 #include "Options.h"
 
 namespace lutra::run {
 
-struct Destroy {
-  void operator()(lutra_model *model) const { lutra_model_destroy(model); }
-  void operator()(lutra_pool *pool) const { lutra_pool_destroy(pool); }
-  void operator()(lutra_state *state) const { lutra_state_destroy(state); }
-  void operator()(lutra_context *c) const { lutra_context_destroy(c); }
-};
-
-using Model = std::unique_ptr<lutra_model, Destroy>;
-
 /// Throws Failure.
 Model loadModel(const Options &options);
-
-std::vector<lutra_tensor> viewAll(const std::vector<Array> &arrays);
-
-/// Outputs as large as a run with these inputs makes them; `state` as in
-/// lutra_run. Throws Failure.
-std::vector<Array> makeOutputs(const lutra_model *model,
-                               const lutra_state *state,
-                               const std::vector<lutra_tensor> &inputs);
 
 /// Everything that runs need, made once; a state is empty before each run.
 /// `model` must outlive it.
@@ -45,8 +28,7 @@ public:
   /// In a context that makeContext made.
   void run(lutra_context *context);
   /// Another context, whose runs `executor` serves. Throws Failure.
-  std::unique_ptr<lutra_context, Destroy>
-  makeContext(lutra_executor *executor) const;
+  Context makeContext(lutra_executor *executor) const;
 
   const lutra_model_desc &info() const { return *lutra_model_info(model); }
   const std::vector<Array> &outputs() const { return results; }
@@ -61,9 +43,9 @@ private:
   std::vector<Array> arguments, results;
   std::vector<lutra_tensor> argumentViews, resultViews;
   int64_t workers = 1;
-  std::unique_ptr<lutra_pool, Destroy> pool;
-  std::unique_ptr<lutra_state, Destroy> state;
-  std::unique_ptr<lutra_context, Destroy> owned;
+  Pool pool;
+  State state;
+  Context owned;
 };
 
 } // namespace lutra::run

@@ -208,8 +208,7 @@ std::string Tracer::print() const {
 
 std::string lutra::run::traceRuns(Session &session, const Options &options) {
   Tracer tracer(session.info(), session.executor());
-  std::unique_ptr<lutra_context, Destroy> context =
-      session.makeContext(tracer.wrapped());
+  Context context = session.makeContext(tracer.wrapped());
   lutra_context_trace(context.get(), Tracer::trace, &tracer);
   for (int64_t i = -options.warmup; i < options.repeat; ++i) {
     if (i == 0)

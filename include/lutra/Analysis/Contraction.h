@@ -67,12 +67,16 @@ int64_t vectorBits(TargetAttr target);
 /// The number of the target's vector registers; 16 without a target.
 int64_t vectorRegisters(TargetAttr target);
 
-/// Whether the target multiplies matrix tiles of bytes (AMX) beside vectors of
-/// 16 lanes.
+/// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
+/// beside vectors of 16 lanes.
 bool hasByteTiles(TargetAttr target);
+bool hasBF16Tiles(TargetAttr target);
 
-/// Quads of codes of a matrix tile, which divide a group's: the most, up to 16.
-int64_t quadsOfTile(int64_t quads);
+/// Words of a row of a matrix tile, quads of bytes or pairs of bf16, which
+/// divide `words`: the most, up to 16.
+int64_t wordsOfTile(int64_t words);
+/// Fewer are multiplied faster by vectors.
+inline constexpr int64_t kLeastWordsOfTile = 8;
 
 /// The most rows of a product that are few: vectors along them do less than
 /// vectors along what each row has many of.

@@ -20,8 +20,9 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
   }];
   let options = [Option<"reference", "reference", "bool", "false",
                         "scalar loops for every operation, as an oracle">];
-  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::x86vector::X86VectorDialect"];
 }
 
@@ -95,6 +96,16 @@ def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
     FMA. Elsewhere the code generator would call libm.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def ExpandWordProducts : Pass<"expand-word-products", "::mlir::func::FuncOp"> {
+  let summary = "multiplies vectors of integers that 16 bits hold by the target's instruction for pairs of these";
+  let description = [{
+    On x86-64, by the module's `lutra.target`: a product of 32-bit integers takes
+    twice as long.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def ConvertCascadeToLinalg : Pass<"convert-cascade-to-linalg", "::mlir::func::FuncOp"> {

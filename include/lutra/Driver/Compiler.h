@@ -67,6 +67,8 @@ struct CompilerOptions {
   std::string lookups = "auto";
   /// Which weights are quantized, and how; none without rules.
   QuantizationSpec quantize;
+  /// Samples of the model's inputs that quantizing goes by, as .npz files.
+  std::vector<std::string> calibrate;
   /// The linker to use instead of the one that is found.
   std::string linker;
 

@@ -38,11 +38,19 @@ struct PipelineOptions {
   /// As `encode-mpgemm` takes it.
   llvm::StringRef lookups = "auto";
   QuantizationSpec quantize;
-  MeasureWeight measure;
+  /// What is known of products from samples.
+  Calibration calibration;
+  WeightMeasures measures;
   /// Where to say what became of each product with a weight, if `quantize` has
   /// rules.
   std::vector<QuantizedLayer> *layers = nullptr;
 };
+
+/// Adds what `quantize` begins with, and then observe-contractions in its
+/// place.
+void buildObservation(OpPassManager &pm, const QuantizationSpec &quantize,
+                      llvm::ArrayRef<size_t> matrices,
+                      std::vector<ObservedFactor> &factors);
 
 /// Adds the passes of `phase`, and verify-phase. `import` has no passes, since
 /// its module comes from a file, and `object` none, since it leaves no module.

@@ -13,7 +13,8 @@
 
 namespace mlir::lutra {
 
-/// Sums over the weights of a matrix.
+/// Sums over the weights of a matrix, or where the moments of its inputs are
+/// known, over outputs for these.
 struct QuantizationError {
   double squaredError = 0, squaredWeights = 0;
 
@@ -27,6 +28,12 @@ struct QuantizationError {
 /// weight.
 llvm::Expected<QuantizationError>
 measureQuantization(DictionaryAttr weight, Location loc, OpenSource open);
+
+/// The largest magnitude and the sum of squares of each column of the matrix
+/// that such a weight quantizes.
+llvm::Error measureColumns(DictionaryAttr weight, Location loc, OpenSource open,
+                           std::vector<float> &largest,
+                           std::vector<float> &squares);
 
 } // namespace mlir::lutra
 

@@ -16,11 +16,19 @@ namespace mlir::lutra {
 #define GEN_PASS_DECL
 #include "lutra/Transforms/Passes.h.inc"
 
-/// Asks `measure` where a rule leaves something open, and says in `layers` what
-/// became of each product with a weight.
+/// Asks `measures` where a rule leaves something open, goes by what
+/// `calibration` knows, and says in `layers` what became of each product with a
+/// weight.
 std::unique_ptr<Pass>
-createQuantizeContractions(QuantizationSpec spec, MeasureWeight measure,
+createQuantizeContractions(QuantizationSpec spec, Calibration calibration,
+                           WeightMeasures measures,
                            std::vector<QuantizedLayer> &layers);
+
+/// Says in `factors` what is observed; the module must be one that
+/// `quantize-contractions` gets, so that numbers of products agree.
+std::unique_ptr<Pass>
+createObserveContractions(QuantizationSpec spec, ArrayRef<size_t> matrices,
+                          std::vector<ObservedFactor> &factors);
 
 #define GEN_PASS_REGISTRATION
 #include "lutra/Transforms/Passes.h.inc"

@@ -42,13 +42,32 @@ def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
     A contraction of floats with a `lutra.weight` becomes `mpgemm.matmul`, whose
     codes, scales and zero points are made from the weight when the image is written.
     Rows of the weight are what is summed over, and a last group that is not full is
-    padded. What else reads the weight goes on to do so. Products of few weights stay,
-    and so do convolutions, batches of matrices, and what no rule is for.
+    padded. Of a convolution, what each window sees is copied to be a row of x. What
+    else reads the weight goes on to do so. Products of few weights stay, and so do
+    batches of matrices, convolutions of groups, and what no rule is for.
   }];
   let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
                            "::mlir::lutra::mpgemm::MPGemmDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ObserveContractions : Pass<"observe-contractions", "::mlir::ModuleOp"> {
+  let summary = "makes statistics of what products read the model's outputs";
+  let description = [{
+    Of the left factors x of products that `quantize-contractions` would rewrite, the
+    results become for each input channel the sum of squares and the largest magnitude
+    over all rows, and the number of these: "squares0", "largest0", "rows0" and so on.
+    With `matrices` they are the sums of products of any two channels, "moments0", of the
+    factors of these numbers alone.
+    Products that read the same share a factor. States are still returned, and all other
+    results are not.
+  }];
+  let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">,
+                 ListOption<"chosen", "matrices", "int64_t", "the factors whose moments are returned">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
@@ -154,6 +173,14 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
 }
 
+def TransposeStreams : Pass<"transpose-streams", "::mlir::func::FuncOp"> {
+  let summary = "lays streams that are summed along the iterated rank along it, where matrix tiles multiply them";
+  let description = [{
+    Of bf16, for the module's `lutra.target`, where enough rows read the copy.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
   let summary = "puts the factors of dot products into the groups that instructions multiply";
   let description = [{
@@ -164,6 +191,15 @@ def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::affine::AffineDialect"];
+}
+
+def FuseReductions : Pass<"fuse-reductions", "::mlir::func::FuncOp"> {
+  let summary = "computes what is reduced and read again where it is reduced";
+  let description = [{
+    In kernels: where a reduction and one map read what a map computes, all three
+    become the reduction, which stores what the second map makes of each element.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect"];
 }
 
 def EncodeMPGemm : Pass<"encode-mpgemm", "::mlir::ModuleOp"> {
@@ -196,6 +232,15 @@ def EncodeContractions : Pass<"encode-contractions", "::mlir::ModuleOp"> {
 def ExternalizeConstants : Pass<"externalize-constants", "::mlir::func::FuncOp"> {
   let summary = "makes constant tensors weights, and splats scalars, so that equal kernels merge";
   let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::linalg::LinalgDialect"];
+}
+
+def SinkTransposes : Pass<"sink-transposes", "::mlir::func::FuncOp"> {
+  let summary = "keeps channels last between convolutions that are products";
+  let description = [{
+    The transposition of such a product moves behind elementwise operations, paddings
+    and windows, until another undoes it, or a reader needs it.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {

@@ -13,6 +13,7 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/GlobPattern.h"
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,18 @@ struct QuantizationRule {
   /// Whether activations are rounded to 8-bit integers.
   bool integers = false;
   bool leastSquares = true;
+  /// Whether weights make up for the errors of those before them (GPTQ).
+  bool compensates = false;
+  /// The power of an input channel's magnitude that moves into the weights
+  /// (SmoothQuant); or 0.
+  double smooth = 0;
+  /// The magnitude from which on an input channel stays f32 (LLM.int8()); or 0.
+  double outliers = 0;
+
+  /// Whether it takes samples of the model's inputs to go by the rule.
+  bool needsSamples() const {
+    return compensates || smooth > 0 || outliers > 0;
+  }
 };
 
 /// Rules of which the first that matches counts.
@@ -65,21 +78,64 @@ struct QuantizedLayer {
   const WeightFormat *format = nullptr;
   /// Weights of a group.
   int64_t group = 0;
-  bool integers = false, leastSquares = true;
+  bool integers = false;
+  /// As the step has it.
+  StringRef method = kLeastSquares;
+  /// What columns are multiplied with before, if they are, and what is known of
+  /// their inputs.
+  DenseElementsAttr factors;
+  DictionaryAttr moments;
   /// The attributes of the weight that its codes are.
   DictionaryAttr codes;
-  /// Bytes of codes, scales and zero points.
+  /// Bytes of codes, scales, zero points and columns that stay.
   int64_t quantizedBytes = 0;
   /// Whether something else still reads the weight as it was.
   bool isKept = false;
 
-  /// The step that makes its codes, scales or zero points.
+  /// The step that makes its codes, scales, zero points or columns that stay.
   QuantizeAttr step(MLIRContext *context, StringRef part) const;
+};
+
+/// Of each column of a matrix: the largest magnitude, and the sum of squares.
+struct ColumnSizes {
+  std::vector<float> largest, squares;
+};
+
+/// What is known of the factor x [rows, K] of a product from samples: the sizes
+/// of its columns are those of input channels.
+struct ChannelStatistics : ColumnSizes {
+  double rows = 0;
+  /// The source of a matrix [K, K] of f32, the sums of products of any two
+  /// channels; empty where there is none.
+  std::string moments;
+};
+
+/// Statistics by the number of a product, among all of a module that have a
+/// weight.
+using Calibration = std::map<size_t, ChannelStatistics>;
+
+/// What products read that share their statistics.
+struct ObservedFactor {
+  /// The nodes of the first.
+  std::string name;
+  SmallVector<size_t> products;
+  int64_t channels;
+  /// Whether some product's rule needs sums of products of any two channels.
+  bool needsMatrix;
 };
 
 /// The relative error of a weight that is quantized, whose attributes are
 /// given.
 using MeasureWeight = std::function<llvm::Expected<double>(DictionaryAttr)>;
+/// The columns of what such a weight quantizes.
+using MeasureColumns =
+    std::function<llvm::Expected<ColumnSizes>(DictionaryAttr)>;
+
+/// How a pass asks about weights, which it does not read.
+struct WeightMeasures {
+  MeasureWeight error;
+  MeasureColumns columns;
+};
 
 } // namespace mlir::lutra
 

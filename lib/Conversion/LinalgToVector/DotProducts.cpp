@@ -111,23 +111,45 @@ Values Nest::emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
   return next;
 }
 
-/// Computes the elements of each group one after the other, and stores them
-/// interleaved.
-void Nest::emitGroups(int64_t rows, const Piece &piece,
-                      const VectorBuilder &builder) {
+/// Computes the elements of each group one after the other, which are added to
+/// the sums, and stores what is stored of them interleaved.
+Values Nest::emitGroups(int64_t rows, const Piece &piece,
+                        const VectorBuilder &builder, ValueRange sums) {
+  unsigned outputs = op.getNumDpsInits();
+  bool reduces = op.getNumReductionLoops() != 0;
+  auto isStored = [&](unsigned i) { return !reduces || isStream(i); };
+  Values next(sums);
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < piece.vectors; ++vector) {
-      Values elements;
-      for (int64_t i = 0; i < plan.groupSize; ++i) {
-        body.restart();
+      SmallVector<Values> groups(outputs);
+      for (int64_t member = 0; member < plan.groupSize; ++member) {
         SmallVector<Index> loops = at(row, vector * piece.lanes);
-        loops[*plan.group] = Index{Value(), 0, i};
-        elements.push_back(builder.materialize(
-            body.clone(builder, {row, 0, vector}, loops, {Lanes()}).front()));
+        loops[*plan.group] = Index{Value(), 0, member};
+        SmallVector<Lanes> current(outputs);
+        SmallVector<Value *> places(outputs);
+        int64_t slot = row * piece.vectors + vector;
+        for (unsigned i = 0; i < outputs; ++i)
+          if (!isStored(i)) {
+            places[i] = &next[slot];
+            current[i].value = next[slot];
+            slot += rows * piece.vectors;
+          }
+        body.restart();
+        auto yielded = body.clone(builder, {row, 0, vector}, loops, current);
+        for (unsigned i = 0; i < outputs; ++i) {
+          Value value = builder.materialize(yielded[i]);
+          if (isStored(i))
+            groups[i].push_back(value);
+          else
+            *places[i] = value;
+        }
       }
-      builder.storeGroups(
-          vector::InterleaveOp::create(b, loc, elements[0], elements[1]),
-          output(0), outputIndex(builder, 0, row, vector * piece.lanes),
-          plan.groupSize);
+      for (unsigned i = 0; i < outputs; ++i)
+        if (isStored(i))
+          builder.storeGroups(
+              vector::InterleaveOp::create(b, loc, groups[i][0], groups[i][1]),
+              output(i), outputIndex(builder, i, row, vector * piece.lanes),
+              plan.groupSize);
     }
+  return next;
 }

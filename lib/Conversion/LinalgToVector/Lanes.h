@@ -105,6 +105,9 @@ struct VectorBuilder {
   /// The same group, which begins at `indices`, in all lanes.
   Value broadcastGroup(Value memref, ArrayRef<Lanes> indices,
                        int64_t size) const;
+  /// A flat view of the memref, and the lanes that follow `indices` in it.
+  std::pair<Value, Lanes> consecutive(Value memref,
+                                      ArrayRef<Lanes> indices) const;
   /// The indices of `memref` that `map` gives at `loops`, lanes along `loop`.
   SmallVector<Lanes> index(AffineMap map, ArrayRef<Index> loops,
                            unsigned loop) const;
@@ -121,9 +124,6 @@ private:
   Value allLanes() const;
   /// Lanes of single elements that span groups, from their first element on.
   VectorBuilder elementsOf(int64_t size) const;
-  /// A flat view of the memref, and the lanes that follow `indices` in it.
-  std::pair<Value, Lanes> consecutive(Value memref,
-                                      ArrayRef<Lanes> indices) const;
   Value evaluateLanes(AffineExpr expr, ArrayRef<Index> loops,
                       unsigned loop) const;
 };

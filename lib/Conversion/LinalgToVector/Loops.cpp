@@ -84,7 +84,6 @@ Values lutra::buildLoop(OpBuilder &b, Location loc, OpFoldResult begin,
   return loop.getResults();
 }
 
-/// The last index at or below `extent` that steps from `begin` reach.
 static OpFoldResult lastStep(OpBuilder &b, Location loc, OpFoldResult begin,
                              OpFoldResult extent, int64_t step) {
   OpFoldResult rest = subtract(b, loc, extent, begin);

@@ -37,9 +37,10 @@ static SmallVector<OpFoldResult> loopExtents(OpBuilder &b,
   return extents;
 }
 
-Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan)
+Nest::Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+           ArrayRef<Value> initial)
     : b(b), loc(op.getLoc()), op(op), plan(plan), flat(b, loc), body(op, plan),
-      extents(loopExtents(b, op)), position(extents.size()) {}
+      initial(initial), extents(loopExtents(b, op)), position(extents.size()) {}
 
 void Nest::emitOuter(unsigned depth) {
   if (depth < plan.outer.size()) {
@@ -67,8 +68,11 @@ void Nest::emitOuter(unsigned depth) {
       piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors, keepLanes),
       {}, [&](const Piece &piece, Index index, ValueRange) {
         position[plan.loop] = index;
-        emitRows(plan.row, plan.rows,
-                 [&](int64_t rows) { emitTile(rows, piece); });
+        if (plan.hasMatrixTiles)
+          emitMatrixRows(piece);
+        else
+          emitRows(plan.row, plan.rows,
+                   [&](int64_t rows) { emitTile(rows, piece); });
         return Values();
       });
 }
@@ -170,22 +174,28 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   auto visit = [&](function_ref<void(unsigned, SmallVector<Lanes>)> each) {
     for (unsigned i = 0; i < op.getNumDpsInits(); ++i)
       for (int64_t row = 0; row < rows; ++row)
-        for (int64_t vector = 0; vector < piece.vectors; ++vector)
+        for (int64_t vector = 0; vector < piece.vectors && !isStream(i);
+             ++vector)
           each(i, outputIndex(builder, i, row, vector * piece.lanes));
   };
   bool reduces = op.getNumReductionLoops() != 0;
-  if (plan.group && !reduces)
-    return emitGroups(rows, piece, builder);
+  if (plan.group && !reduces) {
+    emitGroups(rows, piece, builder, {});
+    return;
+  }
   Values sums;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     bool isRead = reduces || !op.getRegionOutputArgs()[i].use_empty();
-    sums.push_back(isRead ? builder.materialize(builder.load(output(i), index))
-                          : Value());
+    sums.push_back(initial[i] ? builder.materialize({initial[i]})
+                   : isRead
+                       ? builder.materialize(builder.load(output(i), index))
+                       : Value());
   });
   auto step = [&](ValueRange inner) {
     emitPrefetch(rows, piece);
     if (plan.group)
-      return emitDots(rows, piece, builder, inner);
+      return plan.isContraction ? emitDots(rows, piece, builder, inner)
+                                : emitGroups(rows, piece, builder, inner);
     return emitStep(rows, 1, piece, piece.vectors, builder, inner);
   };
   if (plan.groupSize > 1 && !plan.group)
@@ -198,8 +208,9 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   });
 }
 
-void lutra::emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan) {
+void lutra::emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+                     ArrayRef<Value> initial) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(op);
-  Nest(b, op, plan).emitOuter();
+  Nest(b, op, plan, initial).emitOuter();
 }

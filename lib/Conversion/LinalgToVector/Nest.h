@@ -33,15 +33,20 @@ struct Plan {
   SmallVector<unsigned> outer;
   SmallVector<unsigned> reductions;
   /// For lanes along a reduction: what combines the partial results, per
-  /// output; null for one that has all loops and is stored on the way.
+  /// output; null for one that is stored on the way.
   SmallVector<Operation *> combiners;
+  /// Outputs that have all loops of a reduction and are stored on the way.
+  llvm::SmallBitVector streams;
   bool isContraction = false;
   /// Each lane of a sum is that of a group of `groupSize` products, which are
-  /// multiplied at once; where nothing is reduced, a group is stored at once.
+  /// multiplied at once; where groups are stored, each is at once.
   /// The groups are the innermost loop `group`, which then is no loop of the
   /// nest, or else consecutive steps of the innermost reduction.
   std::optional<unsigned> group;
   int64_t groupSize = 1;
+  /// Whether groups are multiplied by matrix tiles, along the innermost
+  /// reduction.
+  bool hasMatrixTiles = false;
   /// Operands, by number, that lie along `row`: tiles of as many rows as lanes
   /// are transposed in registers. Then nothing is reduced.
   SmallVector<unsigned> transposed;
@@ -125,8 +130,16 @@ private:
   DenseMap<Key, Lanes> known;
 };
 
-/// Builds the nest before `op`, which is left in place.
-void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+/// Builds the nest before `op`, which is left in place. `initial` has what all
+/// of an output begins as, or null for what is in memory; only for reductions
+/// of which lanes do not lie along one.
+void emitNest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+              ArrayRef<Value> initial);
+
+/// Whether matrix tiles can compute a product of groups by `plan`, and have
+/// enough to do.
+bool fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
+                      TargetAttr target);
 
 } // namespace mlir::lutra
 

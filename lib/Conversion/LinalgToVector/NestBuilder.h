@@ -3,8 +3,9 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, Transposes.cpp and
-// Prefetch.cpp share: the loops of a plan around the vectors of a tile.
+// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, MatrixTiles.cpp,
+// Transposes.cpp and Prefetch.cpp share: the loops of a plan around the vectors
+// of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,10 +19,12 @@ namespace mlir::lutra {
 
 class Nest {
 public:
-  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan);
+  Nest(OpBuilder &b, linalg::GenericOp op, const Plan &plan,
+       ArrayRef<Value> initial);
   void emitOuter(unsigned depth = 0);
 
 private:
+  friend class MatrixTiles;
   using Visit = function_ref<void(unsigned output, int64_t row, int64_t vector,
                                   ArrayRef<Lanes> index)>;
 
@@ -31,6 +34,7 @@ private:
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
+  void emitMatrixRows(const Piece &lanes);
   void emitLaneReduction(int64_t rows, int64_t columns);
   Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
@@ -45,8 +49,8 @@ private:
   Values emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums);
   Values emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
                       const VectorBuilder &builder, ValueRange sums);
-  void emitGroups(int64_t rows, const Piece &piece,
-                  const VectorBuilder &builder);
+  Values emitGroups(int64_t rows, const Piece &piece,
+                    const VectorBuilder &builder, ValueRange sums);
   Value combine(unsigned output, Value x, Value y);
   Value reduceLanes(unsigned output, ArrayRef<Value> rows);
   void emitReducedRows(unsigned output, int64_t column, ArrayRef<Value> rows);
@@ -69,9 +73,7 @@ private:
   SmallVector<Lanes> outputIndex(const VectorBuilder &builder, unsigned output,
                                  int64_t row, int64_t lane);
   Value output(unsigned number) { return op.getDpsInits()[number]; }
-  bool isStream(unsigned output) const {
-    return plan.reducesLanes() && !plan.combiners[output];
-  }
+  bool isStream(unsigned output) const { return plan.streams.test(output); }
 
   OpBuilder &b;
   Location loc;
@@ -79,6 +81,8 @@ private:
   const Plan &plan;
   FlatViews flat;
   TileBody body;
+  /// What each output begins as, null where that is in memory.
+  SmallVector<Value> initial;
   SmallVector<OpFoldResult> extents;
   SmallVector<Index> position;
 };

@@ -38,6 +38,7 @@ private:
   void fillContraction(Plan &plan) const;
   void fillInnerProducts(Plan &plan) const;
   void fillGroup(Plan &plan) const;
+  OpOperand *storedOutput(const Plan &plan) const;
   int64_t groupOfSteps(const Plan &plan) const;
   double cost(const Plan &plan) const;
   double accessCost(OpOperand &operand, const Plan &plan) const;
@@ -203,8 +204,9 @@ void Planner::fillTile(Plan &plan) const {
   plan.isContraction = contraction.has_value();
   // What stores vectors on the way has enough to do for a sum not to be waited
   // for. Rows that are short it takes together, to reduce lanes side by side.
-  bool hasStreams = llvm::is_contained(plan.combiners, nullptr);
-  bool isShort = extents[plan.loop] <= kSums * plan.lanes &&
+  bool hasStreams = plan.streams.any();
+  bool isShort = plan.reducesLanes() &&
+                 extents[plan.loop] <= kSums * plan.lanes &&
                  !ShapedType::isDynamic(extents[plan.loop]);
   for (unsigned loop : loopsInOutputOrder())
     if (isParallel(loop) && loop != plan.loop && extents[loop] != 1 &&
@@ -214,7 +216,9 @@ void Planner::fillTile(Plan &plan) const {
     int64_t rows = extents[*plan.row];
     plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
   }
-  plan.vectors = hasStreams ? 1 : kSums / plan.rows;
+  plan.vectors = !hasStreams           ? kSums / plan.rows
+                 : plan.reducesLanes() ? 1
+                                       : kSums / 2;
 }
 
 /// Whether `type` is known to lie densely in its `dims` innermost dimensions.
@@ -256,6 +260,17 @@ int64_t Planner::groupOfSteps(const Plan &plan) const {
                   element(op.getDpsInitOperand(0)));
 }
 
+/// The output of which each element is stored once, if it is one.
+OpOperand *Planner::storedOutput(const Plan &plan) const {
+  if (op.getNumReductionLoops() != 0)
+    return plan.streams.count() == 1 && !plan.reducesLanes()
+               ? op.getDpsInitOperand(plan.streams.find_first())
+               : nullptr;
+  return op.getNumDpsInits() == 1 && op.getRegionOutputArgs()[0].use_empty()
+             ? op.getDpsInitOperand(0)
+             : nullptr;
+}
+
 /// Finds the groups that lanes hold.
 void Planner::fillGroup(Plan &plan) const {
   if (plan.lanes < 4)
@@ -277,9 +292,7 @@ void Planner::fillGroup(Plan &plan) const {
             std::max<int64_t>(llvm::PowerOf2Ceil(extents[plan.loop]),
                               4 * plan.groupSize));
     }
-  } else if (op.getNumReductionLoops() == 0 && op.getNumDpsInits() == 1 &&
-             op.getRegionOutputArgs()[0].use_empty()) {
-    OpOperand *output = op.getDpsInitOperand(0);
+  } else if (OpOperand *output = storedOutput(plan)) {
     AffineMap map = op.getMatchingIndexingMap(output);
     unsigned rank = map.getNumResults();
     if (rank >= 2 && isDense(output->get().getType(), 2) &&
@@ -359,14 +372,13 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
     plan.lanes = std::min<int64_t>(maxLanes, llvm::PowerOf2Ceil(extents[loop]));
   if (plan.lanes < 2)
     return std::nullopt;
+  plan.streams.resize(op.getNumDpsInits());
   for (unsigned i : llvm::seq(op.getNumDpsInits())) {
-    bool isStream = isStreamOf(op, i);
-    if (isParallel(loop) && isStream)
-      return std::nullopt;
+    plan.streams[i] = isStreamOf(op, i);
     if (isParallel(loop))
       continue;
     Operation *combiner = findCombiner(op.getRegionOutputArgs()[i], i);
-    if (!combiner && !isStream)
+    if (!combiner && !plan.streams[i])
       return std::nullopt;
     plan.combiners.push_back(combiner);
   }
@@ -379,6 +391,9 @@ std::optional<Plan> Planner::planAlong(unsigned loop) const {
     if (other != loop && other != plan.row && other != plan.column &&
         other != plan.group)
       (isParallel(other) ? plan.outer : plan.reductions).push_back(other);
+  plan.hasMatrixTiles = fillsMatrixTiles(op, plan, target);
+  if (plan.hasMatrixTiles)
+    plan.vectors = std::min<int64_t>(plan.vectors, 2);
   return plan;
 }
 

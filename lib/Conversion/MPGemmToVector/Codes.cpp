@@ -11,12 +11,21 @@
 
 #include "Codes.h"
 
+#include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+int64_t lutra::lanesOf(TargetAttr target, const CodePlanes &planes) {
+  if (planes.depth == 1)
+    return std::max<int64_t>(1, planes.rows / 4);
+  return std::gcd(planes.rows,
+                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
+}
 
 Value CodesOfChunk::load(int64_t vector, int64_t part) {
   Value &value = loaded[{vector, part}];
@@ -47,7 +56,7 @@ Value CodesOfChunk::asBytes(Value vector) {
 /// A mask in each byte of a lane.
 static constexpr uint32_t kEachByte = 0x01010101u;
 
-Value CodesOfChunk::quad(int64_t quad, int64_t part) {
+Value CodesOfChunk::quad(int64_t quad, int64_t part, bool withFields) {
   Value code;
   int64_t first = 0;
   for (CodePlane plane : planes.planes()) {
@@ -59,7 +68,7 @@ Value CodesOfChunk::quad(int64_t quad, int64_t part) {
     else if (right < 0)
       field = arith::ShLIOp::create(b, loc, field, splat(-right));
     uint32_t mask = ((1u << plane.width) - 1) << plane.shift;
-    if (plane.width < 8)
+    if (plane.width < 8 && !withFields)
       field = arith::AndIOp::create(b, loc, field, splat(mask * kEachByte));
     code = code ? arith::OrIOp::create(b, loc, code, field) : field;
     first += planes.quadsPerChunk() / perByte;

@@ -9,10 +9,15 @@
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_CODES_H
 
 #include "dialects/Lutra/CodePlanes.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace mlir::lutra {
+
+/// Lanes of 32 bits of a register of codes: as many as the machine's vectors
+/// have that divide the rows of a tile. At depth 1 a tile is one register.
+int64_t lanesOf(TargetAttr target, const CodePlanes &planes);
 
 /// The codes of one chunk, of which a register holds 4 * `lanes` bytes.
 /// Loads and shares what several quads need.
@@ -25,8 +30,8 @@ public:
         chunk(chunk) {}
 
   /// The codes of quad `quad` of the chunk, in bytes, of register `part` of
-  /// each vector.
-  Value quad(int64_t quad, int64_t part);
+  /// each vector. `withFields`, other bits may stand above codes of one plane.
+  Value quad(int64_t quad, int64_t part, bool withFields = false);
   /// The same, of codes in one plane, where they lie in their bytes: times
   /// 2 to the power of where their field begins.
   Value quadInPlace(int64_t quad, int64_t part);

@@ -264,6 +264,10 @@ StringRef lutra::unsignedDotName(int64_t lanes, TargetAttr target) {
              : "";
 }
 
+StringRef lutra::wordDotName(int64_t lanes, TargetAttr target) {
+  return x86Names(lanes, target).words;
+}
+
 /// Dots of integers on x86, or null.
 static std::unique_ptr<Dot> createX86Dot(OpBuilder &b, mpgemm::MatmulOp op,
                                          int64_t lanes, TargetAttr target) {

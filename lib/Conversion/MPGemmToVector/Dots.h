@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_DOTS_H
 
+#include "Codes.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
 
@@ -46,6 +47,11 @@ public:
   /// `zero` is what is subtracted from codes, a vector of i32 or f32 or null.
   /// Dots of integers take codes as they are.
   virtual Value codes(Value bytes, unsigned step, Value zero) = 0;
+  /// The same from quad `quad` of a chunk, of register `part` of each vector.
+  virtual Value codesOfQuad(CodesOfChunk &chunk, int64_t quad, int64_t part,
+                            unsigned step, Value zero) {
+    return codes(chunk.quad(quad, part), step, zero);
+  }
   /// The operand of a step from the four numbers, or the table, of `x` at
   /// `index`.
   virtual Value factor(Value x, ValueRange index, unsigned step) = 0;
@@ -90,6 +96,10 @@ std::unique_ptr<Dot> createLookups(OpBuilder &b, mpgemm::MatmulOp op,
 /// The intrinsic that adds the products of unsigned and signed bytes to each
 /// lane of a sum; empty where `target` has none.
 StringRef unsignedDotName(int64_t lanes, TargetAttr target);
+
+/// The x86 intrinsic that multiplies pairs of 16-bit integers and adds the two
+/// products in each lane; empty where `target`, on x86, has none.
+StringRef wordDotName(int64_t lanes, TargetAttr target);
 
 } // namespace mlir::lutra
 

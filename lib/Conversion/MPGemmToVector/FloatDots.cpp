@@ -26,20 +26,18 @@ public:
 
   Type sumType() const override { return b.getF32Type(); }
   unsigned steps() const override { return 4; }
+  /// Codes are the lowest bits of floats from 2^23 on, where neighbours are 1
+  /// apart: what is subtracted takes that away too, and is exact.
   Value codes(Value bytes, unsigned step, Value zero) override {
-    Value code = byteOfLanes(bytes, step);
     bool isInteger =
         zero && cast<VectorType>(zero.getType()).getElementType().isInteger();
-    if (whole != 0)
-      code = arith::SubIOp::create(b, loc, code, splat(b.getI32Type(), whole));
+    Value none = splatFloat(kUnit + whole);
     if (isInteger)
-      code = arith::SubIOp::create(b, loc, code, zero);
-    auto type = vectorOf(b.getF32Type());
-    Value number = arith::SIToFPOp::create(b, loc, type, code);
+      none = arith::AddFOp::create(b, loc, fromUnit(zero), splatFloat(whole));
+    Value number = subtract(fromUnit(byteOfLanes(bytes, step)), none);
+    // 2^23 and a half is no float.
     if (fraction != 0)
-      number =
-          subtract(number, arith::ConstantOp::create(
-                               b, loc, DenseElementsAttr::get(type, fraction)));
+      number = subtract(number, splatFloat(fraction));
     return zero && !isInteger ? subtract(number, zero) : number;
   }
   Value factor(Value x, ValueRange index, unsigned step) override {
@@ -59,6 +57,21 @@ protected:
   }
 
 private:
+  static constexpr int64_t kUnit = 1 << 23;
+
+  /// 2^23 + `code`, which is below 2^23, in f32.
+  Value fromUnit(Value code) {
+    int64_t bits = llvm::bit_cast<int32_t>(float(kUnit));
+    return arith::BitcastOp::create(
+        b, loc, vectorOf(b.getF32Type()),
+        arith::OrIOp::create(b, loc, code, splat(b.getI32Type(), bits)));
+  }
+  Value splatFloat(float value) {
+    auto type = vectorOf(b.getF32Type());
+    return arith::ConstantOp::create(b, loc,
+                                     DenseElementsAttr::get(type, value));
+  }
+
   int64_t whole;
   float fraction;
 };
@@ -71,36 +84,58 @@ public:
 
   bool takesCodes() const override { return true; }
   Value codes(Value bytes, unsigned step, Value zero) override {
-    Value number = lookUp(bytes, step);
+    return without(zero, lookUp(bytes, step));
+  }
+
+protected:
+  Value without(Value zero, Value number) {
     if (!zero)
       return number;
     if (isa<IntegerType>(cast<VectorType>(zero.getType()).getElementType()))
       zero = arith::SIToFPOp::create(b, loc, vectorOf(b.getF32Type()), zero);
     return subtract(number, zero);
   }
-
-protected:
   virtual Value lookUp(Value bytes, unsigned step) = 0;
 };
 
-/// At most 16 numbers, which are in a register.
+/// At most 16 numbers, which are in a register. The instruction looks at the
+/// lowest four bits of a lane only: where these are several codes, each has a
+/// register of its own, so that few fields of a byte need be shifted and none
+/// is masked.
 class PermuteDot : public TableDot {
 public:
   static constexpr int64_t kLanes = 16;
 
   PermuteDot(OpBuilder &b, Location loc, mpgemm::FormatInterface format)
       : TableDot(b, loc, kLanes) {
-    SmallVector<float> values;
-    for (unsigned code = 0; code < kLanes; ++code)
-      values.push_back(format.decode(code % (1u << format.getBits())));
-    auto type = vectorOf(b.getF32Type());
-    table = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, ArrayRef(values)));
+    unsigned bits = format.getBits();
+    for (unsigned shift = 0; shift + bits <= 4; shift += bits) {
+      SmallVector<float> values;
+      for (unsigned index = 0; index < kLanes; ++index)
+        values.push_back(format.decode((index >> shift) % (1u << bits)));
+      tables.push_back(arith::ConstantOp::create(
+          b, loc,
+          DenseElementsAttr::get(vectorOf(b.getF32Type()), ArrayRef(values))));
+    }
+    isOnePlane = llvm::isPowerOf2_32(bits);
+  }
+
+  Value codesOfQuad(CodesOfChunk &chunk, int64_t quad, int64_t part,
+                    unsigned step, Value zero) override {
+    if (!isOnePlane)
+      return TableDot::codesOfQuad(chunk, quad, part, step, zero);
+    int64_t field = quad % tables.size();
+    Value bytes = chunk.quad(quad - field, part, /*withFields=*/true);
+    return without(zero, permute(bytes, step, tables[field]));
   }
 
 protected:
   Value lookUp(Value bytes, unsigned step) override {
-    // The instruction looks at the lowest four bits of a lane only.
+    return permute(bytes, step, tables.front());
+  }
+
+private:
+  Value permute(Value bytes, unsigned step, Value table) {
     auto type = vectorOf(b.getI32Type());
     Value code = vector::BitCastOp::create(b, loc, type, bytes);
     if (step > 0)
@@ -110,8 +145,9 @@ protected:
                          {table, code});
   }
 
-private:
-  Value table;
+  /// The numbers of the codes in the lowest four bits, from the lowest on.
+  SmallVector<Value> tables;
+  bool isOnePlane;
 };
 
 /// Numbers in memory.

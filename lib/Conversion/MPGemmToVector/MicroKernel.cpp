@@ -17,7 +17,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -29,15 +28,6 @@ static constexpr int64_t kUnrolledQuads = 8;
 static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
-
-/// As many as the machine's vectors have that divide the rows of a tile. At
-/// depth 1 a tile is one register.
-static int64_t lanesOf(TargetAttr target, const CodePlanes &planes) {
-  if (planes.depth == 1)
-    return std::max<int64_t>(1, planes.rows / 4);
-  return std::gcd(planes.rows,
-                  int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
-}
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
@@ -129,18 +119,28 @@ int64_t MicroKernel::chains() const {
   return chains;
 }
 
-/// What is multiplied or looked up of `quad` of a chunk.
-Value MicroKernel::bytesOf(CodesOfChunk &codes, int64_t quad, int64_t part) {
-  if (looksUp)
-    return codes.key(quad / quadsAtOnce, part);
-  if (keepsFields())
-    return codes.quadInPlace(quad, part);
-  Value bytes = codes.quad(quad, part);
-  if (!decoder)
-    return bytes;
+/// Makes bytes of the codes of `quad` of a chunk, once for all steps, where
+/// they are not multiplied as they are.
+void MicroKernel::decodeQuad(CodesOfChunk &codes, int64_t quad) {
+  decoded.clear();
   int64_t each = history.size() / parts;
-  return decoder->decode(bytes,
-                         MutableArrayRef(history).slice(part * each, each));
+  for (int64_t part = 0; decoder && part < parts; ++part)
+    decoded.push_back(
+        decoder->decode(codes.quad(quad, part),
+                        MutableArrayRef(history).slice(part * each, each)));
+}
+
+/// What is multiplied or looked up of `quad` of a chunk.
+Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
+                             unsigned step) {
+  Value zero = op.isInteger() ? Value() : groupSums.zero(part);
+  if (looksUp)
+    return dot->codes(codes.key(quad / quadsAtOnce, part), step, zero);
+  if (keepsFields())
+    return dot->codes(codes.quadInPlace(quad, part), step, zero);
+  if (decoder)
+    return dot->codes(decoded[part], step, zero);
+  return dot->codesOfQuad(codes, quad, part, step, zero);
 }
 
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
@@ -166,15 +166,11 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
     codes.prefetch(kPrefetchedBytes);
   int64_t next = 0, chains = sums.size() / numSums(), each = dot->sums();
   for (int64_t quad = 0; quad < count; quad += quadsAtOnce) {
-    Values bytes;
-    for (int64_t part = 0; part < parts; ++part)
-      bytes.push_back(bytesOf(codes, first + quad, part));
+    decodeQuad(codes, first + quad);
     for (unsigned step = 0; step < dot->steps(); ++step) {
-      Values decoded;
+      Values operands;
       for (int64_t part = 0; part < parts; ++part)
-        decoded.push_back(
-            dot->codes(bytes[part], step,
-                       op.isInteger() ? Value() : groupSums.zero(part)));
+        operands.push_back(operandOf(codes, first + quad, part, step));
       int64_t number = keepsFields() ? first + quad : next++ % chains;
       MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
       for (int64_t row = 0; row < rows; ++row) {
@@ -182,7 +178,7 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
             op.getX(), placeOf(row, group, chunkOfGroup, quad), step);
         for (int64_t part = 0; part < parts; ++part)
           dot->addTo(chain.slice((row * parts + part) * each, each),
-                     decoded[part], factor);
+                     operands[part], factor);
       }
     }
   }

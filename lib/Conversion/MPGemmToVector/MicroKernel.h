@@ -52,7 +52,9 @@ private:
   Values emitChunks(Value group, Value first, int64_t chunks, Values sums);
   void emitQuads(Value chunk, int64_t first, int64_t count, Value group,
                  Value chunkOfGroup, MutableArrayRef<Value> sums);
-  Value bytesOf(CodesOfChunk &codes, int64_t quad, int64_t part);
+  void decodeQuad(CodesOfChunk &codes, int64_t quad);
+  Value operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
+                  unsigned step);
   SmallVector<Value> placeOf(int64_t row, Value group, Value chunkOfGroup,
                              int64_t quad);
   Values loopOver(int64_t count, int64_t step, Values carried,
@@ -89,8 +91,9 @@ private:
   Value tile;
   SmallVector<Value> rowIndex;
   int64_t rows = 0;
-  /// What the decoder knows of the codes before, [parts, ..].
-  Values history;
+  /// What the decoder knows of the codes before, [parts, ..], and what it makes
+  /// of a quad, [parts].
+  Values history, decoded;
 };
 
 } // namespace mlir::lutra

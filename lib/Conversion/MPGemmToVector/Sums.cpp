@@ -147,7 +147,7 @@ void GroupSums::add(Value row, ArrayRef<Value> sums,
 
 ResultColumns::ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
                              int64_t vectors, Value tile)
-    : b(b), op(op) {
+    : b(b), op(op), lanes(lanes) {
   Location loc = op.getLoc();
   auto constant = [&](int64_t i) -> Value {
     return arith::ConstantIndexOp::create(b, loc, i);
@@ -167,6 +167,23 @@ ResultColumns::ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
       masks.push_back(vector::CreateMaskOp::create(b, loc, type, left));
     }
   }
+}
+
+SmallVector<Value> ResultColumns::load(Value row) {
+  auto type = VectorType::get({lanes}, op.getInitType().getElementType());
+  SmallVector<Value> results;
+  for (auto [vector, column] : llvm::enumerate(columns)) {
+    SmallVector<Value> place = {row, column};
+    if (masks.empty()) {
+      results.push_back(
+          vector::LoadOp::create(b, op.getLoc(), type, op.getInit(), place));
+      continue;
+    }
+    Value none = arith::ConstantOp::create(b, op.getLoc(), b.getZeroAttr(type));
+    results.push_back(vector::MaskedLoadOp::create(
+        b, op.getLoc(), type, op.getInit(), place, masks[vector], none));
+  }
+  return results;
 }
 
 void ResultColumns::store(Value row, ArrayRef<Value> results) {

@@ -30,8 +30,10 @@ public:
   /// Where the sums of integers of a row start, [vectors]: minus the zero
   /// points times the sum of x. Nothing where that is 0.
   SmallVector<Value> start(Value row);
-  /// Loads the scales, for `add`.
+  /// Loads the scales, for `add` and for `scale`.
   void loadScales();
+  /// The scales of a vector, in f32.
+  Value scale(int64_t vector) const { return scales[vector]; }
   /// Adds `sums` of a row, scaled, to `results`, both [vectors].
   void add(Value row, ArrayRef<Value> sums, MutableArrayRef<Value> results);
 
@@ -55,12 +57,15 @@ class ResultColumns {
 public:
   ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
                 int64_t vectors, Value tile);
+  /// What the result has of a row, [vectors], and 0 where there are no columns.
+  SmallVector<Value> load(Value row);
   /// Writes the results of a row, [vectors], as far as there are columns.
   void store(Value row, ArrayRef<Value> results);
 
 private:
   OpBuilder &b;
   mpgemm::MatmulOp op;
+  int64_t lanes;
   /// The first columns of vectors, and masks where columns may be missing.
   SmallVector<Value> columns, masks;
 };

@@ -19,7 +19,7 @@
 
 #include "TileKernel.h"
 
-#include "Frame.h"
+#include "../Frame.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -34,8 +34,6 @@ static constexpr int64_t kTileRows = 16;
 /// Rows that share a panel, so that decoding is a small part of the work, and
 /// that are multiplied together.
 static constexpr int64_t kBlockRows = 128;
-/// Quads of a matrix tile below which vectors are faster.
-static constexpr int64_t kLeastQuads = 8;
 static constexpr int64_t kLanes = TilePanel::kLanes;
 
 bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
@@ -43,13 +41,13 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows();
   return hasByteTiles(target) && op.isInteger() && !op.hasTables() &&
          (columns == kLanes || columns == 2 * kLanes) &&
-         quadsOfTile(x[2] / 4) >= kLeastQuads;
+         wordsOfTile(x[2] / 4) >= kLeastWordsOfTile;
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
     : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), groups(op.getCodeGroups()),
-      quads(op.getXType().getDimSize(2) / 4), tileQuads(quadsOfTile(quads)),
+      quads(op.getXType().getDimSize(2) / 4), tileQuads(wordsOfTile(quads)),
       panel(b, op), groupSums(b, op, kLanes, parts) {
   auto allocate = [&](ArrayRef<int64_t> shape, Type element) {
     return allocateOnFrame(b, op, MemRefType::get(shape, element));

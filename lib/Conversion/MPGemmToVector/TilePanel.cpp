@@ -7,8 +7,8 @@
 
 #include "TilePanel.h"
 
+#include "../Frame.h"
 #include "Codes.h"
-#include "Frame.h"
 #include "Sums.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
@@ -134,7 +134,7 @@ void TilePanel::fill(Value tile, Value first, Value count) {
 
 Value TilePanel::load(int64_t part, Value quad) {
   auto type =
-      amx::TileType::get({quadsOfTile(quads), 4 * kLanes}, b.getI8Type());
+      amx::TileType::get({wordsOfTile(quads), 4 * kLanes}, b.getI8Type());
   Value first = arith::ConstantIndexOp::create(b, loc, part),
         none = arith::ConstantIndexOp::create(b, loc, 0);
   return amx::TileLoadOp::create(b, loc, type, bytes,

@@ -39,6 +39,7 @@ void lutra::buildTargetPipeline(OpPassManager &pm, StringRef modelName) {
   // The last pass that may canonicalize: see lower-vectors.
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createExpandWordProducts());
   pm.addNestedPass<func::FuncOp>(createConvertLutToLLVM());
   pm.addNestedPass<func::FuncOp>(createLowerVectors());
   pm.addPass(memref::createExpandStridedMetadataPass());

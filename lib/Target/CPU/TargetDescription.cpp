@@ -60,7 +60,7 @@ static ArrayRef<Feature> relevantFeatures(const llvm::Triple &triple) {
                                 {"avx512bf16"},   {"avx512fp16"},
                                 {"avxvnni"},      {"avxvnniint8"},
                                 {"avxneconvert"}, {"amx-tile"},
-                                {"amx-int8"}};
+                                {"amx-int8"},     {"amx-bf16"}};
   static const Feature aarch64[] = {
       {"crc"},     {"lse"},  {"rdm"},  {"fullfp16", "fp16"},
       {"dotprod"}, {"bf16"}, {"i8mm"}, {"fp16fml"},

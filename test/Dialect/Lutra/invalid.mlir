@@ -357,7 +357,7 @@ func.func @quantize_format() {
 // -----
 
 func.func @quantize_part() {
-  // expected-error @below {{expects codes, scales or, where the format has them, zeros, got}}
+  // expected-error @below {{expects codes, scales or, where there are any, zeros or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "zeros", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
   return
 }
@@ -365,7 +365,7 @@ func.func @quantize_part() {
 // -----
 
 func.func @quantize_method() {
-  // expected-error @below {{expects the method nearest or mse, got}}
+  // expected-error @below {{expects the method nearest, mse or gptq, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "best">] : tensor<1x1x4xi8>
   return
 }
@@ -375,6 +375,54 @@ func.func @quantize_method() {
 func.func @quantize_group() {
   // expected-error @below {{expects groups of 1 to 4 weights, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 5, method = "mse">] : tensor<1x1x5xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_factors() {
+  // expected-error @below {{expects 4 factors of f32, got 'tensor<3xf32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", factors = dense<1.0> : tensor<3xf32>>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_rest() {
+  // expected-error @below {{expects codes, scales or, where there are any, zeros or the rest, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "rest", format = "int4", group = 4, method = "mse">] : tensor<1x0xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_moments() {
+  // expected-error @below {{expects moments of 4 columns in f32, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", moments = {name = "m", storage = tensor<4x3xf32>, value = dense<1.0> : tensor<4x3xf32>}>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_moments_type() {
+  // expected-error @below {{expects moments of 4 columns in f32, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", moments = {name = "m", storage = tensor<4xi8>, value = dense<1> : tensor<4xi8>}>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_compensated() {
+  // expected-error @below {{expects moments of any two columns for gptq, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "gptq", moments = {name = "m", storage = tensor<4xf32>, value = dense<1.0> : tensor<4xf32>}>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_compensated_rows() {
+  // expected-error @below {{expects gptq only where a code is a number, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "bcq2", group = 4, method = "gptq", moments = {name = "m", storage = tensor<4x4xf32>, value = dense<1.0> : tensor<4x4xf32>}>] : tensor<1x2x4xi8>
   return
 }
 

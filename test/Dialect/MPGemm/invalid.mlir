@@ -194,3 +194,129 @@ func.func @sums_of_tables(%t: tensor<2x4x2x64xi8>, %a: tensor<2x4xf32>, %w: tens
       scales(%s : tensor<1x4x64xf32>) xscales(%a : tensor<2x4xf32>) xsums(%a : tensor<2x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
 }
+
+// -----
+
+func.func @experts_type(%b: tensor<3xi32>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects experts of rank 1 and i64, got 'tensor<3xi32>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi32>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @offsets_rank(%b: tensor<3xi64>, %o: tensor<4x1xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects offsets of rank 1 and i64, got 'tensor<4x1xi64>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4x1xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @offsets_size(%b: tensor<3xi64>, %o: tensor<3xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects offsets of shape [4], got 'tensor<3xi64>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<3xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @part_of_a_matrix(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<100x4x32xi8>, %s: tensor<100x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects whole matrices of 40 columns, got codes of 'tensor<100x4x32xi8>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<100x4x32xi8>) scales(%s : tensor<100x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @unknown_columns(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<2x?xf32>) {
+  // expected-error @below {{expects known columns, got codes of 'tensor<120x4x32xi8>' and a result of 'tensor<2x?xf32>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x?xf32>) -> tensor<2x?xf32>
+  return
+}
+
+// -----
+
+func.func @matrix_scales(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects scales of shape [120, 4], got 'tensor<40x4xf32>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @rows_of_blocks(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<3x40xf32>) {
+  // expected-error @below {{expects a result of 2 rows, got 'tensor<3x40xf32>'}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<3x40xf32>) -> tensor<3x40xf32>
+  return
+}
+
+// -----
+
+func.func @gather_unscaled(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x1x32xf32>, %w: tensor<120x1x32xi8>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects scales with a format}}
+  mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x1x32xf32>) codes(%w : tensor<120x1x32xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @gather_windows(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects a format whose codes each stand for a number, got #mpgemm.trellis<bits = 4>}}
+  mpgemm.gather_matmul #mpgemm.trellis<bits = 4> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @gather_planes(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x8x32xi8>, %s: tensor<120x8xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects a format whose codes each stand for a number, got #mpgemm.binary<planes = 2>}}
+  mpgemm.gather_matmul #mpgemm.binary<planes = 2> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x8x32xi8>) scales(%s : tensor<120x8xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @codes_without_format(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xi8>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects floats, and x and a result of f32, without a format, got codes of 'i8', x of 'f32' and a result of 'tensor<2x40xf32>'}}
+  mpgemm.gather_matmul experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @scales_without_format(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x32xf32>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects neither scales, zeros nor sums without a format}}
+  mpgemm.gather_matmul experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x32xf32>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @packed_floats(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<9x4x16x32xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codes of shape [?, 4, 32, 16], got 'tensor<9x4x16x32xf32>'}}
+  mpgemm.gather_matmul layout <rows = 16> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<9x4x16x32xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @scalar_codes(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<f32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects known columns, got codes of 'tensor<f32>' and a result of 'tensor<2x40xf32>'}}
+  mpgemm.gather_matmul experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<f32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}

@@ -58,3 +58,23 @@ func.func @integers(%x: tensor<?x4x32xf32>, %w: tensor<2x4x3x128xi8>, %s: tensor
       outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
   return %y : tensor<?x40xf32>
 }
+
+// 40 columns of three matrices.
+// CHECK-LABEL: func.func @gather
+// CHECK: mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%{{.*}} : tensor<?xi64>) offsets(%{{.*}} : tensor<?xi64>)
+// CHECK-SAME: x(%{{.*}} : tensor<?x4x32xf32>) codes(%{{.*}} : tensor<120x4x32xi8>) scales(%{{.*}} : tensor<120x4xf16>)
+// CHECK: mpgemm.gather_matmul layout <rows = 32> experts(%{{.*}} : tensor<?xi64>) offsets(%{{.*}} : tensor<?xi64>)
+// CHECK-SAME: codes(%{{.*}} : tensor<6x4x32x32xbf16>) outs(
+func.func @gather(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %w: tensor<120x4x32xi8>,
+                  %s: tensor<120x4xf16>, %f: tensor<6x4x32x32xbf16>, %e: tensor<?x40xf32>)
+    -> (tensor<?x40xf32>, tensor<?x40xf32>) {
+  %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8>
+      experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<120x4x32xi8>)
+      scales(%s : tensor<120x4xf16>) outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  %z = mpgemm.gather_matmul layout <rows = 32>
+      experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
+      x(%x : tensor<?x4x32xf32>) codes(%f : tensor<6x4x32x32xbf16>)
+      outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
+  return %y, %z : tensor<?x40xf32>, tensor<?x40xf32>
+}

@@ -274,7 +274,8 @@ TEST(TargetDescription, Levels) {
   EXPECT_TRUE(describe("x86-64-v4", "+avx512vnni").hasFeature("avx512vnni"));
   EXPECT_EQ(describe("x86-64-v4", "-avx512vl").getVectorBits(), 256);
   std::string tiles = requiredFeatures(describe("sapphirerapids"));
-  EXPECT_TRUE(StringRef(tiles).ends_with("amx-tile,amx-int8")) << tiles;
+  EXPECT_TRUE(StringRef(tiles).ends_with("amx-tile,amx-int8,amx-bf16"))
+      << tiles;
   EXPECT_FALSE(describe("sapphirerapids", "-amx-tile").hasFeature("amx-int8"));
   TargetAttr arm = cantFail(
       describeTarget(&context, {"aarch64-linux-gnu", "cortex-a76", ""}));

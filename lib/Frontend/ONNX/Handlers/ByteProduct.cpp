@@ -13,6 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ByteProduct.h"
+
 #include "CodedMatrix.h"
 #include "QuantizedElements.h"
 #include "Reduction.h"
@@ -23,37 +25,33 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-namespace {
-/// A constant matrix of codes [N, K], their sums [N], and what is subtracted
-/// from the codes of a column: `zero`, or an element of `zeros` [N, 1] where
-/// there are any.
-struct CodedColumns {
-  Tensor codes, sums, zeros;
-  int64_t zero;
-};
-} // namespace
+Tensor lutra::asWeight(Lowering &lowering, const Tensor &tensor) {
+  WeightOp weight = weightOf(lowering, tensor);
+  return weight
+             ? lowering.tensor(weight.getResult(), tensor.shape, tensor.dtype)
+             : Tensor();
+}
 
 /// A constant of bytes as codes that are a weight, or null.
 static Tensor codesAsWeight(Lowering &lowering, const Tensor &tensor) {
-  WeightOp weight = weightOf(lowering, tensor);
-  return weight ? codesOfConstant(lowering,
-                                  lowering.tensor(weight.getResult(),
-                                                  tensor.shape, tensor.dtype))
-                : Tensor();
+  Tensor weight = asWeight(lowering, tensor);
+  return weight ? codesOfConstant(lowering, weight) : Tensor();
 }
 
-/// The codes of a constant [K, N] with its zero point, which may be null;
-/// nothing where one of them is something else.
-static std::optional<CodedColumns>
-readColumns(Lowering &lowering, const Tensor &matrix, const Tensor &zero) {
+std::optional<CodedColumns> lutra::codedColumns(Lowering &lowering,
+                                                const Tensor &matrix,
+                                                const Tensor &zero) {
   CodedColumns columns;
+  int64_t n = matrix.staticSize(0), k = matrix.staticSize(1);
+  if (k < 1 || n < 1 || !mpgemm::fitsAccumulator(8, k))
+    return std::nullopt;
   columns.zero = matrix.dtype == DType::Int8 ? 128 : 0;
   if (zero) {
     std::optional<int64_t> same = sameCode(lowering, zero);
     columns.zero = same.value_or(0);
     if (!same) {
       Tensor zeros = codesAsWeight(lowering, zero);
-      if (!zeros || zeros.rank() != 1 || zeros.shape[0] != matrix.shape[1])
+      if (!zeros || zeros.rank() != 1 || zeros.shape[0] != matrix.shape[0])
         return std::nullopt;
       columns.zeros = lowering.unsqueeze(zeros, {1});
     }
@@ -61,7 +59,6 @@ readColumns(Lowering &lowering, const Tensor &matrix, const Tensor &zero) {
   columns.codes = codesAsWeight(lowering, matrix);
   if (!columns.codes)
     return std::nullopt;
-  columns.codes = lowering.transpose(columns.codes, {1, 0});
   auto weight = columns.codes.value.getDefiningOp<WeightOp>();
   if (!weight)
     return std::nullopt;
@@ -74,8 +71,7 @@ readColumns(Lowering &lowering, const Tensor &matrix, const Tensor &zero) {
   return columns;
 }
 
-/// x as signed bytes: of unsigned ones, less 128.
-static FailureOr<Tensor> toSigned(Lowering &lowering, const Tensor &x) {
+FailureOr<Tensor> lutra::signedBytes(Lowering &lowering, const Tensor &x) {
   if (x.dtype == DType::Int8)
     return x;
   return compute(lowering, x, DType::Int8, [](Scalars &s, ValueRange in) {
@@ -115,13 +111,13 @@ static FailureOr<Tensor> takeZeroOff(Lowering &lowering, const Tensor &product,
       });
 }
 
-/// The first term, [M, N], of rows [M, K].
+/// The first term, [M, N], of rows [M, K] with their sums [M].
 static FailureOr<Tensor> multiply(Lowering &lowering, const Tensor &rows,
+                                  const Tensor &sums,
                                   const CodedColumns &matrix) {
   ImplicitLocOpBuilder &b = lowering.b;
   AffineExpr m = rows.shape[0], k = rows.shape[1], n = matrix.codes.shape[0],
              one = lowering.constant(1);
-  Tensor sums = accumulate(lowering, rows, 1, Monoid::Sum, DType::Int32);
   FailureOr<Tensor> groups = lowering.reshape(rows, {m, one, k}),
                     columns = lowering.reshape(matrix.codes, {n, one, k});
   if (failed(groups) || failed(columns))
@@ -136,36 +132,46 @@ static FailureOr<Tensor> multiply(Lowering &lowering, const Tensor &rows,
   return lowering.tensor(product.getResult(), shape, DType::Int32);
 }
 
+FailureOr<Tensor> lutra::multiplyBytes(Lowering &lowering, const Tensor &rows,
+                                       const Tensor &sums,
+                                       const CodedColumns &columns,
+                                       const Tensor &xZero, DType xType) {
+  FailureOr<Tensor> product = multiply(lowering, rows, sums, columns);
+  bool isShifted = xType == DType::UInt8 || !isZero(lowering, xZero);
+  if (failed(product) || !isShifted)
+    return product;
+  Tensor shift = xZero;
+  if (!shift)
+    shift = lowering.tensor(
+        arith::ConstantOp::create(
+            lowering.b, lowering.b.getIntegerAttr(lowering.b.getI8Type(), 0)),
+        {}, xType);
+  return takeZeroOff(lowering, *product, shift, columns, rows.staticSize(1));
+}
+
 std::optional<FailureOr<Tensor>>
 lutra::byteProduct(Lowering &lowering, const Tensor &x, const Tensor &xZero,
                    const Tensor &matrix, const Tensor &zero) {
   if (matrix.rank() != 2 || x.rank() < 1 || x.shape.back() != matrix.shape[0] ||
       (xZero && !hasOneElement(xZero)))
     return std::nullopt;
-  int64_t k = matrix.staticSize(0), n = matrix.staticSize(1);
-  if (k < 1 || n < 1 || !mpgemm::fitsAccumulator(8, k))
+  Tensor constant = asWeight(lowering, matrix);
+  if (!constant)
     return std::nullopt;
-  std::optional<CodedColumns> columns = readColumns(lowering, matrix, zero);
+  std::optional<CodedColumns> columns =
+      codedColumns(lowering, lowering.transpose(constant, {1, 0}), zero);
   if (!columns)
     return std::nullopt;
-  FailureOr<Tensor> bytes = toSigned(lowering, x);
+  FailureOr<Tensor> bytes = signedBytes(lowering, x);
   if (failed(bytes))
     return FailureOr<Tensor>(failure());
   AffineExpr m = lowering.product(ArrayRef(x.shape).drop_back());
   FailureOr<Tensor> rows = lowering.reshape(*bytes, {m, x.shape.back()});
   if (failed(rows))
     return FailureOr<Tensor>(failure());
-  FailureOr<Tensor> product = multiply(lowering, *rows, *columns);
-  bool isShifted = x.dtype == DType::UInt8 || !isZero(lowering, xZero);
-  if (succeeded(product) && isShifted) {
-    Tensor shift = xZero;
-    if (!shift)
-      shift = lowering.tensor(
-          arith::ConstantOp::create(
-              lowering.b, lowering.b.getIntegerAttr(lowering.b.getI8Type(), 0)),
-          {}, x.dtype);
-    product = takeZeroOff(lowering, *product, shift, *columns, k);
-  }
+  Tensor sums = accumulate(lowering, *rows, 1, Monoid::Sum, DType::Int32);
+  FailureOr<Tensor> product =
+      multiplyBytes(lowering, *rows, sums, *columns, xZero, x.dtype);
   if (failed(product))
     return FailureOr<Tensor>(failure());
   Shape shape = x.shape;

@@ -66,33 +66,39 @@ static mpgemm::FormatInterface formatOf(MLIRContext *context,
       context, matrix.bits, DenseF32ArrayAttr::get(context, matrix.numbers));
 }
 
-FailureOr<Tensor> lutra::codedProduct(Lowering &lowering, const Tensor &rows,
-                                      const CodedMatrix &matrix,
-                                      bool integers) {
-  ImplicitLocOpBuilder &b = lowering.b;
-  ArrayRef<AffineExpr> codes = matrix.codes.shape;
-  AffineExpr m = rows.shape[0], n = codes[0];
-  Shape grouped = {m, codes[1], codes[2]}, groups = {m, codes[1]};
+FailureOr<GroupedRows> lutra::groupedRows(Lowering &lowering,
+                                          const Tensor &rows, AffineExpr groups,
+                                          AffineExpr size, unsigned bits) {
+  Shape grouped = {rows.shape[0], groups, size},
+        perGroup = {rows.shape[0], groups};
   FailureOr<Tensor> x = lowering.reshape(rows, grouped);
   if (failed(x))
     return failure();
-  Value number = x->value, scales, sums;
-  if (integers &&
-      mpgemm::fitsAccumulator(matrix.bits, matrix.codes.staticSize(2))) {
-    auto quantized = mpgemm::QuantizeActOp::create(
-        b, lowering.type(grouped, DType::Int8),
-        lowering.type(groups, DType::Float),
-        lowering.type(groups, DType::Int32), number);
-    number = quantized.getCodes();
-    scales = quantized.getScales();
-    sums = quantized.getSums();
-  }
-  Shape shape = {m, n};
+  auto known = dyn_cast<AffineConstantExpr>(size);
+  if (bits == 0 || !known || !mpgemm::fitsAccumulator(bits, known.getValue()))
+    return GroupedRows{x->value, nullptr, nullptr};
+  auto quantized = mpgemm::QuantizeActOp::create(
+      lowering.b, lowering.type(grouped, DType::Int8),
+      lowering.type(perGroup, DType::Float),
+      lowering.type(perGroup, DType::Int32), x->value);
+  return GroupedRows{quantized.getCodes(), quantized.getScales(),
+                     quantized.getSums()};
+}
+
+FailureOr<Tensor> lutra::codedProduct(Lowering &lowering, const Tensor &rows,
+                                      const CodedMatrix &matrix,
+                                      bool integers) {
+  ArrayRef<AffineExpr> codes = matrix.codes.shape;
+  FailureOr<GroupedRows> x = groupedRows(lowering, rows, codes[1], codes[2],
+                                         integers ? matrix.bits : 0);
+  if (failed(x))
+    return failure();
+  Shape shape = {rows.shape[0], codes[0]};
   auto product = mpgemm::MatmulOp::create(
-      b, lowering.type(shape, DType::Float), number, matrix.codes.value,
-      matrix.scales.value, matrix.zeros.value, scales, sums,
-      lowering.empty(shape, DType::Float), formatOf(b.getContext(), matrix),
-      mpgemm::LayoutAttr());
+      lowering.b, lowering.type(shape, DType::Float), x->numbers,
+      matrix.codes.value, matrix.scales.value, matrix.zeros.value, x->scales,
+      x->sums, lowering.empty(shape, DType::Float),
+      formatOf(lowering.context(), matrix), mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Float);
 }
 

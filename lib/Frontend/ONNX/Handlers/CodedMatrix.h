@@ -62,6 +62,18 @@ std::optional<FailureOr<Tensor>> productOfBytes(Lowering &lowering,
 FailureOr<Tensor> paddedRows(Lowering &lowering, const Tensor &x,
                              int64_t padded);
 
+/// The first factor of mpgemm.matmul: numbers [M, groups, size], and where they
+/// are integers, scales and sums [M, groups], else null.
+struct GroupedRows {
+  Value numbers, scales, sums;
+};
+
+/// rows [M, groups * size] of f32, rounded to 8-bit integers where `bits` is
+/// not 0 and sums of their products with codes of so many bits fit.
+FailureOr<GroupedRows> groupedRows(Lowering &lowering, const Tensor &rows,
+                                   AffineExpr groups, AffineExpr size,
+                                   unsigned bits);
+
 /// rows [M, groups * size] times `matrix`, as [M, N] in f32. With `integers`
 /// rows are rounded to 8-bit integers, where sums of their products fit.
 FailureOr<Tensor> codedProduct(Lowering &lowering, const Tensor &rows,

@@ -14,7 +14,9 @@
 #include "Convolution.h"
 
 #include "../SizeAlgebra.h"
+#include "ByteConvolution.h"
 #include "Contraction.h"
+#include "IntegerContraction.h"
 #include "Operands.h"
 #include "Window.h"
 
@@ -194,14 +196,12 @@ FailureOr<Tensor> lutra::alongFeatures(const Node &node, Lowering &lowering,
   return lowering.reshape(vector, shape);
 }
 
-FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
-                                     const Tensor &x, const Tensor &w,
-                                     DType accumulator) {
+FailureOr<Window> lutra::convolutionWindow(const Node &node, Lowering &lowering,
+                                           const Tensor &x, const Tensor &w) {
   if (w.rank() != x.rank())
     return node.error() << "expected weights of rank " << x.rank() << ", got "
                         << lowering.str(w.shape);
-  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
-  if (failed(sizes))
+  if (failed(convSizes(node, lowering, x, w)))
     return failure();
   SmallVector<int64_t> kernel;
   for (int64_t d = 2; d < w.rank(); ++d)
@@ -209,8 +209,17 @@ FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
   if (node.intsAttr("kernel_shape", kernel) != kernel)
     return node.error() << "expected kernel_shape to be that of the weights "
                         << lowering.str(w.shape);
-  FailureOr<Window> window = makeWindow(node, lowering, x, kernel);
+  return makeWindow(node, lowering, x, kernel);
+}
+
+FailureOr<Tensor> lutra::convolution(const Node &node, Lowering &lowering,
+                                     const Tensor &x, const Tensor &w,
+                                     DType accumulator) {
+  FailureOr<Window> window = convolutionWindow(node, lowering, x, w);
   if (failed(window))
+    return failure();
+  FailureOr<ConvSizes> sizes = convSizes(node, lowering, x, w);
+  if (failed(sizes))
     return failure();
   Tensor padded =
       padForWindow(lowering, x, *window, lowering.scalarInt(x.dtype, 0));
@@ -227,12 +236,47 @@ static LogicalResult checkOperands(const Node &node, Lowering &lowering) {
   return requireSameType(node);
 }
 
+/// The convolution of what two tensors were dequantized from, in i32; nothing
+/// where these are no bytes, or neither of all channels nor of one each.
+static std::optional<FailureOr<Tensor>> convolveBytes(const Node &node,
+                                                      Lowering &lowering,
+                                                      const Factors &x,
+                                                      const Factors &w) {
+  auto isByte = [](DType dtype) {
+    return dtype == DType::Int8 || dtype == DType::UInt8;
+  };
+  // Zero points of a hostile file may lie otherwise than their scales.
+  if (!isByte(x.quantized.dtype) || !isByte(w.quantized.dtype) ||
+      (x.zero && !hasOneElement(x.zero)) ||
+      (w.zero && !hasOneElement(w.zero) && w.axis != 0))
+    return std::nullopt;
+  if (isByChannel(x.quantized, w.quantized))
+    return centeredConvolution(node, lowering, {x.quantized, x.zero},
+                               {w.quantized, w.zero});
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, x.quantized, w.quantized);
+  if (failed(window))
+    return FailureOr<Tensor>(failure());
+  return byteConvolution(lowering, x.quantized, x.zero, w.quantized, w.zero,
+                         *window);
+}
+
+/// The sums, in f32, of the integers of two tensors.
+static FailureOr<Tensor> sumIntegers(const Node &node, Lowering &lowering,
+                                     const Factors &x, const Factors &w) {
+  auto sums = convolveBytes(node, lowering, x, w);
+  if (!sums)
+    return convolution(node, lowering, x.integers, w.integers, DType::Float);
+  if (failed(*sums))
+    return failure();
+  return lowering.cast(**sums, DType::Float);
+}
+
 /// The sums of dequantized operands: the integers' sums, times the scales of
 /// the tensor x and of the weights or their features.
 static FailureOr<Tensor> scaledConvolution(const Node &node, Lowering &lowering,
                                            const Factors &x, const Factors &w) {
-  FailureOr<Tensor> sums =
-      convolution(node, lowering, x.integers, w.integers, DType::Float);
+  FailureOr<Tensor> sums = sumIntegers(node, lowering, x, w);
   if (failed(sums))
     return failure();
   Tensor scale = w.scale;

@@ -19,6 +19,12 @@ Support supportsConvolution(const Node &node);
 /// bias.
 Support supportsFloatConvolution(const Node &node);
 
+/// The window of a convolution of `x`, of rank 3 or more, with `w`, which are
+/// checked against each other and the node's attributes. On failure an error
+/// was emitted at the node.
+FailureOr<Window> convolutionWindow(const Node &node, Lowering &lowering,
+                                    const Tensor &x, const Tensor &w);
+
 /// Sums of products [N, features, positions...] in `accumulator`, by the node's
 /// attributes; beyond its ends `x`, of rank 3 or more, is 0. On failure an
 /// error was emitted at the node.

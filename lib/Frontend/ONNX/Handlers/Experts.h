@@ -11,15 +11,9 @@
 #ifndef LUTRA_LIB_FRONTEND_ONNX_HANDLERS_EXPERTS_H
 #define LUTRA_LIB_FRONTEND_ONNX_HANDLERS_EXPERTS_H
 
-#include "lutra/Frontend/ONNX/Registry.h"
+#include "SortedRoutes.h"
 
 namespace mlir::lutra {
-
-/// The experts that tokens chose, [T, k] in i64, all below E, and how much each
-/// counts, [T, k] in f32.
-struct Routes {
-  Tensor experts, shares;
-};
 
 /// Routes by logits [T, E] to those with the largest. Shares are the softmax of
 /// all logits or, where `given` [T, E] is there, its elements; with `normalize`
@@ -30,17 +24,19 @@ FailureOr<Routes> route(Lowering &lowering, const Tensor &logits,
 /// One linear layer of all experts. Weights are floats [E, N, K], or where
 /// `bits` is not 0, codes of that many bits, 8 / bits to a byte, in blocks of
 /// `block` codes of a row: [E, N, K / block] are scales, and zero points packed
-/// alike, which may be null. A bias [E, N] may be null.
+/// alike, which may be null. A bias [E, N] may be null. With `integers` x is
+/// rounded to bytes, where sums of their products with codes fit.
 struct ExpertLayer {
   Tensor weights, bias, scales, zeros;
   unsigned bits = 0;
   int64_t block = 0;
+  bool integers = false;
 };
 
-/// The sums [T, k, N] in f32 of x, [T, K] or one row for each route [T, k, K],
-/// and the weights of the routes' experts, of which no others are read.
+/// x [S, K] in f32 times the weights of the expert of each place, [S, N].
 FailureOr<Tensor> expertProduct(Lowering &lowering, const Tensor &x,
-                                const Routes &routes, const ExpertLayer &layer);
+                                const SortedRoutes &routes,
+                                const ExpertLayer &layer);
 
 } // namespace mlir::lutra
 

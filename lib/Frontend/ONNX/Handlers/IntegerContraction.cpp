@@ -8,13 +8,15 @@
 // Implements products of quantized tensors, summed in i32. Activations are
 // centered (their zero point subtracted, which leaves 9 bits) before the sum;
 // the zero point of a product's second operand, the weights, is taken off the
-// sums instead, so that weights are read as they are stored. Products with a
-// constant matrix are mpgemm.matmul (ByteProduct.cpp).
+// sums instead, so that weights are read as they are stored. Products and
+// convolutions with constants are mpgemm.matmul (ByteProduct.cpp,
+// ByteConvolution.cpp).
 //
 //===----------------------------------------------------------------------===//
 
 #include "IntegerContraction.h"
 
+#include "ByteConvolution.h"
 #include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Convolution.h"
@@ -109,19 +111,23 @@ static FailureOr<Tensor> center(const Node &node, Lowering &lowering,
 static FailureOr<Tensor> requantize(Lowering &lowering, const Tensor &sums,
                                     const Tensor &bias, ArrayRef<Tensor> scales,
                                     const Tensor &zero) {
-  SmallVector<Tensor> operands = {sums};
-  llvm::append_range(operands, scales);
-  operands.push_back(zero);
+  // Of its own, since a division for each sum would take most of the time.
+  FailureOr<Tensor> scale =
+      compute(lowering, scales, DType::Float, [](Scalars &s, ValueRange in) {
+        return s.div(s.mul(in[0], in[1]), in[2]);
+      });
+  if (failed(scale))
+    return failure();
+  SmallVector<Tensor> operands = {sums, *scale, zero};
   if (bias)
     operands.push_back(bias);
   return compute(
       lowering, operands, zero.dtype, [&](Scalars &s, ValueRange in) {
-        Scalars f(s.b, DType::Float);
-        Value sum = bias ? s.add(in[0], in[5]) : in[0];
+        Value sum = bias ? s.add(in[0], in[3]) : in[0];
         Value value =
             Lowering::castScalar(s.b, sum, DType::Int32, DType::Float);
-        Value scale = f.div(f.mul(in[1], in[2]), in[3]);
-        return quantizeScalar(s.b, f.mul(value, scale), in[4], zero.dtype);
+        return quantizeScalar(s.b, Scalars(s.b, DType::Float).mul(value, in[1]),
+                              in[2], zero.dtype);
       });
 }
 
@@ -260,34 +266,68 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearMatMul(const Node &node,
 // Convolutions
 //===----------------------------------------------------------------------===//
 
-/// The convolution of two operands, less their zero points. Beyond its ends x
-/// is its zero point.
-static FailureOr<Tensor> centeredConv(const Node &node, Lowering &lowering,
-                                      Quantized x, Quantized w) {
+/// Whether all sums of a convolution with weights [F, C, kernel...] of centered
+/// bytes are exact in f32, in which they are faster.
+static bool areExactInFloats(const Tensor &w) {
+  constexpr int64_t kExact = 1 << 24;
+  int64_t most = 255 * 255;
+  for (int64_t dim = 1; dim < w.rank() && most <= kExact; ++dim)
+    most *= w.staticSize(dim);
+  return most <= kExact;
+}
+
+FailureOr<Tensor> lutra::centeredConvolution(const Node &node,
+                                             Lowering &lowering,
+                                             const Centered &x,
+                                             const Centered &w) {
+  if (x.zero && !hasOneElement(x.zero))
+    return node.error() << "expected a scalar zero point of x, got "
+                        << lowering.str(x.zero.shape);
+  Shape features(w.value.rank(), lowering.constant(1));
+  features[0] = w.value.shape[0];
+  Tensor zero = w.zero;
+  if (zero && !hasOneElement(zero) &&
+      (zero.rank() != 1 || zero.shape[0] != features[0]))
+    return node.error() << "expected a zero point per feature, got "
+                        << lowering.str(zero.shape);
+  FailureOr<Window> window =
+      convolutionWindow(node, lowering, x.value, w.value);
+  if (failed(window))
+    return failure();
+  if (auto sums =
+          byteConvolution(lowering, x.value, x.zero, w.value, zero, *window))
+    return *sums;
+  if (zero && !hasOneElement(zero)) {
+    FailureOr<Tensor> column = lowering.reshape(zero, features);
+    if (failed(column))
+      return failure();
+    zero = isZero(lowering, zero) ? Tensor() : *column;
+  }
+  FailureOr<Tensor> lhs = center(node, lowering, x.value, x.zero);
+  FailureOr<Tensor> rhs = center(node, lowering, w.value, zero);
+  if (failed(lhs) || failed(rhs))
+    return failure();
+  if (isByChannel(*lhs, *rhs))
+    return channelConvolution(lowering, *lhs, *rhs, *window);
+  if (!areExactInFloats(w.value))
+    return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+  FailureOr<Tensor> sums =
+      convolution(node, lowering, lowering.cast(*lhs, DType::Float),
+                  lowering.cast(*rhs, DType::Float), DType::Float);
+  if (failed(sums))
+    return failure();
+  return lowering.cast(*sums, DType::Int32);
+}
+
+/// The convolution of two operands of a node.
+static FailureOr<Tensor> convolutionOf(const Node &node, Lowering &lowering,
+                                       Quantized x, Quantized w) {
   if (failed(requireRank(node, x.value, 3)) ||
       failed(requireRank(node, w.value, 3)))
     return failure();
-  Tensor zero = node.input(x.zero), wZero = node.input(w.zero);
-  if (zero && !hasOneElement(zero))
-    return node.error() << "expected a scalar zero point of x, got "
-                        << lowering.str(zero.shape);
-  const Tensor &weights = node.input(w.value);
-  if (wZero && !hasOneElement(wZero)) {
-    Shape shape(weights.rank(), lowering.constant(1));
-    shape[0] = weights.shape[0];
-    if (wZero.rank() != 1 || wZero.shape[0] != shape[0])
-      return node.error() << "expected a zero point per feature, got "
-                          << lowering.str(wZero.shape);
-    FailureOr<Tensor> column = lowering.reshape(wZero, shape);
-    if (failed(column))
-      return failure();
-    wZero = isZero(lowering, wZero) ? Tensor() : *column;
-  }
-  FailureOr<Tensor> lhs = center(node, lowering, node.input(x.value), zero);
-  FailureOr<Tensor> rhs = center(node, lowering, weights, wZero);
-  if (failed(lhs) || failed(rhs))
-    return failure();
-  return convolution(node, lowering, *lhs, *rhs, DType::Int32);
+  return centeredConvolution(node, lowering,
+                             {node.input(x.value), node.input(x.zero)},
+                             {node.input(w.value), node.input(w.zero)});
 }
 
 static constexpr Quantized kConvIntegerX = {0, kNone, 2},
@@ -304,7 +344,7 @@ static FailureOr<SmallVector<Tensor>> lowerConvInteger(const Node &node,
                                                        Lowering &lowering) {
   if (failed(check(node, supportsConvInteger(node), 2)))
     return failure();
-  return one(centeredConv(node, lowering, kConvIntegerX, kConvIntegerW));
+  return one(convolutionOf(node, lowering, kConvIntegerX, kConvIntegerW));
 }
 
 static constexpr Quantized kQLinearConvX = {0, 1, 2}, kQLinearConvW = {3, 4, 5};
@@ -327,7 +367,7 @@ static FailureOr<SmallVector<Tensor>> lowerQLinearConv(const Node &node,
   if (failed(check(node, supportsQLinearConv(node), 8)))
     return failure();
   FailureOr<Tensor> sums =
-      centeredConv(node, lowering, kQLinearConvX, kQLinearConvW);
+      convolutionOf(node, lowering, kQLinearConvX, kQLinearConvW);
   if (failed(sums))
     return failure();
   const Tensor &wScale = node.input(4);

@@ -23,6 +23,12 @@ struct Centered {
 FailureOr<Tensor> centeredMatMul(const Node &node, Lowering &lowering,
                                  const Centered &a, const Centered &b);
 
+/// The convolution in i32, by the node's attributes, of operands of rank 3 or
+/// more. The zero point of `x`, which it is beyond its ends, is one number,
+/// that of `w` one or one per feature. On failure an error was emitted.
+FailureOr<Tensor> centeredConvolution(const Node &node, Lowering &lowering,
+                                      const Centered &x, const Centered &w);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_LIB_FRONTEND_ONNX_HANDLERS_INTEGERCONTRACTION_H

@@ -17,6 +17,7 @@
 #include "CodedMatrix.h"
 #include "Contraction.h"
 #include "Elementwise.h"
+#include "PackedCodes.h"
 #include "SizeCheck.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -124,75 +125,6 @@ static Support supportsMatMulNBits(const Node &node) {
 }
 
 //===----------------------------------------------------------------------===//
-// Codes
-//===----------------------------------------------------------------------===//
-
-/// The codes of each row of a matrix of bytes, where each row begins a stream
-/// of bits.
-static Tensor unpackAtRunTime(Lowering &lowering, const Tensor &bytes,
-                              unsigned bits, AffineExpr codes) {
-  Shape shape = {bytes.shape[0], codes};
-  utils::IteratorType parallel[] = {utils::IteratorType::parallel,
-                                    utils::IteratorType::parallel};
-  return lowering.generic(
-      {}, lowering.b.getMultiDimIdentityMap(2), parallel,
-      lowering.empty(shape, DType::UInt8), shape, DType::UInt8,
-      [&](ImplicitLocOpBuilder &b, ValueRange) -> Value {
-        Scalars index(b, DType::Int64), i(b, DType::Int32);
-        Value row = linalg::IndexOp::create(b, 0);
-        Value code = arith::IndexCastOp::create(b, index.type(),
-                                                linalg::IndexOp::create(b, 1));
-        auto byteOf = [&](Value bit) -> Value {
-          Value at = arith::ShRUIOp::create(b, bit, index.constantInt(3));
-          at = arith::IndexCastOp::create(b, b.getIndexType(), at);
-          Value byte =
-              tensor::ExtractOp::create(b, bytes.value, ValueRange{row, at});
-          return Lowering::castScalar(b, byte, DType::UInt8, DType::Int32);
-        };
-        // The last bit of a code may be in the next byte.
-        Value bit = index.mul(code, index.constantInt(bits));
-        Value last = index.add(bit, index.constantInt(bits - 1));
-        Value high = arith::ShLIOp::create(b, byteOf(last), i.constantInt(8));
-        Value pair = arith::OrIOp::create(b, byteOf(bit), high);
-        Value shift = arith::TruncIOp::create(
-            b, i.type(), arith::AndIOp::create(b, bit, index.constantInt(7)));
-        Value value =
-            arith::AndIOp::create(b, arith::ShRUIOp::create(b, pair, shift),
-                                  i.constantInt((1 << bits) - 1));
-        return Lowering::castScalar(b, value, DType::Int32, DType::UInt8);
-      });
-}
-
-/// Codes of `shape` from input i, in which each index of the first dimension
-/// begins a byte.
-static FailureOr<Tensor> unpack(const Node &node, Lowering &lowering,
-                                unsigned i, const Blocks &blocks,
-                                ArrayRef<int64_t> shape) {
-  ImplicitLocOpBuilder &b = lowering.b;
-  Shape sizes = llvm::map_to_vector(
-      shape, [&](int64_t size) { return lowering.constant(size); });
-  int64_t perRow = 1;
-  for (int64_t size : shape.drop_front())
-    perRow *= size;
-  if (WeightOp weight = storedBytes(lowering, node.input(i))) {
-    bool isPadded = perRow * blocks.bits % 8 != 0;
-    auto step = UnpackAttr::get(b.getContext(), blocks.bits, /*flip=*/false,
-                                shape, isPadded ? shape.front() : 1);
-    auto copy = cast<WeightOp>(b.clone(*weight));
-    copy.setStepsAttr(b.getArrayAttr(step));
-    copy.getResult().setType(lowering.type(sizes, DType::UInt8));
-    return lowering.tensor(copy.getResult(), sizes, DType::UInt8);
-  }
-  FailureOr<Tensor> bytes = lowering.reshape(
-      node.input(i), {sizes[0], lowering.constant(blocks.bytes(perRow))});
-  if (failed(bytes))
-    return failure();
-  return lowering.reshape(
-      unpackAtRunTime(lowering, *bytes, blocks.bits, lowering.constant(perRow)),
-      sizes);
-}
-
-//===----------------------------------------------------------------------===//
 // The matrix
 //===----------------------------------------------------------------------===//
 
@@ -216,7 +148,8 @@ static std::optional<int64_t> sharedZero(const Node &node, Lowering &lowering,
 static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
                                        const Blocks &blocks) {
   FailureOr<Tensor> codes =
-      unpack(node, lowering, B, blocks, {blocks.n, blocks.count, blocks.size});
+      unpackCodes(lowering, node.input(B), blocks.bits,
+                  {blocks.n, blocks.count, blocks.size}, blocks.n);
   Shape perBlock = {lowering.constant(blocks.n),
                     lowering.constant(blocks.count)};
   FailureOr<Tensor> scales = lowering.reshape(node.input(Scales), perBlock);
@@ -228,10 +161,10 @@ static FailureOr<CodedMatrix> matrixOf(const Node &node, Lowering &lowering,
     return matrix;
   }
   Tensor given = node.input(ZeroPoints);
-  FailureOr<Tensor> zeros = isFloat(given.dtype)
-                                ? lowering.reshape(given, perBlock)
-                                : unpack(node, lowering, ZeroPoints, blocks,
-                                         {blocks.n, blocks.count});
+  FailureOr<Tensor> zeros =
+      isFloat(given.dtype) ? lowering.reshape(given, perBlock)
+                           : unpackCodes(lowering, given, blocks.bits,
+                                         {blocks.n, blocks.count}, blocks.n);
   if (failed(zeros))
     return failure();
   matrix.zeros = *zeros;

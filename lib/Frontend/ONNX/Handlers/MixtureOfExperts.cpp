@@ -37,7 +37,8 @@ static ExpertLayer layerOf(const Node &node, LayerInputs inputs,
           node.input(inputs.scales),
           node.input(inputs.zeros),
           sizes.bits,
-          sizes.block ? sizes.block : depth};
+          sizes.block ? sizes.block : depth,
+          node.intAttr("accuracy_level", 0) == 4};
 }
 
 /// The bias of an expert's column, or 0.
@@ -82,8 +83,8 @@ static Value gated(const Node &node, Scalars &s, Value gate, Value linear) {
 }
 
 namespace {
-/// What units are made of, and how it is read along (token, route, unit): the
-/// sums of one layer, or those of a gate and of a linear unit.
+/// What units are made of, and how it is read along (place, unit): the sums of
+/// one layer, or those of a gate and of a linear unit.
 struct HiddenSums {
   SmallVector<Tensor> tensors;
   SmallVector<AffineMap> maps;
@@ -91,13 +92,14 @@ struct HiddenSums {
 } // namespace
 
 static FailureOr<HiddenSums> hiddenSums(const Node &node, Lowering &lowering,
-                                        const Tensor &x, const Routes &routes,
+                                        const Tensor &x,
+                                        const SortedRoutes &routes,
                                         const MixtureInputs &inputs,
                                         const MixtureSizes &sizes) {
-  AffineExpr t, j, i;
-  bindDims(lowering.context(), t, j, i);
+  AffineExpr place, i;
+  bindDims(lowering.context(), place, i);
   auto map = [&](ArrayRef<AffineExpr> exprs) {
-    return AffineMap::get(3, 0, exprs, lowering.context());
+    return AffineMap::get(2, 0, exprs, lowering.context());
   };
   HiddenSums hidden;
   SmallVector<LayerInputs> layers = {inputs.fc1};
@@ -109,27 +111,28 @@ static FailureOr<HiddenSums> hiddenSums(const Node &node, Lowering &lowering,
     if (failed(sums))
       return failure();
     hidden.tensors.push_back(*sums);
-    hidden.maps.push_back(map({t, j, i}));
+    hidden.maps.push_back(map({place, i}));
   }
   if (sizes.fusion == Fusion::Apart)
     return hidden;
   bool isInterleaved = sizes.fusion == Fusion::Interleaved;
   Shape halves = routes.experts.shape;
   halves.append(2, lowering.constant(sizes.inter));
-  halves[isInterleaved ? 3 : 2] = lowering.constant(2);
+  halves[isInterleaved ? 2 : 1] = lowering.constant(2);
   FailureOr<Tensor> sums = lowering.reshape(hidden.tensors.front(), halves);
   if (failed(sums))
     return failure();
   auto half = [&](int64_t part) {
     AffineExpr at = lowering.constant(part);
-    return isInterleaved ? map({t, j, i, at}) : map({t, j, at, i});
+    return isInterleaved ? map({place, i, at}) : map({place, at, i});
   };
   return HiddenSums{{*sums, *sums}, {half(0), half(1)}};
 }
 
-/// The hidden units [T, k, inter] of each route.
+/// The hidden units [S, inter] of each place.
 static FailureOr<Tensor> hiddenUnits(const Node &node, Lowering &lowering,
-                                     const Tensor &x, const Routes &routes,
+                                     const Tensor &x,
+                                     const SortedRoutes &routes,
                                      const MixtureInputs &inputs,
                                      const MixtureSizes &sizes) {
   auto hidden = hiddenSums(node, lowering, x, routes, inputs, sizes);
@@ -140,7 +143,7 @@ static FailureOr<Tensor> hiddenUnits(const Node &node, Lowering &lowering,
   Shape shape = routes.experts.shape;
   shape.push_back(lowering.constant(sizes.inter));
   hidden->tensors.push_back(routes.experts);
-  hidden->maps.push_back(hidden->maps.front().getMajorSubMap(2));
+  hidden->maps.push_back(hidden->maps.front().getMajorSubMap(1));
   return computeMapped(
       lowering, hidden->tensors, hidden->maps, shape, DType::Float,
       [&](Scalars &s, ValueRange in) {
@@ -150,7 +153,7 @@ static FailureOr<Tensor> hiddenUnits(const Node &node, Lowering &lowering,
           auto constant = [&](int64_t value) {
             return arith::ConstantIndexOp::create(s.b, value);
           };
-          Value column = linalg::IndexOp::create(s.b, 2);
+          Value column = linalg::IndexOp::create(s.b, 1);
           if (isInterleaved)
             column = arith::MulIOp::create(s.b, column, constant(2));
           if (!isApart)
@@ -166,27 +169,32 @@ static FailureOr<Tensor> hiddenUnits(const Node &node, Lowering &lowering,
       });
 }
 
-/// The sum [T, hidden] of what the routes of a token give, times their shares.
+/// The sum [T, hidden] of what the routes of a token give, times their shares,
+/// of sums [S, hidden].
 static Tensor combined(Lowering &lowering, const Tensor &sums,
-                       const Routes &routes, const ExpertLayer &layer) {
+                       const Routes &routes, const Tensor &places,
+                       const ExpertLayer &layer) {
   AffineExpr t, n, j;
   bindDims(lowering.context(), t, n, j);
-  auto map = [&](ArrayRef<AffineExpr> exprs) {
-    return AffineMap::get(3, 0, exprs, lowering.context());
-  };
-  AffineMap maps[] = {map({t, j, n}), map({t, j}), map({t, j}), map({t, n})};
+  AffineMap ofRoute = AffineMap::get(3, 0, {t, j}, lowering.context()),
+            ofToken = AffineMap::get(3, 0, {t, n}, lowering.context());
   utils::IteratorType iterators[] = {utils::IteratorType::parallel,
                                      utils::IteratorType::parallel,
                                      utils::IteratorType::reduction};
-  Shape shape = {sums.shape[0], sums.shape[2]};
+  Shape shape = {places.shape[0], sums.shape[1]};
   Value init =
       lowering.filled(shape, DType::Float, lowering.scalar(DType::Float, 0));
   return lowering.generic(
-      {sums, routes.shares, routes.experts}, maps, iterators, init, shape,
+      {places, routes.shares, routes.experts},
+      {ofRoute, ofRoute, ofRoute, ofToken}, iterators, init, shape,
       DType::Float, [&](ImplicitLocOpBuilder &b, ValueRange in) {
         Scalars s(b, DType::Float);
-        Value bias = biasAt(s, layer, in[2], linalg::IndexOp::create(b, 1));
-        return s.add(in[3], s.mul(in[1], s.add(in[0], bias)));
+        Value place = arith::IndexCastOp::create(b, b.getIndexType(), in[0]),
+              column = linalg::IndexOp::create(b, 1);
+        Value sum =
+            tensor::ExtractOp::create(b, sums.value, ValueRange{place, column});
+        sum = s.add(sum, biasAt(s, layer, in[2], column));
+        return s.add(in[3], s.mul(in[1], sum));
       });
 }
 
@@ -206,14 +214,18 @@ lower(const Node &node, Lowering &lowering, const MixtureInputs &inputs) {
                       node.intAttr("normalize_routing_weights", 0));
   if (failed(x) || failed(routes))
     return failure();
-  auto units = hiddenUnits(node, lowering, *x, *routes, inputs, sizes);
+  auto sorted = sortRoutes(lowering, *routes, sizes.experts);
+  if (failed(sorted))
+    return failure();
+  auto units = hiddenUnits(node, lowering, rowsOfTokens(lowering, *x, *sorted),
+                           *sorted, inputs, sizes);
   if (failed(units))
     return failure();
   ExpertLayer fc2 = layerOf(node, inputs.fc2, sizes, sizes.inter);
-  FailureOr<Tensor> sums = expertProduct(lowering, *units, *routes, fc2);
+  FailureOr<Tensor> sums = expertProduct(lowering, *units, *sorted, fc2);
   if (failed(sums))
     return failure();
-  Tensor y = combined(lowering, *sums, *routes, fc2);
+  Tensor y = combined(lowering, *sums, *routes, sorted->places, fc2);
   return one(lowering.reshape(lowering.cast(y, input.dtype), input.shape));
 }
 

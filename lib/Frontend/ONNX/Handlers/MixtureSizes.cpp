@@ -140,6 +140,12 @@ static bool readSizes(SizeCheck &check, const Node &node,
   if (sizes.hidden % sizes.perByte() != 0)
     check.fail("expected rows of fc1 in whole bytes, got " +
                Twine(sizes.hidden) + " codes");
+  // Two halves of a gated unit in one layer are the most.
+  int64_t elements = 2;
+  for (int64_t size : {sizes.experts, sizes.hidden, sizes.inter})
+    if (llvm::MulOverflow(elements, size, elements))
+      check.fail("expected weights that memory holds, got " +
+                 check.text(weights.shape));
   return !check.failed();
 }
 

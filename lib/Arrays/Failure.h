@@ -1,12 +1,13 @@
-//===- Failure.h - How lutra-run ends when something is wrong ---*- C++ -*-===//
+//===- Failure.h - How running a model fails ---------------------*- C++
+//-*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_TOOLS_LUTRA_RUN_FAILURE_H
-#define LUTRA_TOOLS_LUTRA_RUN_FAILURE_H
+#ifndef LUTRA_LIB_ARRAYS_FAILURE_H
+#define LUTRA_LIB_ARRAYS_FAILURE_H
 
 #include "lutra/runtime.h"
 
@@ -39,4 +40,4 @@ void check(lutra_status *status);
 
 } // namespace lutra::run
 
-#endif // LUTRA_TOOLS_LUTRA_RUN_FAILURE_H
+#endif // LUTRA_LIB_ARRAYS_FAILURE_H

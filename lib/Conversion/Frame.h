@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_FRAME_H
-#define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_FRAME_H
+#ifndef LUTRA_LIB_CONVERSION_FRAME_H
+#define LUTRA_LIB_CONVERSION_FRAME_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -28,4 +28,4 @@ inline Value allocateOnFrame(OpBuilder &b, Operation *op, MemRefType type) {
 
 } // namespace mlir::lutra
 
-#endif // LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_FRAME_H
+#endif // LUTRA_LIB_CONVERSION_FRAME_H

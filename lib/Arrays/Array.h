@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_TOOLS_LUTRA_RUN_ARRAY_H
-#define LUTRA_TOOLS_LUTRA_RUN_ARRAY_H
+#ifndef LUTRA_LIB_ARRAYS_ARRAY_H
+#define LUTRA_LIB_ARRAYS_ARRAY_H
 
 #include "lutra/runtime.h"
 
@@ -64,4 +64,4 @@ bool isFloat(lutra_dtype dtype);
 
 } // namespace lutra::run
 
-#endif // LUTRA_TOOLS_LUTRA_RUN_ARRAY_H
+#endif // LUTRA_LIB_ARRAYS_ARRAY_H

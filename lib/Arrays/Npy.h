@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_TOOLS_LUTRA_RUN_NPY_H
-#define LUTRA_TOOLS_LUTRA_RUN_NPY_H
+#ifndef LUTRA_LIB_ARRAYS_NPY_H
+#define LUTRA_LIB_ARRAYS_NPY_H
 
 #include "Array.h"
 
@@ -43,4 +43,4 @@ void writeFile(const std::string &path, std::string_view bytes);
 
 } // namespace lutra::run
 
-#endif // LUTRA_TOOLS_LUTRA_RUN_NPY_H
+#endif // LUTRA_LIB_ARRAYS_NPY_H

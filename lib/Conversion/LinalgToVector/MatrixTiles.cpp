@@ -1,0 +1,306 @@
+//===- MatrixTiles.cpp - Dot products by matrix tiles ---------------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// AMX multiplies 16 rows of groups, as they follow each other along the
+// reduction, by groups of 16 lanes, one row of a tile for each step: what lies
+// ready for dot products by vectors lies ready for tiles. Sums stay in tiles
+// along the reduction, two by two, so that each tile of a factor is multiplied
+// twice. All tiles have the same shape, since LLVM gives each register but one
+// in a function; what does not fill a tile goes through a buffer, with zeros
+// behind the last step.
+//
+//===----------------------------------------------------------------------===//
+
+#include "../Frame.h"
+#include "NestBuilder.h"
+
+#include "lutra/Analysis/Contraction.h"
+#include "mlir/Dialect/AMX/AMXDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+
+/// Rows of a matrix tile, and 32-bit words of a row.
+static constexpr int64_t kSize = 16;
+/// Rows and steps below which vectors have less to do.
+static constexpr int64_t kMinRows = 3, kMinSteps = 4;
+
+/// Whether an operand goes on evenly along `loop`, from multiples of a tile on.
+static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
+  SmallVector<Index> loops(op.getNumLoops(), Index{operand->get(), 1, 0});
+  loops[loop].multiple = kSize;
+  return llvm::all_of(op.getMatchingIndexingMap(operand).getResults(),
+                      [&](AffineExpr expr) {
+                        return laneStride(expr, loops, loop, kSize).has_value();
+                      });
+}
+
+bool lutra::fillsMatrixTiles(linalg::GenericOp op, const Plan &plan,
+                             TargetAttr target) {
+  auto contraction = matchContraction(op);
+  if (!contraction || !plan.isContraction || !plan.group || !plan.row ||
+      plan.reductions.empty() || plan.lanes != kSize ||
+      !getElementTypeOrSelf(contraction->a->get().getType()).isBF16() ||
+      !hasBF16Tiles(target))
+    return false;
+  unsigned step = plan.reductions.back();
+  OpOperand *sums = op.getDpsInitOperand(0);
+  auto stride = [&](OpOperand *operand, unsigned loop) {
+    return strideAlong(op, *operand, loop, kSize);
+  };
+  SmallVector<int64_t> extents = staticExtents(op);
+  auto isShort = [&](unsigned loop, int64_t least) {
+    return !ShapedType::isDynamic(extents[loop]) && extents[loop] < least;
+  };
+  return stride(contraction->a, step) == plan.groupSize &&
+         stride(contraction->b, plan.loop) == plan.groupSize &&
+         stride(sums, plan.loop) == 1 && isEven(op, contraction->b, step) &&
+         isEven(op, contraction->a, *plan.row) && isEven(op, sums, *plan.row) &&
+         !isShort(*plan.row, kMinRows) && !isShort(step, kMinSteps);
+}
+
+namespace mlir::lutra {
+/// Emits tiles of rows by tiles of lanes of a nest.
+class MatrixTiles {
+public:
+  MatrixTiles(Nest &nest, const Piece &lanes)
+      : nest(nest), b(nest.b), loc(nest.loc), op(nest.op), plan(nest.plan),
+        contraction(*matchContraction(op)), lanes(lanes),
+        laneCount(countOf(lanes, plan.loop)) {}
+  void emit();
+
+private:
+  /// Where the first row of a tile begins, and how far rows are apart.
+  struct Place {
+    Value memref;
+    Values index;
+    Value stride;
+  };
+  /// Of a tile, how many rows and elements of a row exist; null for all.
+  struct Part {
+    Value rows, elements;
+    bool isWhole() const { return !rows && !elements; }
+  };
+
+  void emitTiles(const Piece &rows);
+  Values multiply(const Piece &rows, ValueRange sums);
+  Place placeOf(OpOperand &operand, unsigned rowLoop, int64_t row,
+                int64_t lane);
+  Place buffer(Type element);
+  void copyRows(Type element, Part part, const Place &from, const Place &to);
+  Value load(OpOperand &operand, unsigned rowLoop, int64_t row, int64_t lane,
+             Part part);
+  void store(Value tile, int64_t row, int64_t lane, Part part);
+
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  }
+  /// What is left of a loop where a piece is masked.
+  Value countOf(const Piece &piece, unsigned loop);
+  Value inGroups(Value count) {
+    return count
+               ? arith::MulIOp::create(b, loc, count, constant(plan.groupSize))
+                     .getResult()
+               : Value();
+  }
+
+  Nest &nest;
+  OpBuilder &b;
+  Location loc;
+  linalg::GenericOp op;
+  const Plan &plan;
+  Contraction contraction;
+  const Piece &lanes;
+  Value laneCount;
+  /// [16, elements of a row], for what does not fill a tile.
+  llvm::SmallMapVector<Type, Value, 2> buffers;
+};
+} // namespace mlir::lutra
+
+Value MatrixTiles::countOf(const Piece &piece, unsigned loop) {
+  if (!piece.isMasked)
+    return {};
+  OpFoldResult rest = subtract(b, loc, nest.extents[loop],
+                               nest.position[loop].materialize(b, loc));
+  return getValueOrCreateConstantIndexOp(b, loc, rest);
+}
+
+static int64_t elementsOfRow(Type element) {
+  return kSize * 32 / element.getIntOrFloatBitWidth();
+}
+
+MatrixTiles::Place MatrixTiles::placeOf(OpOperand &operand, unsigned rowLoop,
+                                        int64_t row, int64_t lane) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  VectorBuilder builder = nest.builderFor({1, kSize, false});
+  SmallVector<Index> loops = nest.at(row, lane);
+  auto [view, first] =
+      builder.consecutive(operand.get(), builder.index(map, loops, plan.loop));
+  Value stride = constant(0);
+  for (auto [expr, each] : llvm::zip_equal(
+           map.getResults(), nest.flat.of(b, operand.get()).strides))
+    if (int64_t steps = *laneStride(expr, loops, rowLoop, kSize))
+      stride = b.createOrFold<arith::AddIOp>(
+          loc, stride,
+          b.createOrFold<arith::MulIOp>(
+              loc, getValueOrCreateConstantIndexOp(b, loc, each),
+              constant(steps)));
+  return {view, {first.value}, stride};
+}
+
+MatrixTiles::Place MatrixTiles::buffer(Type element) {
+  Value &memref = buffers[element];
+  int64_t elements = elementsOfRow(element);
+  if (!memref)
+    memref =
+        allocateOnFrame(b, op, MemRefType::get({kSize * elements}, element));
+  return {memref, {constant(0)}, constant(elements)};
+}
+
+/// Copies the part of a tile that exists. Behind its last element, rows of the
+/// buffer are 0.
+void MatrixTiles::copyRows(Type element, Part part, const Place &from,
+                           const Place &to) {
+  auto type = VectorType::get({elementsOfRow(element)}, element);
+  Value rows = part.rows ? part.rows : constant(kSize), mask;
+  if (part.elements)
+    mask = vector::CreateMaskOp::create(
+        b, loc, VectorType::get(type.getShape(), b.getI1Type()), part.elements);
+  auto at = [&](const Place &place, Value row) -> Value {
+    return arith::AddIOp::create(
+        b, loc, place.index.front(),
+        arith::MulIOp::create(b, loc, row, place.stride));
+  };
+  buildLoop(b, loc, b.getIndexAttr(0), rows, 1, 0, {},
+            [&](Index index, ValueRange) {
+              Value row = index.materialize(b, loc), vector;
+              Value source = at(from, row), target = at(to, row);
+              if (!mask) {
+                vector = vector::LoadOp::create(b, loc, type, from.memref,
+                                                ValueRange{source});
+                vector::StoreOp::create(b, loc, vector, to.memref,
+                                        ValueRange{target});
+                return Values();
+              }
+              vector = vector::MaskedLoadOp::create(
+                  b, loc, type, from.memref, ValueRange{source}, mask,
+                  arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
+              // Of a buffer, all of a row is written.
+              if (buffers.lookup(element) == to.memref)
+                vector::StoreOp::create(b, loc, vector, to.memref,
+                                        ValueRange{target});
+              else
+                vector::MaskedStoreOp::create(b, loc, to.memref,
+                                              ValueRange{target}, mask, vector);
+              return Values();
+            });
+}
+
+/// The tile of `operand` at a row and lane, of which the rows go along
+/// `rowLoop`.
+Value MatrixTiles::load(OpOperand &operand, unsigned rowLoop, int64_t row,
+                        int64_t lane, Part part) {
+  Type element = getElementTypeOrSelf(operand.get().getType());
+  Place place = placeOf(operand, rowLoop, row, lane);
+  if (!part.isWhole()) {
+    Place copy = buffer(element);
+    // Rows that do not exist are not stored, but steps are summed up.
+    bool areSteps = rowLoop == plan.reductions.back();
+    if (part.rows && areSteps) {
+      auto type = VectorType::get({elementsOfRow(element)}, element);
+      Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+      for (int64_t i = 0; i < kSize; ++i)
+        vector::StoreOp::create(b, loc, zeros, copy.memref,
+                                ValueRange{constant(i * type.getDimSize(0))});
+    }
+    copyRows(element, part, place, copy);
+    place = copy;
+  }
+  auto type = amx::TileType::get({kSize, elementsOfRow(element)}, element);
+  return amx::TileLoadOp::create(b, loc, type, place.memref, place.index,
+                                 place.stride);
+}
+
+void MatrixTiles::store(Value tile, int64_t row, int64_t lane, Part part) {
+  Place place = placeOf(*op.getDpsInitOperand(0), *plan.row, row, lane),
+        to = part.isWhole() ? place : buffer(b.getF32Type());
+  amx::TileStoreOp::create(b, loc, to.memref, to.index, tile, to.stride);
+  if (!part.isWhole())
+    copyRows(b.getF32Type(), part, to, place);
+}
+
+/// Adds the products of all steps of the innermost reduction to the sums,
+/// [rows.vectors, lanes.vectors].
+Values MatrixTiles::multiply(const Piece &rows, ValueRange sums) {
+  unsigned step = plan.reductions.back();
+  Value rowCount = countOf(rows, *plan.row);
+  SmallVector<Piece> pieces{{1, kSize, false}, {1, kSize, true}};
+  if (auto steps = getConstantIntValue(nest.extents[step]))
+    pieces.resize(1 + (*steps % kSize != 0));
+  return coverLoop(
+      b, loc, nest.extents[step], pieces, sums,
+      [&](const Piece &steps, Index index, ValueRange carried) {
+        nest.position[step] = index;
+        Value stepCount = countOf(steps, step);
+        Values next(carried), factors;
+        for (int64_t i = 0; i < rows.vectors; ++i)
+          factors.push_back(load(*contraction.a, *plan.row, i * kSize, 0,
+                                 {rowCount, inGroups(stepCount)}));
+        for (int64_t vector = 0; vector < lanes.vectors; ++vector) {
+          Value other = load(*contraction.b, step, 0, vector * kSize,
+                             {stepCount, inGroups(laneCount)});
+          for (auto [i, factor] : llvm::enumerate(factors)) {
+            Value &sum = next[i * lanes.vectors + vector];
+            sum = amx::TileMulFOp::create(b, loc, sum.getType(), factor, other,
+                                          sum);
+          }
+        }
+        return next;
+      });
+}
+
+void MatrixTiles::emitTiles(const Piece &rows) {
+  Part part{countOf(rows, *plan.row), laneCount};
+  auto type = amx::TileType::get({kSize, kSize}, b.getF32Type());
+  auto visit = [&](function_ref<void(int64_t row, int64_t lane)> each) {
+    for (int64_t i = 0; i < rows.vectors; ++i)
+      for (int64_t vector = 0; vector < lanes.vectors; ++vector)
+        each(i * kSize, vector * kSize);
+  };
+  Values sums;
+  visit([&](int64_t row, int64_t lane) {
+    sums.push_back(
+        nest.initial[0]
+            ? amx::TileZeroOp::create(b, loc, type).getResult()
+            : load(*op.getDpsInitOperand(0), *plan.row, row, lane, part));
+  });
+  sums = nest.emitReductions(
+      ArrayRef(plan.reductions).drop_back(), sums,
+      [&](ValueRange inner) { return multiply(rows, inner); });
+  const Value *sum = sums.begin();
+  visit([&](int64_t row, int64_t lane) { store(*sum++, row, lane, part); });
+}
+
+/// All rows by the lanes.
+void MatrixTiles::emit() {
+  OpFoldResult extent = nest.extents[*plan.row];
+  SmallVector<Piece> pieces{{2, kSize, false}, {1, kSize, false}};
+  auto known = getConstantIntValue(extent);
+  if (!known || *known % kSize != 0)
+    pieces.push_back({1, kSize, true});
+  coverLoop(b, loc, extent, pieces, {},
+            [&](const Piece &rows, Index index, ValueRange) {
+              nest.position[*plan.row] = index;
+              emitTiles(rows);
+              return Values();
+            });
+}
+
+void Nest::emitMatrixRows(const Piece &lanes) {
+  MatrixTiles(*this, lanes).emit();
+}

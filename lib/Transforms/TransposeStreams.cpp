@@ -1,0 +1,133 @@
+//===- TransposeStreams.cpp - Streams as matrix tiles read them -----------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Matrix tiles read one factor along the reduction. A stream that an iteration
+// sums over its own rank, as the values of attention, lies across it, and each
+// tile of rows would turn each part of it around. Where many rows read it, that
+// is done once, for all of it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Cascade/Cascade.h"
+#include "dialects/Cascade/Parts.h"
+#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Contraction.h"
+#include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace mlir::lutra {
+#define GEN_PASS_DEF_TRANSPOSESTREAMS
+#include "lutra/Transforms/Passes.h.inc"
+} // namespace mlir::lutra
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+/// Rows that are worth a copy of what they read, and the least extents of what
+/// tiles multiply.
+static constexpr int64_t kMinRows = 256, kMinExtent = 16;
+
+/// Moves position `dim` behind the others.
+template <typename T>
+static SmallVector<T> moveLast(ArrayRef<T> list, unsigned dim) {
+  SmallVector<T> result(list);
+  std::rotate(result.begin() + dim, result.begin() + dim + 1, result.end());
+  return result;
+}
+
+/// Whether `reader` sums products of operand `number` with something else over
+/// the rank of `dim`, and has all of the operand's other ranks.
+static bool isSummedAlong(EinsumOp reader, unsigned number, unsigned dim) {
+  AffineMap map = reader.getInputMap(number);
+  auto rank = dyn_cast<AffineDimExpr>(map.getResult(dim));
+  return rank && reader.getInputs().size() == 2 &&
+         map.isProjectedPermutation() && reader.isReduced(rank.getPosition());
+}
+
+/// The rows that read the same of a stream; 0 where that is not known.
+static int64_t rowsOf(CascadeOp op, IterateOp iterate) {
+  int64_t rows = 1;
+  for (StringRef rank : rowRanks(op)) {
+    if (iterate.streamsAlong(rank) || countsParts(op, rank))
+      continue;
+    int64_t extent = op.getStaticExtent(rank);
+    if (ShapedType::isDynamic(extent))
+      return 0;
+    rows *= extent;
+  }
+  return rows;
+}
+
+/// Whether all that reads a stream wants it along the iterated rank.
+static bool isWorthMoving(IterateOp iterate, unsigned number) {
+  auto type = cast<RankedTensorType>(iterate.getStreams()[number].getType());
+  unsigned dim = iterate.getDims()[number], rank = type.getRank();
+  Value part = iterate.getParts()[number];
+  if (!type.getElementType().isBF16() || dim + 1 == rank ||
+      !type.hasStaticShape() || type.getDimSize(dim) < kMinExtent ||
+      type.getShape().back() < kMinExtent)
+    return false;
+  return !part.use_empty() && llvm::all_of(part.getUses(), [&](OpOperand &use) {
+    auto reader = dyn_cast<EinsumOp>(use.getOwner());
+    return reader && use.getOperandNumber() < reader.getInputs().size() &&
+           isSummedAlong(reader, use.getOperandNumber(), dim);
+  });
+}
+
+static void moveStream(IterateOp iterate, unsigned number) {
+  CascadeOp cascade = iterate->getParentOfType<CascadeOp>();
+  OpBuilder b(cascade);
+  Value stream = iterate.getStreams()[number];
+  auto type = cast<RankedTensorType>(stream.getType());
+  unsigned dim = iterate.getDims()[number];
+  SmallVector<int64_t> order =
+      moveLast<int64_t>(llvm::to_vector(llvm::seq(type.getRank())), dim);
+  Value to = tensor::EmptyOp::create(b, iterate.getLoc(),
+                                     moveLast(type.getShape(), dim),
+                                     type.getElementType());
+  auto moved =
+      linalg::TransposeOp::create(b, iterate.getLoc(), stream, to, order);
+  iterate.getStreamsMutable()[number].assign(moved->getResult(0));
+  SmallVector<int64_t> dims(iterate.getDims());
+  dims[number] = type.getRank() - 1;
+  iterate.setDims(dims);
+  Value part = iterate.getParts()[number];
+  part.setType(
+      IterateOp::partType(moved->getResult(0).getType(), dims[number]));
+  for (OpOperand &use : part.getUses()) {
+    auto reader = cast<EinsumOp>(use.getOwner());
+    SmallVector<AffineMap> maps(
+        reader.getMaps().getAsValueRange<AffineMapAttr>());
+    AffineMap &map = maps[use.getOperandNumber()];
+    map = AffineMap::get(map.getNumDims(), map.getNumSymbols(),
+                         moveLast<AffineExpr>(map.getResults(), dim),
+                         b.getContext());
+    reader.setMapsAttr(b.getAffineMapArrayAttr(maps));
+  }
+}
+
+namespace {
+struct TransposeStreams : lutra::impl::TransposeStreamsBase<TransposeStreams> {
+  using TransposeStreamsBase::TransposeStreamsBase;
+
+  void runOnOperation() override {
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
+                         : TargetAttr();
+    if (!hasBF16Tiles(target))
+      return;
+    getOperation().walk([](CascadeOp op) {
+      for (auto iterate : op.getBlock()->getOps<IterateOp>())
+        for (auto [number, stream] : llvm::enumerate(iterate.getStreams()))
+          if (!op.getBody().isAncestor(stream.getParentRegion()) &&
+              isWorthMoving(iterate, number) && rowsOf(op, iterate) >= kMinRows)
+            moveStream(iterate, number);
+    });
+  }
+};
+} // namespace

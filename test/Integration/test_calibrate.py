@@ -1,0 +1,538 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""--calibrate: quantization that goes by samples of a model's inputs. What it is to
+make better is the error of outputs for inputs that it has not seen."""
+
+import json
+
+import lutra
+import numpy as np
+import onnx
+import pytest
+from conftest import MODELS, lutra_compile, run_tool
+from Models.numerals.make_numerals import no_past
+from Models.roman import BEGIN, encode, roman
+from onnx import helper
+from test_quantize import decoded, model_of, normal, perceptron, product, relative
+
+K, N = 256, 96
+
+
+def channels(seed=0):
+    """Magnitudes of input channels that differ as those of language models."""
+    return np.exp(np.random.default_rng(seed).normal(0, 1.5, K)).astype(np.float32)
+
+
+def unequal(rows, seed):
+    """Inputs of channels that differ in magnitude."""
+    return normal(rows, K, seed=seed) * channels()
+
+
+def correlated(rows, seed):
+    """Inputs that lie near a space of fewer dimensions, as activations do."""
+    mix = normal(K // 4, K, seed=99)
+    return normal(rows, K // 4, seed=seed) @ mix + 0.3 * normal(rows, K, seed=seed + 1)
+
+
+def outputs_error(weight, rules, samples, x):
+    """The relative error of outputs for x."""
+    model = lutra.compile(product(weight), quantize=rules, calibrate=samples)
+    return relative(model(x)["y"], x @ weight)
+
+
+def report_of(path, tmp_path, *options, **expected):
+    report = tmp_path / "report.json"
+    done = lutra_compile(
+        path, "-o", tmp_path / "m.so", *options, f"--report=quantization:{report}", **expected
+    )  # fmt: skip
+    return done, {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
+
+
+# What samples are for
+
+
+@pytest.mark.parametrize("name", ["int3", "int4:row", "uint4", "nf4", "mxfp4", "nvfp4", "ternary"])
+def test_channels_that_count_more(name):
+    """Scales are chosen for the error of outputs, not of weights."""
+    weight, x = normal(K, N), unequal(500, seed=1)
+    samples = {"x": unequal(64, seed=2)}
+    blind = outputs_error(weight, name, None, x)
+    # Powers of two leave little to choose.
+    most = 0.97 if name == "mxfp4" else 0.93
+    assert outputs_error(weight, name, samples, x) < most * blind
+
+
+def test_equal_channels_change_nothing():
+    weight = normal(K, N)
+    samples = {"x": np.ones((4, K), np.float32)}
+    model = lutra.compile(product(weight), quantize="int4", calibrate=samples)
+    blind = lutra.compile(product(weight), quantize="int4")
+    np.testing.assert_allclose(decoded(model, K), decoded(blind, K), atol=1e-6)
+
+
+def test_channels_without_samples():
+    """A channel that is always 0 in samples is quantized nevertheless."""
+    weight, x = normal(K, N), unequal(64, seed=1)
+    x[:, ::2] = 0
+    for rules in ("int4", "int4:gptq"):
+        model = lutra.compile(product(weight), quantize=rules, calibrate={"x": x})
+        assert relative(decoded(model, K), weight) < 0.5
+        model = lutra.compile(product(weight), quantize=rules, calibrate={"x": 0 * x})
+        assert relative(decoded(model, K), weight) < 0.1
+
+
+@pytest.mark.parametrize("rules", ["bcq2", "bcq2:smooth", "trellis3", "trellis3:outliers20"])
+def test_report_of_rows(rules, tmp_path):
+    """Formats in which a group is not quantized by itself are fitted as without samples."""
+    weight, x = normal(K, N), unequal(64, seed=1)
+    path, name = tmp_path / "m.onnx", rules.split(":")[0]
+    onnx.save(product(weight), path)
+    np.savez(tmp_path / "x.npz", x=x)
+    _, layers = report_of(path, tmp_path, f"--quantize={rules}", f"--calibrate={tmp_path / 'x.npz'}")
+    got = decoded(lutra.load(tmp_path / "m.so"), K)
+    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
+    error = np.sqrt(np.sum(squares * (got - weight) ** 2) / np.sum(squares * weight**2.0))
+    assert layers["layers.0/proj"]["error_of"] == "outputs"
+    assert layers["layers.0/proj"]["relative_error"] == pytest.approx(error, rel=1e-3)
+    if rules == name:
+        np.testing.assert_array_equal(got, decoded(lutra.compile(product(weight), quantize=name), K))
+
+
+def test_report(tmp_path):
+    """The error is that of outputs."""
+    weight, x = normal(K, N), unequal(64, seed=1)
+    path = tmp_path / "m.onnx"
+    onnx.save(product(weight), path)
+    np.savez(tmp_path / "x.npz", x=x)
+    _, layers = report_of(path, tmp_path, "--quantize=int4", f"--calibrate={tmp_path / 'x.npz'}")
+    layer = layers["layers.0/proj"]
+    assert layer["error_of"] == "outputs" and layer["method"] == "mse"
+    got = decoded(lutra.load(tmp_path / "m.so"), K)
+    # Channels count as uncorrelated.
+    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
+    error = np.sqrt(np.sum(squares * (got - weight) ** 2) / np.sum(squares * weight**2.0))
+    assert layer["relative_error"] == pytest.approx(error, rel=1e-3)
+    done = lutra_compile(
+        path, "-o", tmp_path / "m.so", "--quantize=int4", f"--calibrate={tmp_path / 'x.npz'}",
+        "--report=quantization",
+    )  # fmt: skip
+    assert "4.50 bits per weight, error of outputs " in done.stdout
+
+
+def test_bits_go_where_outputs_need_them(tmp_path):
+    """Two equal weights, of which one is multiplied with few inputs: a channel that
+    alone has any is easy to serve."""
+    weight = normal(K, N, seed=3)
+    hard = weight.copy()
+    hard[0] *= 30
+    nodes = [
+        helper.make_node("MatMul", ["a", "u"], ["ya"], "easy"),
+        helper.make_node("MatMul", ["b", "v"], ["yb"], "hard"),
+        helper.make_node("Add", ["ya", "yb"], ["y"], "sum"),
+    ]
+    model = model_of(
+        nodes, {"u": hard, "v": hard.copy()}, {"a": ["batch", K], "b": ["batch", K]},
+        {"y": ["batch", N]},
+    )  # fmt: skip
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(model, path)
+    a, b = normal(64, K, seed=1), normal(64, K, seed=2)
+    # In b the large weights do not count.
+    b[:, 0] = 0
+    np.savez(data, a=a, b=b)
+    _, layers = report_of(path, tmp_path, "--quantize=auto:4.1:row:nearest", f"--calibrate={data}")
+    assert int(layers["hard"]["format"][3:]) > int(layers["easy"]["format"][3:])
+
+
+# GPTQ
+
+
+@pytest.mark.parametrize("name", ["int3", "int4:g128", "int4:row", "uint4:g40", "nf4", "mxfp4", "nvfp4", "ternary"])
+def test_gptq(name):
+    """Weights that make up for others' errors, where inputs are correlated."""
+    weight, x = normal(K, N), correlated(500, seed=1)
+    samples = {"x": correlated(1000, seed=3)}
+    mse = outputs_error(weight, name, samples, x)
+    assert outputs_error(weight, f"{name}:gptq", samples, x) < 0.75 * mse
+
+
+def test_gptq_of_uncorrelated_inputs():
+    """There is nothing to make up for."""
+    weight, x = normal(K, N), normal(500, K, seed=1)
+    samples = {"x": normal(4000, K, seed=3)}
+    mse = outputs_error(weight, "int4", samples, x)
+    assert outputs_error(weight, "int4:gptq", samples, x) < 1.03 * mse
+
+
+def test_gptq_report(tmp_path):
+    """With all moments the error of outputs is exact for the samples."""
+    weight, x = normal(K, N), correlated(300, seed=1)
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(weight), path)
+    np.savez(data, x=x)
+    for setting in ("gptq", "gptq:smooth", "gptq:outliers8"):
+        _, layers = report_of(path, tmp_path, f"--quantize=int4:{setting}", f"--calibrate={data}")
+        layer = layers["layers.0/proj"]
+        assert layer["method"] == "gptq"
+        got = lutra.load(tmp_path / "m.so")(x)["y"]
+        assert layer["relative_error"] == pytest.approx(relative(got, x @ weight), rel=1e-2)
+
+
+def test_gptq_of_too_many_channels(tmp_path):
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(normal(16385, 2)), path)
+    np.savez(data, x=normal(3, 16385))
+    done, layers = report_of(path, tmp_path, "--quantize=int8:gptq", f"--calibrate={data}")
+    said = "node 'layers.0/proj': has 16385 input channels, too many for gptq; mse is used instead"
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert layers["layers.0/proj"]["method"] == "mse"
+
+
+def test_gptq_of_several_products(tmp_path):
+    """Factors of different sizes, and two products that share one."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "a"], ["ya"], "left"),
+        helper.make_node("MatMul", ["x", "b"], ["yb"], "right"),
+        helper.make_node("Mul", ["ya", "yb"], ["h"], "gate"),
+        helper.make_node("MatMul", ["h", "c"], ["y"], "down"),
+    ]
+    weights = {"a": normal(K, 80, seed=1), "b": normal(K, 80, seed=2), "c": normal(80, K, seed=3)}
+    model = model_of(nodes, weights, {"x": ["batch", K]}, {"y": ["batch", K]})
+    samples = {"x": correlated(400, seed=5).reshape(4, 100, K)}
+    x = correlated(200, seed=7)
+    errors = [
+        lutra.check_accuracy(model, rules, {"x": x}, calibrate=samples)["y"].relative
+        for rules in ("int4", "int4:gptq")
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+# Channels of large magnitude
+
+
+def with_outliers(rows, seed):
+    """Inputs of which four channels are far larger than the others."""
+    x = normal(rows, K, seed=seed)
+    x[:, [3, 70, 71, 200]] *= 60
+    return x
+
+
+def test_smooth():
+    """Rounding rows to 8 bits costs less, if weights take over some of what is
+    large."""
+    weight, x = normal(K, N), with_outliers(300, seed=1)
+    samples = {"x": with_outliers(64, seed=2)}
+    rough = outputs_error(weight, "int8:row:a8", samples, x)
+    assert outputs_error(weight, "int8:row:a8:smooth", samples, x) < 0.7 * rough
+    # All that is left is what weights lose.
+    got = lutra.compile(product(weight), quantize="int8:row:smooth", calibrate=samples)
+    assert relative(got(x)["y"], x @ weight) < 0.02
+
+
+def test_smooth_where_it_helps():
+    """Channels that are alike, or weights that take it ill, stay as they are."""
+    samples = {"x": normal(64, K, seed=2)}
+    text = lutra.ir(
+        product(normal(K, N)), "quantize", quantize="int4:a8:smooth", calibrate=samples
+    )
+    assert "factors" not in text
+    # Where only weights are rounded, it costs these more than it brings.
+    weight, x = normal(K, N), with_outliers(300, seed=1)
+    samples = {"x": with_outliers(64, seed=2)}
+    for rules in ("int4", "int3:a8", "nf4"):
+        plain = outputs_error(weight, rules, samples, x)
+        assert outputs_error(weight, f"{rules}:smooth", samples, x) < 1.01 * plain
+
+
+def test_outliers():
+    """Some channels stay f32, exactly."""
+    weight, x = normal(K, N), with_outliers(300, seed=1)
+    samples = {"x": with_outliers(64, seed=2)}
+    for name in ("int8:row:a8", "uint4:a8", "int4", "nf4"):
+        without = outputs_error(weight, name, samples, x)
+        assert outputs_error(weight, f"{name}:outliers", samples, x) < 0.5 * without
+    model = lutra.compile(product(weight), quantize="int4:outliers20", calibrate=samples)
+    kept = np.all(decoded(model, K) == weight, axis=1)
+    assert np.flatnonzero(kept).tolist() == [3, 70, 71, 200]
+
+
+def test_outliers_of_a_model(tmp_path):
+    """Rows in two dimensions, a weight that lies transposed, and one row alone."""
+    weight = normal(N, K)
+    nodes = [
+        helper.make_node("Transpose", ["w"], ["t"], "turn", perm=[1, 0]),
+        helper.make_node("MatMul", ["x", "t"], ["y"], "proj"),
+    ]
+    model = model_of(nodes, {"w": weight}, {"x": ["a", "b", K]}, {"y": ["a", "b", N]})
+    x = with_outliers(24, seed=2).reshape(4, 6, K)
+    rules = "int8:outliers20:smooth:a8"
+    quantized = lutra.compile(model, quantize=rules, calibrate={"x": x})
+    for part in (x, x[:1, :1]):
+        np.testing.assert_allclose(quantized(part)["y"], part @ weight.T, rtol=0.05, atol=4)
+
+
+def test_ir():
+    """What samples say is part of the weight, and inputs are divided where that
+    changes a number."""
+    samples = {"x": with_outliers(64, seed=1)}
+
+    def ir(rules):
+        return lutra.ir(
+            product(normal(K, N)), "quantize", quantize=rules, calibrate=samples
+        )
+
+    text = ir("int8:a8:outliers20")
+    assert 'part = "rest", format = "int8", group = 32, method = "mse", factors = ' in text
+    assert f"tensor<{N}x4xf32>" in text and "tensor.extract" in text
+    assert "moments = {" in text
+    # Zeros for what stays; with activations in f32 codes of 0 are enough.
+    assert text.count("arith.mulf") == 2
+    assert ir("int8:outliers20").count("arith.mulf") == 1
+    assert ir("int8:row:a8:smooth").count("arith.mulf") == 1
+    assert "factors" not in ir("int8:outliers1000")
+
+
+def test_outliers_in_the_report(tmp_path):
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(normal(K, N)), path)
+    np.savez(data, x=with_outliers(64, seed=1))
+    _, layers = report_of(path, tmp_path, "--quantize=int4:outliers20", f"--calibrate={data}")
+    layer = layers["layers.0/proj"]
+    assert layer["quantized_bytes"] == K * N // 2 + 2 * K * N // 32 + 4 * 4 * N
+    assert layer["channels_kept"] == 4
+    # No more than an eighth of the channels.
+    _, layers = report_of(path, tmp_path, "--quantize=int4:outliers0.1", f"--calibrate={data}")
+    assert layers["layers.0/proj"]["channels_kept"] == K // 8
+
+
+# The form of samples
+
+
+def test_samples_are_added_up(tmp_path):
+    """One array, samples along a dimension in front, or files: it is all the same."""
+    weight, x = normal(K, N), unequal(12, seed=1)
+    path = tmp_path / "m.onnx"
+    onnx.save(product(weight), path)
+    np.savez(tmp_path / "all.npz", x=x)
+    np.savez(tmp_path / "split.npz", x=x.reshape(4, 3, K))
+    np.savez_compressed(tmp_path / "a.npz", x=x[:5])
+    np.savez(tmp_path / "b.npz", x=np.asfortranarray(x[5:]))
+    errors = []
+    for files in (["all"], ["split"], ["a", "b"]):
+        options = [f"--calibrate={tmp_path / f}.npz" for f in files]
+        _, layers = report_of(path, tmp_path, "--quantize=int4", *options)
+        errors.append(layers["layers.0/proj"]["relative_error"])
+    assert errors == pytest.approx([errors[0]] * 3, rel=1e-5)
+
+
+def test_products_behind_others(tmp_path):
+    """Inputs of each product, with a weight that two read and another dtype."""
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(perceptron(), path)
+    np.savez(data, x=normal(32, 64, seed=1))
+    _, layers = report_of(path, tmp_path, "--quantize=int4", f"--calibrate={data}")
+    assert layers["up"]["error_of"] == layers["head"]["error_of"] == "outputs"
+    assert layers["tiny"]["reason"] == "fewer than 4096 weights"
+
+
+def test_other_machines(tmp_path):
+    """Samples are run on this one."""
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(normal(K, N)), path)
+    np.savez(data, x=unequal(32, seed=1))
+    lutra_compile(
+        path, "-o", tmp_path / "m.o", "--quantize=int4", f"--calibrate={data}",
+        "--mtriple=aarch64-linux-gnu", "--mcpu=neoverse-v2",
+    )  # fmt: skip
+
+
+def test_is_deterministic(tmp_path):
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(normal(K, N)), path)
+    np.savez(data, x=unequal(32, seed=1))
+    written = []
+    for i in range(2):
+        lutra_compile(path, "-o", tmp_path / f"{i}.so", "--quantize=int4:gptq", f"--calibrate={data}")
+        written.append((tmp_path / f"{i}.weights").read_bytes())
+    assert written[0] == written[1]
+
+
+# What is wrong
+
+
+def refused(tmp_path, code, *options, rules="int4:gptq"):
+    """The one line of an error, which leaves nothing behind."""
+    path, output = tmp_path / "m.onnx", tmp_path / "m.so"
+    onnx.save(product(normal(K, N)), path)
+    before = sorted(tmp_path.iterdir())
+    done = lutra_compile(path, "-o", output, f"--quantize={rules}", *options, expect=code)
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("lutra-compile: error: ")
+    assert sorted(tmp_path.iterdir()) == before
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "arrays, said",
+    [
+        ({}, "expected an array for input 'x'"),
+        ({"x": np.ones((2, K), np.float32), "z": np.ones(3)}, "no input is named 'z'"),
+        ({"x": np.ones((2, K))}, "expected dtype float32, got float64"),
+        ({"x": np.ones((2, K + 1), np.float32)}, str(K + 1)),
+        ({"x": np.ones(K, np.float32)}, "rank"),
+        ({"x": np.ones((1, 1, 2, K), np.float32)}, "rank"),
+        ({"x": np.ones((0, 2, K), np.float32)}, "expected at least one sample, got none"),
+        ({"x": np.full((2, K), np.nan, np.float32)},
+         "the product 'layers.0/proj' reads numbers that are not finite"),
+        ({"x": np.full((2, K), np.inf, np.float32)}, "reads numbers that are not finite"),
+        ({"x": np.full((2, K), 1e30, np.float32)}, "or too large to be squared"),
+    ],
+)  # fmt: skip
+def test_bad_samples(arrays, said, tmp_path):
+    data = tmp_path / "x.npz"
+    np.savez(data, **arrays)
+    assert said in refused(tmp_path, 3, f"--calibrate={data}")
+
+
+def test_samples_that_differ_in_number(tmp_path):
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    nodes = [
+        helper.make_node("Add", ["x", "z"], ["s"], "sum"),
+        helper.make_node("MatMul", ["s", "w"], ["y"], "proj"),
+    ]
+    inputs = {"x": ["batch", K], "z": ["batch", K]}
+    onnx.save(model_of(nodes, {"w": normal(K, N)}, inputs, {"y": ["batch", N]}), path)
+    x = normal(3, 2, K)
+    np.savez(data, x=x, z=x[:2])
+    options = ["-o", tmp_path / "m.so", "--quantize=int4", f"--calibrate={data}"]
+    done = lutra_compile(path, *options, expect=3)
+    assert "expected 3 samples for input 'z', got 2" in done.stderr
+    # An array of the input's own shape is for all samples.
+    np.savez(data, x=x, z=x[0])
+    lutra_compile(path, *options)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\x05\x06" + bytes(18), b"\x93NUMPY"])
+def test_files_that_hold_no_arrays(content, tmp_path):
+    data = tmp_path / "x.npz"
+    data.write_bytes(content)
+    assert "x.npz" in refused(tmp_path, 3, f"--calibrate={data}")
+
+
+def test_files_that_are_damaged(tmp_path):
+    data = tmp_path / "x.npz"
+    np.savez(data, x=normal(4, K))
+    whole = data.read_bytes()
+    data.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:])
+    assert "its checksum differs" in refused(tmp_path, 3, f"--calibrate={data}")
+
+
+def test_no_file(tmp_path):
+    assert "none.npz: " in refused(tmp_path, 4, f"--calibrate={tmp_path / 'none.npz'}")
+    assert "expected a file, got a folder" in refused(tmp_path, 4, f"--calibrate={tmp_path}")
+
+
+@pytest.mark.parametrize("rules", ["int4:gptq", "*x*=none;*=int8:smooth", "auto:4:outliers5"])
+def test_rules_that_need_samples(rules, tmp_path):
+    said = refused(tmp_path, 2, rules=rules)
+    assert f"'{rules.split(';')[-1]}' needs samples of the model's inputs, --calibrate=FILE.npz" in said
+
+
+@pytest.mark.parametrize("setting", ["smooth0", "smooth2", "smooth-1", "outliers0", "outliersx", "gptq2"])
+def test_bad_settings(setting, tmp_path):
+    said = refused(tmp_path, 2, rules=f"int4:{setting}")
+    assert f"got '{setting}' in 'int4:{setting}'" in said
+
+
+def test_nothing_to_quantize(tmp_path):
+    data = tmp_path / "x.npz"
+    np.savez(data, x=normal(4, K))
+    said = refused(tmp_path, 2, f"--calibrate={data}", rules="*nothing*=int4")
+    assert "expected a product that --quantize has a rule for, and found none" in said
+
+
+def test_samples_need_rules(tmp_path):
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(normal(K, N)), path)
+    np.savez(data, x=normal(4, K))
+    done = lutra_compile(path, "-o", tmp_path / "m.so", f"--calibrate={data}", expect=2)
+    assert "--calibrate needs --quantize and the phase 'quantize'" in done.stderr
+
+
+def test_dumps_have_no_matrices(tmp_path):
+    """What a dump refers to is gone, but for statistics that are small."""
+    path, dump, data = tmp_path / "m.onnx", tmp_path / "m.mlir", tmp_path / "x.npz"
+    onnx.save(product(normal(K, N)), path)
+    np.savez(data, x=unequal(64, seed=1))
+    for rules, code in (("int4:smooth:outliers", 0), ("int4:gptq", 4)):
+        lutra_compile(
+            path, "--compile-to=quantize", "-o", dump, f"--quantize={rules}", f"--calibrate={data}"
+        )
+        done = lutra_compile(
+            dump, "--compile-from=quantize", "-o", tmp_path / "m.so", expect=code
+        )
+        assert code == 0 or "moments0" in done.stderr
+
+
+# The sample
+
+
+def numeral_samples(numbers, state):
+    """Texts of equal length, by that length, as inputs of the language model."""
+    texts = {}
+    for number in numbers:
+        ids = [BEGIN, *encode(f"{number}={roman(int(number))}\n")]
+        texts.setdefault(len(ids), []).append(ids)
+    for length, ids in texts.items():
+        ids = np.array(ids)
+        yield {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "position_ids": np.broadcast_to(np.arange(length), ids.shape),
+            **({} if state else no_past(len(ids))),
+        }
+
+
+def sample_files(tmp_path, numbers, state):
+    files = []
+    for arrays in numeral_samples(numbers, state):
+        files.append(tmp_path / f"samples{len(files)}.npz")
+        np.savez(files[-1], **arrays)
+    return files
+
+
+def test_language_model(numerals, tmp_path):
+    """Logits of texts that samples do not have, by three bits."""
+    numbers = np.random.default_rng(1).permutation(np.arange(1, 4000))
+    samples = [str(file) for file in sample_files(tmp_path, numbers[:200], False)]
+    past = {"past_sequence_length": (0, 32)}
+    exact = lutra.compile(numerals, dim=past)
+
+    def error(rules, **options):
+        model = lutra.compile(numerals, quantize=rules, dim=past, **options)
+        pairs = [
+            (model(inputs)["logits"], exact(inputs)["logits"])
+            for inputs in numeral_samples(numbers[200:400], False)
+        ]
+        return np.sqrt(np.mean([relative(got, expected) ** 2 for got, expected in pairs]))
+
+    blind = error("int3")
+    calibrated = error("int3", calibrate=samples)
+    compensated = error("int3:gptq", calibrate=samples)
+    assert calibrated < 0.95 * blind
+    assert compensated < 0.85 * calibrated
+
+
+def test_writes_numerals(numerals, tmp_path):
+    """Samples are run with an empty state, as texts begin."""
+    path = tmp_path / "q.so"
+    lutra_compile(
+        numerals, "-o", path, "--state=past_key_values.*:present.*:max=48",
+        "--quantize=int4:gptq",
+        *(f"--calibrate={file}" for file in sample_files(tmp_path, range(100, 200), True)),
+    )  # fmt: skip
+    for number in (7, 48, 1994, 3888):
+        done = run_tool(
+            "lutra-run", path, f"--generate={number}=", "--max-tokens=20",
+            f"--tokenizer={MODELS / 'tokenizer.json'}",
+        )  # fmt: skip
+        assert done.stdout == roman(number) + "\n"
