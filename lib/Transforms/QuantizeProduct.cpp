@@ -48,7 +48,7 @@ private:
   Factor rounded(Value x);
   Factor roundedWindows(WindowReader &windows, Value x);
   Value alongLoops();
-  Value matrixOf(Value x);
+  Value matrixOf(Value x, OpFoldResult count);
   Value scaled(Value x, OpFoldResult count);
   Value inGroups(Value x, OpFoldResult count);
   FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
@@ -198,8 +198,8 @@ Value ProductQuantizer::alongLoops() {
   return moved(x, shape, from, order);
 }
 
-/// x, along the loops m and k, as [M, K].
-Value ProductQuantizer::matrixOf(Value x) {
+/// x, along the loops m and k, as [M, K], of `count` rows.
+Value ProductQuantizer::matrixOf(Value x, OpFoldResult count) {
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -315,7 +315,7 @@ ProductQuantizer::factor(OpFoldResult count) {
   } else {
     x = alongLoops();
   }
-  matrix = matrixOf(x);
+  matrix = matrixOf(x, count);
   x = inGroups(scaled(matrix, count), count);
   return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
