@@ -370,17 +370,15 @@ FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
   Value places = constant(b.getI64TensorAttr(kept));
   AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
              d2 = b.getAffineDimExpr(2);
-  Value gathered =
-      generic(places, {{d1}, {d0, d1}}, empty({count, width}),
-              [&](OpBuilder &b, Location loc, ValueRange in) {
-                Value row = linalg::IndexOp::create(b, loc, 0);
-                Value at =
-                    arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
-                Value element =
-                    tensor::ExtractOp::create(b, loc, matrix,
-                                              ValueRange{row, at});
-                linalg::YieldOp::create(b, loc, element);
-              });
+  Value gathered = generic(
+      places, {{d1}, {d0, d1}}, empty({count, width}),
+      [&](OpBuilder &b, Location loc, ValueRange in) {
+        Value row = linalg::IndexOp::create(b, loc, 0);
+        Value at = arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+        Value element =
+            tensor::ExtractOp::create(b, loc, matrix, ValueRange{row, at});
+        linalg::YieldOp::create(b, loc, element);
+      });
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
   Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
   Value rest = generic(
