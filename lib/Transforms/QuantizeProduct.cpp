@@ -48,7 +48,7 @@ private:
   Factor rounded(Value x);
   Factor roundedWindows(WindowReader &windows, Value x);
   Value alongLoops();
-  Value matrixOf(Value x);
+  Value matrixOf(Value x, OpFoldResult count);
   Value scaled(Value x, OpFoldResult count);
   Value inGroups(Value x, OpFoldResult count);
   FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
@@ -202,8 +202,8 @@ Value ProductQuantizer::alongLoops() {
   return moved(x, shape, from, order);
 }
 
-/// x, along the loops m and k, as [M, K].
-Value ProductQuantizer::matrixOf(Value x) {
+/// x, along the loops m and k, as [M, K], of `count` rows.
+Value ProductQuantizer::matrixOf(Value x, OpFoldResult count) {
   int64_t m = product.m.size(), k = product.k.size();
   if (m == 0 && k > 1)
     x = tensor::CollapseShapeOp::create(b, x, ArrayRef{range(0, k)});
@@ -319,7 +319,7 @@ ProductQuantizer::factor(OpFoldResult count) {
   } else {
     x = alongLoops();
   }
-  matrix = matrixOf(x);
+  matrix = matrixOf(x, count);
   x = inGroups(scaled(matrix, count), count);
   return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
@@ -374,17 +374,15 @@ FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
   Value places = constant(b.getI64TensorAttr(kept));
   AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
              d2 = b.getAffineDimExpr(2);
-  Value gathered =
-      generic(places, {{d1}, {d0, d1}}, empty({count, width}),
-              [&](OpBuilder &b, Location loc, ValueRange in) {
-                Value row = linalg::IndexOp::create(b, loc, 0);
-                Value at =
-                    arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
-                Value element =
-                    tensor::ExtractOp::create(b, loc, matrix,
-                                              ValueRange{row, at});
-                linalg::YieldOp::create(b, loc, element);
-              });
+  Value gathered = generic(
+      places, {{d1}, {d0, d1}}, empty({count, width}),
+      [&](OpBuilder &b, Location loc, ValueRange in) {
+        Value row = linalg::IndexOp::create(b, loc, 0);
+        Value at = arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+        Value element =
+            tensor::ExtractOp::create(b, loc, matrix, ValueRange{row, at});
+        linalg::YieldOp::create(b, loc, element);
+      });
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
   Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
   Value rest = generic(
