@@ -251,8 +251,8 @@ static bool paysToPack(linalg::GenericOp op, const Contraction &contraction,
 }
 
 /// Of how many neighbours along the reduction the target multiplies all at
-/// once, if these lie side by side in the rows' factor, and the other is a
-/// weight, which can be packed so; else 1.
+/// once, if these lie side by side in the rows' factor, and the other can be
+/// packed so; else 1.
 static int64_t groupOf(linalg::GenericOp op, const Contraction &contraction,
                        TargetAttr target) {
   Type factor = getElementTypeOrSelf(contraction.a->get());
@@ -262,7 +262,6 @@ static int64_t groupOf(linalg::GenericOp op, const Contraction &contraction,
             b = op.getMatchingIndexingMap(contraction.b);
   if (contraction.reductions.size() != 1 || ShapedType::isDynamic(size) ||
       getElementTypeOrSelf(contraction.b->get()) != factor ||
-      !contraction.b->get().getDefiningOp<WeightOp>() ||
       !a.isProjectedPermutation() || !b.isProjectedPermutation() ||
       a.getResults().back() != getAffineDimExpr(step, op.getContext()) ||
       a.isFunctionOfDim(contraction.n) || b.isFunctionOfDim(*contraction.m))
@@ -336,18 +335,16 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
+    bool packsColumns = columns && paysToPack(op, *contraction, *columns,
+                                              extent(op, m), tile.m);
     int64_t group = groupOf(op, *contraction, target);
-    if (columns && group > 1)
+    if (packsColumns && group > 1)
       return packGroups(op, *contraction, *columns, group);
     if (rows && tile.m > 1 &&
         paysToPack(op, *contraction, *rows, extent(op, n), tile.n) &&
         failed(pack(op, *rows)))
       return failure();
-    if (columns &&
-        paysToPack(op, *contraction, *columns, extent(op, m), tile.m) &&
-        failed(pack(op, *columns)))
-      return failure();
-    return success();
+    return packsColumns ? pack(op, *columns) : success();
   }
 };
 } // namespace

@@ -30,6 +30,8 @@ SIZES = [
     (1, 16, 8, 16),
     (2, 50, 66, 9),
     (1, 24, 31, 130),
+    # One that is copied into pairs before.
+    (1, 130, 70, 150),
 ]
 
 
@@ -118,6 +120,6 @@ def test_levels(level, turned):
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
-@pytest.mark.parametrize("sizes", SIZES[-5:], ids=str)
+@pytest.mark.parametrize("sizes", SIZES[-6:], ids=str)
 def test_without_matrix_tiles(sizes, turned):
     check(sizes, turned, mattr=WITHOUT_TILES)

@@ -158,4 +158,22 @@ func.func @pairs(%x: tensor<64x130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64
   } -> tensor<64x70xf32>
   return %r : tensor<64x70xf32>
 }
+
+// What is no weight is copied so, for enough rows.
+// CHECK-LABEL: func.func @computed_pairs(
+// CHECK-SAME: %[[LEFT:[a-z0-9]*]]: tensor<512x130xbf16>, %[[RIGHT:[a-z0-9]*]]: tensor<130x256xbf16>
+// CHECK: %[[TILES:.*]] = linalg.generic {{.*}} ins(%[[RIGHT]] : tensor<130x256xbf16>) outs(%{{.*}} : tensor<8x130x32xbf16>)
+// CHECK: %[[PAIRS:.*]] = linalg.generic {{.*}} ins(%[[TILES]] : tensor<8x130x32xbf16>) outs(%{{.*}} : tensor<8x65x32x2xbf16>)
+// CHECK: linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Z]]], {{.*}} ins(%[[LEFT]], %[[PAIRS]] :
+func.func @computed_pairs(%x: tensor<512x130xbf16>, %y: tensor<130x256xbf16>, %sums: tensor<512x256xf32>) -> tensor<512x256xf32> {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<512x130xbf16>, tensor<130x256xbf16>) outs(%sums : tensor<512x256xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<512x256xf32>
+  return %r : tensor<512x256xf32>
+}
 }
