@@ -220,9 +220,10 @@ Value ProductQuantizer::matrixOf(Value x, OpFoldResult count) {
 Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
   if (!layer.factors)
     return x;
-  // Codes of what stays are 0; only sums of bytes need x to be so too.
+  // Codes of what stays stand for 0 where each is a number; otherwise, and for
+  // sums of bytes, x is to be 0 too.
   auto given = layer.factors.getValues<float>();
-  if (!layer.integers &&
+  if (!layer.integers && layer.format->coding == WeightCoding::Numbers &&
       llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
     return x;
   SmallVector<float> inverses = llvm::map_to_vector(

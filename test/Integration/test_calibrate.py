@@ -81,7 +81,7 @@ def test_channels_without_samples():
         assert relative(decoded(model, K), weight) < 0.1
 
 
-@pytest.mark.parametrize("rules", ["bcq2", "bcq2:smooth", "trellis3", "trellis3:outliers20"])
+@pytest.mark.parametrize("rules", ["bcq2", "bcq2:outliers20", "trellis3", "trellis3:smooth:outliers20"])
 def test_report_of_rows(rules, tmp_path):
     """Formats in which a group is not quantized by itself are fitted as without samples."""
     weight, x = normal(K, N), unequal(64, seed=1)
