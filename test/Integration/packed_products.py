@@ -36,6 +36,7 @@ class Product(NamedTuple):
     extreme: bool = False  # the largest codes and numbers only
     planes: int = 0  # of binary coding, where there are
     trellis: bool = False
+    whole: bool = False  # a codebook of integers, as it is where x is such
 
 
 class Text:
@@ -67,7 +68,7 @@ def data(case, random):
         values -= 0.5
     elif case.codebook:
         values = random.standard_normal(1 << case.bits).astype(np.float32)
-        if case.integers:
+        if case.integers or case.whole:
             values = np.rint(values * 127 / abs(values).max())
     elif case.zeros == "shared":
         values -= 1 << case.bits >> 1

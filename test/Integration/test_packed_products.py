@@ -145,6 +145,16 @@ def test_codebook_of_bytes(bits, level, tmp_path):
     check(case, tmp_path, f"--mcpu={level}", seed=turn)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("case", [
+    Product(40, 33, 5, 64, 4, False, "floats", codebook=True, whole=True),
+    Product(17, 70, 2, 256, 3, False, "codes", codebook=True, whole=True),
+    Product(40, 33, 2, 256, 1, False, planes=2), Product(21, 33, 3, 64, 4, False, trellis=True),
+], ids=str)  # fmt: skip
+def test_other_formats_by_many_floats(case, level, tmp_path):
+    check(case, tmp_path, f"--mcpu={level}")
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 7, 8])
 @pytest.mark.parametrize("level", LEVELS)
 def test_largest_sums(bits, level, tmp_path):
