@@ -117,27 +117,6 @@ std::optional<int64_t> lutra::packedTile(AffineMap map, unsigned loop) {
   return std::nullopt;
 }
 
-int64_t lutra::vectorBits(TargetAttr target) {
-  return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
-}
-
-int64_t lutra::vectorRegisters(TargetAttr target) {
-  return target ? target.getVectorRegisters() : 16;
-}
-
-static bool hasTiles(TargetAttr target, StringRef product) {
-  return target && target.hasFeature("amx-tile") &&
-         target.hasFeature(product) && vectorBits(target) == 512;
-}
-
-bool lutra::hasByteTiles(TargetAttr target) {
-  return hasTiles(target, "amx-int8");
-}
-
-bool lutra::hasBF16Tiles(TargetAttr target) {
-  return hasTiles(target, "amx-bf16");
-}
-
 int64_t lutra::wordsOfTile(int64_t words) {
   int64_t size = std::min<int64_t>(words, 16);
   while (words % size != 0)

@@ -11,15 +11,10 @@
 
 #include "lutra/Analysis/ProductCost.h"
 
-#include "lutra/Analysis/Contraction.h"
-#include "llvm/TargetParser/Triple.h"
+#include "lutra/Analysis/TargetFeatures.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
-
-static bool isAArch64(TargetAttr target) {
-  return llvm::Triple(target.getTriple()).isAArch64();
-}
 
 /// Whether one instruction adds products of four bytes.
 static bool hasDot(TargetAttr target) {

@@ -12,6 +12,7 @@
 #include "lutra/Conversion/Passes.h"
 
 #include "LinalgToVector/Nest.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Affine/Utils.h"
@@ -149,8 +150,7 @@ struct ConvertLinalgToVector
     taken.clear();
     func::FuncOp kernel = getOperation();
     schedule = kernel->getAttrOfType<ScheduleAttr>(attr::kSchedule);
-    if (auto module = kernel->getParentOfType<ModuleOp>())
-      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    target = targetOf(kernel);
     SmallVector<Operation *> ops;
     kernel.walk([&](Operation *op) {
       if (isa<linalg::LinalgOp, memref::CopyOp>(op))

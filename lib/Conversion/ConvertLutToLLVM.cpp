@@ -9,7 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Lut/Lut.h"
-#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -126,9 +126,7 @@ struct ConvertLutToLLVM : lutra::impl::ConvertLutToLLVMBase<ConvertLutToLLVM> {
   using ConvertLutToLLVMBase::ConvertLutToLLVMBase;
 
   void runOnOperation() override {
-    TargetAttr target;
-    if (auto module = getOperation()->getParentOfType<ModuleOp>())
-      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     getOperation().walk([&](lut::LookupOp op) {
       ImplicitLocOpBuilder b(op.getLoc(), op);
       const Instruction *instruction = findInstruction(op, target);

@@ -16,6 +16,7 @@
 #include "MPGemmToVector/PanelKernel.h"
 #include "MPGemmToVector/TileKernel.h"
 #include "dialects/Lut/Lut.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Conversion/Passes.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -121,9 +122,7 @@ struct ConvertMPGemmToVector
   using ConvertMPGemmToVectorBase::ConvertMPGemmToVectorBase;
 
   void runOnOperation() override {
-    TargetAttr target;
-    if (auto module = getOperation()->getParentOfType<ModuleOp>())
-      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     SmallVector<mpgemm::MatmulOp> ops;
     getOperation().walk([&](mpgemm::MatmulOp op) { ops.push_back(op); });
     for (mpgemm::MatmulOp op : ops) {

@@ -12,7 +12,7 @@
 
 #include "lutra/Conversion/Passes.h"
 
-#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -41,7 +41,7 @@ struct Native {
     Native native;
     if (!target)
       return native;
-    if (target.getTriple().starts_with("aarch64")) {
+    if (isAArch64(target)) {
       native.f16Convert = native.f16FromF64 = true;
       native.f16Arithmetic = target.hasFeature("fullfp16");
       native.bf16Truncate = target.hasFeature("bf16");
@@ -263,9 +263,7 @@ struct ExpandTruncate : OpRewritePattern<arith::TruncFOp> {
 
 struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    Native native = Native::of(
-        module ? module->getAttrOfType<TargetAttr>(attr::kTarget) : nullptr);
+    Native native = Native::of(targetOf(getOperation()));
     if (failed(computeInF32(native)))
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());

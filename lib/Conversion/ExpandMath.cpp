@@ -14,7 +14,7 @@
 #include "lutra/Conversion/Passes.h"
 
 #include "ExpandMath/Expr.h"
-#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -191,9 +191,7 @@ struct ExpandMath : lutra::impl::ExpandMathBase<ExpandMath> {
       if (isa<math::MathDialect>(op->getDialect()) && !isElementary(op))
         ops.push_back(op);
     });
-    TargetAttr target;
-    if (auto module = getOperation()->getParentOfType<ModuleOp>())
-      target = module->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     for (Operation *op : ops)
       if (failed(replace(op, target)))
         return signalPassFailure();

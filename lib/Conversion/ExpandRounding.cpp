@@ -11,7 +11,7 @@
 
 #include "lutra/Conversion/Passes.h"
 
-#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -140,10 +140,8 @@ struct ExpandFma : OpRewritePattern<math::FmaOp> {
 
 struct ExpandRounding : lutra::impl::ExpandRoundingBase<ExpandRounding> {
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    auto target =
-        module ? module->getAttrOfType<TargetAttr>(attr::kTarget) : nullptr;
-    if (!target || !target.getTriple().starts_with("x86_64"))
+    TargetAttr target = targetOf(getOperation());
+    if (!isX86(target))
       return;
     RewritePatternSet patterns(&getContext());
     if (!target.hasFeature("sse4.1"))

@@ -13,6 +13,7 @@
 #include "lutra/Conversion/Passes.h"
 
 #include "MPGemmToVector/Dots.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -85,10 +86,8 @@ struct ExpandProduct : OpRewritePattern<arith::MulIOp> {
 struct ExpandWordProducts
     : lutra::impl::ExpandWordProductsBase<ExpandWordProducts> {
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    auto target =
-        module ? module->getAttrOfType<TargetAttr>(attr::kTarget) : nullptr;
-    if (!target || !target.getTriple().starts_with("x86_64"))
+    TargetAttr target = targetOf(getOperation());
+    if (!isX86(target))
       return;
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandProduct>(&getContext(), target);

@@ -322,7 +322,7 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
   using SelectScheduleBase::SelectScheduleBase;
 
   void runOnOperation() override {
-    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     if (!target) {
       getOperation().emitError("expected the attribute '")
           << attr::kTarget << "' on the module";

@@ -12,7 +12,7 @@
 #ifndef LUTRA_ANALYSIS_CONTRACTION_H
 #define LUTRA_ANALYSIS_CONTRACTION_H
 
-#include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace mlir::lutra {
@@ -60,17 +60,6 @@ struct RegisterTile {
 /// `n` is a power of two; `target` may be null.
 RegisterTile registerTile(TargetAttr target, Type type, int64_t staticM,
                           int64_t staticN);
-
-/// The width in bits of the target's vectors; 128 without a target.
-int64_t vectorBits(TargetAttr target);
-
-/// The number of the target's vector registers; 16 without a target.
-int64_t vectorRegisters(TargetAttr target);
-
-/// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
-/// beside vectors of 16 lanes.
-bool hasByteTiles(TargetAttr target);
-bool hasBF16Tiles(TargetAttr target);
 
 /// Words of a row of a matrix tile, quads of bytes or pairs of bf16, which
 /// divide `words`: the most, up to 16.

@@ -1,0 +1,38 @@
+//===- TargetFeatures.h - What a target has ---------------------*- C++ -*-===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What transformations ask of the machine they compile for. A null target is
+// the least of machines.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LUTRA_ANALYSIS_TARGETFEATURES_H
+#define LUTRA_ANALYSIS_TARGETFEATURES_H
+
+#include "dialects/Lutra/Lutra.h"
+
+namespace mlir::lutra {
+
+/// The target that the module around `op`, or `op` itself, is compiled for;
+/// null where it names none.
+TargetAttr targetOf(Operation *op);
+
+bool isAArch64(TargetAttr target);
+bool isX86(TargetAttr target);
+
+/// The width in bits of the target's vectors; 128 without a target.
+int64_t vectorBits(TargetAttr target);
+
+/// The number of the target's vector registers; 16 without a target.
+int64_t vectorRegisters(TargetAttr target);
+
+/// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
+/// beside vectors of 16 lanes.
+bool hasByteTiles(TargetAttr target);
+bool hasBF16Tiles(TargetAttr target);
+
+} // namespace mlir::lutra
+
+#endif // LUTRA_ANALYSIS_TARGETFEATURES_H
