@@ -12,7 +12,7 @@
 
 #include "NestBuilder.h"
 
-#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"

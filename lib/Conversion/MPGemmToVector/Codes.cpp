@@ -11,7 +11,7 @@
 
 #include "Codes.h"
 
-#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

@@ -13,11 +13,12 @@
 
 #include "Dots.h"
 
+#include "lutra/Analysis/TargetFeatures.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -248,10 +249,6 @@ static X86Names x86Names(int64_t lanes, TargetAttr target) {
     break;
   }
   return names;
-}
-
-static bool isAArch64(TargetAttr target) {
-  return target && llvm::Triple(target.getTriple()).isAArch64();
 }
 
 StringRef lutra::unsignedDotName(int64_t lanes, TargetAttr target) {

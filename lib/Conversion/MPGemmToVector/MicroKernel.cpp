@@ -12,7 +12,7 @@
 
 #include "MicroKernel.h"
 
-#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -31,7 +31,7 @@ static constexpr int64_t kIndependentSums = 8;
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
       lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
       vectors(planes.rows / lanes), registers(vectorRegisters(target)),
       groups(op.getCodeGroups()), quads(op.getGroupSize() / planes.depth),
@@ -52,30 +52,6 @@ int64_t MicroKernel::maxRows() const {
     each += vectors;
   int64_t most = (registers - (looksUp ? 2 * parts + 6 : parts + 3)) / each;
   return std::clamp<int64_t>(most, 1, 8);
-}
-
-//===----------------------------------------------------------------------===//
-// Values
-//===----------------------------------------------------------------------===//
-
-Value MicroKernel::constant(int64_t value) {
-  return arith::ConstantIndexOp::create(b, loc, value);
-}
-
-Value MicroKernel::add(Value lhs, Value rhs) {
-  return arith::AddIOp::create(b, loc, lhs, rhs,
-                               arith::IntegerOverflowFlags::nsw);
-}
-
-Value MicroKernel::plus(Value index, int64_t by) {
-  return by == 0 ? index : add(index, constant(by));
-}
-
-Value MicroKernel::times(Value index, int64_t by) {
-  return by == 1 ? index
-                 : arith::MulIOp::create(b, loc, index, constant(by),
-                                         arith::IntegerOverflowFlags::nsw)
-                       .getResult();
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,6 +10,7 @@
 
 #include "Codes.h"
 #include "Dots.h"
+#include "IndexBuilder.h"
 #include "Numbers.h"
 #include "Sums.h"
 
@@ -18,7 +19,7 @@ namespace mlir::lutra {
 /// Emits register tiles of a product on buffers that has a layout: some rows of
 /// x by the columns of one tile of codes. Sums of a group are in registers, and
 /// so are the rows' results until the last group is done.
-class MicroKernel {
+class MicroKernel : IndexBuilder {
 public:
   MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
               Value table);
@@ -64,13 +65,6 @@ private:
   Values sumsOfRow(ArrayRef<Value> sums, int64_t row);
   void flush(ArrayRef<Value> sums, MutableArrayRef<Value> results);
 
-  Value constant(int64_t value);
-  Value add(Value lhs, Value rhs);
-  Value plus(Value index, int64_t by);
-  Value times(Value index, int64_t by);
-
-  OpBuilder &b;
-  Location loc;
   mpgemm::MatmulOp op;
   CodePlanes planes;
   /// Lanes of 32 bits of a register; registers of a vector of codes, and of the

@@ -14,7 +14,7 @@
 #include "PanelKernel.h"
 
 #include "../Frame.h"
-#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -44,7 +44,7 @@ bool PanelKernel::supports(mpgemm::MatmulOp op) {
 
 PanelKernel::PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
       lanes(lanesOf(target, planes)), parts(planes.rows / lanes),
       dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, parts) {
@@ -61,28 +61,6 @@ PanelKernel::PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
   x = memref::CollapseShapeOp::create(b, loc, op.getX(), kRowsOfX);
   panel = allocateOnFrame(
       b, op, MemRefType::get({kPanelCodes, planes.rows}, b.getF32Type()));
-}
-
-Value PanelKernel::constant(int64_t value) {
-  return arith::ConstantIndexOp::create(b, loc, value);
-}
-
-Value PanelKernel::add(Value lhs, Value rhs) {
-  return arith::AddIOp::create(b, loc, lhs, rhs,
-                               arith::IntegerOverflowFlags::nsw);
-}
-
-Value PanelKernel::times(Value index, int64_t by) {
-  return arith::MulIOp::create(b, loc, index, constant(by),
-                               arith::IntegerOverflowFlags::nsw);
-}
-
-void PanelKernel::loop(Value begin, Value end, int64_t step,
-                       function_ref<void(Value)> body) {
-  auto loop = scf::ForOp::create(b, loc, begin, end, constant(step));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  body(loop.getInductionVar());
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,6 +10,7 @@
 
 #include "Codes.h"
 #include "Dots.h"
+#include "IndexBuilder.h"
 #include "Numbers.h"
 #include "Sums.h"
 
@@ -17,7 +18,7 @@ namespace mlir::lutra {
 
 /// Emits a product of floats with codes, on buffers: many rows of x by the
 /// columns of one tile of codes.
-class PanelKernel {
+class PanelKernel : IndexBuilder {
 public:
   /// Whether x is floats, in groups of whole chunks of codes that each stand
   /// for a number.
@@ -40,14 +41,6 @@ private:
   void decode(CodesOfChunk &codes, Value place, int64_t quad);
   void multiply(Value row, Value first, Value count, ResultColumns &columns);
 
-  Value constant(int64_t value);
-  Value add(Value lhs, Value rhs);
-  Value times(Value index, int64_t by);
-  void loop(Value begin, Value end, int64_t step,
-            function_ref<void(Value)> body);
-
-  OpBuilder &b;
-  Location loc;
   mpgemm::MatmulOp op;
   CodePlanes planes;
   /// Lanes of a register, registers of a row of the panel, and rows of a tile.

@@ -45,7 +45,7 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
-    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), groups(op.getCodeGroups()),
       quads(op.getXType().getDimSize(2) / 4), tileQuads(wordsOfTile(quads)),
       panel(b, op), groupSums(b, op, kLanes, parts) {
@@ -68,35 +68,9 @@ bool TileKernel::hasLongGroups() {
 // Values and loops
 //===----------------------------------------------------------------------===//
 
-Value TileKernel::constant(int64_t value) {
-  return arith::ConstantIndexOp::create(b, loc, value);
-}
-
-Value TileKernel::add(Value lhs, Value rhs) {
-  return arith::AddIOp::create(b, loc, lhs, rhs,
-                               arith::IntegerOverflowFlags::nsw);
-}
-
-Value TileKernel::plus(Value index, int64_t by) {
-  return by == 0 ? index : add(index, constant(by));
-}
-
-Value TileKernel::times(Value index, int64_t by) {
-  return arith::MulIOp::create(b, loc, index, constant(by),
-                               arith::IntegerOverflowFlags::nsw);
-}
-
 Value TileKernel::upTo(Value most, Value begin, Value end) {
   return arith::MinUIOp::create(b, loc, most,
                                 arith::SubIOp::create(b, loc, end, begin));
-}
-
-void TileKernel::loop(Value begin, Value end, int64_t step,
-                      function_ref<void(Value)> body) {
-  auto loop = scf::ForOp::create(b, loc, begin, end, constant(step));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  body(loop.getInductionVar());
 }
 
 /// Calls `body` with a slot and the first rows of the tiles from there on, for

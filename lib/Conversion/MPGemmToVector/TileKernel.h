@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEKERNEL_H
 
+#include "IndexBuilder.h"
 #include "Sums.h"
 #include "TilePanel.h"
 #include "dialects/Lutra/CodePlanes.h"
@@ -17,7 +18,7 @@ namespace mlir::lutra {
 
 /// Emits a product of integers with codes, on buffers, by matrix tiles of bytes
 /// (AMX): many rows of x by the columns of one tile of codes.
-class TileKernel {
+class TileKernel : IndexBuilder {
 public:
   /// Whether the target has such tiles, and groups fill them.
   static bool supports(mpgemm::MatmulOp op, TargetAttr target);
@@ -48,13 +49,7 @@ private:
   Values loadSums(Value row, Value slot);
   void flush(Value group, ArrayRef<Value> rows, Value slot, Value resultSlot);
 
-  Value constant(int64_t value);
-  Value add(Value lhs, Value rhs);
-  Value plus(Value index, int64_t by);
-  Value times(Value index, int64_t by);
   Value upTo(Value most, Value begin, Value end);
-  void loop(Value begin, Value end, int64_t step,
-            function_ref<void(Value)> body);
   void forTiles(function_ref<void(Value, ArrayRef<Value>)> body);
   void forRows(Value slot, ArrayRef<Value> rows,
                function_ref<void(Value, Value)> body);
@@ -62,8 +57,6 @@ private:
   void store(ArrayRef<Value> row, Value buffer, Value slot);
   void clear(Value buffer);
 
-  OpBuilder &b;
-  Location loc;
   mpgemm::MatmulOp op;
   CodePlanes planes;
   /// Vectors and matrix tiles of columns beside each other; of x: groups of a

@@ -19,7 +19,7 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
-    : b(b), loc(op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
       parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
@@ -29,10 +29,6 @@ TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
   if (int64_t registers = parts * decoder->start().size())
     past = allocateOnFrame(
         b, op, MemRefType::get({registers, kLanes}, b.getI32Type()));
-}
-
-Value TilePanel::constant(int64_t value) {
-  return arith::ConstantIndexOp::create(b, loc, value);
 }
 
 static bool hasIntegerZeros(mpgemm::MatmulOp op) {

@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 
+#include "IndexBuilder.h"
 #include "Numbers.h"
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/MPGemm/MPGemm.h"
@@ -17,7 +18,7 @@ namespace mlir::lutra {
 
 /// Some quads of a tile of columns as bytes, on the stack: those of 16 columns
 /// are a row of a matrix tile.
-class TilePanel {
+class TilePanel : IndexBuilder {
 public:
   /// Columns of a matrix tile.
   static constexpr int64_t kLanes = 16;
@@ -42,10 +43,7 @@ private:
                  MutableArrayRef<Value> history);
   SmallVector<Value> loadHistory(Value first);
   void storeHistory(ValueRange values);
-  Value constant(int64_t value);
 
-  OpBuilder &b;
-  Location loc;
   mpgemm::MatmulOp op;
   CodePlanes planes;
   /// Matrix tiles of columns, and quads of a group.
