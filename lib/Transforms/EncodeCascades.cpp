@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CascadePrecision.h"
+#include "MoveLast.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
@@ -149,20 +150,6 @@ private:
   DenseMap<std::tuple<Value, AffineMap, Attribute>, Value> copies;
 };
 } // namespace
-
-/// Moves position `dim` behind the others.
-template <typename T>
-static SmallVector<T> moveLast(ArrayRef<T> list, unsigned dim) {
-  SmallVector<T> result(list);
-  std::rotate(result.begin() + dim, result.begin() + dim + 1, result.end());
-  return result;
-}
-
-static AffineMap moveLast(AffineMap map, unsigned dim) {
-  return AffineMap::get(map.getNumDims(), map.getNumSymbols(),
-                        moveLast<AffineExpr>(map.getResults(), dim),
-                        map.getContext());
-}
 
 /// Whether vectors lie better along the innermost rank of a tensor than along
 /// few rows: a sum of products that has a vector of it for each row, so that
@@ -358,9 +345,7 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
   using EncodeCascadesBase::EncodeCascadesBase;
 
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
-                    : TargetAttr();
+    target = targetOf(getOperation());
     SmallVector<CascadeOp> cascades;
     getOperation().walk([&](CascadeOp op) {
       if (isIterated(op))

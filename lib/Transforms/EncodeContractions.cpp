@@ -309,7 +309,7 @@ struct EncodeContractions
   using EncodeContractionsBase::EncodeContractionsBase;
 
   void runOnOperation() override {
-    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     if (!target) {
       getOperation().emitError("expected the attribute '")
           << attr::kTarget << "' on the module";

@@ -123,7 +123,7 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
   using EncodeMPGemmBase::EncodeMPGemmBase;
 
   void runOnOperation() override {
-    auto target = getOperation()->getAttrOfType<TargetAttr>(attr::kTarget);
+    TargetAttr target = targetOf(getOperation());
     if (!target) {
       getOperation().emitError("expected the attribute '")
           << attr::kTarget << "' on the module";

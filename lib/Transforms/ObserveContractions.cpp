@@ -58,15 +58,9 @@ struct ObserveContractions
         matrices(other.matrices), factors(other.factors) {}
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (!rules.rules.empty())
-      return success();
-    llvm::append_range(matrices, chosen);
-    auto parsed = QuantizationSpec::parse(spec);
-    if (!parsed)
-      return emitError(UnknownLoc::get(context))
-             << llvm::toString(parsed.takeError());
-    rules = std::move(*parsed);
-    return success();
+    if (!chosen.empty())
+      matrices.assign(chosen.begin(), chosen.end());
+    return rules.initialize(spec, context);
   }
   void runOnOperation() override;
 

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MoveLast.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
@@ -54,7 +55,7 @@ private:
   };
   Factor factor(OpOperand &operand, bool isVector);
   Factor pack(OpOperand &operand, bool isVector);
-  Value transpose(OpOperand &operand, ArrayRef<unsigned> order);
+  Value transpose(OpOperand &operand, ArrayRef<int64_t> order);
   Value copy(Value tensor, ArrayRef<OpFoldResult> to,
              ArrayRef<AffineExpr> read);
   Value rest(Value sums);
@@ -86,13 +87,6 @@ static bool isGrouped(AffineMap map, unsigned reduction) {
   return dimOf(map, reduction) + 1 == map.getNumResults();
 }
 
-/// The dimensions of `map` in order, but `last` behind all others.
-static SmallVector<unsigned> orderWithLast(AffineMap map, unsigned last) {
-  SmallVector<unsigned> order = llvm::to_vector(llvm::seq(map.getNumResults()));
-  std::rotate(order.begin() + last, order.begin() + last + 1, order.end());
-  return order;
-}
-
 /// Copies a tensor of which a loop of `copy` reads an element for each of `to`.
 Value Packing::copy(Value tensor, ArrayRef<OpFoldResult> to,
                     ArrayRef<AffineExpr> read) {
@@ -119,9 +113,10 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (Operation *producer = tensor.getDefiningOp())
     b.setInsertionPointAfter(producer);
-  SmallVector<unsigned> order =
-      isVector ? orderWithLast(map, dimOf(map, contraction.n))
-               : llvm::to_vector(llvm::seq(map.getNumResults()));
+  int64_t rank = map.getNumResults();
+  SmallVector<int64_t> order =
+      isVector ? orderWithLast(rank, dimOf(map, contraction.n))
+               : llvm::to_vector(llvm::seq(rank));
   unsigned loops = order.size() + 1;
   AffineExpr position = b.getAffineDimExpr(loops - 1);
   SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
@@ -142,7 +137,7 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
 }
 
 /// The copy of a factor with the reduction innermost, as matrix tiles read it.
-Value Packing::transpose(OpOperand &operand, ArrayRef<unsigned> order) {
+Value Packing::transpose(OpOperand &operand, ArrayRef<int64_t> order) {
   OpBuilder::InsertionGuard guard(b);
   Value tensor = operand.get();
   if (Operation *producer = tensor.getDefiningOp())
@@ -161,7 +156,8 @@ Packing::Factor Packing::factor(OpOperand &operand, bool isVector) {
   Value tensor = operand.get();
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (!isGrouped(map, reduction) && !isVector && hasTiles) {
-    SmallVector<unsigned> order = orderWithLast(map, dimOf(map, reduction));
+    SmallVector<int64_t> order =
+        orderWithLast(map.getNumResults(), dimOf(map, reduction));
     tensor = transpose(operand, order);
     map = AffineMap::getPermutationMap(order, b.getContext()).compose(map);
   } else if (isVector || !isGrouped(map, reduction)) {
@@ -318,9 +314,7 @@ struct PackDotOperands : lutra::impl::PackDotOperandsBase<PackDotOperands> {
   using PackDotOperandsBase::PackDotOperandsBase;
 
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
-                         : TargetAttr();
+    TargetAttr target = targetOf(getOperation());
     if (!target || !getOperation()->hasAttr(attr::kKernel))
       return;
     SmallVector<linalg::GenericOp> ops;

@@ -139,6 +139,18 @@ llvm::Expected<QuantizationSpec> QuantizationSpec::parse(StringRef text) {
   return spec;
 }
 
+LogicalResult QuantizationSpec::initialize(StringRef text,
+                                           MLIRContext *context) {
+  if (!rules.empty())
+    return success();
+  auto parsed = parse(text);
+  if (!parsed)
+    return emitError(UnknownLoc::get(context))
+           << llvm::toString(parsed.takeError());
+  *this = std::move(*parsed);
+  return success();
+}
+
 QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
   return QuantizeAttr::get(context, part, format->name, group, method, factors,
                            moments);

@@ -108,14 +108,7 @@ struct QuantizeContractions
         layers(other.layers) {}
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (!rules.rules.empty())
-      return success();
-    auto parsed = QuantizationSpec::parse(spec);
-    if (!parsed)
-      return emitError(UnknownLoc::get(context))
-             << llvm::toString(parsed.takeError());
-    rules = std::move(*parsed);
-    return success();
+    return rules.initialize(spec, context);
   }
 
   void runOnOperation() override {

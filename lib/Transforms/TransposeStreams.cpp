@@ -10,10 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MoveLast.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
-#include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -31,14 +32,6 @@ using namespace mlir::lutra::cascade;
 /// Rows that are worth a copy of what they read, and the least extents of what
 /// tiles multiply.
 static constexpr int64_t kMinRows = 256, kMinExtent = 16;
-
-/// Moves position `dim` behind the others.
-template <typename T>
-static SmallVector<T> moveLast(ArrayRef<T> list, unsigned dim) {
-  SmallVector<T> result(list);
-  std::rotate(result.begin() + dim, result.begin() + dim + 1, result.end());
-  return result;
-}
 
 /// Whether `reader` sums products of operand `number` with something else over
 /// the rank of `dim`, and has all of the operand's other ranks.
@@ -85,8 +78,7 @@ static void moveStream(IterateOp iterate, unsigned number) {
   Value stream = iterate.getStreams()[number];
   auto type = cast<RankedTensorType>(stream.getType());
   unsigned dim = iterate.getDims()[number];
-  SmallVector<int64_t> order =
-      moveLast<int64_t>(llvm::to_vector(llvm::seq(type.getRank())), dim);
+  SmallVector<int64_t> order = orderWithLast(type.getRank(), dim);
   Value to = tensor::EmptyOp::create(b, iterate.getLoc(),
                                      moveLast(type.getShape(), dim),
                                      type.getElementType());
@@ -104,9 +96,7 @@ static void moveStream(IterateOp iterate, unsigned number) {
     SmallVector<AffineMap> maps(
         reader.getMaps().getAsValueRange<AffineMapAttr>());
     AffineMap &map = maps[use.getOperandNumber()];
-    map = AffineMap::get(map.getNumDims(), map.getNumSymbols(),
-                         moveLast<AffineExpr>(map.getResults(), dim),
-                         b.getContext());
+    map = moveLast(map, dim);
     reader.setMapsAttr(b.getAffineMapArrayAttr(maps));
   }
 }
@@ -116,9 +106,7 @@ struct TransposeStreams : lutra::impl::TransposeStreamsBase<TransposeStreams> {
   using TransposeStreamsBase::TransposeStreamsBase;
 
   void runOnOperation() override {
-    auto module = getOperation()->getParentOfType<ModuleOp>();
-    auto target = module ? module->getAttrOfType<TargetAttr>(attr::kTarget)
-                         : TargetAttr();
+    TargetAttr target = targetOf(getOperation());
     if (!hasBF16Tiles(target))
       return;
     getOperation().walk([](CascadeOp op) {

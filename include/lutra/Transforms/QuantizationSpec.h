@@ -58,6 +58,9 @@ struct QuantizationSpec {
   /// [PATTERN=]none, as docs/Quantization.md has them. The error says what was
   /// expected of which piece.
   static llvm::Expected<QuantizationSpec> parse(StringRef text);
+  /// The same for a pass that has them as an option: reads them the first time,
+  /// and reports the error.
+  LogicalResult initialize(StringRef text, MLIRContext *context);
 
   /// The rule for a product that goes by any of these names, or null.
   const QuantizationRule *find(ArrayRef<StringRef> names) const;
