@@ -1,5 +1,4 @@
-//===- Failure.h - How running a model fails ---------------------*- C++
-//-*-===//
+//===- Failure.h - How running a model fails --------------------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
