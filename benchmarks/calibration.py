@@ -16,8 +16,7 @@ from pathlib import Path
 
 import lutra
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from quantization import write_product
 
 TEST = Path(__file__).resolve().parents[1] / "test"
 sys.path.insert(0, str(TEST))
@@ -47,18 +46,6 @@ def texts(numbers):
         }
         for length, ids in sorted(by_length.items())
     ]
-
-
-def product(path):
-    weight = np.random.default_rng(0).standard_normal((K, N), np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "product",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", K])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", N])],
-        [numpy_helper.from_array(weight, "w")],
-    )  # fmt: skip
-    opset = helper.make_opsetid("", 21)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
 
 
 def inputs(rows, seed):
@@ -101,7 +88,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         writer, alone = Path(folder, "numerals.onnx"), Path(folder, "product.onnx")
         writer.write_bytes(numerals.read_bytes())
-        product(alone)
+        write_product(alone, K, N)
         cases = [
             Case(writer, "logits", texts(numbers[:200]), texts(numbers[200:600])),
             Case(alone, "y", [{"x": inputs(2048, 2)}], [{"x": inputs(1024, 3)}]),

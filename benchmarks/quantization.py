@@ -26,7 +26,8 @@ FORMATS = ["bcq1", "bcq2", "bcq3", "bcq4", "trellis2", "trellis3", "trellis4",
 METHODS = ["nearest", "mse"]
 
 
-def write(path, k, n):
+def write_product(path, k, n):
+    """A model y = x w of x [batch, k] and normally distributed weights."""
     weight = np.random.default_rng(0).standard_normal((k, n), np.float32)
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"])], "product",
@@ -49,8 +50,8 @@ def main():
     formats = sys.argv[1:] or FORMATS
     with tempfile.TemporaryDirectory() as folder:
         small, large = Path(folder, "small.onnx"), Path(folder, "large.onnx")
-        write(small, 1024, 256)
-        write(large, 4096, 4096)
+        write_product(small, 1024, 256)
+        write_product(large, 4096, 4096)
         report, copied = Path(folder, "report.json"), seconds(large)
         print(f"{'format':10}{'group':>6}{'bits':>7}" + "".join(
             f"{method:>10}{'time':>10}" for method in METHODS))  # fmt: skip

@@ -8,6 +8,8 @@ the next node can be drawn to fit. A dimension is a number or, in a symbolic
 graph, at times a name, and the graph is then run at several sizes.
 """
 
+import os
+
 import lutra
 import numpy as np
 import onnx
@@ -172,14 +174,16 @@ class Graph:
 
 
 def reference(model):
-    """ONNX Runtime, without the fusions that round differently."""
+    """ONNX Runtime, without the fusions that round differently, for a model or the path of one."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = (
         onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     )
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model if isinstance(model, (str, os.PathLike)) else model.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
     )
     names = [output.name for output in session.get_outputs()]
     return lambda arrays: dict(zip(names, session.run(None, arrays)))

@@ -7,14 +7,15 @@ import itertools
 import re
 from typing import NamedTuple
 
+import differential
 import lutra
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from conftest import run_tool
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from samples import Samples
 from test_shapes import LEVELS
 
 TYPES = {"u8": np.uint8, "s8": np.int8}
@@ -193,32 +194,17 @@ def images(count, seed=0):
     return np.random.default_rng(seed).standard_normal((count, 3, 45, 38)).astype(np.float32)
 
 
-class Samples(CalibrationDataReader):
-    def __init__(self):
-        self.left = iter([{"x": images(2, seed)} for seed in (1, 2)])
-
-    def get_next(self):
-        return next(self.left, None)
-
-
 def quantized(folder, weights="s8", per_channel=True, form=QuantFormat.QDQ):
     source, target = folder / "float.onnx", folder / "quantized.onnx"
     onnx.save(residual(), source)
     types = {"u8": QuantType.QUInt8, "s8": QuantType.QInt8}
     quantize_static(
-        source, target, Samples(), form, per_channel=per_channel,
+        source, target, Samples({"x": images(2, seed)} for seed in (1, 2)), form, per_channel=per_channel,
         activation_type=QuantType.QUInt8, weight_type=types[weights],
         # Larger sums saturate in ONNX Runtime on some machines.
         reduce_range=True,
     )  # fmt: skip
     return target
-
-
-def peer(path, x):
-    """Without optimizations, which change quantized results."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
 
 
 @pytest.mark.parametrize("per_channel", [False, True], ids=["tensor", "channel"])
@@ -228,7 +214,7 @@ def test_network(tmp_path, weights, per_channel):
     compiled = lutra.compile(path, mcpu="native", dim={"n": "1..4"})
     for count in (1, 3):
         x = images(count)
-        expected = peer(path, x)
+        expected = differential.reference(path)({"x": x})["y"]
         actual = compiled({"x": x})["y"]
         # A rounding of a sum that goes the other way is a step of one tensor.
         np.testing.assert_allclose(actual, expected, atol=0.02 * np.abs(expected).max())

@@ -9,17 +9,17 @@ import lutra
 import ml_dtypes
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from conftest import run_tool
+from differential import reference
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import (
-    CalibrationDataReader,
     QuantFormat,
     QuantType,
     quantize_dynamic,
     quantize_static,
 )
+from samples import Samples
 
 TYPES = {"u8": QuantType.QUInt8, "s8": QuantType.QInt8}
 K, HIDDEN, N = 33, 70, 9
@@ -57,32 +57,16 @@ def inputs(rows, seed=0):
     return np.random.default_rng(seed).standard_normal((rows, K)).astype(np.float32)
 
 
-class Samples(CalibrationDataReader):
-    def __init__(self):
-        self.left = iter([{"x": inputs(64, seed)} for seed in (1, 2)])
-
-    def get_next(self):
-        return next(self.left, None)
-
-
 def static(tmp_path, gemm, activations, weights, per_channel):
     source, target = tmp_path / "float.onnx", tmp_path / "static.onnx"
     onnx.save(perceptron(gemm), source)
     quantize_static(
-        source, target, Samples(), QuantFormat.QDQ, per_channel=per_channel,
+        source, target, Samples({"x": inputs(64, seed)} for seed in (1, 2)), QuantFormat.QDQ, per_channel=per_channel,
         activation_type=TYPES[activations], weight_type=TYPES[weights],
         # Larger sums saturate in ONNX Runtime on some machines.
         reduce_range=True,
     )  # fmt: skip
     return target
-
-
-def peer(path, x):
-    """Without optimizations, which change quantized results."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"x": x})[0]
 
 
 def step(path):
@@ -100,7 +84,7 @@ def test_static(tmp_path, gemm, types, per_channel):
     compiled = lutra.compile(path, mcpu="native", dim={"rows": "0..64"})
     for rows in (0, 1, 3, 33):
         x = inputs(rows)
-        actual, expected = compiled({"x": x})["y"], peer(path, x)
+        actual, expected = compiled({"x": x})["y"], reference(path)({"x": x})["y"]
         assert actual.shape == expected.shape
         difference = np.abs(actual - expected)
         assert difference.max(initial=0) <= step(path) * 1.01
@@ -125,7 +109,7 @@ def test_dynamic(tmp_path, gemm, per_channel, weights):
     compiled = lutra.compile(target, mcpu="native")
     for rows in (1, 3, 33):
         x = inputs(rows)
-        np.testing.assert_allclose(compiled({"x": x})["y"], peer(target, x), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(compiled({"x": x})["y"], reference(target)({"x": x})["y"], rtol=1e-4, atol=1e-4)
 
 
 def products(weight, form):
