@@ -18,9 +18,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Pieces.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Analysis/LinearBound.h"
+#include "lutra/Analysis/Pieces.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -83,6 +83,7 @@ public:
 
 private:
   void collect(Value value);
+  void dropComputedIndices();
   SmallVector<Value> valuesReadByWriter();
   FailureOr<SmallVector<Value>> outputTensors();
   Value use(Value value);
@@ -124,6 +125,18 @@ void KernelBuilder::collect(Value value) {
     indices.insert(value);
   else
     inputs.insert(value);
+}
+
+/// Leaves out the indices that a kernel can compute of others that it is given.
+/// It then knows how they are related, as masks and their filters are.
+void KernelBuilder::dropComputedIndices() {
+  llvm::SetVector<Value> given(indices);
+  indices.remove_if([&](Value index) {
+    auto apply = index.getDefiningOp<affine::AffineApplyOp>();
+    return apply && llvm::all_of(apply.getOperands(), [&](Value operand) {
+             return given.contains(operand);
+           });
+  });
 }
 
 /// The operands whose tensors the results of `op` are the new values of.
@@ -319,6 +332,7 @@ FailureOr<func::FuncOp> KernelBuilder::build(StringRef name, StringRef nodes) {
   for (Operation *op : group)
     for (Value value : op == writer ? valuesReadByWriter() : valuesRead(op))
       collect(value);
+  dropComputedIndices();
   for (Value input : inputs)
     if (!isa<RankedTensorType>(input.getType()))
       return root->emitError("expected a tensor or an index as the operand of "

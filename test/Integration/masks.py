@@ -50,15 +50,15 @@ def product_of_numbers(g, rows, columns):
     return g.node("Cast", g.node("Mul", *sides), to=9)
 
 
-def sinks(g, rows, columns):
-    first = g.node("Less", columns, _number(g, 4))
-    near = g.node("Less", g.node("Sub", rows, columns), _number(g, 16))
+def sinks(g, rows, columns, first=4, size=16):
+    first = g.node("Less", columns, _number(g, first))
+    near = g.node("Less", g.node("Sub", rows, columns), _number(g, size))
     return g.node("And", causal(g, rows, columns), g.node("Or", near, first))
 
 
-def neighborhood(g, rows, columns):
+def neighborhood(g, rows, columns, reach=7):
     distance = g.node("Abs", g.node("Sub", rows, columns))
-    return g.node("LessOrEqual", distance, _number(g, 7))
+    return g.node("LessOrEqual", distance, _number(g, reach))
 
 
 def grid(g, rows, columns, width=12):

@@ -90,6 +90,36 @@ def test_rows_that_may_be_wholly_masked():
     assert sets(masks.strictly_causal) == 2
 
 
+def wide(keep, **reaches):
+    """`keep` of masks with parts that are left whole between those that are not."""
+
+    def mask(g, rows, columns):
+        return keep(g, rows, columns, **reaches)
+
+    return mask
+
+
+@sizes
+@pytest.mark.parametrize("way", [masks.added, masks.least_chosen], **named)
+@pytest.mark.parametrize(
+    "mask",
+    [
+        wide(masks.window, size=400),
+        wide(masks.sinks, first=3, size=400),
+        wide(masks.sinks, first=300, size=250),
+        wide(masks.neighborhood, reach=220),
+    ],
+    ids=["window", "sinks", "many_sinks", "neighborhood"],
+)
+def test_parts_that_are_whole(tmp_path, mask, way, dynamic):
+    """They are computed apart, without the mask, with the rows of many tiles."""
+    graph = Graph(dynamic)
+    masks.masked(mask, way, 300, 1000)(graph)
+    draws = [{"p": p, "m": m} for p, m in ((1, 900), (70, 64), (500, 650), (700, 300))]
+    made = check(graph, tmp_path, draws, peer=False)
+    assert (made.cascades, made.others, made.after) == (1, 0, 1)
+
+
 def behind_a_gap(g, way):
     """Keys between the first ones and a window are NaN, farther than a part is long."""
     p, m = g.dim("p", 768), g.dim("m", 768)

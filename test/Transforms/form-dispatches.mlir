@@ -475,3 +475,42 @@ func.func @gather(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, 
   } -> tensor<2x40xf32>
   return %z : tensor<2x40xf32>
 }
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// An index that a kernel can compute of others that it is given is computed
+// there, so that it is known how they are related; it is given any other.
+// CHECK-LABEL: func @related
+// CHECK: %[[LESS:.*]] = affine.apply #{{.*}}()[%m]
+// CHECK: lutra.dispatch @map_0[%m, %n]
+// CHECK: lutra.dispatch @map_1[%[[LESS]]]
+// CHECK: func.func private @map_0(%[[M:.*]]: index, %[[N:.*]]: index, %{{.*}}: tensor
+// CHECK: %[[OFFSET:.*]] = affine.apply #{{.*}}()[%[[M]], %[[N]]]
+// CHECK: arith.addi %{{.*}}, %[[OFFSET]]
+// CHECK: func.func private @map_1(%{{.*}}: index, %{{.*}}: tensor
+// CHECK-NOT: affine.apply
+// CHECK: arith.subi
+func.func @related(%x: tensor<?xindex> {lutra.shape = affine_map<()[s0, s1] -> (s0)>}) -> (tensor<?xindex>, tensor<?xindex>)
+    attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 8 : i64, multiple = 1 : i64},
+                              {name = "m", min = 1 : i64, max = 8 : i64, multiple = 1 : i64}]} {
+  %n = lutra.dim "n" min 1 max 8 multiple 1
+  %m = lutra.dim "m" min 1 max 8 multiple 1
+  %offset = affine.apply affine_map<()[s0, s1] -> (s0 - s1)>()[%m, %n]
+  %less = affine.apply affine_map<()[s0] -> (s0 * 3)>()[%m]
+  %e = tensor.empty(%n) : tensor<?xindex>
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<?xindex>) outs(%e : tensor<?xindex>) {
+  ^bb0(%a: index, %o: index):
+    %s = arith.muli %a, %m : index
+    %r = arith.addi %s, %n : index
+    %t = arith.addi %r, %offset : index
+    linalg.yield %t : index
+  } -> tensor<?xindex>
+  %z = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<?xindex>) outs(%e : tensor<?xindex>) {
+  ^bb0(%a: index, %o: index):
+    %t = arith.subi %a, %less : index
+    linalg.yield %t : index
+  } -> tensor<?xindex>
+  return %y, %z : tensor<?xindex>, tensor<?xindex>
+}

@@ -65,7 +65,10 @@ private:
   Value point(OpBuilder &b, cascade::EinsumOp op, ValueRange elements);
   void cloneBody(OpBuilder &b, cascade::EinsumOp op, IRMapping &inner);
   Value coordinate(OpBuilder &b, StringRef rank, unsigned loop);
+  SmallVector<OpFoldResult> sizesOfRanks();
   IterationRange rangeOf(cascade::IterateOp op, Value step);
+  bool goOverWholeParts(cascade::IterateOp op, IterationRange &range,
+                        int64_t size, Value step, SmallVector<Value> &carried);
   void cutStreams(cascade::IterateOp op, Value at, OpFoldResult length);
   ValueRange goOver(cascade::IterateOp op, const IterationRange &range,
                     OpFoldResult from, OpFoldResult to, Value step,

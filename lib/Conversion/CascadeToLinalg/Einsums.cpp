@@ -90,12 +90,9 @@ bool CascadeLowering::isImplied(EinsumOp op, AffineExpr constraint) {
       return false;
     symbols.push_back(b.getAffineSymbolExpr(it - iterate.getSymbols().begin()));
   }
-  SmallVector<OpFoldResult> sizes;
-  for (StringRef rank : root.getRanks().getAsValueRange<StringAttr>())
-    sizes.push_back(extents[rank]);
-  return lutra::isImplied(iterate, *root.findRank(iterate.getRank()), sizes,
-                          constraint.replaceDimsAndSymbols(dims, symbols),
-                          unit);
+  return lutra::isImplied(
+      iterate, *root.findRank(iterate.getRank()), sizesOfRanks(),
+      constraint.replaceDimsAndSymbols(dims, symbols), unit);
 }
 
 /// Whether the point that the body stands at is inside of a filter; null where

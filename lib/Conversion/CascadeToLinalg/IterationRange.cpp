@@ -32,13 +32,18 @@ struct Span {
 
 class RangeBuilder {
 public:
-  RangeBuilder(OpBuilder &b, Location loc, unsigned rank, unsigned numRanks,
-               SmallVector<OpFoldResult> operands)
-      : b(b), loc(loc), rank(rank), numRanks(numRanks),
-        operands(std::move(operands)) {}
+  RangeBuilder(OpBuilder &b, Location loc, unsigned rank,
+               ArrayRef<OpFoldResult> extents, ValueRange symbols)
+      : b(b), loc(loc), rank(rank), numRanks(extents.size()),
+        operands(symbols.begin(), symbols.end()) {
+    for (OpFoldResult extent : extents)
+      operands.push_back(affine::makeComposedFoldedAffineApply(
+          b, loc, b.getAffineSymbolExpr(0) - 1, {extent}));
+  }
 
-  /// Narrows `range` to where `constraint` >= 0 can hold.
-  void narrow(Span &range, AffineExpr constraint);
+  /// Narrows `range` to where `constraint` >= 0 can hold, or to where it holds
+  /// at all coordinates of the other ranks.
+  void narrow(Span &range, AffineExpr constraint, bool atAll = false);
   /// The union of the ranges, in a loop of steps; `whole` is behind them all.
   IterationRange unite(ArrayRef<Span> ranges, OpFoldResult whole, Value step,
                        int64_t unit);
@@ -72,7 +77,7 @@ private:
 };
 } // namespace
 
-void RangeBuilder::narrow(Span &range, AffineExpr constraint) {
+void RangeBuilder::narrow(Span &range, AffineExpr constraint, bool atAll) {
   MLIRContext *context = b.getContext();
   unsigned numSymbols = operands.size() - numRanks;
   auto factors = linearBound(constraint, numRanks, numSymbols);
@@ -80,10 +85,11 @@ void RangeBuilder::narrow(Span &range, AffineExpr constraint) {
   if (!factors || (llvm::all_of(ArrayRef(*factors).drop_back(), isZero) &&
                    factors->back() >= 0))
     return;
-  // factor * d + rest >= 0, loosest where rest is greatest.
+  // factor * d + rest >= 0, loosest where rest is greatest, tightest where it
+  // is least.
   AffineExpr rest = getAffineConstantExpr(factors->back(), context);
   for (unsigned i = 0; i < numRanks; ++i)
-    if (i != rank && (*factors)[i] > 0)
+    if (i != rank && (atAll ? (*factors)[i] < 0 : (*factors)[i] > 0))
       rest =
           rest + (*factors)[i] * getAffineSymbolExpr(numSymbols + i, context);
   for (unsigned i = 0; i < numSymbols; ++i)
@@ -135,7 +141,7 @@ IterationRange RangeBuilder::unite(ArrayRef<Span> ranges, OpFoldResult whole,
     ends.push_back(span.end);
   }
   if (spans.size() == 1)
-    return {spans[0].begin, spans[0].end, nullptr, nullptr};
+    return {spans[0].begin, spans[0].end, {}};
   Value begin = valueOf(least(begins)), end = valueOf(greatest(ends));
   // How far it goes from the first on without a gap: each range may prolong it,
   // and then others that were too far.
@@ -158,24 +164,63 @@ IterationRange RangeBuilder::unite(ArrayRef<Span> ranges, OpFoldResult whole,
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value gap = arith::MaxSIOp::create(
       b, loc, arith::SubIOp::create(b, loc, next, split), zero);
-  return {begin, end, split, gap};
+  return {begin, end, {{split, gap}}};
 }
 
 OpFoldResult IterationRange::loopEnd(OpBuilder &b, Location loc) const {
-  if (!gap)
-    return end;
-  Value last = getValueOrCreateConstantIndexOp(b, loc, end);
-  return arith::SubIOp::create(b, loc, last, gap).getResult();
+  OpFoldResult last = end;
+  for (const Gap &gap : gaps)
+    last = arith::SubIOp::create(b, loc,
+                                 getValueOrCreateConstantIndexOp(b, loc, last),
+                                 gap.length)
+               .getResult();
+  return last;
 }
 
 Value IterationRange::coordinate(OpBuilder &b, Location loc,
                                  Value variable) const {
-  if (!gap)
-    return variable;
-  Value isBehind =
-      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, variable, split);
-  Value behind = arith::AddIOp::create(b, loc, variable, gap);
-  return arith::SelectOp::create(b, loc, isBehind, behind, variable);
+  for (const auto &[split, length] : llvm::reverse(gaps)) {
+    Value isBehind = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
+                                           variable, split);
+    Value behind = arith::AddIOp::create(b, loc, variable, length);
+    variable = arith::SelectOp::create(b, loc, isBehind, behind, variable);
+  }
+  return variable;
+}
+
+std::pair<OpFoldResult, OpFoldResult>
+IterationRange::takeOut(OpBuilder &b, Location loc, const IterationRange &inner,
+                        int64_t step) {
+  auto valueOf = [&](OpFoldResult size) {
+    return getValueOrCreateConstantIndexOp(b, loc, size);
+  };
+  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
+  OpFoldResult from = inner.begin, to = inner.end;
+  for (const auto &[split, length] : gaps) {
+    Value isBehind =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, valueOf(from),
+                              arith::AddIOp::create(b, loc, split, length));
+    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+    OpFoldResult shift =
+        arith::SelectOp::create(b, loc, isBehind, length, zero).getResult();
+    from =
+        affine::makeComposedFoldedAffineApply(b, loc, s0 - s1, {from, shift});
+    to = affine::makeComposedFoldedAffineApply(b, loc, s0 - s1, {to, shift});
+  }
+  // Rounded inwards to whole steps, of which there may be none.
+  auto greatest = [&](AffineExpr other, OpFoldResult x, OpFoldResult y) {
+    return affine::makeComposedFoldedAffineMax(
+        b, loc, AffineMap::get(0, 2, {s0, other}, b.getContext()), {x, y});
+  };
+  from = greatest(s0 + (s1 - s0).ceilDiv(step) * step, begin, from);
+  to = greatest(s0 + (s1 - s0).floorDiv(step) * step, from, to);
+  if (isEqualConstantIntOrValue(from, begin) && gaps.empty()) {
+    begin = to;
+    return {from, to};
+  }
+  gaps.push_back({valueOf(from), valueOf(affine::makeComposedFoldedAffineApply(
+                                     b, loc, s1 - s0, {from, to}))});
+  return {from, to};
 }
 
 IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
@@ -185,12 +230,8 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
                                      int64_t unit) {
   Span whole = {b.getIndexAttr(0), extents[rank], nullptr};
   if (!op.getFilters() || op.getFilters()->empty())
-    return {whole.begin, whole.end, nullptr, nullptr};
-  SmallVector<OpFoldResult> operands(symbols.begin(), symbols.end());
-  for (OpFoldResult extent : extents)
-    operands.push_back(affine::makeComposedFoldedAffineApply(
-        b, loc, b.getAffineSymbolExpr(0) - 1, {extent}));
-  RangeBuilder builder(b, loc, rank, extents.size(), operands);
+    return {whole.begin, whole.end, {}};
+  RangeBuilder builder(b, loc, rank, extents, symbols);
   SmallVector<Span> ranges;
   for (IntegerSet set : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
     Span range = whole;
@@ -202,6 +243,17 @@ IterationRange lutra::iterationRange(OpBuilder &b, Location loc,
     ranges.push_back(range);
   }
   return builder.unite(ranges, whole.end, step, unit);
+}
+
+IterationRange lutra::innerRange(OpBuilder &b, Location loc, unsigned rank,
+                                 ArrayRef<OpFoldResult> extents,
+                                 ArrayRef<AffineExpr> points,
+                                 ValueRange symbols) {
+  Span range = {b.getIndexAttr(0), extents[rank], nullptr};
+  RangeBuilder builder(b, loc, rank, extents, symbols);
+  for (AffineExpr constraint : points)
+    builder.narrow(range, constraint, /*atAll=*/true);
+  return builder.unite(range, range.end, /*step=*/nullptr, /*unit=*/1);
 }
 
 bool lutra::isImplied(cascade::IterateOp op, unsigned rank,

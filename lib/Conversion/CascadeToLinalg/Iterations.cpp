@@ -4,11 +4,12 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Whole parts have a static size. What is left over behind them is a part of
-// its own.
+// its own, which parts at the edges of a mask share the code of.
 //
 //===----------------------------------------------------------------------===//
 
 #include "CascadeLowering.h"
+#include "WholeParts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -18,16 +19,20 @@ using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
-/// From where to where an iteration has to go.
-IterationRange CascadeLowering::rangeOf(IterateOp op, Value step) {
+SmallVector<OpFoldResult> CascadeLowering::sizesOfRanks() {
   SmallVector<OpFoldResult> sizes;
   for (StringRef rank : root.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
+  return sizes;
+}
+
+/// From where to where an iteration has to go.
+IterationRange CascadeLowering::rangeOf(IterateOp op, Value step) {
   SmallVector<Value> symbols;
   for (Value symbol : op.getSymbols())
     symbols.push_back(lookup(symbol));
-  return iterationRange(b, loc, op, *root.findRank(op.getRank()), sizes,
-                        symbols, step, unit);
+  return iterationRange(b, loc, op, *root.findRank(op.getRank()),
+                        sizesOfRanks(), symbols, step, unit);
 }
 
 /// Cuts what an iteration goes over to the part that begins at `at`.
@@ -81,6 +86,39 @@ ValueRange CascadeLowering::goOver(IterateOp op, const IterationRange &range,
   return loop.getResults();
 }
 
+/// Goes over the parts, `size` long, that lie in one filter for all rows, and
+/// takes them out of `range`, if there may be such and they are simpler.
+bool CascadeLowering::goOverWholeParts(IterateOp op, IterationRange &range,
+                                       int64_t size, Value step,
+                                       SmallVector<Value> &carried) {
+  if (!op.getFilters())
+    return false;
+  PieceReader reader(root);
+  unsigned rank = *root.findRank(op.getRank());
+  SmallVector<OpFoldResult> sizes = sizesOfRanks();
+  for (IntegerSet filter : op.getFilters()->getAsValueRange<IntegerSetAttr>()) {
+    Points points = pointsOf(reader, op, filter);
+    if (isShorter(reader, points, rank, sizes, size))
+      continue;
+    auto simpler = cast<IterateOp>(OpBuilder(op).clone(*op));
+    if (simplifyWhere(reader, simpler, points,
+                      [&](EinsumOp einsum, AffineExpr constraint) {
+                        return isImplied(einsum, constraint);
+                      })) {
+      IterationRange all = range;
+      IterationRange inner =
+          innerRange(b, loc, rank, sizes, points, reader.getSymbols());
+      auto [from, to] = range.takeOut(b, loc, inner, size);
+      findBlocks(simpler, size);
+      carried = goOver(simpler, all, from, to, step, true, carried);
+      b.eraseOp(simpler);
+      return true;
+    }
+    b.eraseOp(simpler);
+  }
+  return false;
+}
+
 void CascadeLowering::lower(IterateOp op) {
   loc = op.getLoc();
   OpFoldResult extent = extents[op.getRank()];
@@ -103,9 +141,11 @@ void CascadeLowering::lower(IterateOp op) {
     findBlocks(op, *size);
   unit = isWhole ? *size : blocks.empty() ? 1 : blockLength;
   IterationRange range = rangeOf(op, stepValue);
+  bool hasEdges = size && whole != size &&
+                  goOverWholeParts(op, range, *size, stepValue, carried);
   OpFoldResult from = range.begin, to = range.loopEnd(b, loc);
   // Whole parts are told by their type. Those that may be shorter are apart.
-  if (size) {
+  if (size && (isWhole || !hasEdges)) {
     AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
     OpFoldResult last = to;
     if (!isWhole)

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_LIB_TRANSFORMS_PIECES_H
-#define LUTRA_LIB_TRANSFORMS_PIECES_H
+#ifndef LUTRA_ANALYSIS_PIECES_H
+#define LUTRA_ANALYSIS_PIECES_H
 
 #include "dialects/Cascade/Cascade.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -76,6 +76,10 @@ public:
 
   /// What the body of `op` gives, where its inputs are `inputs`.
   Pieces read(cascade::EinsumOp op, ArrayRef<Pieces> inputs);
+  /// What is known of a value in the body that was read last.
+  const Pieces &lookup(Value value);
+  /// An index from outside of the cascade, over symbols.
+  AffineExpr integerOf(Value index);
 
   /// Takes away the points where `constraint` < 0. False if it is seen that
   /// none are left.
@@ -100,7 +104,6 @@ private:
   Pieces connect(Operation &op);
   Pieces combine(Operation &op);
   void add(Pieces &pieces, Points where, const Piece &piece);
-  const Pieces &lookup(Value value);
   bool canHold(AffineExpr constraint);
 
   cascade::CascadeOp cascade;
@@ -112,4 +115,4 @@ private:
 
 } // namespace mlir::lutra
 
-#endif // LUTRA_LIB_TRANSFORMS_PIECES_H
+#endif // LUTRA_ANALYSIS_PIECES_H

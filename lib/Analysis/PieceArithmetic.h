@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_LIB_TRANSFORMS_PIECEARITHMETIC_H
-#define LUTRA_LIB_TRANSFORMS_PIECEARITHMETIC_H
+#ifndef LUTRA_LIB_ANALYSIS_PIECEARITHMETIC_H
+#define LUTRA_LIB_ANALYSIS_PIECEARITHMETIC_H
 
-#include "Pieces.h"
+#include "lutra/Analysis/Pieces.h"
 
 namespace mlir::lutra {
 
@@ -21,4 +21,4 @@ Content contentOf(Attribute constant);
 
 } // namespace mlir::lutra
 
-#endif // LUTRA_LIB_TRANSFORMS_PIECEARITHMETIC_H
+#endif // LUTRA_LIB_ANALYSIS_PIECEARITHMETIC_H

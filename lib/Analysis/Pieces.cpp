@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Pieces.h"
+#include "lutra/Analysis/Pieces.h"
 
 #include "PieceArithmetic.h"
 #include "lutra/Analysis/LinearBound.h"
@@ -193,6 +193,11 @@ Content PieceReader::outer(Value value, unsigned depth) {
       return pieces[0].what;
   }
   return value.getType().isIndex() ? Content(symbolFor(value)) : Content();
+}
+
+AffineExpr PieceReader::integerOf(Value index) {
+  Content content = outer(index, 0);
+  return content.kind == Kind::Integer ? content.integer : symbolFor(index);
 }
 
 const Pieces &PieceReader::lookup(Value value) {
