@@ -27,10 +27,14 @@ static double dotCost(unsigned bits, TargetAttr target, bool isFew) {
   // Matrix tiles take many rows, and most of their time is not for products.
   if (hasByteTiles(target) && !isFew)
     return 0.4;
+  // Two rows at once.
+  if (isAArch64(target) && target.hasFeature("i8mm") && !isFew)
+    return 0.5;
   if (hasDot(target))
     return 1;
+  // Two products of half a register each, and their pairs added up.
   if (isAArch64(target))
-    return 8;
+    return 4;
   // pmaddubsw, pmaddwd, paddd; but paddw alone until 16 bits are full; or two
   // of pmaddwd and paddd on wider operands.
   if (target.hasFeature("ssse3"))

@@ -8,7 +8,10 @@
 #include "Failure.h"
 #include "Npy.h"
 
+#include <array>
+#ifdef LUTRA_HAS_ZLIB
 #include <zlib.h>
+#endif
 
 using namespace lutra::run;
 
@@ -86,6 +89,7 @@ Entry readEntry(const Zip &zip, uint64_t at, uint64_t &next) {
   return entry;
 }
 
+#ifdef LUTRA_HAS_ZLIB
 std::string inflateAll(const Zip &zip, const Entry &entry,
                        std::string_view packed) {
   // Deflate shrinks to no less than 1/1032: a larger size is a lie, and
@@ -107,6 +111,31 @@ std::string inflateAll(const Zip &zip, const Entry &entry,
     zip.fail("'" + entry.name + "' does not unpack to its size");
   return data;
 }
+#else
+std::string inflateAll(const Zip &zip, const Entry &entry, std::string_view) {
+  zip.fail("'" + entry.name +
+           "' is compressed, which takes zlib, and this program was built "
+           "without; write it with numpy.savez");
+}
+#endif
+
+/// The CRC-32 of zip archives.
+uint32_t checksum(std::string_view data) {
+  static const auto table = [] {
+    std::array<uint32_t, 256> remainders;
+    for (uint32_t byte = 0; byte < remainders.size(); ++byte) {
+      uint32_t rest = byte;
+      for (int bit = 0; bit < 8; ++bit)
+        rest = rest >> 1 ^ (rest & 1 ? 0xedb88320u : 0);
+      remainders[byte] = rest;
+    }
+    return remainders;
+  }();
+  uint32_t crc = UINT32_MAX;
+  for (unsigned char byte : data)
+    crc = table[(crc ^ byte) & 0xff] ^ crc >> 8;
+  return ~crc;
+}
 
 std::string unpack(const Zip &zip, const Entry &entry) {
   if (zip.number(entry.offset, 4) != LocalSignature)
@@ -123,9 +152,7 @@ std::string unpack(const Zip &zip, const Entry &entry) {
     data = packed;
   else
     zip.fail("'" + entry.name + "': expected a stored or deflated entry");
-  uLong crc =
-      crc32_z(0, reinterpret_cast<const Bytef *>(data.data()), data.size());
-  if (crc != entry.crc)
+  if (checksum(data) != entry.crc)
     zip.fail("'" + entry.name + "' is damaged: its checksum differs");
   return data;
 }

@@ -15,6 +15,7 @@ quantize by are `calibrate="data.npz"`, or arrays, `calibrate={"x": samples}`.
 import contextlib
 import json
 import os
+import platform
 import tempfile
 import warnings
 import zipfile
@@ -51,11 +52,15 @@ def compile(model, output=None, **options):
 
     `model` is a path, the bytes of an ONNX file, or an onnx.ModelProto. The
     artifact is `output`, or a temporary file that lives as long as the result.
-    An output that is no shared library (.o, .s, .ll, .mlir) is written, and the
-    result is None.
+    An output that is no shared library (.o, .s, .ll, .mlir), or is one for another
+    machine (`mtriple="aarch64-linux-gnu"`), is written, and the result is None.
     """
     folder = None
+    machine = options.get("mtriple", platform.machine()).split("-")[0]
+    is_foreign = machine != platform.machine()
     if output is None:
+        if is_foreign:
+            raise TypeError(f"expected an output: this machine is no {machine}")
         folder = tempfile.TemporaryDirectory(prefix="lutra-")
         output = os.path.join(folder.name, "model.so")
     output = os.fspath(output)
@@ -63,7 +68,7 @@ def compile(model, output=None, **options):
     path, content = _source(model)
     with _flags(options) as flags:
         _finish(_native.compile(path, content, output, flags))
-    if not output.endswith(".so"):
+    if is_foreign or not output.endswith(".so"):
         return None
     loaded = load(output, threads=threads)
     loaded._folder = folder

@@ -9,12 +9,12 @@
 
 #include <string.h>
 
+typedef enum { Unknown, Missing, Present, Refused } Support;
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-typedef enum { Unknown, Missing, Present, Refused } Support;
 
 // Matrix tiles (AMX) by their bit in leaf 7 of CPUID, since GCC 12 does not
 // know the names. A process must ask Linux for their registers; what is granted
@@ -28,9 +28,8 @@ static Support supportsTiles(unsigned bit) {
                                                               : Present;
 }
 
-// Names are LLVM's. A feature that is not listed here counts as unknown and
-// refuses the artifact: running it could end in an illegal instruction.
 static Support supports(const char *name) {
+  __builtin_cpu_init();
   static const char *const baseline[] = {
       "64bit", "x87", "cx8", "fxsr", "mmx", "cmov", "sse", "sse2",
   };
@@ -125,8 +124,41 @@ static void cpuName(char name[64]) {
     strcpy(name, brand + first);
 }
 
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+// Linux tells a process what it may use.
+static Support supports(const char *name) {
+  static const struct {
+    const char *name;
+    unsigned long first, second; // of AT_HWCAP and AT_HWCAP2
+  } known[] = {
+      {"crc", HWCAP_CRC32, 0},        {"lse", HWCAP_ATOMICS, 0},
+      {"rdm", HWCAP_ASIMDRDM, 0},     {"fp16", HWCAP_FPHP | HWCAP_ASIMDHP, 0},
+      {"fp16fml", HWCAP_ASIMDFHM, 0}, {"dotprod", HWCAP_ASIMDDP, 0},
+      {"i8mm", 0, HWCAP2_I8MM},       {"bf16", 0, HWCAP2_BF16},
+      {"sve", HWCAP_SVE, 0},          {"sve2", 0, HWCAP2_SVE2},
+  };
+  for (size_t i = 0; i < sizeof(known) / sizeof(*known); ++i)
+    if (!strcmp(name, known[i].name))
+      return (getauxval(AT_HWCAP) & known[i].first) == known[i].first &&
+                     (getauxval(AT_HWCAP2) & known[i].second) == known[i].second
+                 ? Present
+                 : Missing;
+  return Unknown;
+}
+
+static void cpuName(char name[64]) { strcpy(name, "AArch64"); }
+
+#else
+#error "add what this machine's CPUs may lack"
+#endif
+
+// Names are those of __builtin_cpu_supports. A feature that is not listed above
+// counts as unknown and refuses the artifact: running it could end in an
+// illegal instruction.
 lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
-  __builtin_cpu_init();
   lutraText missing = {0};
   while (*features) {
     size_t length = strcspn(features, ",");
@@ -163,11 +195,3 @@ lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
                     "--mcpu=native on this machine or with an older --mcpu",
                     origin, cpu, missing.text);
 }
-
-#else
-
-lutra_status *lutraCheckFeatures(const char *features, const char *origin) {
-  return NULL;
-}
-
-#endif

@@ -24,12 +24,12 @@ def depth(level):
     return 4 if level == "native" and "avx512_vbmi" in open("/proc/cpuinfo").read() else 1
 
 
-def check(case, folder, level, seed=0):
+def check(case, folder, level, *options, seed=0):
     source, x, *_ = write(case, folder, seed)
     numbers, codes, values, scales, zeros = data(case, np.random.default_rng(seed))
     np.testing.assert_array_equal(x, numbers)
     result, size, unit = looked_up(x, values, codes, scales, zeros, depth(level))
-    got = run(source, x, "--lookups=always", f"--mcpu={level}")
+    got = run(source, x, "--lookups=always", f"--mcpu={level}", *options)
     # One entry in some thousand may be rounded the other way.
     np.testing.assert_array_less(np.abs(got - result), 2e-6 * size + 2.1 * unit + 1e-30)
 

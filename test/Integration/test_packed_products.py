@@ -5,6 +5,7 @@ instructions, at sizes at which vectors, chunks, groups and tiles end, and where
 are as large as they can become."""
 
 import itertools
+import re
 import subprocess
 import sys
 
@@ -234,13 +235,17 @@ def test_longer_groups_are_refused(tmp_path):
     assert not artifact.exists()
 
 
-@pytest.mark.parametrize("cpu, dot", [("generic", "mul"), ("cortex-a76", "sdot"), ("neoverse-v1", "usdot")])  # fmt: skip
-def test_arm(cpu, dot, tmp_path):
-    source, *_ = write(Product(3, 20, 2, 32, 4), tmp_path)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("cpu, rows, dot", [
+    ("generic", 1, "sadalp"), ("cortex-a76", 1, "sdot"), ("ampere1", 1, "usdot"), ("ampere1", 8, "usmmla"),
+])  # fmt: skip
+def test_arm(cpu, rows, dot, bits, tmp_path):
+    source, *_ = write(Product(rows, 20, 2, 32, bits), tmp_path)
     assembly = tmp_path / "product.s"
     target = ("--mtriple=aarch64-linux-gnu", f"--mcpu={cpu}")
     lutra_compile("--compile-from=tensor", source, "--emit=asm", "-o", assembly, *target)
-    assert f"\t{dot}\t" in assembly.read_text()
+    found = set(re.findall(r"\t(sadalp|u?sdot|usmmla)\t", assembly.read_text()))
+    assert found == {dot}
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -5,9 +5,9 @@
 //
 // Integers: one instruction adds four products of bytes (VNNI, NEON's dot
 // products); two do it where sums of two products fit 16 bits (codes of up to
-// 7 bits, SSSE3 and up), and small codes stay in 16 bits for a while; codes and
-// numbers as 16-bit integers (SSE2); and multiplications of 32-bit integers
-// anywhere.
+// 7 bits, SSSE3 and up), and small codes stay in 16 bits for a while; products
+// of 16 bits, pairs of which are added to 32 (NEON); codes and numbers as
+// 16-bit integers (SSE2); and multiplications of 32-bit integers anywhere.
 //
 //===----------------------------------------------------------------------===//
 
@@ -191,6 +191,67 @@ private:
   StringRef words;
 };
 
+/// Bytes with a sign, by NEON: codes of 8 bits minus 128.
+class SignedDot : public Dot {
+public:
+  SignedDot(OpBuilder &b, Location loc, int64_t lanes, unsigned bits)
+      : Dot(b, loc, lanes), bits(bits) {}
+
+  unsigned maxCode() const override { return bits == 8 ? 255 : 127; }
+  int64_t offset() const override { return bits == 8 ? 128 : 0; }
+  Value codes(Value bytes, unsigned, Value) override {
+    if (offset() == 0)
+      return bytes;
+    return arith::XOrIOp::create(b, loc, bytes, splat(b.getI8Type(), -128));
+  }
+  Value factor(Value x, ValueRange index, unsigned) override {
+    return vector::BitCastOp::create(b, loc, bytesType(),
+                                     broadcastQuad(x, index));
+  }
+  Value add(Value sum, Value codes, Value factor) override {
+    return callIntrinsic(sum.getType(), "llvm.aarch64.neon.sdot.v4i32.v16i8",
+                         {sum, codes, factor});
+  }
+
+private:
+  unsigned bits;
+};
+
+/// The same without dot products: a register of sums has two for each of two
+/// columns, of which another makes one.
+class SignedPairDot : public SignedDot {
+public:
+  using SignedDot::SignedDot;
+
+  int64_t sums() const override { return 2; }
+  void addTo(MutableArrayRef<Value> sums, Value codes, Value factor) override {
+    for (auto [half, sum] : llvm::enumerate(sums)) {
+      Value products = arith::MulIOp::create(b, loc, wordsOf(codes, half),
+                                             wordsOf(factor, half));
+      Value pairs = callIntrinsic(
+          sum.getType(), "llvm.aarch64.neon.saddlp.v4i32.v8i16", {products});
+      sum = arith::AddIOp::create(b, loc, sum, pairs);
+    }
+  }
+  SmallVector<Value> widened(ArrayRef<Value> sums) override {
+    auto every = [&](ArrayRef<int64_t> lanes) -> Value {
+      return vector::ShuffleOp::create(b, loc, sums[0], sums[1], lanes);
+    };
+    return {arith::AddIOp::create(b, loc, every({0, 2, 4, 6}),
+                                  every({1, 3, 5, 7}))};
+  }
+
+private:
+  /// Half of some bytes.
+  Value wordsOf(Value bytes, int64_t half) {
+    Value part = vector::ExtractStridedSliceOp::create(
+        b, loc, bytes, ArrayRef<int64_t>{half * 2 * lanes},
+        ArrayRef<int64_t>{2 * lanes}, ArrayRef<int64_t>{1});
+    auto type = VectorType::get({2 * lanes}, b.getI16Type());
+    return arith::ExtSIOp::create(b, loc, type, part);
+  }
+};
+
 /// 32-bit integers.
 class PlainDot : public Dot {
 public:
@@ -288,11 +349,9 @@ static std::unique_ptr<Dot> createNeonDot(OpBuilder &b, Location loc,
                                           TargetAttr target) {
   if (lanes != 4)
     return nullptr;
-  if (target.hasFeature("dotprod") && bits <= 7)
-    return std::make_unique<QuadDot>(b, loc, lanes,
-                                     "llvm.aarch64.neon.sdot.v4i32.v16i8",
-                                     /*most=*/127);
-  return nullptr;
+  if (target.hasFeature("dotprod"))
+    return std::make_unique<SignedDot>(b, loc, lanes, bits);
+  return std::make_unique<SignedPairDot>(b, loc, lanes, bits);
 }
 
 std::unique_ptr<Dot> lutra::createDot(OpBuilder &b, mpgemm::MatmulOp op,

@@ -32,6 +32,8 @@ public:
   virtual bool takesCodes() const { return false; }
   /// The largest unsigned byte that it multiplies rightly.
   virtual unsigned maxCode() const { return 255; }
+  /// What it subtracts from codes of integers, to be made up for in sums.
+  virtual int64_t offset() const { return 0; }
   /// The registers of sums for one of codes.
   virtual int64_t sums() const { return 1; }
   /// What these are before anything is added, if that is not 0, for `adds`

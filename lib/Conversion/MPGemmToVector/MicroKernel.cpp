@@ -38,10 +38,12 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
       looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(createDot(b, op, lanes, target, table)),
-      groupSums(b, op, lanes, vectors) {
+      groupSums(b, op, lanes, vectors, dot->offset()) {
   mpgemm::FormatInterface format = op.getFormat();
   if (NumberDecoder::isNeeded(format) && !looksUp && !dot->takesCodes())
     decoder.emplace(b, loc, format, lanes);
+  if (MatrixDot::supports(op, lanes, target))
+    matrixDot.emplace(b, loc);
 }
 
 int64_t MicroKernel::maxRows() const {
@@ -51,7 +53,8 @@ int64_t MicroKernel::maxRows() const {
   if (!isSingleFlush() && !looksUp)
     each += vectors;
   int64_t most = (registers - (looksUp ? 2 * parts + 6 : parts + 3)) / each;
-  return std::clamp<int64_t>(most, 1, 8);
+  most = std::clamp<int64_t>(most, 1, 8);
+  return matrixDot && most > 1 ? most - most % 2 : most;
 }
 
 //===----------------------------------------------------------------------===//
@@ -69,8 +72,8 @@ int64_t MicroKernel::freeRegisters() const {
 bool MicroKernel::keepsFields() const {
   int64_t fields = planes.quadsPerChunk();
   return dot->sumType().isInteger() && !looksUp && !decoder &&
-         planes.planes().size() == 1 && fields > 1 && dot->maxCode() == 255 &&
-         fields * numSums() <= freeRegisters() &&
+         matrixSize() == 1 && planes.planes().size() == 1 && fields > 1 &&
+         dot->maxCode() == 255 && fields * numSums() <= freeRegisters() &&
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
 }
 
@@ -87,7 +90,8 @@ int64_t MicroKernel::chains() const {
   if (keepsFields())
     return planes.quadsPerChunk();
   // As many as registers hold, and steps of a group share them evenly.
-  int64_t chains = 1, steps = quads / quadsAtOnce * dot->steps();
+  int64_t chains = 1,
+          steps = quads / (quadsAtOnce * matrixSize()) * dot->steps();
   while (2 * chains * numSums() <=
              std::min(kIndependentSums, freeRegisters()) &&
          steps % (2 * chains) == 0)
@@ -132,30 +136,71 @@ SmallVector<Value> MicroKernel::placeOf(int64_t row, Value group,
           constant(0)};
 }
 
-/// Multiplies quads [first, first + count) of a chunk with those of x from the
-/// beginning of chunk `chunkOfGroup` of the group on.
+/// Adds to sums [rows, parts, ..] the products of `operands` [parts] with what
+/// x has at `place` of each row.
+void MicroKernel::multiplyRows(ArrayRef<Value> operands, unsigned step,
+                               function_ref<SmallVector<Value>(int64_t)> place,
+                               MutableArrayRef<Value> sums) {
+  int64_t each = dot->sums();
+  for (int64_t row = 0; row < rows; ++row) {
+    Value factor = dot->factor(op.getX(), place(row), step);
+    for (int64_t part = 0; part < parts; ++part)
+      dot->addTo(sums.slice((row * parts + part) * each, each), operands[part],
+                 factor);
+  }
+}
+
+/// The same for two quads, of which x has the first at `place`.
+void MicroKernel::multiplyMatrices(
+    ArrayRef<Value> quad, ArrayRef<Value> next,
+    function_ref<SmallVector<Value>(int64_t)> place,
+    MutableArrayRef<Value> sums) {
+  SmallVector<MatrixDot::Pair> codes;
+  for (auto [first, second] : llvm::zip_equal(quad, next))
+    codes.push_back(matrixDot->codes(first, second));
+  for (int64_t row = 0; row < rows; row += 2) {
+    Value factor = matrixDot->factor(op.getX(), place(row), place(row + 1));
+    for (int64_t part = 0; part < parts; ++part)
+      for (int64_t half = 0; half < 2; ++half) {
+        Value &sum = sums[(row + half) * parts + part];
+        sum = matrixDot->add(sum, codes[part][half], factor);
+      }
+  }
+}
+
+/// Multiplies `count` quads, from quad `first` of chunk `chunk` on, with those
+/// of x from the beginning of chunk `chunkOfGroup` of the group on.
 void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                             Value group, Value chunkOfGroup,
                             MutableArrayRef<Value> sums) {
-  CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
-  if (first == 0 && prefetches())
-    codes.prefetch(kPrefetchedBytes);
-  int64_t next = 0, chains = sums.size() / numSums(), each = dot->sums();
-  for (int64_t quad = 0; quad < count; quad += quadsAtOnce) {
-    decodeQuad(codes, first + quad);
+  int64_t perChunk = planes.quadsPerChunk(), chains = sums.size() / numSums();
+  std::optional<CodesOfChunk> codes;
+  Values before;
+  for (int64_t quad = 0, next = 0; quad < count; quad += quadsAtOnce) {
+    int64_t inChunk = (first + quad) % perChunk;
+    if (!codes || inChunk == 0)
+      codes.emplace(b, loc, planes, lanes, op.getCodes(), tile,
+                    plus(chunk, (first + quad) / perChunk));
+    if (inChunk == 0 && prefetches())
+      codes->prefetch(kPrefetchedBytes);
+    decodeQuad(*codes, inChunk);
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values operands;
       for (int64_t part = 0; part < parts; ++part)
-        operands.push_back(operandOf(codes, first + quad, part, step));
-      int64_t number = keepsFields() ? first + quad : next++ % chains;
-      MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
-      for (int64_t row = 0; row < rows; ++row) {
-        Value factor = dot->factor(
-            op.getX(), placeOf(row, group, chunkOfGroup, quad), step);
-        for (int64_t part = 0; part < parts; ++part)
-          dot->addTo(chain.slice((row * parts + part) * each, each),
-                     operands[part], factor);
+        operands.push_back(operandOf(*codes, inChunk, part, step));
+      if (matrixSize() == 2 && quad % 2 == 0) {
+        before = operands;
+        continue;
       }
+      int64_t number = keepsFields() ? inChunk : next++ % chains;
+      MutableArrayRef<Value> chain = sums.slice(number * numSums(), numSums());
+      auto place = [&](int64_t row) {
+        return placeOf(row, group, chunkOfGroup, quad + 1 - matrixSize());
+      };
+      if (matrixSize() == 2)
+        multiplyMatrices(before, operands, place, chain);
+      else
+        multiplyRows(operands, step, place, chain);
     }
   }
 }
@@ -187,13 +232,12 @@ MicroKernel::Values MicroKernel::emitChunks(Value group, Value begin,
   int64_t perChunk = planes.quadsPerChunk(), unroll = chunks;
   if (chunks * perChunk > kUnrolledQuads)
     for (unroll = std::max<int64_t>(1, kUnrolledQuads / perChunk);
-         chunks % unroll != 0;)
+         chunks % unroll != 0 || unroll * perChunk % matrixSize() != 0;)
       --unroll;
   Value first = add(times(group, quads / perChunk), begin);
   auto emitSome = [&](Value chunk, MutableArrayRef<Value> sums) {
-    for (int64_t i = 0; i < unroll; ++i)
-      emitQuads(plus(add(first, chunk), i), 0, perChunk, group,
-                plus(add(begin, chunk), i), sums);
+    emitQuads(add(first, chunk), 0, unroll * perChunk, group, add(begin, chunk),
+              sums);
   };
   if (unroll == chunks) {
     emitSome(constant(0), sums);
@@ -215,10 +259,18 @@ MicroKernel::Values MicroKernel::startSums(int64_t adds) {
   if (Values start = dot->start(adds); !start.empty())
     for (int64_t at = 0; at < numSums(); ++at)
       sums[at] = start[at % start.size()];
-  if (!element.isInteger(16))
+  if (startsWithZeros())
     for (int64_t row = 0; row < rows; ++row)
       for (auto [part, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
         sums[row * parts + part] = start;
+  for (int64_t row = 0; matrixSize() == 2 && row < rows; row += 2)
+    for (int64_t part = 0; part < parts; ++part) {
+      Value &first = sums[row * parts + part],
+            &second = sums[(row + 1) * parts + part];
+      auto [left, right] = matrixDot->interleaved(first, second);
+      first = left;
+      second = right;
+    }
   return sums;
 }
 
@@ -246,14 +298,21 @@ Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
 MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
   Values result;
   for (int64_t part = 0; part < parts; ++part) {
-    Values joined;
+    auto joined = [&](int64_t row, int64_t i) {
+      return joinChains(sums, (row * parts + part) * dot->sums() + i);
+    };
+    if (matrixSize() == 2) {
+      int64_t first = row - row % 2;
+      result.push_back(matrixDot->separated(joined(first, 0),
+                                            joined(first + 1, 0))[row % 2]);
+      continue;
+    }
+    Values registers;
     for (int64_t i = 0; i < dot->sums(); ++i)
-      joined.push_back(
-          joinChains(sums, (row * parts + part) * dot->sums() + i));
-    llvm::append_range(result, dot->widened(joined));
+      registers.push_back(joined(row, i));
+    llvm::append_range(result, dot->widened(registers));
   }
-  // What 16 bits do not hold is added last.
-  if (dot->sumType().isInteger(16))
+  if (!startsWithZeros())
     for (auto [vector, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
       result[vector] = arith::AddIOp::create(b, loc, result[vector], start);
   return result;

@@ -11,6 +11,7 @@
 #include "Codes.h"
 #include "Dots.h"
 #include "IndexBuilder.h"
+#include "MatrixDot.h"
 #include "Numbers.h"
 #include "Sums.h"
 
@@ -37,6 +38,13 @@ private:
   /// Results, [rows, vectors].
   int64_t numResults() const { return rows * vectors; }
   int64_t freeRegisters() const;
+  /// Quads, and rows of x, that are multiplied by matrices: two, or else one.
+  int64_t matrixSize() const { return matrixDot && rows % 2 == 0 ? 2 : 1; }
+  /// Whether sums start with zero points, or these are added last: where there
+  /// is no register for each of columns, or 16 bits do not hold them.
+  bool startsWithZeros() const {
+    return dot->sums() == 1 && !dot->sumType().isInteger(16);
+  }
   bool keepsFields() const;
   bool prefetches() const;
   int64_t chains() const;
@@ -53,6 +61,12 @@ private:
   Values emitChunks(Value group, Value first, int64_t chunks, Values sums);
   void emitQuads(Value chunk, int64_t first, int64_t count, Value group,
                  Value chunkOfGroup, MutableArrayRef<Value> sums);
+  void multiplyRows(ArrayRef<Value> operands, unsigned step,
+                    function_ref<SmallVector<Value>(int64_t)> place,
+                    MutableArrayRef<Value> sums);
+  void multiplyMatrices(ArrayRef<Value> quad, ArrayRef<Value> next,
+                        function_ref<SmallVector<Value>(int64_t)> place,
+                        MutableArrayRef<Value> sums);
   void decodeQuad(CodesOfChunk &codes, int64_t quad);
   Value operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
                   unsigned step);
@@ -77,6 +91,8 @@ private:
   /// Quads of a key, 1 where codes are multiplied.
   int64_t quadsAtOnce;
   std::unique_ptr<Dot> dot;
+  /// For even numbers of rows.
+  std::optional<MatrixDot> matrixDot;
   /// Where codes are not multiplied as they are.
   std::optional<NumberDecoder> decoder;
   GroupSums groupSums;

@@ -96,6 +96,7 @@ void GroupSums::loadScales() {
 
 SmallVector<Value> GroupSums::start(Value row) {
   int64_t offset = op.getFormat().getOffset().value_or(0);
+  offset -= subtracted;
   bool hasIntegers = zeros[0] && !areFloats(zeros[0]);
   if (!countsZeros || !op.isInteger() || op.hasTables() ||
       (offset == 0 && !hasIntegers))

@@ -20,8 +20,11 @@ Value groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group);
 /// columns for each row: where they start, and what they add to the results.
 class GroupSums {
 public:
-  GroupSums(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes, int64_t vectors)
-      : b(b), loc(op.getLoc()), op(op), lanes(lanes), vectors(vectors) {}
+  /// `subtracted` is what codes of integers are multiplied without.
+  GroupSums(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes, int64_t vectors,
+            int64_t subtracted = 0)
+      : b(b), loc(op.getLoc()), op(op), lanes(lanes), vectors(vectors),
+        subtracted(subtracted) {}
 
   /// Goes on to a group: loads its zero points, unless these count elsewhere.
   void enter(Value tile, Value group, bool countsZeros = true);
@@ -45,7 +48,7 @@ private:
   OpBuilder &b;
   Location loc;
   mpgemm::MatmulOp op;
-  int64_t lanes, vectors;
+  int64_t lanes, vectors, subtracted;
   Value tile, group;
   bool countsZeros = true;
   /// One for each vector.

@@ -11,6 +11,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 using namespace lutra::test;
@@ -118,16 +121,23 @@ TEST_F(DescriptorTest, Dtypes) {
                       "output has an unknown element type");
 }
 
+TEST_F(DescriptorTest, UnknownFeature) {
+  desc.features = "warp-drive";
+  EXPECT_EQ(create(), "3: linked model: needs the CPU feature 'warp-drive', "
+                      "which this runtime does not know");
+}
+
+TEST_F(DescriptorTest, EndlessFeature) {
+  std::string longName(100, 'x');
+  desc.features = longName.c_str();
+  EXPECT_EQ(create(),
+            "2: linked model: expected CPU feature names below 64 bytes");
+}
+
 #if defined(__x86_64__)
 TEST_F(DescriptorTest, FeaturesOfEveryX86AreThere) {
   desc.features = "cmov,cx8,64bit,,sse2";
   EXPECT_EQ(create(), "0: ok");
-}
-
-TEST_F(DescriptorTest, UnknownFeature) {
-  desc.features = "sse2,warp-drive";
-  EXPECT_EQ(create(), "3: linked model: needs the CPU feature 'warp-drive', "
-                      "which this runtime does not know");
 }
 
 TEST_F(DescriptorTest, MissingFeatureNamesItAndTheCpu) {
@@ -154,12 +164,18 @@ TEST_F(DescriptorTest, MatrixTilesArePermitted) {
   ASSERT_EQ(syscall(SYS_arch_prctl, kGetPermission, &permitted), 0);
   EXPECT_TRUE(permitted >> kTileData & 1);
 }
-
-TEST_F(DescriptorTest, EndlessFeature) {
-  std::string longName(100, 'x');
-  desc.features = longName.c_str();
-  EXPECT_EQ(create(),
-            "2: linked model: expected CPU feature names below 64 bytes");
+#elif defined(__aarch64__)
+TEST_F(DescriptorTest, FeaturesAreWhatLinuxSays) {
+  const std::pair<const char *, unsigned long> features[] = {
+      {"crc", HWCAP_CRC32}, {"dotprod", HWCAP_ASIMDDP}};
+  for (auto [name, bit] : features) {
+    desc.features = name;
+    std::string missing = "3: linked model: this CPU (AArch64) lacks " +
+                          std::string(name) +
+                          "; compile the model with --mcpu=native on this "
+                          "machine or with an older --mcpu";
+    EXPECT_EQ(create(), getauxval(AT_HWCAP) & bit ? "0: ok" : missing);
+  }
 }
 #endif
 
