@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 FORMATS = ["bcq1", "bcq2", "bcq3", "bcq4", "trellis2", "trellis3", "trellis4",
+           "aqlm1", "vptq2", "aqlm2", "vptq3", "aqlm3", "vptq4",
            "ternary", "pot3", "nf4", "iq4", "pot4", "posit4", "fp4", "mxfp4", "nvfp4",
            "mxfp6", "mxfp6e3m2", "posit8", "fp8", "fp8e5m2", "mxfp8", "mxfp8e5m2",
            *(f"int{bits}" for bits in range(2, 9)),

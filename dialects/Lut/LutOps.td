@@ -65,8 +65,8 @@ def Lut_BuildOp : Lut_Op<"build", [Pure]> {
 def Lut_LookupOp : Lut_Op<"lookup", [Pure, AllTypesMatch<["keys", "result"]>]> {
   let summary = "the entries of a table that keys name";
   let description = [{
-    Element i of the result is table[keys[i]]. A key that the table does not have
-    gives any value.
+    Element i of the result is table[keys[i]], of keys without a sign. One that the
+    table does not have gives any value.
 
     ```mlir
     %v = lut.lookup %keys in %table : vector<64xi8>, vector<16xi8>

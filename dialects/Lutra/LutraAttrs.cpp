@@ -250,9 +250,10 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   StringRef part = step.getPart(), method = step.getMethod();
   if (part != kCodes && part != kScales &&
       (part != kZeros || !format->hasZeros()) &&
+      (part != kCodebook || !format->hasVectors()) &&
       (part != kRest || !step.getFactors()))
-    return error() << "expects codes, scales or, where there are any, zeros "
-                      "or the rest, got "
+    return error() << "expects codes, scales or, where there are any, zeros, "
+                      "the codebook or the rest, got "
                    << step;
   if (method != kNearest && method != kLeastSquares && method != kCompensated)
     return error() << "expects the method nearest, mse or gptq, got " << step;
@@ -263,15 +264,22 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
           size = step.getGroup();
   if (failed(verifyColumns(step, k, error)))
     return failure();
-  if (size < 1 || size > std::max<int64_t>(k, 1))
-    return error() << "expects groups of 1 to " << k << " weights, got "
+  int64_t most = std::max<int64_t>(format->groupOf(0, k), 1);
+  if (size < 1 || size > most)
+    return error() << "expects groups of 1 to " << most << " weights, got "
                    << step;
+  if (format->hasVectors() && size % format->groupMultiple != 0)
+    return error() << "expects groups of a multiple of "
+                   << format->groupMultiple << " weights, got " << step;
   int64_t groups = llvm::divideCeil(k, size) * format->planes();
   Type byte = IntegerType::get(type.getContext(), 8);
   if (part == kRest)
     return type.clone({n, step.numKept()});
   if (part == kCodes)
-    return RankedTensorType::get({n, groups, size}, byte);
+    return RankedTensorType::get({n, groups, format->codesOf(size)}, byte);
+  if (part == kCodebook)
+    return RankedTensorType::get(
+        {format->books, format->vectorSize, int64_t(format->levels)}, byte);
   return RankedTensorType::get(
       {n, groups},
       part == kScales ? BFloat16Type::get(type.getContext()) : byte);

@@ -122,6 +122,10 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
     "nearest", "mse" or "gptq". Codes beyond K are zero. A weight that is not finite is
     an error when the expression is evaluated. There is one such step at most.
 
+    Where codes stand for vectors, groups are multiples of what `#mpgemm.vectors` asks
+    for, and may be longer than K; codes are then [N, G, group * books / size], and the
+    "codebook" is [books, size, 2^bits] bytes.
+
     With `factors`, [K] of f32, columns are multiplied with these before, and those with
     a factor of 0 are the "rest", [N, R] of f32, as they were. `moments` is a plain
     weight of f32, as the scale of `#lutra.dequantize`: sums of squares of what each

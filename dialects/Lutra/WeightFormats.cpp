@@ -121,22 +121,37 @@ static constexpr WeightFormat trellis(StringLiteral name, unsigned bits) {
           32};
 }
 
+/// As many codebooks of 2^bits vectors of `size` weights, with one scale for each
+/// row unless more are asked for.
+static constexpr WeightFormat vectors(StringLiteral name, unsigned bits,
+                                      unsigned size, unsigned books) {
+  return {name,     bits,  1u << bits, {},   WeightScale::BF16,
+          0,        false, {},         0,    WeightCoding::Vectors,
+          4 * size, size,  books};
+}
+
 static constexpr WeightFormat kFormats[] = {
     {"uint1", 1, 2, std::nullopt},
     binary("bcq1", 1),
+    vectors("aqlm1", 8, 8, 1),
     {"ternary", 2, 3, 1},
     {"int2", 2, 4, 2},
     binary("bcq2", 2),
     trellis("trellis2", 2),
+    vectors("vptq2", 8, 4, 1),
+    vectors("aqlm2", 8, 8, 2),
     {"uint2", 2, 4, std::nullopt},
     {"int3", 3, 8, 4},
     binary("bcq3", 3),
     trellis("trellis3", 3),
+    vectors("vptq3", 6, 4, 2),
+    vectors("aqlm3", 6, 8, 4),
     {"uint3", 3, 8, std::nullopt},
     {"pot3", 3, 8, std::nullopt, WeightScale::BF16, 32, false, kE2M0},
     {"int4", 4, 16, 8},
     binary("bcq4", 4),
     trellis("trellis4", 4),
+    vectors("vptq4", 8, 4, 2),
     {"uint4", 4, 16, std::nullopt},
     {"nf4", 4, 16, std::nullopt, WeightScale::BF16, 64, false, kNF4},
     {"iq4", 4, 16, std::nullopt, WeightScale::BF16, 32, false, kIQ4},

@@ -14,6 +14,8 @@
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
 
 namespace mlir::lutra {
 
@@ -36,7 +38,10 @@ enum class WeightCoding {
   /// signs.
   Binary,
   /// Those of a trellis (`TrellisCode.h`).
-  Trellis
+  Trellis,
+  /// Some together stand for a vector, the sum of those of codebooks that are
+  /// learned from the weight (`#mpgemm.vectors`).
+  Vectors
 };
 
 /// Whether numbers are at most 16 integers of 8 bits, as which they are
@@ -45,6 +50,7 @@ bool areBytes(ArrayRef<float> numbers);
 
 struct WeightFormat {
   StringLiteral name;
+  /// Of a code.
   unsigned bits;
   /// Codes are below this number.
   unsigned levels;
@@ -61,8 +67,11 @@ struct WeightFormat {
   /// unless it is the largest: posits are densest around 1.
   float peak = 0;
   WeightCoding coding = WeightCoding::Numbers;
-  /// What groups are multiples of, but for one that is a whole row.
+  /// What groups are multiples of, but for one that is a whole row; with vectors
+  /// that too, which is then padded.
   int64_t groupMultiple = 1;
+  /// Weights of a vector, and codes that together stand for one.
+  unsigned vectorSize = 1, books = 1;
 
   bool hasZeros() const {
     return coding == WeightCoding::Numbers && values.empty() && !zero;
@@ -77,6 +86,19 @@ struct WeightFormat {
   bool hasIntegers() const { return values.empty() || areBytes(values); }
   /// Groups of codes for a group of weights, each with a scale.
   unsigned planes() const { return coding == WeightCoding::Binary ? bits : 1; }
+  bool hasVectors() const { return coding == WeightCoding::Vectors; }
+  /// The codes of so many weights, which are whole vectors.
+  int64_t codesOf(int64_t weights) const { return weights / vectorSize * books; }
+  /// The numbers of all codebooks, in bytes.
+  int64_t codebookSize() const {
+    return hasVectors() ? int64_t(books) * vectorSize << bits : 0;
+  }
+  /// The weights of a group where `group` are asked for, 0 for all, in rows of
+  /// `columns`.
+  int64_t groupOf(int64_t group, int64_t columns) const {
+    group = group == 0 ? columns : std::min(group, columns);
+    return hasVectors() ? llvm::alignTo(group, groupMultiple) : group;
+  }
 };
 
 /// All formats, from few bits to many.
@@ -91,7 +113,8 @@ inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse",
                                kCompensated = "gptq";
 /// What of a quantized weight is meant; the last is columns that are not.
 inline constexpr StringLiteral kCodes = "codes", kScales = "scales",
-                               kZeros = "zeros", kRest = "rest";
+                               kZeros = "zeros", kCodebook = "codebook",
+                               kRest = "rest";
 
 } // namespace mlir::lutra
 

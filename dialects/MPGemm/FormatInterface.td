@@ -20,8 +20,10 @@ def MPGemm_FormatInterface : AttrInterface<"FormatInterface"> {
     InterfaceMethod<"The bits of a code, 1 to 8.", "unsigned", "getBits">,
     InterfaceMethod<"How many codes there are, at most 2^bits: those below this.",
                     "unsigned", "getLevels">,
-    InterfaceMethod<"The number that a code below 2^bits stands for, or that the window does that ends with it.",
-                    "double", "decode", (ins "unsigned":$code)>,
+    InterfaceMethod<[{
+      The number that a code below 2^bits stands for, or that the window does that
+      ends with it. Not for codes of vectors.
+    }], "double", "decode", (ins "unsigned":$code)>,
     InterfaceMethod<[{
       What is subtracted from an unsigned integer of getNumberBits() bits to give a
       number; nothing where numbers are not such. The integer is the code itself
@@ -33,6 +35,10 @@ def MPGemm_FormatInterface : AttrInterface<"FormatInterface"> {
       The bits that decode() takes: those of a code, and below them those of codes
       before it in its row, of which some may be cut off.
     }], "unsigned", "getWindow", (ins), "", "return $_attr.getBits();">,
+    InterfaceMethod<"Whether each code stands for a number by itself.", "bool", "isScalar", (ins), "",
+                    "return $_attr.getWindow() == $_attr.getBits();">,
+    InterfaceMethod<"How many numbers of a row there are for each code.", "unsigned", "getSpan",
+                    (ins), "", "return 1;">,
     InterfaceMethod<[{
       How many groups of codes a group of x is multiplied with, each with a scale of
       its own, and what they give added up.

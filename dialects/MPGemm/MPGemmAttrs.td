@@ -78,6 +78,29 @@ def MPGemm_TrellisAttr : MPGemm_Attr<"Trellis", "trellis",
   let genVerifyDecl = 1;
 }
 
+def MPGemm_VectorsAttr : MPGemm_Attr<"Vectors", "vectors",
+    [DeclareAttrInterfaceMethods<MPGemm_FormatInterface,
+      ["decode", "getLevels", "getOffset", "getNumberBits", "isScalar", "getSpan"]>]> {
+  let summary = "a code of each of `books` codebooks together stand for a vector of `size` numbers";
+  let description = [{
+    Vector quantization with additive codebooks, which are an operand [books, size,
+    2^bits] of bytes: `codebook[b, j, c]` is what code c of book b adds to number j of
+    a vector. Numbers are the sums modulo 256, less 128.
+
+    Vectors lie along K, and four take turns: of each 4 * size numbers of a row,
+    number 4 * j + i is number j of vector i. Their codes are [books, 4], so that
+    groups have K * books / size codes. So the same codes give a quad of numbers
+    (`dialects/Lutra/CodePlanes.h`) for each j, by one look-up in each book.
+  }];
+  let parameters = (ins "unsigned":$bits, "unsigned":$size, "unsigned":$books);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// Numbers of four vectors, of which groups have whole ones.
+    int64_t getBlock() { return 4 * int64_t(getSize()); }
+  }];
+  let genVerifyDecl = 1;
+}
+
 def MPGemm_LayoutAttr : MPGemm_Attr<"Layout", "layout"> {
   let summary = "the codes, scales and zero points of `rows` columns of the product lie beside each other";
   let description = [{

@@ -123,6 +123,33 @@ unsigned TrellisAttr::getNumberBits() const { return 8; }
 
 unsigned TrellisAttr::getWindow() const { return TrellisCode::kWindow; }
 
+LogicalResult VectorsAttr::verify(EmitError error, unsigned bits, unsigned size,
+                                  unsigned books) {
+  if (bits < 4 || bits > 8)
+    return error() << "expects codes of vectors of 4 to 8 bits, got " << bits;
+  if (size != 2 && size != 4 && size != 8)
+    return error() << "expects vectors of 2, 4 or 8 numbers, got " << size;
+  if ((books != 1 && books != 2 && books != 4) || books > size)
+    return error() << "expects 1, 2 or 4 codebooks, and no more than numbers of "
+                      "a vector, got "
+                   << books;
+  return success();
+}
+
+double VectorsAttr::decode(unsigned) const {
+  llvm_unreachable("a code stands for a vector");
+}
+
+unsigned VectorsAttr::getLevels() const { return 1u << getBits(); }
+
+std::optional<double> VectorsAttr::getOffset() const { return 128; }
+
+unsigned VectorsAttr::getNumberBits() const { return 8; }
+
+bool VectorsAttr::isScalar() const { return false; }
+
+unsigned VectorsAttr::getSpan() const { return getSize() / getBooks(); }
+
 LogicalResult LayoutAttr::verify(EmitError error, int64_t rows, int64_t depth) {
   if (rows < 1 || rows > 1024)
     return error() << "expects 1 to 1024 rows, got " << rows;

@@ -57,7 +57,7 @@ static LogicalResult verifyTables(ProductOpInterface op) {
   LayoutAttr layout = op.getLayoutAttr();
   unsigned bits = op.getFormatAttr().getBits();
   if (!layout || !llvm::isPowerOf2_32(bits) || bits > 4 ||
-      op.getFormatAttr().getWindow() != bits)
+      !op.getFormatAttr().isScalar())
     return op->emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
                            "bits, got x of ")
            << op.getXType();
@@ -110,7 +110,7 @@ static LogicalResult verifyElements(ProductOpInterface op) {
   if (op.getZeros() && !areFloats && !elementOf(op.getZeros()).isInteger(8))
     return op->emitOpError("expects zeros of floats or in bytes, got ")
            << op.getZeros().getType();
-  if (op.getZeros() && isa<BinaryAttr>(op.getFormatAttr()))
+  if (op.getZeros() && isa<BinaryAttr, VectorsAttr>(op.getFormatAttr()))
     return op->emitOpError("expects no zeros with format ")
            << op.getFormatAttr();
   if (!op.isUnscaled()) {
@@ -129,7 +129,7 @@ static LogicalResult verifyElements(ProductOpInterface op) {
   return success();
 }
 
-/// Checks codes, scales and zero points of `n` columns in `g` groups of `k`,
+/// Checks codes, scales and zero points of `n` columns in `g` groups of `k` codes,
 /// padded to whole tiles where there is a layout.
 static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
                                   int64_t k) {
@@ -186,14 +186,36 @@ static LogicalResult verifyRows(ProductOpInterface op) {
   return success();
 }
 
+/// Checks the codebook, and that groups have whole vectors.
+static LogicalResult verifyCodebook(MatmulOp op) {
+  auto format = dyn_cast<VectorsAttr>(op.getFormat());
+  if (bool(format) != bool(op.getCodebook()))
+    return op.emitOpError("expects a codebook where, and only where, codes stand "
+                          "for vectors, got ")
+           << op.getFormat();
+  if (!format)
+    return success();
+  if (!elementOf(op.getCodebook()).isInteger(8))
+    return op.emitOpError("expects a codebook of bytes, got ")
+           << op.getCodebook().getType();
+  int64_t k = op.getGroupSize();
+  if (ShapedType::isDynamic(k) || k % format.getBlock() != 0)
+    return op.emitOpError("expects groups of a multiple of ")
+           << format.getBlock() << " numbers with format " << format
+           << ", got x of " << op.getXType();
+  return verifyShape(
+      op, "codebook", op.getCodebook(),
+      {format.getBooks(), format.getSize(), int64_t(1) << format.getBits()});
+}
+
 LogicalResult MatmulOp::verify() {
   if (getResult() && getResult().getType() != getInitType())
     return emitOpError("expects a result of the type of outs, got ")
            << getResult().getType();
-  if (failed(verifyRows(*this)))
+  if (failed(verifyRows(*this)) || failed(verifyCodebook(*this)))
     return failure();
   return verifyWeight(*this, getInitType().getDimSize(1), getCodeGroups(),
-                      getGroupSize());
+                      getCodesOfGroup());
 }
 
 LogicalResult MatmulOp::reifyResultShapes(OpBuilder &b,
@@ -259,8 +281,7 @@ LogicalResult GatherMatmulOp::verify() {
   FormatInterface format = getFormatAttr();
   if (format && !getScales())
     return emitOpError("expects scales with a format");
-  if (format &&
-      (format.getPlanes() != 1 || format.getWindow() != format.getBits()))
+  if (format && (format.getPlanes() != 1 || !format.isScalar()))
     return emitOpError("expects a format whose codes each stand for a number, "
                        "got ")
            << format;
@@ -279,7 +300,8 @@ LogicalResult GatherMatmulOp::verify() {
   if (!getFormatAttr())
     return verifyFloats(*this);
   int64_t columns = getLayoutAttr() ? all * getLayoutAttr().getRows() : all;
-  return verifyWeight(*this, columns, getXType().getDimSize(1), getGroupSize());
+  return verifyWeight(*this, columns, getXType().getDimSize(1),
+                      getCodesOfGroup());
 }
 
 LogicalResult

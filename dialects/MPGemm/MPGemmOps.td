@@ -41,7 +41,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
     floats. The sum over k of integers is exact: the verifier refuses groups for
     which it might not fit 32 bits. Where a format has planes, group g of codes
-    meets group g / planes of x. Without `scales`, x is integers without
+    meets group g / planes of x. Where codes stand for vectors there are fewer than K
+    in a group, and `codebook` has what they stand for. Without `scales`, x is integers without
     `xScales`, in one group, and the result is the sums, in i32.
 
     The result is written to `init`, whose elements are not read. With `layout`,
@@ -69,6 +70,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
   let arguments = (ins MPGemm_Shaped:$x, MPGemm_Shaped:$codes,
                        Optional<MPGemm_Shaped>:$scales,
                        Optional<MPGemm_Shaped>:$zeros,
+                       Optional<MPGemm_Shaped>:$codebook,
                        Optional<MPGemm_Shaped>:$xScales,
                        Optional<MPGemm_Shaped>:$xSums, MPGemm_Shaped:$init,
                        MPGemm_FormatInterface:$format,
@@ -79,6 +81,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     `codes` `(` $codes `:` type($codes) `)`
     (`scales` `(` $scales^ `:` type($scales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
+    (`codebook` `(` $codebook^ `:` type($codebook) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
     (`xsums` `(` $xSums^ `:` type($xSums) `)`)?
     `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($result)^)?

@@ -88,14 +88,16 @@ struct ProductTile {
     return sliceAt(b, loc, tensor, column, columns);
   }
   TilingResult matmul(Value init) {
+    auto matmul = dyn_cast<MatmulOp>(*op);
     auto tile = MatmulOp::create(
         b, loc, init.getType(), ofRows(op.getX()), ofColumns(op.getCodes()),
         ofColumns(op.getScales()), ofColumns(op.getZeros()),
-        ofRows(op.getXScales()), ofRows(op.getXSums()), init,
+        matmul ? matmul.getCodebook() : Value(), ofRows(op.getXScales()), ofRows(op.getXSums()), init,
         op.getFormatAttr(), op.getLayoutAttr());
     SmallVector<Operation *> slices;
     for (Value operand : tile->getOperands())
-      slices.push_back(operand.getDefiningOp());
+      if (operand != tile.getCodebook())
+        slices.push_back(operand.getDefiningOp());
     return {{tile}, tile->getResults(), slices};
   }
 };

@@ -32,13 +32,20 @@ def MPGemm_ProductInterface : OpInterface<"ProductOpInterface"> {
     bool isInteger() { return getXType().getElementType().isInteger(8); }
     /// Whether x is tables.
     bool hasTables() { return getXType().getRank() == 4; }
-    /// The codes of a group.
+    /// The numbers of a group of x.
     int64_t getGroupSize() {
       int64_t size = getXType().getDimSize(2);
       if (!hasTables() || ::mlir::ShapedType::isDynamic(size))
         return size;
       return size * $_op.getLayoutAttr().getDepth() *
              (4 / $_op.getFormatAttr().getBits());
+    }
+    /// The codes of a group.
+    int64_t getCodesOfGroup() {
+      int64_t size = getGroupSize();
+      return ::mlir::ShapedType::isDynamic(size)
+                 ? size
+                 : size / $_op.getFormatAttr().getSpan();
     }
     /// Groups of codes: those of x for each plane.
     int64_t getCodeGroups() {

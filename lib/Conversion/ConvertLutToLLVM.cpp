@@ -5,6 +5,8 @@
 //
 // By what a machine has for tables of 16 or 64 bytes, piece by piece where keys
 // are more than its registers hold, and by single entries where it has nothing.
+// Of larger tables all parts are looked up, and the bits of keys that these do
+// not look at choose between them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -60,7 +62,8 @@ static const Instruction *findInstruction(lut::LookupOp op, TargetAttr target) {
     return nullptr;
   llvm::Triple triple(target.getTriple());
   for (const Instruction &candidate : instructionsOf(triple))
-    if (candidate.entries == sizeOf(op.getTable()) &&
+    if (llvm::isPowerOf2_64(sizeOf(op.getTable())) &&
+        sizeOf(op.getTable()) >= candidate.entries &&
         sizeOf(op.getKeys()) % candidate.keys == 0 &&
         (triple.isAArch64() || target.hasFeature(candidate.feature)))
       return &candidate;
@@ -87,19 +90,20 @@ static SmallVector<Value> tablesFor(ImplicitLocOpBuilder &b, Value table,
   return parts;
 }
 
-static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
+/// Looks `keys` up in a table of as many entries as `instruction` takes.
+static Value lookUpBy(ImplicitLocOpBuilder &b, Value keys, Value table,
                       const Instruction &instruction) {
-  SmallVector<Value> operands = tablesFor(b, op.getTable(), instruction);
+  SmallVector<Value> operands = tablesFor(b, table, instruction);
   operands.push_back(Value());
-  Value result = op.getKeys();
+  Value result = keys;
   auto type = VectorType::get({instruction.keys}, b.getI8Type());
-  int64_t size = sizeOf(op.getKeys());
+  int64_t size = sizeOf(keys);
   for (int64_t first = 0; first < size; first += instruction.keys) {
     SmallVector<int64_t> at = {first}, one = {1}, count = {instruction.keys};
-    Value keys = op.getKeys();
-    if (size != instruction.keys)
-      keys = vector::ExtractStridedSliceOp::create(b, keys, at, count, one);
     operands.back() = keys;
+    if (size != instruction.keys)
+      operands.back() =
+          vector::ExtractStridedSliceOp::create(b, keys, at, count, one);
     Value entries = LLVM::CallIntrinsicOp::create(
                         b, type, b.getStringAttr(instruction.name), operands)
                         .getResult(0);
@@ -108,6 +112,38 @@ static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
     result = vector::InsertStridedSliceOp::create(b, entries, result, at, one);
   }
   return result;
+}
+
+static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
+                      const Instruction &instruction) {
+  int64_t size = sizeOf(op.getTable()), entries = instruction.entries;
+  Value keys = op.getKeys(), table = op.getTable();
+  if (size == entries)
+    return lookUpBy(b, keys, table, instruction);
+  auto splat = [&](int64_t value) -> Value {
+    auto type = cast<VectorType>(keys.getType());
+    return arith::ConstantOp::create(
+        b, DenseElementsAttr::get(type, b.getI8IntegerAttr(int8_t(value))));
+  };
+  Value low = arith::AndIOp::create(b, keys, splat(entries - 1));
+  SmallVector<Value> parts;
+  for (int64_t first = 0; first < size; first += entries)
+    parts.push_back(lookUpBy(
+        b, low,
+        vector::ExtractStridedSliceOp::create(
+            b, table, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{entries},
+            ArrayRef<int64_t>{1}),
+        instruction));
+  for (int64_t bit = entries; parts.size() > 1; bit *= 2) {
+    Value isSet = arith::CmpIOp::create(
+        b, arith::CmpIPredicate::ne,
+        arith::AndIOp::create(b, keys, splat(bit)), splat(0));
+    for (size_t i = 0; i < parts.size() / 2; ++i)
+      parts[i] =
+          arith::SelectOp::create(b, isSet, parts[2 * i + 1], parts[2 * i]);
+    parts.resize(parts.size() / 2);
+  }
+  return parts.front();
 }
 
 static Value lookUpEach(ImplicitLocOpBuilder &b, lut::LookupOp op) {

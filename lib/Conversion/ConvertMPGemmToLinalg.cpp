@@ -75,10 +75,10 @@ static Value windowOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
   return window;
 }
 
-/// The numbers of all windows; null where they are codes less an offset, or
-/// without a format.
+/// The numbers of all windows; null where they are codes less an offset, those
+/// of vectors, or without a format.
 static Value tableOf(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format) {
-  if (!format ||
+  if (!format || isa<mpgemm::VectorsAttr>(format) ||
       (format.getOffset() && format.getNumberBits() == format.getBits()))
     return nullptr;
   SmallVector<float> values;
@@ -108,8 +108,44 @@ static Value dequantize(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
   return arith::MulFOp::create(b, number, toF32(b, scale));
 }
 
+/// The numbers of `op`, whose codes stand for vectors, with scale, [N, G, K].
+static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op,
+                        mpgemm::VectorsAttr vectors) {
+  SmallVector<OpFoldResult> sizes = b.sizesOf(op.getCodes());
+  sizes[2] = b.getIndexAttr(op.getGroupSize());
+  auto emit = [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+    auto index = [&](int64_t value) -> Value {
+      return arith::ConstantIndexOp::create(b, value);
+    };
+    Value k = linalg::IndexOp::create(b, 2), block = index(vectors.getBlock()),
+          inBlock = arith::RemUIOp::create(b, k, block),
+          number = arith::DivUIOp::create(b, inBlock, index(4)),
+          vector = arith::RemUIOp::create(b, inBlock, index(4)),
+          codes = arith::MulIOp::create(
+              b, arith::DivUIOp::create(b, k, block),
+              index(vectors.getBlock() / vectors.getSpan())),
+          first = arith::AddIOp::create(b, codes, vector), sum;
+    for (int64_t book = 0; book < vectors.getBooks(); ++book) {
+      SmallVector<Value> place = {
+          linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, 1),
+          arith::AddIOp::create(b, first, index(4 * book))};
+      Value code = toIndex(
+                b, tensor::ExtractOp::create(b, op.getCodes(), place)),
+            added = tensor::ExtractOp::create(
+                b, op.getCodebook(), ValueRange{index(book), number, code});
+      sum = sum ? arith::AddIOp::create(b, sum, added).getResult() : added;
+    }
+    Value offset = f32Constant(b, *vectors.getOffset());
+    return arith::MulFOp::create(
+        b, arith::SubFOp::create(b, toF32(b, sum), offset), toF32(b, in[0]));
+  };
+  return b.map(sizes, b.getF32Type(), {{op.getScales(), {0, 1}}}, emit);
+}
+
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
+  if (auto vectors = dyn_cast<mpgemm::VectorsAttr>(op.getFormat()))
+    return dequantize(b, op, vectors);
   mpgemm::FormatInterface format = op.getFormat();
   SmallVector<OpFoldResult> sizes = b.sizesOf(op.getCodes());
   Value table = tableOf(b, format), size;

@@ -35,13 +35,10 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
       compensates(step.getMethod() == kCompensated), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
       groups(llvm::divideCeil(columns, size) * format.planes()),
+      width(groups * format.codesOf(size)),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
       operand(std::make_unique<WeightExpression>(std::move(matrix))) {
-  if (format.coding == WeightCoding::Binary)
-    rowQuantizer = createBinaryQuantizer(format.bits, size, leastSquares);
-  else if (format.coding == WeightCoding::Trellis)
-    rowQuantizer = createTrellisQuantizer(format.bits, size, leastSquares);
   if (DenseElementsAttr given = step.getFactors())
     llvm::append_range(factors, given.getValues<float>());
 }
@@ -129,6 +126,17 @@ llvm::Error WeightQuantization::checkPanel() const {
       std::to_string(panelStart + at / columns));
 }
 
+/// To be called when what is known of columns is.
+void WeightQuantization::createRowQuantizer() {
+  if (format.coding == WeightCoding::Binary)
+    rowQuantizer = createBinaryQuantizer(format.bits, size, leastSquares);
+  else if (format.coding == WeightCoding::Trellis)
+    rowQuantizer = createTrellisQuantizer(format.bits, size, leastSquares);
+  else if (format.hasVectors())
+    rowQuantizer = createVectorQuantizer(format, size, leastSquares, rows,
+                                         columns, importance);
+}
+
 /// Reads one panel after the other.
 llvm::Error WeightQuantization::forEachPanel(function_ref<void()> work) {
   for (int64_t row = 0; row < rows; row += panelRows) {
@@ -164,7 +172,7 @@ llvm::Error WeightQuantization::loadMoments(OpenSource open) {
 
 void WeightQuantization::compensatePanel(
     const ErrorCompensation &compensation) {
-  int64_t width = groups * size, tasks = llvm::divideCeil(rowsOfPanel(), kRows);
+  int64_t tasks = llvm::divideCeil(rowsOfPanel(), kRows);
   parallelFor(context, 0, tasks, [&](size_t task) {
     int64_t row = task * kRows, count = std::min(kRows, rowsOfPanel() - row);
     compensation.quantize(
@@ -189,10 +197,19 @@ llvm::Error WeightQuantization::load(OpenSource open) {
         }))
       return error;
   quantizer.emplace(format, leastSquares, largest);
+  createRowQuantizer();
+  if (rowQuantizer && rowQuantizer->learns()) {
+    if (llvm::Error error = forEachPanel([&] {
+          for (int64_t row = 0; row < rowsOfPanel(); ++row)
+            rowQuantizer->see(weightsOf(row));
+        }))
+      return error;
+    rowQuantizer->learn(context);
+  }
   parameters.resize(rows * groups);
   if (compensates) {
     ErrorCompensation compensation(context, moments->scaled(factors), columns);
-    compensated.resize(rows * groups * size);
+    compensated.resize(rows * width);
     return forEachPanel([&] { compensatePanel(compensation); });
   }
   return forEachPanel([&] {
@@ -222,6 +239,8 @@ void WeightQuantization::appendPart(StringRef part,
                                     SmallVectorImpl<char> &out) {
   if (part == kRest)
     return appendRest(out);
+  if (part == kCodebook)
+    return rowQuantizer->appendCodebook(out);
   for (GroupParameters group : parameters) {
     if (part == kZeros) {
       out.push_back(char(group.zero));
@@ -237,7 +256,7 @@ void WeightQuantization::appendPart(StringRef part,
 /// What the codes of a row of the panel stand for, times its factors.
 void WeightQuantization::decodeRow(int64_t row,
                                    MutableArrayRef<float> weights) {
-  const uint8_t *first = codes.data() + row * groups * size;
+  const uint8_t *first = codes.data() + row * width;
   MutableArrayRef<GroupParameters> fitted = parametersOf(row);
   if (rowQuantizer)
     return rowQuantizer->decode(first, fitted, weights);
@@ -329,7 +348,7 @@ llvm::Error lutra::measureColumns(DictionaryAttr weight, Location loc,
 
 /// Makes the codes of the panel that `row` is in, unless they are there.
 void WeightQuantization::encodePanel(int64_t row) {
-  int64_t start = row - row % panelRows, width = groups * size;
+  int64_t start = row - row % panelRows;
   if (encodedStart == start)
     return;
   readPanel(start);
@@ -354,7 +373,6 @@ void WeightQuantization::encodePanel(int64_t row) {
 
 void WeightQuantization::copy(int64_t first, int64_t stride, int64_t count,
                               char *out) {
-  int64_t width = groups * size;
   while (count > 0) {
     int64_t row = first / width, at = first % width;
     encodePanel(row);

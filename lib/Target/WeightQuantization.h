@@ -54,6 +54,7 @@ private:
   WeightQuantization(QuantizeAttr step, RankedTensorType type,
                      WeightExpression operand);
   int64_t rowsOfPanel() const;
+  void createRowQuantizer();
   ArrayRef<float> weightsOf(int64_t row) const;
   ArrayRef<float> groupOf(int64_t row, int64_t group) const;
   MutableArrayRef<GroupParameters> parametersOf(int64_t row, int64_t count = 1);
@@ -75,7 +76,8 @@ private:
   bool leastSquares, compensates;
   /// Of columns, or none.
   std::vector<float> factors;
-  int64_t rows, columns, size, groups, panelRows;
+  /// `size` is weights of a group, and `width` codes of a row.
+  int64_t rows, columns, size, groups, width, panelRows;
   std::unique_ptr<WeightExpression> operand, momentsOperand;
   std::optional<InputMoments> moments;
   /// Of columns, or none.

@@ -51,15 +51,15 @@ static FailureOr<Value> withSteps(OpBuilder &b, Value value,
   return encoded->getResult();
 }
 
-/// x with the codes of each group padded with zeros.
-static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t codes) {
+/// x with each group padded with zeros to `size` numbers.
+static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t size) {
   auto type = cast<RankedTensorType>(x.getType());
-  if (type.getDimSize(2) == codes)
+  if (type.getDimSize(2) == size)
     return x;
   SmallVector<OpFoldResult> low(3, b.getIndexAttr(0)), high = low;
-  high[2] = b.getIndexAttr(codes - type.getDimSize(2));
+  high[2] = b.getIndexAttr(size - type.getDimSize(2));
   auto padded = RankedTensorType::get(
-      {type.getDimSize(0), type.getDimSize(1), codes}, type.getElementType());
+      {type.getDimSize(0), type.getDimSize(1), size}, type.getElementType());
   Value zero =
       arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
   return tensor::PadOp::create(b, loc, padded, x, low, high, zero);
@@ -159,16 +159,17 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
 
   LogicalResult encode(ProductOpInterface op, TargetAttr target) {
     OpBuilder b(op);
-    int64_t matrices = matricesOf(op), size = op.getGroupSize();
+    int64_t matrices = matricesOf(op), size = op.getCodesOfGroup();
     std::optional<LookupForm> form = chooseLookups(op, target);
     CodePlanes planes = choosePlanes(op, form, target);
     int64_t padded = paddedGroup(planes, size);
     mpgemm::FormatInterface format = op.getFormatAttr();
     bool hasWindow = format.getWindow() != format.getBits();
-    if (op.isInteger() && !form && hasByteTiles(target) && !hasWindow)
+    if (op.isInteger() && !form && hasByteTiles(target) && format.isScalar())
       padded = paddedToTiles(padded);
+    int64_t paddedX = padded * format.getSpan();
     if (op.isInteger() &&
-        !mpgemm::fitsAccumulator(format.getNumberBits(), padded))
+        !mpgemm::fitsAccumulator(format.getNumberBits(), paddedX))
       return success();
     // Codes that are added would be in the windows of those behind them.
     if (hasWindow && op.getXType().getDimSize(1) > 1 && padded != size)
@@ -191,13 +192,13 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     if (form) {
       auto floats = x.getDefiningOp<mpgemm::QuantizeActOp>().getX();
       auto tables = lut::BuildOp::create(
-          b, op.getLoc(), padGroups(b, op.getLoc(), floats, padded),
+          b, op.getLoc(), padGroups(b, op.getLoc(), floats, paddedX),
           valuesOf(op.getFormatAttr()), planes.depth);
       x = tables.getTables();
       xScales = tables.getScales();
       xSums = op.getZeros() ? tables.getSums() : Value();
     } else {
-      x = padGroups(b, op.getLoc(), x, padded);
+      x = padGroups(b, op.getLoc(), x, paddedX);
     }
     replace(op, x, *codes, *scales, *zeros, xScales, xSums,
             LayoutAttr::get(op.getContext(), planes.rows, planes.depth));
@@ -233,7 +234,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
           op.getInit(), op.getFormatAttr(), layout);
     else
       encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x, codes,
-                                 scales, zeros, xScales, xSums, op.getInit(),
+                                 scales, zeros, cast<MatmulOp>(*op).getCodebook(),
+                                 xScales, xSums, op.getInit(),
                                  op.getFormatAttr(), layout);
     op->replaceAllUsesWith(encoded);
     op->erase();
@@ -245,7 +247,7 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
                                           TargetAttr target) {
     unsigned bits = op.getFormatAttr().getBits();
     if (lookups == "never" || op.isUnscaled() ||
-        op.getFormatAttr().getWindow() != bits ||
+        !op.getFormatAttr().isScalar() ||
         !op.getX().getDefiningOp<mpgemm::QuantizeActOp>())
       return std::nullopt;
     // How many rows a block has is not known.

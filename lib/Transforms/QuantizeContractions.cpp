@@ -44,14 +44,14 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   int64_t rows = product.weights(product.n),
           columns = product.weights(product.k);
   layer.format = &format;
-  layer.group = group == 0 ? columns : std::min(group, columns);
+  layer.group = format.groupOf(group, columns);
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
   int64_t groups = rows * llvm::divideCeil(columns, layer.group),
           ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
-      llvm::divideCeil(groups * layer.group * format.bits, 8) +
-      groups * ofGroup;
+      llvm::divideCeil(groups * format.codesOf(layer.group) * format.bits, 8) +
+      groups * ofGroup + format.codebookSize();
   MLIRContext *context = product.op.getContext();
   QuantizeAttr step = layer.step(context, kCodes);
   layer.quantizedBytes += rows * step.numKept() * sizeof(float);

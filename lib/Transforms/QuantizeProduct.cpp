@@ -84,6 +84,9 @@ mpgemm::FormatInterface ProductQuantizer::format() {
     return mpgemm::BinaryAttr::get(b.getContext(), format.bits);
   if (format.coding == WeightCoding::Trellis)
     return mpgemm::TrellisAttr::get(b.getContext(), format.bits);
+  if (format.hasVectors())
+    return mpgemm::VectorsAttr::get(b.getContext(), format.bits,
+                                    format.vectorSize, format.books);
   if (!format.values.empty())
     return mpgemm::CodebookAttr::get(b.getContext(), format.bits,
                                      b.getDenseF32ArrayAttr(format.values));
@@ -349,14 +352,16 @@ Value ProductQuantizer::shapedY(Value y) {
 FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
                                             OpFoldResult count) {
   FailureOr<Value> codes = part(kCodes), scales = part(kScales),
-                   zeros = Value();
+                   zeros = Value(), codebook = Value();
   if (layer.format->hasZeros())
     zeros = part(kZeros);
-  if (failed(codes) || failed(scales) || failed(zeros))
+  if (layer.format->hasVectors())
+    codebook = part(kCodebook);
+  if (failed(codes) || failed(scales) || failed(zeros) || failed(codebook))
     return failure();
   Value init = empty({count, b.getIndexAttr(rows)});
   return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
-                                  *zeros, x.scales, x.sums, init, format(),
+                                  *zeros, *codebook, x.scales, x.sums, init, format(),
                                   mpgemm::LayoutAttr())
       .getResult();
 }

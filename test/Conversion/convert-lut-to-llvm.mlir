@@ -41,11 +41,30 @@ func.func @bytes(%keys: vector<64xi8>, %table: vector<16xi8>) -> vector<64xi8> {
 // VBMI-LABEL: func.func @four_tables
 // VBMI: llvm.call_intrinsic "llvm.x86.avx512.permvar.qi.512"({{.*}}, %arg0)
 // AVX2-LABEL: func.func @four_tables
-// AVX2-NOT: intrinsic
+// AVX2: %[[LOW:.*]] = arith.andi %arg0, %cst{{.*}} : vector<64xi8>
+// AVX2-COUNT-8: llvm.call_intrinsic "llvm.x86.avx2.pshuf.b"
+// AVX2: %[[FIFTH:.*]] = arith.cmpi ne
+// AVX2: %[[A:.*]] = arith.select %[[FIFTH]],
+// AVX2: %[[B:.*]] = arith.select %[[FIFTH]],
+// AVX2: %[[SIXTH:.*]] = arith.cmpi ne
+// AVX2: arith.select %[[SIXTH]], %[[B]], %[[A]]
 // NEON-LABEL: func.func @four_tables
 // NEON-COUNT-4: llvm.call_intrinsic "llvm.aarch64.neon.tbl4.v16i8"
 func.func @four_tables(%keys: vector<64xi8>, %table: vector<64xi8>) -> vector<64xi8> {
   %v = lut.lookup %keys in %table : vector<64xi8>, vector<64xi8>
+  return %v : vector<64xi8>
+}
+
+// VBMI-LABEL: func.func @all_keys
+// VBMI-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.permvar.qi.512"
+// VBMI-COUNT-3: arith.select
+// VBMI-NOT: arith.select
+// NEON-LABEL: func.func @all_keys
+// NEON-COUNT-16: llvm.call_intrinsic "llvm.aarch64.neon.tbl4.v16i8"
+// NONE-LABEL: func.func @all_keys
+// NONE-NOT: intrinsic
+func.func @all_keys(%keys: vector<64xi8>, %table: vector<256xi8>) -> vector<64xi8> {
+  %v = lut.lookup %keys in %table : vector<64xi8>, vector<256xi8>
   return %v : vector<64xi8>
 }
 }

@@ -82,6 +82,34 @@ func.func @trellis(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40
 
 // -----
 
+// Number 4 * j + i of 32 is the sum of what the books have as number j for their codes i.
+// CHECK-LABEL: func.func @vectors
+// CHECK: linalg.generic {{.*}} ins(%arg2 : tensor<40x3xbf16>)
+// CHECK: %[[K:.*]] = linalg.index 2
+// CHECK: %[[IN:.*]] = arith.remui %[[K]], %c32
+// CHECK: %[[J:.*]] = arith.divui %[[IN]], %c4
+// CHECK: %[[I:.*]] = arith.remui %[[IN]], %c4
+// CHECK: %[[BLOCK:.*]] = arith.divui %[[K]], %c32
+// CHECK: %[[CODES:.*]] = arith.muli %[[BLOCK]], %c8
+// CHECK: %[[FIRST:.*]] = arith.addi %[[CODES]], %[[I]]
+// CHECK: tensor.extract %arg1
+// CHECK: %[[A:.*]] = tensor.extract %arg3[%c0{{.*}}, %[[J]], %{{.*}}] : tensor<2x8x256xi8>
+// CHECK: arith.addi %[[FIRST]], %c4
+// CHECK: tensor.extract %arg1
+// CHECK: %[[B:.*]] = tensor.extract %arg3[%c1{{.*}}, %[[J]], %{{.*}}] : tensor<2x8x256xi8>
+// CHECK: %[[SUM:.*]] = arith.addi %[[A]], %[[B]] : i8
+// CHECK: arith.uitofp %[[SUM]]
+// CHECK: arith.subf %{{.*}}, %cst
+func.func @vectors(%x: tensor<2x3x64xf32>, %w: tensor<40x3x16xi8>, %s: tensor<40x3xbf16>,
+                   %b: tensor<2x8x256xi8>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> x(%x : tensor<2x3x64xf32>)
+      codes(%w : tensor<40x3x16xi8>) scales(%s : tensor<40x3xbf16>) codebook(%b : tensor<2x8x256xi8>)
+      outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// -----
+
 // The expert of each row, and then the codes of that alone.
 // CHECK-LABEL: func.func @gather
 // CHECK: %[[EXPERTS:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%arg0 : tensor<3xi64>)

@@ -177,6 +177,27 @@ func.func @trellis(%x: memref<1x3x32xi8>, %w: memref<1x6x1x64xi8>, %s: memref<1x
   return
 }
 
+// A quad of codes of each book gives eight of numbers.
+// CHECK-LABEL: func.func @vectors
+// CHECK: %[[A:.*]] = vector.load %arg1[%{{.*}}, %[[CHUNK:.*]], %{{.*}}, %{{.*}}] : memref<1x6x1x64xi8>
+// CHECK: vector.load %arg2[%c0{{.*}}, %c0{{.*}}, %c0{{.*}}] : memref<2x8x256xi8>, vector<256xi8>
+// CHECK: %[[FIRST:.*]] = lut.lookup %{{.*}} in %{{.*}} : vector<64xi8>, vector<256xi8>
+// CHECK: %[[NEXT:.*]] = arith.addi %[[CHUNK]], %c1
+// CHECK: vector.load %arg1[%{{.*}}, %[[NEXT]], %{{.*}}, %{{.*}}] : memref<1x6x1x64xi8>
+// CHECK: vector.load %arg2[%c1{{.*}}, %c0{{.*}}, %c0{{.*}}] : memref<2x8x256xi8>, vector<256xi8>
+// CHECK: %[[SECOND:.*]] = lut.lookup
+// CHECK: %[[SUM:.*]] = arith.addi %[[FIRST]], %[[SECOND]] : vector<64xi8>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%{{.*}}, %[[SUM]],
+// CHECK-COUNT-14: lut.lookup
+// CHECK-NOT: lut.lookup
+func.func @vectors(%x: memref<1x3x32xi8>, %w: memref<1x6x1x64xi8>, %b: memref<2x8x256xi8>, %s: memref<1x3x16xf32>,
+                   %xs: memref<1x3xf32>, %sums: memref<1x3xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> layout <rows = 16> x(%x : memref<1x3x32xi8>)
+      codes(%w : memref<1x6x1x64xi8>) scales(%s : memref<1x3x16xf32>) codebook(%b : memref<2x8x256xi8>)
+      xscales(%xs : memref<1x3xf32>) xsums(%sums : memref<1x3xi32>) outs(%y : memref<1x16xf32>)
+  return
+}
+
 // Two planes of codes for one group of x, of which half the sum is subtracted.
 // CHECK-LABEL: func.func @planes
 // CHECK-DAG: %[[HALF:.*]] = vector.broadcast %{{.*}} : f32 to vector<16xf32>

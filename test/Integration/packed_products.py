@@ -26,7 +26,7 @@ class Product(NamedTuple):
     rows: int
     columns: int
     groups: int
-    size: int  # codes of a group
+    size: int  # numbers of a group
     bits: int
     integers: bool = True  # x is quantized to 8 bits
     zeros: str = "shared"  # "shared", "codes" or "floats"
@@ -37,6 +37,8 @@ class Product(NamedTuple):
     planes: int = 0  # of binary coding, where there are
     trellis: bool = False
     whole: bool = False  # a codebook of integers, as it is where x is such
+    vector: int = 0  # numbers of a vector, where codes stand for such
+    books: int = 1
 
 
 class Text:
@@ -58,7 +60,8 @@ class Text:
 
 def data(case, random):
     """x, codes, values of codes, scales and zero points."""
-    shape = (case.columns, case.groups * max(case.planes, 1), case.size)
+    of_group = case.size * case.books // max(case.vector, 1)
+    shape = (case.columns, case.groups * max(case.planes, 1), of_group)
     codes = random.integers(0, 1 << case.bits, shape).astype(np.uint8)
     x = random.standard_normal((case.rows, case.groups, case.size)).astype(np.float32)
     if case.extreme:
@@ -134,18 +137,44 @@ def trellis_numbers(codes, bits):
     return numbers.reshape(codes.shape).astype(np.float64)
 
 
+def codebook_of(case, seed):
+    """What codes of vectors stand for: [books, numbers, codes] of bytes. Of extremes, the
+    last one stands for the lowest number."""
+    shape = (case.books, case.vector, 1 << case.bits)
+    book = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+    if case.extreme:
+        book[:, :, -1] = 0
+    return book
+
+
+def vector_numbers(codes, book):
+    """What codes [N, G, C] of vectors stand for, by its definition."""
+    books, size, _ = book.shape
+    n, g, count = codes.shape
+    codes = codes.reshape(n, g, count // (4 * books), books, 1, 4)
+    at = np.arange(books).reshape(-1, 1, 1), np.arange(size).reshape(-1, 1)
+    return (book[*at, codes].sum(3) % 256 - 128.0).reshape(n, g, count // books * size)
+
+
 def write(case, folder, seed=0):
     """The file of a product's IR, x, the result, and the sum of what it sums up."""
     m, n, g, k, bits = case[:5]
     x, codes, values, scales, zeros = data(case, np.random.default_rng(seed))
     text = Text(folder / "product.bin")
     stream = pack(codes.reshape(-1), bits)
-    of_codes = codes.shape[1]
-    unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {of_codes}, {k}]>"
-    w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{of_codes}x{k}xi8", unpack)
+    _, of_codes, of_group = codes.shape
+    unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {of_codes}, {of_group}]>"
+    w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{of_codes}x{of_group}xi8", unpack)
     kind = f"{n}x{of_codes}x{case.scales}"
     operands = f"codes({w}) scales({text.weight('s', scales, kind, kind)})"
-    numbers = trellis_numbers(codes, bits) if case.trellis else values[codes].astype(np.float64)
+    if case.vector:
+        book = codebook_of(case, seed)
+        kind = "x".join(map(str, book.shape))
+        operands += f" codebook({text.weight('b', book, kind + 'xui8', kind + 'xi8')})"
+        numbers = vector_numbers(codes, book)
+    else:
+        numbers = trellis_numbers(codes, bits) if case.trellis else values[codes]
+    numbers = numbers.astype(np.float64)
     if zeros is not None:
         stored = f"{n}x{g}xui8" if case.zeros == "codes" else kind
         z = text.weight("z", zeros, stored, stored.replace("ui8", "i8"))
@@ -155,6 +184,8 @@ def write(case, folder, seed=0):
         form = f"binary<planes = {case.planes}>"
     elif case.trellis:
         form = f"trellis<bits = {bits}>"
+    elif case.vector:
+        form = f"vectors<bits = {bits}, size = {case.vector}, books = {case.books}>"
     elif case.codebook:
         listed = ", ".join(f"{value:.9e}" for value in values)
         form = f"codebook<bits = {bits}, values = [{listed}]>"

@@ -124,6 +124,43 @@ def test_trellis(bits, integers, level, tmp_path):
         check(case, tmp_path, f"--mcpu={level}", seed=turn)
 
 
+#: Columns, groups and numbers of a group: with rest in vectors, tiles, and all at once.
+VECTOR_SIZES = [(1, 1, 32), (7, 3, 96), (16, 2, 128), (17, 5, 32), (33, 1, 160), (70, 4, 64),
+                (300, 2, 64)]  # fmt: skip
+#: Bits, numbers of a vector and codebooks: those of formats, and what makes other chunks.
+VECTORS = [(8, 8, 1), (8, 4, 1), (8, 8, 2), (6, 4, 2), (6, 8, 4), (8, 4, 2), (8, 8, 4), (4, 4, 1),
+           (5, 8, 2), (7, 2, 1), (4, 4, 4), (6, 8, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", VECTORS, ids=str)
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("level", LEVELS)
+def test_vectors(form, integers, level, tmp_path):
+    """Each format at each level, and all sizes with all rows in turns."""
+    bits, size, books = form
+    first = VECTORS.index(form) + 3 * LEVELS.index(level) + integers
+    for turn in (first, first + 3):
+        shape = VECTOR_SIZES[turn % len(VECTOR_SIZES)]
+        case = Product(ROWS[turn % 4], *shape, bits, integers, vector=size, books=books)
+        check(case, tmp_path, f"--mcpu={level}", seed=turn)
+
+
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("rows", [0, *ROWS])
+def test_rows_of_vectors(integers, rows, tmp_path):
+    case = Product(rows, 70, 3, 96, 8, integers, vector=8, books=2, dynamic=True, scales="f16")
+    check(case, tmp_path)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("books", [1, 4])
+def test_largest_sums_of_vectors(level, books, tmp_path):
+    """Every number is -128 and every x the largest, for as long as a group may be."""
+    size = (2**31 - 1) // (255 * 128) // 32 * 32
+    case = Product(2, 17, 1, size, 8, vector=8, books=books, extreme=True)
+    check(case, tmp_path, f"--mcpu={level}")
+
+
 @on_tiles
 @pytest.mark.parametrize("case", [
     Product(40, 40, 2, 128, 1, planes=3), Product(129, 70, 9, 32, 1, planes=2),
@@ -131,6 +168,9 @@ def test_trellis(bits, integers, level, tmp_path):
     Product(40, 40, 1, 600, 3, trellis=True), Product(17, 70, 9, 32, 4, trellis=True),
     Product(150, 33, 3, 640, 2, trellis=True), Product(40, 16, 17, 64, 3, trellis=True),
     Product(40, 33, 5, 64, 4, codebook=True), Product(40, 70, 3, 40, 3, codebook=True),
+    Product(40, 33, 5, 64, 8, vector=8), Product(150, 70, 2, 640, 8, vector=8, books=2),
+    Product(129, 40, 1, 2080, 6, vector=4, books=2), Product(17, 16, 3, 160, 8, vector=8, books=4),
+    Product(40, 33, 1, 480, 5, vector=8), Product(33, 40, 9, 32, 8, vector=4),
 ], ids=str)  # fmt: skip
 def test_other_formats_in_tiles(case, tmp_path):
     check(case, tmp_path, *TILES)

@@ -131,7 +131,8 @@ def test_trellis_beats_integers(bits, tmp_path):
     assert trellis["relative_error"] < 0.92 * integers["relative_error"]
 
 
-@pytest.mark.parametrize("name", ["bcq1", "bcq3", "trellis2", "trellis3", "trellis4:row"])
+@pytest.mark.parametrize("name", ["bcq1", "bcq3", "trellis2", "trellis3", "trellis4:row", "vptq2:row",
+                                  "aqlm2:g64", "aqlm3:g32"])  # fmt: skip
 def test_unusual_magnitudes(name):
     """Groups of zeros stay so, beside others; numbers may be as large or small as floats."""
     weight = normal(256, 64, seed=3)
@@ -183,7 +184,7 @@ def test_gemm(transposed):
 @pytest.mark.parametrize("level", ["native", "x86-64-v3", "x86-64"])
 @pytest.mark.parametrize(
     "name", ["int4", "uint4", "int8:row", "ternary", "uint2:g16", "bcq3", "bcq2:g20", "trellis2",
-             "trellis3:g64", "trellis4:row", "iq4", "mxfp4", "nvfp4", "pot3"],
+             "trellis3:g64", "trellis4:row", "aqlm2", "vptq3:g32", "aqlm1:g64", "iq4", "mxfp4", "nvfp4", "pot3"],
 )  # fmt: skip
 def test_integer_activations(name, level):
     """With :a8 x is rounded to 8 bits, which costs little more."""
@@ -443,6 +444,11 @@ def test_deviation():
         ("int4:e0%", "got 'e0%' in 'int4:e0%'"),
         ("mxfp4:e5%", "expected no error for mxfp4, whose groups are not halved, got 'mxfp4:e5%'"),
         ("trellis2:e5%", "expected no error for trellis2, whose groups are not halved"),
+        ("aqlm2:e5%", "expected no error for aqlm2, whose groups are not halved"),
+        ("aqlm2:g48", "expected groups of a multiple of 32 for aqlm2, got 'aqlm2:g48'"),
+        ("vptq2:g24", "expected groups of a multiple of 16 for vptq2, got 'vptq2:g24'"),
+        ("vptq3:gptq", "expected mse or nearest for vptq3, whose weights"),
+        ("aqlm5", "got 'aqlm5' in 'aqlm5'"),
         ("trellis3:g48", "expected groups of a multiple of 32 for trellis3, got 'trellis3:g48'"),
         ("bcq2:gptq", "expected mse or nearest for bcq2, whose weights are not rounded one by one, got 'bcq2:gptq'"),
         ("trellis4:gptq", "expected mse or nearest for trellis4, whose weights"),

@@ -77,6 +77,23 @@ func.func @trellis_of_odd_groups(%x: tensor<?x3x20xf32>, %e: tensor<?x10xf32>) -
   return %y : tensor<?x10xf32>
 }
 
+// 48 numbers of vectors of 4 have 24 codes of 6 bits, which chunks of 16 pad to 32: 64 numbers.
+// CHECK-LABEL: func.func @vectors
+// CHECK: lutra.weight "w" {{.*}}#lutra.pack<dim = 2, tile = 32, outer = 2>
+// CHECK: tensor.pad %arg0
+// CHECK: mpgemm.matmul #mpgemm.vectors<bits = 6, size = 4, books = 2> layout <
+// CHECK-SAME: x(%{{.*}} : tensor<?x3x64xf32>)
+// CHECK-SAME: codebook(%{{.*}} : tensor<2x4x64xi8>)
+func.func @vectors(%x: tensor<?x3x48xf32>, %e: tensor<?x10xf32>) -> tensor<?x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 720] storage tensor<10x3x24xui8> : tensor<10x3x24xi8>
+  %s = lutra.weight "s" from "w.bin"[720, 120] storage tensor<10x3xf32> : tensor<10x3xf32>
+  %b = lutra.weight "b" from "w.bin"[840, 512] storage tensor<2x4x64xui8> : tensor<2x4x64xi8>
+  %y = mpgemm.matmul #mpgemm.vectors<bits = 6, size = 4, books = 2> x(%x : tensor<?x3x48xf32>)
+      codes(%w : tensor<10x3x24xi8>) scales(%s : tensor<10x3xf32>) codebook(%b : tensor<2x4x64xi8>)
+      outs(%e : tensor<?x10xf32>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
 // CHECK-LABEL: func.func @computed_codes
 // CHECK-NOT: layout
 func.func @computed_codes(%x: tensor<3x4x32xf32>, %w: tensor<40x4x32xi8>, %e: tensor<3x40xf32>) -> tensor<3x40xf32> {

@@ -27,6 +27,16 @@ int64_t lutra::lanesOf(TargetAttr target, const CodePlanes &planes) {
                   int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
 }
 
+CodeUnit lutra::unitOf(mpgemm::MatmulOp op) {
+  int64_t quads = op.getPlanes().quadsPerChunk(), books = 1;
+  mpgemm::FormatInterface format = op.getFormat();
+  if (auto vectors = dyn_cast<mpgemm::VectorsAttr>(format))
+    books = vectors.getBooks();
+  int64_t chunks = llvm::divideCeil(books, quads);
+  return {chunks, chunks * quads * format.getSpan()};
+}
+
+/// Register `part` of vector `vector` from the chunk on.
 Value CodesOfChunk::load(int64_t vector, int64_t part) {
   Value &value = loaded[{vector, part}];
   if (value)
@@ -34,9 +44,15 @@ Value CodesOfChunk::load(int64_t vector, int64_t part) {
   auto constant = [&](int64_t i) -> Value {
     return arith::ConstantIndexOp::create(b, loc, i);
   };
+  int64_t ahead = vector / planes.vectorsPerChunk();
+  Value at = chunk;
+  if (ahead > 0)
+    at = arith::AddIOp::create(b, loc, chunk, constant(ahead),
+                               arith::IntegerOverflowFlags::nsw);
   Value bytes = vector::LoadOp::create(
       b, loc, VectorType::get({4 * lanes}, b.getI8Type()), codes,
-      ValueRange{tile, chunk, constant(vector), constant(4 * part * lanes)});
+      ValueRange{tile, at, constant(vector % planes.vectorsPerChunk()),
+                 constant(4 * part * lanes)});
   return value = vector::BitCastOp::create(
              b, loc, VectorType::get({lanes}, b.getI32Type()), bytes);
 }
@@ -58,7 +74,8 @@ static constexpr uint32_t kEachByte = 0x01010101u;
 
 Value CodesOfChunk::quad(int64_t quad, int64_t part, bool withFields) {
   Value code;
-  int64_t first = 0;
+  int64_t first = quad / planes.quadsPerChunk() * planes.vectorsPerChunk();
+  quad %= planes.quadsPerChunk();
   for (CodePlane plane : planes.planes()) {
     int64_t perByte = plane.codesPerByte();
     Value field = load(first + quad / perByte, part);

@@ -10,6 +10,7 @@
 
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -19,8 +20,15 @@ namespace mlir::lutra {
 /// have that divide the rows of a tile. At depth 1 a tile is one register.
 int64_t lanesOf(TargetAttr target, const CodePlanes &planes);
 
-/// The codes of one chunk, of which a register holds 4 * `lanes` bytes.
-/// Loads and shares what several quads need.
+/// Chunks of codes that are decoded together, which have whole vectors, and the
+/// quads of numbers that they stand for.
+struct CodeUnit {
+  int64_t chunks, quads;
+};
+CodeUnit unitOf(mpgemm::MatmulOp op);
+
+/// The codes of one chunk and those behind it, of which a register holds 4 *
+/// `lanes` bytes. Loads and shares what several quads need.
 class CodesOfChunk {
 public:
   /// `codes` is a buffer [tiles, chunks, vectors, bytes].
@@ -29,7 +37,7 @@ public:
       : b(b), loc(loc), planes(planes), lanes(lanes), codes(codes), tile(tile),
         chunk(chunk) {}
 
-  /// The codes of quad `quad` of the chunk, in bytes, of register `part` of
+  /// The codes of quad `quad` from the chunk on, in bytes, of register `part` of
   /// each vector. `withFields`, other bits may stand above codes of one plane.
   Value quad(int64_t quad, int64_t part, bool withFields = false);
   /// The same, of codes in one plane, where they lie in their bytes: times

@@ -31,7 +31,7 @@ static constexpr int64_t kIndependentSums = 8;
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
       lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
       vectors(planes.rows / lanes), registers(vectorRegisters(target)),
       groups(op.getCodeGroups()), quads(op.getGroupSize() / planes.depth),
@@ -41,7 +41,7 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
       groupSums(b, op, lanes, vectors, dot->offset()) {
   mpgemm::FormatInterface format = op.getFormat();
   if (NumberDecoder::isNeeded(format) && !looksUp && !dot->takesCodes())
-    decoder.emplace(b, loc, format, lanes);
+    decoder.emplace(b, op, lanes);
   if (MatrixDot::supports(op, lanes, target))
     matrixDot.emplace(b, loc);
 }
@@ -106,7 +106,7 @@ void MicroKernel::decodeQuad(CodesOfChunk &codes, int64_t quad) {
   int64_t each = history.size() / parts;
   for (int64_t part = 0; decoder && part < parts; ++part)
     decoded.push_back(
-        decoder->decode(codes.quad(quad, part),
+        decoder->decode(codes, quad, part,
                         MutableArrayRef(history).slice(part * each, each)));
 }
 
@@ -126,7 +126,7 @@ Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
 /// Where the numbers or tables of x lie for `quad` of a chunk of a group.
 SmallVector<Value> MicroKernel::placeOf(int64_t row, Value group,
                                         Value chunkOfGroup, int64_t quad) {
-  int64_t perChunk = planes.quadsPerChunk();
+  int64_t perChunk = unit.quads;
   group = groupOfX(b, op, group);
   if (!looksUp)
     return {rowIndex[row], group,
@@ -173,14 +173,14 @@ void MicroKernel::multiplyMatrices(
 void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                             Value group, Value chunkOfGroup,
                             MutableArrayRef<Value> sums) {
-  int64_t perChunk = planes.quadsPerChunk(), chains = sums.size() / numSums();
+  int64_t perChunk = unit.quads, chains = sums.size() / numSums();
   std::optional<CodesOfChunk> codes;
   Values before;
   for (int64_t quad = 0, next = 0; quad < count; quad += quadsAtOnce) {
     int64_t inChunk = (first + quad) % perChunk;
     if (!codes || inChunk == 0)
       codes.emplace(b, loc, planes, lanes, op.getCodes(), tile,
-                    plus(chunk, (first + quad) / perChunk));
+                    times(plus(chunk, (first + quad) / perChunk), unit.chunks));
     if (inChunk == 0 && prefetches())
       codes->prefetch(kPrefetchedBytes);
     decodeQuad(*codes, inChunk);
@@ -229,7 +229,7 @@ MicroKernel::loopOver(int64_t count, int64_t step, Values carried,
 /// `chunks` chunks of a group that has whole ones, from `begin` on.
 MicroKernel::Values MicroKernel::emitChunks(Value group, Value begin,
                                             int64_t chunks, Values sums) {
-  int64_t perChunk = planes.quadsPerChunk(), unroll = chunks;
+  int64_t perChunk = unit.quads, unroll = chunks;
   if (chunks * perChunk > kUnrolledQuads)
     for (unroll = std::max<int64_t>(1, kUnrolledQuads / perChunk);
          chunks % unroll != 0 || unroll * perChunk % matrixSize() != 0;)
@@ -333,7 +333,7 @@ void MicroKernel::flush(ArrayRef<Value> sums, MutableArrayRef<Value> results) {
 
 /// Chunks after which sums are flushed.
 int64_t MicroKernel::chunksOfBlock() const {
-  int64_t perChunk = planes.quadsPerChunk(), chunks = quads / perChunk,
+  int64_t perChunk = unit.quads, chunks = quads / perChunk,
           most = dot->mostAdds();
   if (ShapedType::isDynamic(most))
     return chunks;
@@ -343,7 +343,7 @@ int64_t MicroKernel::chunksOfBlock() const {
 MicroKernel::Values MicroKernel::emitBlock(Value group, Value first,
                                            int64_t chunks, ValueRange results) {
   Values next(results);
-  int64_t adds = chunks * planes.quadsPerChunk() / quadsAtOnce;
+  int64_t adds = chunks * unit.quads / quadsAtOnce;
   flush(emitChunks(group, first, chunks, startSums(adds)), next);
   return next;
 }
@@ -354,7 +354,7 @@ MicroKernel::Values MicroKernel::emitBlock(Value group, Value first,
 
 /// A group that has whole chunks. Zero points count once, in the last block.
 MicroKernel::Values MicroKernel::emitGroup(Value group, ValueRange results) {
-  int64_t chunks = quads / planes.quadsPerChunk(), each = chunksOfBlock(),
+  int64_t chunks = quads / unit.quads, each = chunksOfBlock(),
           before = (chunks - 1) / each;
   Values next(results);
   if (before > 0) {
@@ -372,7 +372,7 @@ MicroKernel::Values MicroKernel::emitGroups() {
   auto type = VectorType::get({lanes}, op.getInitType().getElementType());
   Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
   Values results(numResults(), none);
-  int64_t perChunk = planes.quadsPerChunk();
+  int64_t perChunk = unit.quads;
   if (groups == 1 && quads % perChunk == 0)
     return emitGroup(constant(0), results);
   if (quads % perChunk == 0)

@@ -51,7 +51,7 @@ private:
   int64_t chunksOfBlock() const;
   /// Whether sums become results once.
   bool isSingleFlush() const {
-    return groups == 1 && chunksOfBlock() * planes.quadsPerChunk() >= quads;
+    return groups == 1 && chunksOfBlock() * unit.quads >= quads;
   }
 
   Values emitGroups();
@@ -81,10 +81,12 @@ private:
 
   mpgemm::MatmulOp op;
   CodePlanes planes;
+  /// What is decoded together, a chunk from here on.
+  CodeUnit unit;
   /// Lanes of 32 bits of a register; registers of a vector of codes, and of the
   /// results of a row.
   int64_t lanes, parts, vectors, registers;
-  /// Groups of codes of a row, and quads of a group.
+  /// Groups of codes of a row, and quads of numbers of a group.
   int64_t groups, quads;
   /// Whether x is tables.
   bool looksUp;

@@ -88,7 +88,33 @@ Value NumberDecoder::decodeTrellis(Value codes,
                                lookUp(middle, second));
 }
 
-Value NumberDecoder::decode(Value codes, MutableArrayRef<Value> history) {
+/// The sum of what each book has for the codes of a block.
+Value NumberDecoder::decodeVectors(mpgemm::VectorsAttr vectors,
+                                   CodesOfChunk &codes, int64_t quad,
+                                   int64_t part) {
+  int64_t size = vectors.getSize(), books = vectors.getBooks();
+  auto bytes = VectorType::get({4 * lanes}, b.getI8Type()),
+       entries = VectorType::get({vectors.getLevels()}, b.getI8Type());
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  };
+  Value sum;
+  for (int64_t book = 0; book < books; ++book) {
+    Value keys = codes.quad(quad / size * books + book, part),
+          table = vector::LoadOp::create(
+              b, loc, entries, codebook,
+              ValueRange{constant(book), constant(quad % size), constant(0)}),
+          added = lut::LookupOp::create(b, loc, bytes, keys, table);
+    sum = sum ? arith::AddIOp::create(b, loc, sum, added).getResult() : added;
+  }
+  return sum;
+}
+
+Value NumberDecoder::decode(CodesOfChunk &chunk, int64_t quad, int64_t part,
+                            MutableArrayRef<Value> history) {
+  if (auto vectors = dyn_cast<mpgemm::VectorsAttr>(format))
+    return decodeVectors(vectors, chunk, quad, part);
+  Value codes = chunk.quad(quad, part);
   if (isa<mpgemm::TrellisAttr>(format))
     return decodeTrellis(codes, history);
   std::array<uint8_t, 16> entries = {};

@@ -8,18 +8,19 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_NUMBERS_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_NUMBERS_H
 
+#include "Codes.h"
 #include "dialects/MPGemm/MPGemm.h"
 
 namespace mlir::lutra {
 
-/// Makes quads of codes, in registers of `lanes` lanes of 32 bits, the unsigned
-/// integers of 8 bits that stand for numbers with the format's offset. Quads of
-/// a trellis are decoded one after the other.
+/// Makes quads of numbers of codes, in registers of `lanes` lanes of 32 bits:
+/// the unsigned integers of 8 bits that stand for them with the format's offset.
+/// Quads of a trellis are decoded one after the other.
 class NumberDecoder {
 public:
-  NumberDecoder(OpBuilder &b, Location loc, mpgemm::FormatInterface format,
-                int64_t lanes)
-      : b(b), loc(loc), format(format), lanes(lanes) {}
+  NumberDecoder(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes)
+      : b(b), loc(op.getLoc()), format(op.getFormat()),
+        codebook(op.getCodebook()), lanes(lanes) {}
 
   /// Whether codes are not such integers themselves.
   static bool isNeeded(mpgemm::FormatInterface format) {
@@ -29,11 +30,15 @@ public:
   /// What is known of the codes before the first ones, for a register: the
   /// highest eight bits of their last windows, the latest first.
   SmallVector<Value> start();
-  /// The integers that codes stand for, in bytes. `history` goes on.
-  Value decode(Value codes, MutableArrayRef<Value> history);
+  /// The integers of quad `quad` of a unit of codes, in bytes, of register
+  /// `part`. `history` goes on.
+  Value decode(CodesOfChunk &codes, int64_t quad, int64_t part,
+               MutableArrayRef<Value> history);
 
 private:
   Value decodeTrellis(Value codes, MutableArrayRef<Value> history);
+  Value decodeVectors(mpgemm::VectorsAttr vectors, CodesOfChunk &codes,
+                      int64_t quad, int64_t part);
   Value splat(uint32_t value);
   Value asLanes(Value bytes);
   Value shiftRight(Value lanes, unsigned by, uint8_t mask);
@@ -42,6 +47,8 @@ private:
   OpBuilder &b;
   Location loc;
   mpgemm::FormatInterface format;
+  /// A buffer, where codes stand for vectors.
+  Value codebook;
   int64_t lanes;
 };
 

@@ -33,10 +33,11 @@ static const SmallVector<ReassociationIndices> kRowsOfX = {{0}, {1, 2}};
 
 bool PanelKernel::supports(mpgemm::MatmulOp op) {
   auto x = cast<MemRefType>(op.getX().getType());
-  CodePlanes planes = op.getPlanes();
-  int64_t chunk = planes.depth * planes.quadsPerChunk(), rows = x.getDimSize(0);
+  int64_t chunk = op.getPlanes().depth * unitOf(op).quads,
+          rows = x.getDimSize(0);
   mpgemm::FormatInterface format = op.getFormat();
   return !op.isInteger() && op.getGroupSize() % chunk == 0 &&
+         chunk <= kPanelCodes &&
          format.getPlanes() == 1 && format.getWindow() == format.getBits() &&
          (ShapedType::isDynamic(rows) || rows >= kLeastRows) &&
          memref::CollapseShapeOp::isGuaranteedCollapsible(x, kRowsOfX);
@@ -44,14 +45,14 @@ bool PanelKernel::supports(mpgemm::MatmulOp op) {
 
 PanelKernel::PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
       lanes(lanesOf(target, planes)), parts(planes.rows / lanes),
       dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, parts) {
   mpgemm::FormatInterface format = op.getFormat();
   if (NumberDecoder::isNeeded(format) && !dot->takesCodes())
-    decoder.emplace(b, loc, format, lanes);
-  int64_t chunk = planes.depth * planes.quadsPerChunk();
+    decoder.emplace(b, op, lanes);
+  int64_t chunk = planes.depth * unit.quads;
   ofGroup = op.getGroupSize() / chunk;
   ofRow = op.getXType().getDimSize(1) * ofGroup;
   ofPanel = kPanelCodes / chunk;
@@ -72,7 +73,7 @@ void PanelKernel::decode(CodesOfChunk &codes, Value place, int64_t quad) {
   for (int64_t part = 0; part < parts; ++part) {
     Value bytes, zero = groupSums.zero(part);
     if (decoder)
-      bytes = decoder->decode(codes.quad(quad, part), {});
+      bytes = decoder->decode(codes, quad, part, {});
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Value number = bytes ? dot->codes(bytes, step, zero)
                            : dot->codesOfQuad(codes, quad, part, step, zero);
@@ -86,13 +87,14 @@ void PanelKernel::decode(CodesOfChunk &codes, Value place, int64_t quad) {
 
 /// Fills the panel from `count` chunks of a row, from the chunk `first` on.
 void PanelKernel::fill(Value first, Value count) {
-  int64_t perChunk = planes.quadsPerChunk();
+  int64_t perChunk = unit.quads;
   loop(constant(0), count, 1, [&](Value i) {
     Value chunk = add(first, i);
     groupSums.enter(tile,
                     arith::DivUIOp::create(b, loc, chunk, constant(ofGroup)));
     groupSums.loadScales();
-    CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile, chunk);
+    CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile,
+                       times(chunk, unit.chunks));
     for (int64_t quad = 0; quad < perChunk; ++quad)
       decode(codes, times(i, perChunk * planes.depth), quad);
   });
@@ -102,7 +104,7 @@ void PanelKernel::fill(Value first, Value count) {
 /// the results of a tile of rows from `row` on.
 void PanelKernel::multiply(Value row, Value first, Value count,
                            ResultColumns &columns) {
-  int64_t chunk = planes.depth * planes.quadsPerChunk();
+  int64_t chunk = planes.depth * unit.quads;
   Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, first,
                                         constant(0)),
         begin = times(first, chunk);

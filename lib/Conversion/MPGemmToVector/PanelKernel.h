@@ -20,8 +20,8 @@ namespace mlir::lutra {
 /// columns of one tile of codes.
 class PanelKernel : IndexBuilder {
 public:
-  /// Whether x is floats, in groups of whole chunks of codes that each stand
-  /// for a number.
+  /// Whether x is floats, in groups of whole chunks of codes that do not depend
+  /// on those before them.
   static bool supports(mpgemm::MatmulOp op);
   /// `op` must be supported.
   PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
@@ -43,6 +43,8 @@ private:
 
   mpgemm::MatmulOp op;
   CodePlanes planes;
+  /// What is decoded together, a chunk from here on.
+  CodeUnit unit;
   /// Lanes of a register, registers of a row of the panel, and rows of a tile.
   int64_t lanes, parts, rows;
   /// Chunks of a group, of a row of x, and of a panel.

@@ -38,10 +38,12 @@ static constexpr int64_t kLanes = TilePanel::kLanes;
 
 bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   ArrayRef<int64_t> x = op.getXType().getShape();
-  int64_t columns = op.getLayoutAttr().getRows();
+  int64_t columns = op.getLayoutAttr().getRows(), quads = x[2] / 4,
+          ofUnit = unitOf(op).quads;
   return hasByteTiles(target) && op.isInteger() && !op.hasTables() &&
          (columns == kLanes || columns == 2 * kLanes) &&
-         wordsOfTile(x[2] / 4) >= kLeastWordsOfTile;
+         wordsOfTile(quads) >= kLeastWordsOfTile && quads % ofUnit == 0 &&
+         std::lcm(wordsOfTile(quads), ofUnit) <= TilePanel::kQuads;
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
@@ -243,7 +245,7 @@ void TileKernel::emitShortGroups() {
 /// Groups of several panels: sums of all rows are in memory.
 void TileKernel::emitLongGroups() {
   // Whole chunks; half a panel leaves room for sums in the cache.
-  int64_t perChunk = planes.quadsPerChunk(),
+  int64_t perChunk = unitOf(op).quads,
           unit = perChunk / std::gcd(perChunk, tileQuads),
           half = TilePanel::kQuads / 2 / tileQuads,
           perPanel = std::max(unit, half - half % unit);

@@ -8,7 +8,6 @@
 #include "TilePanel.h"
 
 #include "../Frame.h"
-#include "Codes.h"
 #include "Sums.h"
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
@@ -19,13 +18,13 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
       parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
   if (!NumberDecoder::isNeeded(op.getFormat()))
     return;
-  decoder.emplace(b, loc, op.getFormat(), kLanes);
+  decoder.emplace(b, op, kLanes);
   if (int64_t registers = parts * decoder->start().size())
     past = allocateOnFrame(
         b, op, MemRefType::get({registers, kLanes}, b.getI32Type()));
@@ -94,19 +93,21 @@ void TilePanel::storeHistory(ValueRange values) {
 /// Decodes the chunk from `quad` on to quads `place` and on of the panel.
 void TilePanel::fillChunk(Value tile, Value quad, Value place,
                           MutableArrayRef<Value> history) {
-  int64_t perChunk = planes.quadsPerChunk();
+  int64_t perChunk = unit.quads;
   int64_t each = history.size() / parts;
   auto dividedBy = [&](int64_t size) -> Value {
     return arith::DivUIOp::create(b, loc, quad, constant(size));
   };
   SmallVector<Value> zeros = zerosOf(tile, dividedBy(quads));
   CodesOfChunk codes(b, loc, planes, kLanes, op.getCodes(), tile,
-                     dividedBy(perChunk));
+                     arith::MulIOp::create(b, loc, dividedBy(perChunk),
+                                           constant(unit.chunks)));
   for (int64_t i = 0; i < perChunk; ++i)
     for (int64_t part = 0; part < parts; ++part) {
-      Value number = codes.quad(i, part);
-      if (decoder)
-        number = decoder->decode(number, history.slice(part * each, each));
+      Value number = decoder
+                         ? decoder->decode(codes, i, part,
+                                           history.slice(part * each, each))
+                         : codes.quad(i, part);
       if (!zeros.empty())
         number = arith::SubIOp::create(b, loc, number, zeros[part]);
       Value at = arith::AddIOp::create(b, loc, place, constant(i));
@@ -117,7 +118,7 @@ void TilePanel::fillChunk(Value tile, Value quad, Value place,
 
 void TilePanel::fill(Value tile, Value first, Value count) {
   auto loop = scf::ForOp::create(
-      b, loc, constant(0), count, constant(planes.quadsPerChunk()),
+      b, loc, constant(0), count, constant(unit.quads),
       loadHistory(first),
       [&](OpBuilder &, Location, Value place, ValueRange carried) {
         SmallVector<Value> history(carried);

@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_TILEPANEL_H
 
+#include "Codes.h"
 #include "IndexBuilder.h"
 #include "Numbers.h"
 #include "dialects/Lutra/CodePlanes.h"
@@ -46,6 +47,8 @@ private:
 
   mpgemm::MatmulOp op;
   CodePlanes planes;
+  /// What is decoded together, a chunk from here on.
+  CodeUnit unit;
   /// Matrix tiles of columns, and quads of a group.
   int64_t parts, quads;
   /// [parts, kQuads, 4 * kLanes]

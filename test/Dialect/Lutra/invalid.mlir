@@ -357,7 +357,7 @@ func.func @quantize_format() {
 // -----
 
 func.func @quantize_part() {
-  // expected-error @below {{expects codes, scales or, where there are any, zeros or the rest, got}}
+  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "zeros", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
   return
 }
@@ -380,6 +380,30 @@ func.func @quantize_group() {
 
 // -----
 
+func.func @quantize_group_of_vectors() {
+  // expected-error @below {{expects groups of a multiple of 32 weights, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 160] storage tensor<1x40xf32> steps [#lutra.quantize<part = "codes", format = "aqlm2", group = 40, method = "mse">] : tensor<1x1x10xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_long_group_of_vectors() {
+  // expected-error @below {{expects groups of 1 to 64 weights, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 160] storage tensor<1x40xf32> steps [#lutra.quantize<part = "codes", format = "aqlm2", group = 96, method = "mse">] : tensor<1x1x24xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_codebook() {
+  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codebook", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
+  return
+}
+
+// -----
+
 func.func @quantize_factors() {
   // expected-error @below {{expects 4 factors of f32, got 'tensor<3xf32>'}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", factors = dense<1.0> : tensor<3xf32>>] : tensor<1x1x4xi8>
@@ -389,7 +413,7 @@ func.func @quantize_factors() {
 // -----
 
 func.func @quantize_rest() {
-  // expected-error @below {{expects codes, scales or, where there are any, zeros or the rest, got}}
+  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "rest", format = "int4", group = 4, method = "mse">] : tensor<1x0xf32>
   return
 }

@@ -86,6 +86,66 @@ func.func private @trellis() attributes {a = #mpgemm.trellis<bits = 5>}
 
 // -----
 
+// expected-error @below {{expects codes of vectors of 4 to 8 bits, got 3}}
+func.func private @bits_of_vectors() attributes {a = #mpgemm.vectors<bits = 3, size = 4, books = 1>}
+
+// -----
+
+// expected-error @below {{expects vectors of 2, 4 or 8 numbers, got 6}}
+func.func private @size_of_vectors() attributes {a = #mpgemm.vectors<bits = 8, size = 6, books = 1>}
+
+// -----
+
+// expected-error @below {{expects 1, 2 or 4 codebooks, and no more than numbers of a vector, got 4}}
+func.func private @books_of_vectors() attributes {a = #mpgemm.vectors<bits = 8, size = 2, books = 4>}
+
+// -----
+
+func.func @no_codebook(%x: tensor<2x4x32xf32>, %w: tensor<40x4x8xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects a codebook where, and only where, codes stand for vectors, got #mpgemm.vectors<bits = 8, size = 8, books = 2>}}
+  mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x8xi8>)
+      scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @size_of_codebook(%x: tensor<2x4x32xf32>, %w: tensor<40x4x8xi8>, %s: tensor<40x4xf32>, %b: tensor<2x8x16xi8>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codebook of shape [2, 8, 256], got 'tensor<2x8x16xi8>'}}
+  mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x8xi8>)
+      scales(%s : tensor<40x4xf32>) codebook(%b : tensor<2x8x16xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @groups_of_vectors(%x: tensor<2x4x48xf32>, %w: tensor<40x4x12xi8>, %s: tensor<40x4xf32>, %b: tensor<2x8x256xi8>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects groups of a multiple of 32 numbers with format #mpgemm.vectors<bits = 8, size = 8, books = 2>, got x of 'tensor<2x4x48xf32>'}}
+  mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> x(%x : tensor<2x4x48xf32>) codes(%w : tensor<40x4x12xi8>)
+      scales(%s : tensor<40x4xf32>) codebook(%b : tensor<2x8x256xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @codes_of_vectors(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %b: tensor<2x8x256xi8>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects codes of shape [40, 4, 8], got 'tensor<40x4x32xi8>'}}
+  mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) codebook(%b : tensor<2x8x256xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @gather_vectors(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32xf32>, %w: tensor<120x4x8xi8>, %s: tensor<120x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects a format whose codes each stand for a number, got #mpgemm.vectors<bits = 8, size = 8, books = 2>}}
+  mpgemm.gather_matmul #mpgemm.vectors<bits = 8, size = 8, books = 2> experts(%b : tensor<3xi64>) offsets(%o : tensor<4xi64>)
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<120x4x8xi8>) scales(%s : tensor<120x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
 func.func @groups_of_planes(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
   // expected-error @below {{expects codes of shape [40, 12, 32], got 'tensor<40x4x32xi8>'}}
   mpgemm.matmul #mpgemm.binary<planes = 3> x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x32xi8>)

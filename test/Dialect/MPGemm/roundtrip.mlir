@@ -43,6 +43,18 @@ func.func @trellis(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40
   return %y : tensor<2x40xf32>
 }
 
+// Two codes for 8 numbers.
+// CHECK-LABEL: func.func @vectors
+// CHECK: mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2>
+// CHECK-SAME: codebook(%{{.*}} : tensor<2x8x256xi8>)
+func.func @vectors(%x: tensor<2x4x32xf32>, %w: tensor<40x4x8xi8>, %s: tensor<40x4xbf16>,
+                   %b: tensor<2x8x256xi8>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.vectors<bits = 8, size = 8, books = 2>
+      x(%x : tensor<2x4x32xf32>) codes(%w : tensor<40x4x8xi8>) scales(%s : tensor<40x4xbf16>)
+      codebook(%b : tensor<2x8x256xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
 // 40 columns are two tiles of 32; 128 codes of 3 bits are 4 chunks of 32, of three vectors.
 // CHECK-LABEL: func.func @integers
 // CHECK: mpgemm.quantize_act %{{.*}} : tensor<?x4x32xf32> -> tensor<?x4x32xi8>, tensor<?x4xf32>, tensor<?x4xi32>
