@@ -146,7 +146,7 @@ LogicalResult CascadeOp::verifyRegions() {
     if (value.getParentBlock() != getBlock())
       return emitOpError("expects to yield what it computes");
   for (Operation &op : getBlock()->without_terminator())
-    if (!isa<EinsumOp, IterateOp, RebaseOp, MergeOp>(op))
+    if (!isa<EinsumOp, IterateOp, RebaseOp, MergeOp, TopKOp>(op))
       return emitOpError("expects Einsums, got ") << op.getName();
   return success();
 }

@@ -212,6 +212,38 @@ def Cascade_MergeOp : Cascade_Op<"merge", [Pure, AttrSizedOperandSegments, HasPa
   let hasVerifier = 1;
 }
 
+def Cascade_TopKOp : Cascade_Op<"top_k", [Pure, HasParent<"CascadeOp">]> {
+  let summary = "the best points along a rank, and where they are";
+  let description = [{
+    Goes over the rank `along` and has one place of the rank `as` for each point that
+    it chooses, as many as that rank is long, from the largest (with `smallest`:
+    the smallest) on; equal ones are in their order. `ranks` are those along the
+    dimensions of the input. In the results `as` takes the place of `along`;
+    `indices` are coordinates of that.
+
+    It is a barrier: which points are chosen is known behind the last one, no factor
+    leaves a choice, and no correction turns one into another.
+
+    ```mlir
+    %v, %i = cascade.top_k %x["p", "m"] along "m" as "n" : tensor<?x64xf32> -> tensor<?x4xf32>, tensor<?x4xi64>
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$input, StrArrayAttr:$ranks, StrAttr:$along, StrAttr:$as,
+                       UnitAttr:$smallest, UnitAttr:$isUnsigned);
+  let results = (outs AnyRankedTensor:$values, AnyRankedTensor:$indices);
+  let assemblyFormat = "$input `` $ranks `along` $along `as` $as (`smallest` $smallest^)? (`unsigned` $isUnsigned^)? attr-dict `:` type($input) `->` type($values) `,` type($indices)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The dimension of the input that is gone over, and of the results that
+    /// counts what is chosen.
+    unsigned getDim() {
+      return ::llvm::find(getRanks(), getAlongAttr()) - getRanks().begin();
+    }
+    /// The ranks along the dimensions of the results.
+    ::mlir::SmallVector<::llvm::StringRef> getResultRanks();
+  }];
+}
+
 def Cascade_IndexOp : Cascade_Op<"index", [Pure]> {
   let summary = "the coordinate of a rank, in the body of an Einsum";
   let arguments = (ins StrAttr:$rank);

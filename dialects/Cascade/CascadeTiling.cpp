@@ -317,6 +317,9 @@ LogicalResult Tiler::clone(Operation &each) {
     return cloneEinsum(einsum);
   if (auto iterate = dyn_cast<IterateOp>(each))
     return cloneIterate(iterate);
+  // Who goes over a choice is no kernel of tiles.
+  if (isa<TopKOp>(each))
+    return failure();
   Operation *copy = b.clone(each, map);
   if (!isa<YieldOp>(each))
     for (auto [result, before] :

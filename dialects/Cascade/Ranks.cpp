@@ -69,6 +69,8 @@ std::optional<SmallVector<StringRef>> lutra::cascade::ranksOf(Value tensor) {
         ranks.erase(ranks.begin(), ranks.begin() + merged);
         return ranks;
       }
+      if (auto choice = dyn_cast<TopKOp>(op))
+        return choice.getResultRanks();
       merged += isa<MergeOp>(op);
       source = rankSource(cast<OpResult>(tensor));
     }

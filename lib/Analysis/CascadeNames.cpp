@@ -71,6 +71,8 @@ static StringRef kindOf(Value value) {
     return einsum.getMonoid() ? stringifyMonoid(*einsum.getMonoid()) : "map";
   if (isa_and_nonnull<RebaseOp>(op))
     return isCorrection(value) ? "correction" : "reference";
+  if (auto choice = dyn_cast_or_null<TopKOp>(op))
+    return value == choice.getValues() ? "values" : "indices";
   return isa_and_nonnull<MergeOp>(op) ? "merged" : "input";
 }
 

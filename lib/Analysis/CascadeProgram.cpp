@@ -166,6 +166,19 @@ void CascadeProgram::addMerge(MergeOp op) {
   }
 }
 
+/// All of the rank is gone over before anything is chosen, as in a reduction.
+void CascadeProgram::addTopK(TopKOp op) {
+  Step next = step(Step::Compute, op);
+  next.ranks = numbersOf(op.getRanks());
+  AffineMap identity =
+      AffineMap::getMultiDimIdentityMap(next.ranks.size(), op.getContext());
+  next.reads.push_back(read(op.getInput(), identity, next.ranks));
+  next.ranks.push_back(rankNumbers.lookup(op.getAs()));
+  for (Value result : op.getResults())
+    next.results.push_back(define(result));
+  steps.push_back(std::move(next));
+}
+
 void CascadeProgram::addCarry(Operation *op, Value result,
                               ArrayRef<Value> sources) {
   Step next = step(Step::Carry, op);
@@ -210,6 +223,8 @@ void CascadeProgram::add(Operation *op) {
     addIterate(iterate);
   else if (auto merge = dyn_cast<MergeOp>(op))
     addMerge(merge);
+  else if (auto choice = dyn_cast<TopKOp>(op))
+    addTopK(choice);
   else
     addState(op, op->getOperands(), op->getResults());
 }

@@ -105,6 +105,7 @@ private:
   void addIterate(cascade::IterateOp op);
   void addState(Operation *op, ValueRange operands, ValueRange results);
   void addMerge(cascade::MergeOp op);
+  void addTopK(cascade::TopKOp op);
   void addCarry(Operation *op, Value result, ArrayRef<Value> sources);
 
   llvm::StringMap<unsigned> rankNumbers;

@@ -5,7 +5,7 @@
 //
 // The meaning of a cascade in linalg, and what kernels are made of: each Einsum
 // is a linalg.generic, an iteration is a loop over slices
-// (CascadeToLinalg/Einsums.cpp, Iterations.cpp, States.cpp).
+// (CascadeToLinalg/Einsums.cpp, Iterations.cpp, States.cpp, TopK.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,6 +45,8 @@ void CascadeLowering::lower(Operation &op) {
     lower(iterate);
   else if (auto rebase = dyn_cast<RebaseOp>(op))
     lower(rebase);
+  else if (auto choice = dyn_cast<TopKOp>(op))
+    lower(choice);
   else
     lower(cast<MergeOp>(op));
 }

@@ -5,7 +5,8 @@
 //
 // Reductions along one rank that depend on each other, and what is computed
 // between them, become one cascade.cascade. What only moves elements on the way
-// to it, a transposition or a repetition, is read through.
+// to it, a transposition or a repetition, is read through. A choice of what a
+// cascade computes joins it, if nothing else reads that.
 //
 //===----------------------------------------------------------------------===//
 
@@ -393,6 +394,56 @@ LogicalResult Raiser::run() {
   return success();
 }
 
+/// A name that is none of `ranks`.
+static std::string otherName(ArrayRef<StringRef> ranks, StringRef name) {
+  std::string other = name.str();
+  for (unsigned i = 0; llvm::is_contained(ranks, other); ++i)
+    other = (name + llvm::Twine(i)).str();
+  return other;
+}
+
+/// Puts `choice`, a cascade of its own, behind what computes its points.
+static void joinProducer(TopKOp choice) {
+  auto points = dyn_cast<OpResult>(choice.getInput());
+  auto producer = points ? dyn_cast<CascadeOp>(points.getOwner()) : CascadeOp();
+  auto own = cast<CascadeOp>(choice->getParentOp());
+  if (!producer || producer->getBlock() != own->getBlock() ||
+      producer.getNumResults() != 1 || !points.hasOneUse() ||
+      !llvm::hasSingleElement(own.getBlock()->without_terminator()))
+    return;
+  SmallVector<StringRef> ranks(
+      producer.getRanks().getAsValueRange<StringAttr>());
+  SmallVector<OpFoldResult> extents = producer.getMixedExtents();
+  std::string as = otherName(ranks, choice.getAs());
+  ranks.push_back(as);
+  extents.push_back(own.getMixedExtents()[*own.findRank(choice.getAs())]);
+  OpBuilder b(own);
+  auto joined = CascadeOp::create(
+      b, b.getFusedLoc({producer.getLoc(), own.getLoc()}), own.getResultTypes(),
+      ranks, extents, producer.getReassoc());
+  for (StringRef words : {"rewrites", "refusals"})
+    if (Attribute said = producer->getAttr(words))
+      joined->setAttr(words, said);
+  Operation *yield = producer.getBlock()->getTerminator();
+  Value input = yield->getOperand(0);
+  yield->erase();
+  Block *body = joined.getBlock();
+  body->getOperations().splice(body->end(),
+                               producer.getBlock()->getOperations());
+  SmallVector<StringRef> rows = *ranksOf(input);
+  b.setInsertionPointToEnd(body);
+  auto moved =
+      TopKOp::create(b, choice.getLoc(), choice.getResultTypes(), input,
+                     b.getStrArrayAttr(rows), rows[choice.getDim()], as,
+                     choice.getSmallest(), choice.getIsUnsigned());
+  IRMapping map;
+  map.map(choice.getResults(), moved.getResults());
+  b.clone(*own.getBlock()->getTerminator(), map);
+  own.replaceAllUsesWith(joined.getResults());
+  own.erase();
+  producer.erase();
+}
+
 namespace {
 struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
   using RaiseCascadesBase::RaiseCascadesBase;
@@ -415,6 +466,10 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
         op.erase();
     for (FoundGroup &found : findGroups(getOperation()))
       (void)Raiser(std::move(found)).run();
+    SmallVector<TopKOp> choices;
+    getOperation().walk([&](TopKOp op) { choices.push_back(op); });
+    for (TopKOp op : choices)
+      joinProducer(op);
   }
 };
 } // namespace

@@ -128,8 +128,26 @@ static void setWords(CascadeOp cascade, StringRef name,
     cascade->setAttr(name, Builder(cascade).getStrArrayAttr(refs));
 }
 
+/// Says of each choice how many passes there are because of it. Rewrites move
+/// what is summed; a choice is made of all points, and so is what is summed of
+/// what it chose.
+static void refuseChoices(CascadeOp cascade) {
+  SmallVector<std::string> words;
+  PassCount counts(cascade);
+  for (auto choice : cascade.getBlock()->getOps<TopKOp>()) {
+    RankPasses passes = counts.count(choice.getAlong());
+    std::string rank = choice.getAlong().str();
+    words.push_back("top-k over " + rank + ": barrier behind pass " +
+                    std::to_string(passes.levels.lookup(choice)) + " of " +
+                    std::to_string(passes.passes) + ", which points of " +
+                    rank + " are chosen depends on all of them");
+  }
+  setWords(cascade, "refusals", words);
+}
+
 static void reduceCascade(CascadeOp cascade,
                           const ReducePassesOptions &options) {
+  refuseChoices(cascade);
   // One that iterates already is as it is meant to be.
   if (!cascade.getReassoc() ||
       !llvm::all_of(cascade.getBlock()->without_terminator(),

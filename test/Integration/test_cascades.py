@@ -360,6 +360,24 @@ def test_nan_behind_a_causal_mask(tmp_path):
     assert not np.isnan(np.delete(actual.reshape(4, -1), 1, axis=0)).any()
 
 
+@sizes
+@pytest.mark.parametrize(
+    ("write", "last"),
+    [(variants.routing, 3), (variants.selected_blocks, 3), (variants.gathered_blocks, 1)],
+    ids=["routing", "selected_blocks", "gathered_blocks"],
+)
+def test_choices_are_barriers(tmp_path, write, last, dynamic):
+    """What is chosen of shares is chosen in the cascade that computes these."""
+    graph = Graph(dynamic)
+    write(graph)
+    _, report = compile(graph, tmp_path)
+    (barrier,) = [text for text in report.refusals if text.startswith("top-k")]
+    assert barrier == (
+        f"top-k over m: barrier behind pass {last} of {last}, "
+        "which points of m are chosen depends on all of them"
+    )
+
+
 def test_refusals_say_why(plain):
     """A maximum must not leave exp: the report names what is not bounded."""
     (refusal,) = plain[2].refusals

@@ -33,6 +33,7 @@ private:
   void lower(cascade::IterateOp op);
   void lower(cascade::RebaseOp op);
   void lower(cascade::MergeOp op);
+  void lower(cascade::TopKOp op);
 
   /// What an Einsum reads, and where.
   struct Operands {

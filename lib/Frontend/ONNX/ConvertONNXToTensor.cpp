@@ -12,6 +12,7 @@
 #include "SizeAlgebra.h"
 #include "lutra/Frontend/ONNX/Passes.h"
 
+#include "dialects/Cascade/Cascade.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Frontend/ONNX/Import.h"

@@ -21,6 +21,7 @@ def ConvertONNXToTensor : Pass<"convert-onnx-to-tensor", "::mlir::ModuleOp"> {
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
+    "::mlir::lutra::cascade::CascadeDialect",
     "::mlir::lutra::mpgemm::MPGemmDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect"];

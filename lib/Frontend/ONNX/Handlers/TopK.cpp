@@ -3,153 +3,63 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Keeps a sorted list of the best k elements seen so far, in the result itself.
-// An element that is no better than the last of them costs one comparison, and
-// of n elements in random order only k * log(n / k) are better.
+// A choice is a cascade of its own until the one that computes what it chooses
+// from takes it in.
 //
 //===----------------------------------------------------------------------===//
 
 #include "TopK.h"
 
 #include "Elementwise.h"
-#include "Loops.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "dialects/Cascade/Cascade.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
-namespace {
-/// Emits the loops over the elements of one row. A row is what shares its
-/// position in all dimensions but the axis.
-class RowSorter {
-public:
-  RowSorter(ImplicitLocOpBuilder &b, const Tensor &x, int64_t axis,
-            ValueRange row, Value k, bool largest)
-      : b(b), x(x), axis(axis), row(row), k(k), largest(largest) {}
-
-  /// Lists of values and indices after element `i`.
-  SmallVector<Value> visit(Value i, ValueRange lists);
-
-private:
-  Value index(int64_t value) {
-    return arith::ConstantIndexOp::create(b, value);
+/// The names of the ranks along the dimensions of a tensor of which `axis` is
+/// gone over.
+static SmallVector<std::string> rankNames(int64_t rank, int64_t axis) {
+  static constexpr StringLiteral kRows[] = {"p", "h", "b", "g", "i", "j"};
+  SmallVector<std::string> names(rank);
+  unsigned row = 0;
+  for (int64_t dim = rank - 1; dim >= 0; --dim) {
+    if (dim == axis) {
+      names[dim] = "m";
+      continue;
+    }
+    names[dim] =
+        row < std::size(kRows) ? kRows[row].str() : "b" + std::to_string(row);
+    ++row;
   }
-  SmallVector<Value> at(Value position) {
-    SmallVector<Value> indices(row);
-    indices.insert(indices.begin() + axis, position);
-    return indices;
-  }
-  Value read(Value list, Value position) {
-    return tensor::ExtractOp::create(b, list, at(position));
-  }
-  Value write(Value element, Value list, Value position) {
-    return tensor::InsertOp::create(b, element, list, at(position));
-  }
-  Value isBetter(Value element, Value than);
-  Value placeOf(Value element, Value list, Value filled);
-  SmallVector<Value> insert(Value element, Value i, Value filled,
-                            ValueRange lists);
-  SmallVector<Value> loop(Value from, Value to, ValueRange inits,
-                          function_ref<SmallVector<Value>(Value, ValueRange)>);
-
-  ImplicitLocOpBuilder b;
-  const Tensor &x;
-  int64_t axis;
-  ValueRange row;
-  Value k;
-  bool largest;
-};
-} // namespace
-
-SmallVector<Value>
-RowSorter::loop(Value from, Value to, ValueRange inits,
-                function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-  auto loop = scf::ForOp::create(b, from, to, index(1), inits);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(loop.getBody());
-  scf::YieldOp::create(b,
-                       body(loop.getInductionVar(), loop.getRegionIterArgs()));
-  return loop.getResults();
-}
-
-Value RowSorter::isBetter(Value element, Value than) {
-  DType type = computeType(x.dtype);
-  Scalars s(b, type);
-  element = Lowering::castScalar(b, element, x.dtype, type);
-  than = Lowering::castScalar(b, than, x.dtype, type);
-  return largest ? s.gt(element, than) : s.lt(element, than);
-}
-
-/// How many of the first `filled` elements `element` is no better than. These
-/// come first, so that equal elements stay in order.
-Value RowSorter::placeOf(Value element, Value list, Value filled) {
-  return loop(index(0), filled, index(0), [&](Value i, ValueRange count) {
-    Value better = isBetter(element, read(list, i));
-    Value more = arith::AddIOp::create(b, count[0], index(1));
-    return SmallVector<Value>{
-        arith::SelectOp::create(b, better, count[0], more)};
-  })[0];
-}
-
-SmallVector<Value> RowSorter::insert(Value element, Value i, Value filled,
-                                     ValueRange lists) {
-  Value place = placeOf(element, lists[0], filled);
-  Value last = arith::SubIOp::create(b, k, index(1));
-  Value free = arith::MinUIOp::create(b, filled, last);
-  Value moved = arith::SubIOp::create(b, free, place);
-  SmallVector<Value> shifted =
-      loop(index(0), moved, lists, [&](Value step, ValueRange lists) {
-        Value to = arith::SubIOp::create(b, free, step);
-        Value from = arith::SubIOp::create(b, to, index(1));
-        SmallVector<Value> result;
-        for (Value list : lists)
-          result.push_back(write(read(list, from), list, to));
-        return result;
-      });
-  Value number = arith::IndexCastOp::create(b, b.getI64Type(), i);
-  return {write(element, shifted[0], place), write(number, shifted[1], place)};
-}
-
-SmallVector<Value> RowSorter::visit(Value i, ValueRange lists) {
-  Value element = read(x.value, i);
-  Value filled = arith::MinUIOp::create(b, i, k);
-  Value last = arith::SubIOp::create(b, k, index(1));
-  // Before it is filled the last place holds something of no meaning.
-  Value hasRoom = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, i, k);
-  Value wanted =
-      arith::OrIOp::create(b, hasRoom, isBetter(element, read(lists[0], last)));
-  auto branch = scf::IfOp::create(b, lists.getTypes(), wanted,
-                                  /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToEnd(branch.thenBlock());
-  scf::YieldOp::create(b, insert(element, i, filled, lists));
-  b.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(b, lists);
-  return branch.getResults();
+  return names;
 }
 
 std::pair<Tensor, Tensor> lutra::topK(Lowering &lowering, const Tensor &x,
                                       int64_t axis, AffineExpr k,
                                       bool largest) {
-  Shape shape = x.shape, loops = x.shape;
+  ImplicitLocOpBuilder &b = lowering.b;
+  Shape shape = x.shape;
   shape[axis] = k;
-  Value inits[] = {lowering.empty(shape, x.dtype),
+  Value lists[] = {lowering.empty(shape, x.dtype),
                    lowering.empty(shape, DType::Int64)};
-  SmallVector<Value> lists(inits, inits + 2);
   if (k != lowering.constant(0)) {
-    // Rows outside, the elements of a row inside.
-    loops.erase(loops.begin() + axis);
-    loops.push_back(x.shape[axis]);
-    Value count = lowering.sizeValue(k);
-    lists = loopInOrder(
-        lowering, loops, inits,
-        [&](ImplicitLocOpBuilder &b, ValueRange index, ValueRange lists) {
-          return RowSorter(b, x, axis, index.drop_back(), count, largest)
-              .visit(index.back(), lists);
-        });
+    SmallVector<std::string> names = rankNames(x.rank(), axis);
+    names.push_back("n");
+    SmallVector<StringRef> ranks(names.begin(), names.end());
+    SmallVector<OpFoldResult> extents = lowering.sizes(x.shape);
+    extents.push_back(lowering.size(k));
+    Type types[] = {lists[0].getType(), lists[1].getType()};
+    auto choice = cascade::CascadeOp::create(b, types, ranks, extents,
+                                             /*reassoc=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(choice.getBlock());
+    auto op = cascade::TopKOp::create(
+        b, types, x.value, b.getStrArrayAttr(ArrayRef(ranks).drop_back()), "m",
+        "n", /*smallest=*/!largest,
+        /*isUnsigned=*/isInteger(x.dtype) && isUnsigned(x.dtype));
+    cascade::YieldOp::create(b, op.getResults());
+    llvm::copy(choice.getResults(), lists);
   }
   return {lowering.tensor(lists[0], shape, x.dtype),
           lowering.tensor(lists[1], shape, DType::Int64)};
@@ -196,7 +106,6 @@ static FailureOr<SmallVector<Tensor>> lowerTopK(const Node &node,
   if (failed(k))
     return failure();
   AffineExpr size = x.shape[*axis];
-  // The last place is read for every element.
   bool isNone = *k == lowering.constant(0);
   if (!(isNone || lowering.requireNonNegative(*k - 1)) ||
       !lowering.requireNonNegative(size - *k))
