@@ -200,6 +200,12 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
           llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), kMinPart,
           part);
     }
+    // One part that is somewhat longer is better than two, if it is all gone
+    // over in any case.
+    int64_t extent = op.getStaticExtent(iterate.getRank());
+    if (!ShapedType::isDynamic(extent) && extent <= part + part / 2 &&
+        !iterate.getFilters())
+      part = std::max(part, extent);
     tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);

@@ -159,6 +159,66 @@ func.func private @cascade(%p: index, %m: index, %q: tensor<8x64x?xf32>, %k: ten
   return %y : tensor<8x?xf32>
 }
 
+// A rank that is little longer than a part is one, so that no state is corrected.
+// CHECK-LABEL: func private @short_cascade
+// CHECK-SAME: tile = [0, 0, 90, 0]
+func.func private @short_cascade(%p: index, %q: tensor<8x64x?xf32>, %k: tensor<8x90x64xf32>, %o: tensor<8x?xf32>) -> tensor<8x?xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = %p, m = 90, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x90x64xf32>), (tensor<8x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x?xf32>, tensor<8x?x64xf32>) -> tensor<8x?x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      cascade.yield %d1 : tensor<8x?xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x?xf32>) -> tensor<8x?xf32>
+    cascade.yield %z : tensor<8x?xf32>
+  } : tensor<8x?xf32>
+  return %y : tensor<8x?xf32>
+}
+
+// Not if parts of it may be left out.
+// CHECK-LABEL: func private @short_filtered
+// CHECK-SAME: tile = [0, 0, 64, 0]
+func.func private @short_filtered(%p: index, %q: tensor<8x64x?xf32>, %k: tensor<8x90x64xf32>, %o: tensor<8x?xf32>) -> tensor<8x?xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = %p, m = 90, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x?xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) filters([affine_set<(d0, d1, d2, d3) : (d1 - d2 >= 0)>]) : (tensor<8x90x64xf32>), (tensor<8x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x?xf32>, tensor<8x?x64xf32>) -> tensor<8x?x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x?xf32>) -> tensor<8x?xf32>
+      cascade.yield %d1 : tensor<8x?xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x?xf32>) -> tensor<8x?xf32>
+    cascade.yield %z : tensor<8x?xf32>
+  } : tensor<8x?xf32>
+  return %y : tensor<8x?xf32>
+}
+
 // Rows of more elements leave room for one, and for longer parts.
 // CHECK-LABEL: func private @deep_cascade
 // CHECK-SAME: #lutra.schedule<distribute = [1, 32, 0, 0], tile = [0, 0, 128, 0], order = [], vector = 16>

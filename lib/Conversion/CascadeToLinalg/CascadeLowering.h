@@ -43,6 +43,7 @@ private:
   Operands operandsOf(cascade::EinsumOp op, OpOperand *except = nullptr);
   linalg::GenericOp build(cascade::EinsumOp op, const Operands &operands,
                           Value into, OpOperand *updated = nullptr);
+  bool movesNothing(cascade::EinsumOp op, OpOperand *updated);
   Value whetherCorrects(Value correction);
   Value correctIf(cascade::EinsumOp op, OpOperand *updated, Value into);
   void findBlocks(cascade::IterateOp op, int64_t part);
@@ -87,6 +88,8 @@ private:
   llvm::StringMap<OpFoldResult> extents;
   /// Where the part begins, inside an iteration.
   llvm::StringMap<Value> offsets;
+  /// Whether the iteration has one part, so that what is carried is as it began.
+  bool hasOnePart = false;
   /// What the range of an iteration is rounded to, outwards.
   int64_t unit = 1;
   /// What is read where it lies, in blocks, and how many coordinates of the

@@ -247,6 +247,23 @@ Value CascadeLowering::correctIf(EinsumOp op, OpOperand *updated, Value into) {
   return branch.getResult(0);
 }
 
+/// Whether `op` corrects a sum that nothing was added to: 0 times a correction,
+/// which is NaN only where what is added is, too.
+bool CascadeLowering::movesNothing(EinsumOp op, OpOperand *updated) {
+  auto product = op.getEinsumPoint().getDefiningOp<arith::MulFOp>();
+  if (!hasOnePart || !updated || !product || op.getInputs().size() != 2 ||
+      op.getBlock()->getOperations().size() != 2)
+    return false;
+  auto iterate = cast<IterateOp>(op->getParentOp());
+  Value other = op.getInputs()[1 - updated->getOperandNumber()];
+  unsigned number = cast<BlockArgument>(updated->get()).getArgNumber() -
+                    iterate.getStreams().size();
+  auto start = iterate.getInits()[number].getDefiningOp<EinsumOp>();
+  return other.getDefiningOp<RebaseOp>() && start &&
+         start.getInputs().empty() &&
+         matchPattern(start.getEinsumPoint(), m_AnyZeroFloat());
+}
+
 void CascadeLowering::lower(EinsumOp op) {
   loc = op.getLoc();
   if (blocks.contains(op.getResult()))
@@ -261,6 +278,10 @@ void CascadeLowering::lower(EinsumOp op) {
     return;
   }
   OpOperand *updated = updatedInput(op);
+  if (movesNothing(op, updated)) {
+    map.map(op.getResult(), into);
+    return;
+  }
   if (Value result = correctIf(op, updated, into)) {
     map.map(op.getResult(), result);
     return;

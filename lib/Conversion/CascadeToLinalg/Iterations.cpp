@@ -141,6 +141,7 @@ void CascadeLowering::lower(IterateOp op) {
     findBlocks(op, *size);
   unit = isWhole ? *size : blocks.empty() ? 1 : blockLength;
   IterationRange range = rangeOf(op, stepValue);
+  hasOnePart = whole && whole == size;
   bool hasEdges = size && whole != size &&
                   goOverWholeParts(op, range, *size, stepValue, carried);
   OpFoldResult from = range.begin, to = range.loopEnd(b, loc);
@@ -160,6 +161,7 @@ void CascadeLowering::lower(IterateOp op) {
   if (!isWhole)
     carried = goOver(op, range, from, to, stepValue, false, carried);
   unit = 1;
+  hasOnePart = false;
   blocks.clear();
   map.map(op.getResults(), carried);
 }
