@@ -3,7 +3,8 @@
 # Compiles a model at build time and links it into <target>, a target of the
 # calling directory. Sources of <target> can then include "<name>.h", which
 # declares `lutra_model_<name>`, and lutra/runtime.h. NAME is the file's name by
-# default, made a C identifier. OPTIONS go to lutra-compile ("--mcpu=native").
+# default, made a C identifier. OPTIONS go to lutra-compile ("--mcpu=native"), after
+# --mtriple where CMake compiles for another machine.
 # The weight file is copied beside the target's binary, where the runtime looks
 # for it, or goes into the object with EMBED_WEIGHTS.
 function(lutra_add_model target model)
@@ -33,6 +34,9 @@ function(lutra_add_model target model)
   set(weights "${dir}/${arg_NAME}.weights")
   set(outputs "${object}" "${header}")
   set(options ${arg_OPTIONS})
+  if(CMAKE_CROSSCOMPILING AND NOT "${options}" MATCHES "--mtriple=")
+    list(PREPEND options "--mtriple=${CMAKE_SYSTEM_PROCESSOR}-linux-gnu")
+  endif()
   set(completeOutputs "")
   if(arg_EMBED_WEIGHTS)
     list(APPEND options --weights=embed)

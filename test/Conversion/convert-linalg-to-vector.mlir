@@ -278,6 +278,28 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
 
 // -----
 
+#left = affine_map<(m, n, k) -> (m, k)>
+#rows = affine_map<(m, n, k) -> (k, n)>
+#sums = affine_map<(m, n, k) -> (m, n)>
+module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-gnu", cpu = "ampere1", features = "+bf16", vectorBits = 128, vectorRegisters = 32, l1 = 32768, l2 = 524288>} {
+  // CHECK-LABEL: func.func @pairs_of_steps_on_arm
+  // CHECK: vector.interleave %{{.*}}, %{{.*}} : vector<4xbf16> -> vector<8xbf16>
+  // CHECK-COUNT-2: llvm.call_intrinsic "llvm.aarch64.neon.bfdot.v4f32.v8bf16"
+  func.func @pairs_of_steps_on_arm(%x: memref<2x32xbf16>, %y: memref<32x4xbf16>, %z: memref<2x4xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#left, #rows, #sums], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : memref<2x32xbf16>, memref<32x4xbf16>) outs(%z : memref<2x4xf32>) {
+    ^bb0(%a: bf16, %b: bf16, %c: f32):
+      %0 = arith.extf %a : bf16 to f32
+      %1 = arith.extf %b : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+}
+
+// -----
+
 #a = affine_map<(m, n, k, g) -> (m, k * 2 + g)>
 #b = affine_map<(m, n, k, g) -> (k, n, g)>
 #sums = affine_map<(m, n, k, g) -> (m, n)>

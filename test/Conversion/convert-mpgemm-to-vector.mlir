@@ -324,3 +324,73 @@ func.func @two_bits(%x: memref<1x1x32xf32>, %w: memref<1x2x1x64xi8>, %s: memref<
   return
 }
 }
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-gnu", cpu = "generic", features = "+dotprod,+i8mm", vectorBits = 128, vectorRegisters = 32, l1 = 32768, l2 = 524288>} {
+// Two quads become eight codes of two columns each, and numbers are of two rows. Where sums start
+// and what they become is turned likewise.
+// CHECK-LABEL: func.func @matrices_of_bytes
+// CHECK-COUNT-6: vector.shuffle %{{.*}}, %{{.*}} [{{0, 4, 1, 5|2, 6, 3, 7}}] : vector<4xi32>, vector<4xi32>
+// CHECK: vector.shuffle %{{.*}}, %{{.*}} [0, 1, {{.*}}, 15] : vector<8xi8>, vector<8xi8>
+// CHECK-COUNT-16: "llvm.aarch64.neon.usmmla.v4i32.v16i8"
+// CHECK-NOT: usmmla
+// CHECK: vector.shuffle %{{.*}}, %{{.*}} [0, 2, 4, 6] : vector<4xi32>, vector<4xi32>
+// CHECK: return
+func.func @matrices_of_bytes(%x: memref<2x1x32xi8>, %w: memref<1x8x1x32xi8>, %s: memref<1x1x8xf32>,
+    %xs: memref<2x1xf32>, %sums: memref<2x1xi32>, %y: memref<2x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 8> x(%x : memref<2x1x32xi8>)
+      codes(%w : memref<1x8x1x32xi8>) scales(%s : memref<1x1x8xf32>) xscales(%xs : memref<2x1xf32>)
+      xsums(%sums : memref<2x1xi32>) outs(%y : memref<2x8xf32>)
+  return
+}
+
+// A row alone.
+// CHECK-LABEL: func.func @row_of_bytes
+// CHECK-COUNT-16: "llvm.aarch64.neon.usdot.v4i32.v16i8"
+// CHECK: return
+func.func @row_of_bytes(%x: memref<1x1x32xi8>, %w: memref<1x8x1x32xi8>, %s: memref<1x1x8xf32>,
+    %xs: memref<1x1xf32>, %sums: memref<1x1xi32>, %y: memref<1x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 8> x(%x : memref<1x1x32xi8>)
+      codes(%w : memref<1x8x1x32xi8>) scales(%s : memref<1x1x8xf32>) xscales(%xs : memref<1x1xf32>)
+      xsums(%sums : memref<1x1xi32>) outs(%y : memref<1x8xf32>)
+  return
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-gnu", cpu = "generic", features = "+dotprod", vectorBits = 128, vectorRegisters = 32, l1 = 32768, l2 = 524288>} {
+// Codes minus 128 are signed, and sums start at minus (128 - 128) times the sum of x: at 0.
+// CHECK-LABEL: func.func @signed_bytes
+// CHECK-NOT: arith.muli {{.*}} : i32
+// CHECK: arith.xori %{{.*}}, %{{.*}} : vector<16xi8>
+// CHECK: "llvm.aarch64.neon.sdot.v4i32.v16i8"
+// CHECK: return
+func.func @signed_bytes(%x: memref<1x1x32xi8>, %w: memref<1x8x1x32xi8>, %s: memref<1x1x8xf32>,
+    %xs: memref<1x1xf32>, %sums: memref<1x1xi32>, %y: memref<1x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 8> x(%x : memref<1x1x32xi8>)
+      codes(%w : memref<1x8x1x32xi8>) scales(%s : memref<1x1x8xf32>) xscales(%xs : memref<1x1xf32>)
+      xsums(%sums : memref<1x1xi32>) outs(%y : memref<1x8xf32>)
+  return
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-gnu", cpu = "generic", features = "", vectorBits = 128, vectorRegisters = 32, l1 = 32768, l2 = 524288>} {
+// Products of 16 bits, pairs of which are added in 32, and then pairs of these.
+// CHECK-LABEL: func.func @pairs_of_bytes
+// CHECK: arith.extsi %{{.*}} : vector<8xi8> to vector<8xi16>
+// CHECK: arith.muli %{{.*}}, %{{.*}} : vector<8xi16>
+// CHECK: "llvm.aarch64.neon.saddlp.v4i32.v8i16"
+// CHECK: vector.shuffle %{{.*}}, %{{.*}} [0, 2, 4, 6] : vector<4xi32>, vector<4xi32>
+// CHECK: return
+func.func @pairs_of_bytes(%x: memref<1x1x32xi8>, %w: memref<1x8x1x32xi8>, %s: memref<1x1x8xf32>,
+    %xs: memref<1x1xf32>, %sums: memref<1x1xi32>, %y: memref<1x8xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 8> x(%x : memref<1x1x32xi8>)
+      codes(%w : memref<1x8x1x32xi8>) scales(%s : memref<1x1x8xf32>) xscales(%xs : memref<1x1xf32>)
+      xsums(%sums : memref<1x1xi32>) outs(%y : memref<1x8xf32>)
+  return
+}
+}

@@ -19,7 +19,8 @@ from conftest import ROOT
 from lutra.model import TensorInfo, bfloat16
 
 TRIPLE = "aarch64-linux-gnu"
-RUNNER = ROOT / "build" / "aarch64" / "bin" / "lutra-run"
+BUILD = ROOT / "build" / "aarch64"
+RUNNER = BUILD / "bin" / "lutra-run"
 QEMU = shutil.which("qemu-aarch64")
 #: qemu's name for a CPU that has what LLVM's has, where it is another.
 MACHINES = {"generic": "cortex-a53", "ampere1": "max", "neoverse-v1": "max"}
@@ -34,10 +35,15 @@ def missing():
     return "" if RUNNER.exists() else "needs build/aarch64, of cmake --preset aarch64"
 
 
+def command(machine):
+    """What runs a program on a machine, by qemu's name for its CPU."""
+    return [QEMU, "-cpu", machine, "-L", f"/usr/{TRIPLE}"]
+
+
 def run_tool(machine, *arguments):
-    """What lutra-run prints on a machine, by qemu's name for its CPU."""
-    command = [QEMU, "-cpu", machine, "-L", f"/usr/{TRIPLE}", RUNNER, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    """What lutra-run prints there."""
+    line = [*command(machine), RUNNER, *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True)
     if done.returncode:
         raise lutra.RunError(f"exit code {done.returncode}: {done.stderr}")
     return done.stdout

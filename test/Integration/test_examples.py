@@ -4,7 +4,9 @@
 
 import subprocess
 
+import emulated
 import lutra
+import numpy as np
 import pytest
 from conftest import BUILD, MODELS, ROOT
 
@@ -66,6 +68,19 @@ def test_two_models(installed, digits, scores, tmp_path):
     for got, row in zip(printed, scores):
         best, second = sorted(range(10), key=lambda digit: -row[digit])[:2]
         assert got == f"{best} {row[best]:.6f} {second} {row[second]:.6f}"
+
+
+@pytest.mark.skipif(bool(emulated.missing()), reason=emulated.missing())
+def test_another_machine(digits, scores, tmp_path):
+    """As docs/Embedding.md says: the runtime is that machine's, the compiler this one's."""
+    prefix, folder = tmp_path / "installed", tmp_path / "program"
+    run("cmake", "--install", emulated.BUILD, "--prefix", prefix)
+    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'cmake' / 'AArch64.cmake'}"
+    compiler = f"-DLUTRA_COMPILE={BUILD / 'bin' / 'lutra-compile'}"
+    build("c", prefix, digits, folder, toolchain, compiler)
+    printed = run(*emulated.command("cortex-a53"), folder / "digits-c", MODELS / "images.f32")
+    got = np.array([line.split()[1:] for line in printed.splitlines()], np.float32)
+    np.testing.assert_allclose(got, scores, atol=2e-6)
 
 
 def test_threads_do_not_race(digits, from_python, tmp_path):

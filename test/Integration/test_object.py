@@ -20,10 +20,11 @@ def symbols(path, option):
     return {line.split()[-1] for line in listed.splitlines()}
 
 
+@pytest.mark.parametrize("target", [[], ["--mtriple=aarch64-linux-gnu", "--mcpu=generic"]], ids=["here", "arm"])
 @pytest.mark.parametrize("name", ["digits", "cnn"])
-def test_needs_nothing_from_outside(name, tmp_path, request):
+def test_needs_nothing_from_outside(name, target, tmp_path, request):
     model, _ = request.getfixturevalue(name)
-    lutra_compile(model, "-o", tmp_path / "model.o")
+    lutra_compile(model, "-o", tmp_path / "model.o", *target)
     assert symbols(tmp_path / "model.o", "-u") <= ALLOWED
 
 

@@ -21,7 +21,7 @@ def ConvertLinalgToVector : Pass<"convert-linalg-to-vector", "::mlir::func::Func
   let options = [Option<"reference", "reference", "bool", "false",
                         "scalar loops for every operation, as an oracle">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::amx::AMXDialect",
-                           "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::x86vector::X86VectorDialect"];
 }

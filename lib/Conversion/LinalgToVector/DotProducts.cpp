@@ -12,10 +12,41 @@
 #include "NestBuilder.h"
 
 #include "lutra/Analysis/Contraction.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+/// Adds the products of pairs of bf16 to the sums of their lanes.
+Value Nest::addDots(Value sum, Value x, Value y) {
+  auto target =
+      op->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>(attr::kTarget);
+  if (!llvm::Triple(target.getTriple()).isAArch64())
+    return x86vector::DotBF16Op::create(b, loc, sum, x, y);
+  // Registers of four lanes.
+  constexpr int64_t kLanes = 4;
+  auto slice = [&](Value vector, int64_t first, int64_t size) -> Value {
+    return vector::ExtractStridedSliceOp::create(
+        b, loc, vector, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{size},
+        ArrayRef<int64_t>{1});
+  };
+  Value result = sum;
+  int64_t lanes = cast<VectorType>(sum.getType()).getNumElements();
+  for (int64_t at = 0; at < lanes; at += kLanes) {
+    Value part = slice(sum, at, kLanes);
+    part = LLVM::CallIntrinsicOp::create(
+               b, loc, part.getType(),
+               b.getStringAttr("llvm.aarch64.neon.bfdot.v4f32.v8bf16"),
+               ValueRange{part, slice(x, 2 * at, 2 * kLanes),
+                          slice(y, 2 * at, 2 * kLanes)})
+               .getResult(0);
+    result = vector::InsertStridedSliceOp::create(
+        b, loc, part, result, ArrayRef<int64_t>{at}, ArrayRef<int64_t>{1});
+  }
+  return result;
+}
 
 /// Adds the products of groups to all sums of a tile, each by one instruction.
 /// Groups that do not lie side by side are put there.
@@ -49,8 +80,7 @@ Values Nest::emitDots(int64_t rows, const Piece &piece,
     Value factor = builder.broadcastGroup(
         contraction.a->get(), indices(contraction.a, row, 0), plan.groupSize);
     for (Value column : columns)
-      next.push_back(x86vector::DotBF16Op::create(b, loc, sums[next.size()],
-                                                  factor, column));
+      next.push_back(addDots(sums[next.size()], factor, column));
   }
   return next;
 }
@@ -104,7 +134,7 @@ Values Nest::emitLaneDots(int64_t rows, int64_t columns, const Piece &piece,
       Value other = load(contraction.b, row, 0, vector);
       for (int64_t column = 0; column < columns; ++column) {
         Value &sum = next[(row * columns + column) * plan.vectors + vector];
-        sum = x86vector::DotBF16Op::create(b, loc, sum, factors[column], other);
+        sum = addDots(sum, factors[column], other);
       }
     }
   }

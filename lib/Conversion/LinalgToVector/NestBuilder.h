@@ -44,6 +44,7 @@ private:
   Values emitGroupedReductions(int64_t rows, const Piece &piece,
                                const VectorBuilder &builder, ValueRange sums,
                                function_ref<Values(ValueRange)> step);
+  Value addDots(Value sum, Value x, Value y);
   Values emitDots(int64_t rows, const Piece &piece,
                   const VectorBuilder &builder, ValueRange sums);
   Values emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums);
