@@ -16,9 +16,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/TargetParser/Triple.h"
 
 namespace mlir::lutra {
@@ -146,13 +148,31 @@ static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
   return parts.front();
 }
 
+/// What loads the table of `op`, where nothing is written between.
+static vector::LoadOp loadOfTable(lut::LookupOp op) {
+  auto load = op.getTable().getDefiningOp<vector::LoadOp>();
+  if (!load || load->getBlock() != op->getBlock())
+    return nullptr;
+  for (Operation *next = load; next != op; next = next->getNextNode())
+    if (!isMemoryEffectFree(next) && !hasSingleEffect<MemoryEffects::Read>(next))
+      return nullptr;
+  return load;
+}
+
 static Value lookUpEach(ImplicitLocOpBuilder &b, lut::LookupOp op) {
+  vector::LoadOp load = loadOfTable(op);
+  auto entryOf = [&](Value key) -> Value {
+    if (!load)
+      return vector::ExtractOp::create(b, op.getTable(), key);
+    SmallVector<Value> place(load.getIndices());
+    place.back() = arith::AddIOp::create(b, place.back(), key);
+    return memref::LoadOp::create(b, load.getBase(), place);
+  };
   Value result = op.getKeys();
   for (int64_t i = 0; i < sizeOf(op.getKeys()); ++i) {
     Value key = vector::ExtractOp::create(b, op.getKeys(), i);
     key = arith::IndexCastUIOp::create(b, b.getIndexType(), key);
-    Value entry = vector::ExtractOp::create(b, op.getTable(), key);
-    result = vector::InsertOp::create(b, entry, result, i);
+    result = vector::InsertOp::create(b, entryOf(key), result, i);
   }
   return result;
 }

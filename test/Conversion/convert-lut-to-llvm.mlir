@@ -58,7 +58,7 @@ func.func @four_tables(%keys: vector<64xi8>, %table: vector<64xi8>) -> vector<64
 // VBMI-LABEL: func.func @all_keys
 // VBMI-COUNT-4: llvm.call_intrinsic "llvm.x86.avx512.permvar.qi.512"
 // VBMI-COUNT-3: arith.select
-// VBMI-NOT: arith.select
+// VBMI-NEXT: return
 // NEON-LABEL: func.func @all_keys
 // NEON-COUNT-16: llvm.call_intrinsic "llvm.aarch64.neon.tbl4.v16i8"
 // NONE-LABEL: func.func @all_keys
@@ -66,5 +66,26 @@ func.func @four_tables(%keys: vector<64xi8>, %table: vector<64xi8>) -> vector<64
 func.func @all_keys(%keys: vector<64xi8>, %table: vector<256xi8>) -> vector<64xi8> {
   %v = lut.lookup %keys in %table : vector<64xi8>, vector<256xi8>
   return %v : vector<64xi8>
+}
+// NONE-LABEL: func.func @table_in_memory
+// NONE: %[[KEY:.*]] = arith.index_castui
+// NONE: %[[AT:.*]] = arith.addi %c0, %[[KEY]]
+// NONE: memref.load %arg1[%c0, %[[AT]]]
+// NONE-NOT: vector.extract %{{.*}} : i8 from vector<256xi8>
+func.func @table_in_memory(%keys: vector<16xi8>, %tables: memref<2x256xi8>) -> vector<16xi8> {
+  %c0 = arith.constant 0 : index
+  %table = vector.load %tables[%c0, %c0] : memref<2x256xi8>, vector<256xi8>
+  %v = lut.lookup %keys in %table : vector<16xi8>, vector<256xi8>
+  return %v : vector<16xi8>
+}
+
+// NONE-LABEL: func.func @table_that_changes
+// NONE: vector.extract %{{.*}} : i8 from vector<256xi8>
+func.func @table_that_changes(%keys: vector<16xi8>, %tables: memref<2x256xi8>) -> vector<16xi8> {
+  %c0 = arith.constant 0 : index
+  %table = vector.load %tables[%c0, %c0] : memref<2x256xi8>, vector<256xi8>
+  vector.store %keys, %tables[%c0, %c0] : memref<2x256xi8>, vector<16xi8>
+  %v = lut.lookup %keys in %table : vector<16xi8>, vector<256xi8>
+  return %v : vector<16xi8>
 }
 }

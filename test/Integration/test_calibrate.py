@@ -51,7 +51,8 @@ def report_of(path, tmp_path, *options, **expected):
 # What samples are for
 
 
-@pytest.mark.parametrize("name", ["int3", "int4:row", "uint4", "nf4", "mxfp4", "nvfp4", "ternary"])
+@pytest.mark.parametrize("name", ["int3", "int4:row", "uint4", "nf4", "mxfp4", "nvfp4", "ternary",
+                                  "vptq3", "aqlm2:g64"])  # fmt: skip
 def test_channels_that_count_more(name):
     """Scales are chosen for the error of outputs, not of weights."""
     weight, x = normal(K, N), unequal(500, seed=1)
@@ -81,9 +82,11 @@ def test_channels_without_samples():
         assert relative(decoded(model, K), weight) < 0.1
 
 
-@pytest.mark.parametrize("rules", ["bcq2", "bcq2:outliers20", "trellis3", "trellis3:smooth:outliers20"])
+@pytest.mark.parametrize("rules", ["bcq2", "bcq2:outliers20", "trellis3", "trellis3:smooth:outliers20",
+                                   "aqlm2:outliers20", "vptq3:g32:smooth"])  # fmt: skip
 def test_report_of_rows(rules, tmp_path):
-    """Formats in which a group is not quantized by itself are fitted as without samples."""
+    """Formats in which a group is not quantized by itself are fitted as without samples, but
+    for vectors."""
     weight, x = normal(K, N), unequal(64, seed=1)
     path, name = tmp_path / "m.onnx", rules.split(":")[0]
     onnx.save(product(weight), path)
@@ -248,7 +251,7 @@ def test_outliers():
     """Some channels stay f32, exactly."""
     weight, x = normal(K, N), with_outliers(300, seed=1)
     samples = {"x": with_outliers(64, seed=2)}
-    for name in ("int8:row:a8", "uint4:a8", "int4", "nf4"):
+    for name in ("int8:row:a8", "uint4:a8", "int4", "nf4", "vptq4", "aqlm2:a8"):
         without = outputs_error(weight, name, samples, x)
         assert outputs_error(weight, f"{name}:outliers", samples, x) < 0.5 * without
     model = lutra.compile(product(weight), quantize="int4:outliers20", calibrate=samples)

@@ -26,6 +26,8 @@ FORMATS = {
     "bcq1": 0.61, "bcq2": 0.35, "bcq3": 0.20, "bcq4": 0.12, "trellis2": 0.29,
     "trellis3": 0.145, "trellis4": 0.08,
 }  # fmt: skip
+VECTORS = {"aqlm1": 0.58, "vptq2": 0.32, "aqlm2": 0.32, "vptq3": 0.18, "aqlm3": 0.175, "vptq4": 0.097}
+FORMATS |= VECTORS
 
 
 def model_of(nodes, weights, inputs, outputs):
@@ -159,6 +161,28 @@ def test_sums_of_scales():
     for name in ("bcq2", "bcq3", "bcq4"):
         got = decoded(lutra.compile(product(weight), quantize=name), 256)
         assert relative(got, weight) < 0.01
+
+
+def test_few_vectors():
+    """As many different vectors as a codebook has lose next to nothing."""
+    weight = np.random.default_rng(0).choice([-1.0, 1.0], (256, 64)).astype(np.float32)
+    got = decoded(lutra.compile(product(weight), quantize="vptq2"), 256)
+    np.testing.assert_allclose(got, weight, rtol=0.01)
+
+
+@pytest.mark.parametrize("name, most", VECTORS.items())
+def test_vectors(name, most, tmp_path):
+    """What codebooks lose where they are a small part of the weight, and what it takes:
+    fitted jointly, those of a format of several lose less."""
+    path = tmp_path / "m.onnx"
+    onnx.save(product(normal(512, 512, seed=1)), path)
+    (together,) = layers_of(path, f"{name}:mse", tmp_path).values()
+    (alone,) = layers_of(path, f"{name}:nearest", tmp_path).values()
+    assert 2.0 ** -int(name[-1]) < together["relative_error"] < most
+    if name not in ("aqlm1", "vptq2"):  # which have one codebook
+        assert together["relative_error"] < 0.96 * alone["relative_error"]
+    codebook = {"vptq2": 1024, "vptq3": 512, "aqlm2": 4096}.get(name, 2048)
+    assert together["quantized_bytes"] == 512 * 512 * int(name[-1]) // 8 + 2 * 512 + codebook
 
 
 def test_nearest_has_the_largest_exactly():

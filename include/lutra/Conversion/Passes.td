@@ -35,10 +35,12 @@ def ConvertLutToLinalg : Pass<"convert-lut-to-linalg", "::mlir::func::FuncOp"> {
 def ConvertLutToLLVM : Pass<"convert-lut-to-llvm", "::mlir::func::FuncOp"> {
   let summary = "turns look-ups in registers into instructions of the target";
   let description = [{
-    Of tables of 16 and 64 bytes, as the module's `lutra.target` has them. Others, and
-    those of a module without a target, are looked up entry by entry.
+    Of tables of 16 and 64 bytes, as the module's `lutra.target` has them, and of more
+    in such parts. Others, and those of a module without a target, are looked up entry
+    by entry: in memory, where a table was loaded from there.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect",
                            "::mlir::vector::VectorDialect"];
 }
 

@@ -24,7 +24,8 @@ public:
 
   /// Whether codes are not such integers themselves.
   static bool isNeeded(mpgemm::FormatInterface format) {
-    return format.getOffset() && format.getNumberBits() != format.getBits();
+    return !format.isScalar() ||
+           (format.getOffset() && format.getNumberBits() != format.getBits());
   }
 
   /// What is known of the codes before the first ones, for a register: the
