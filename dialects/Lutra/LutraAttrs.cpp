@@ -248,12 +248,12 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   if (!format)
     return error() << "expects a known format, got " << step;
   StringRef part = step.getPart(), method = step.getMethod();
-  if (part != kCodes && part != kScales &&
+  if (part != kCodes && part != kScales && part != kSums &&
       (part != kZeros || !format->hasZeros()) &&
       (part != kCodebook || !format->hasVectors()) &&
       (part != kRest || !step.getFactors()))
-    return error() << "expects codes, scales or, where there are any, zeros, "
-                      "the codebook or the rest, got "
+    return error() << "expects codes, scales, sums or, where there are any, "
+                      "zeros, the codebook or the rest, got "
                    << step;
   if (method != kNearest && method != kLeastSquares && method != kCompensated)
     return error() << "expects the method nearest, mse or gptq, got " << step;
@@ -275,6 +275,8 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   Type byte = IntegerType::get(type.getContext(), 8);
   if (part == kRest)
     return type.clone({n, step.numKept()});
+  if (part == kSums)
+    return type.clone({n});
   if (part == kCodes)
     return RankedTensorType::get({n, groups, format->codesOf(size)}, byte);
   if (part == kCodebook)

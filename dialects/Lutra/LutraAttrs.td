@@ -118,7 +118,8 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
   let description = [{
     `part` says what of it the result is. A tensor [N, K] of f32 becomes its "codes",
     [N, G, group] bytes with G = ceil(K / group), or the "scales" or "zeros" of the
-    groups, [N, G] of bf16 or of bytes. `format` is one of `WeightFormats.h`, `method`
+    groups, [N, G] of bf16 or of bytes, or the "sums" over K of what codes stand for
+    with their scales, [N] of f32. `format` is one of `WeightFormats.h`, `method`
     "nearest", "mse" or "gptq". Codes beyond K are zero. A weight that is not finite is
     an error when the expression is evaluated. There is one such step at most.
 

@@ -69,8 +69,12 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       os << "stays: " << printable(layer.reason) << "\n";
       continue;
     }
-    os << layer.format->name << ", groups of " << layer.group
-       << (layer.integers ? ", activations of 8 bits" : "");
+    os << layer.format->name << ", groups of " << layer.group;
+    if (layer.activation)
+      os << llvm::format(", activations a8s of scale %.3g and zero point %d",
+                         layer.activation->scale, layer.activation->zero);
+    else if (layer.integers)
+      os << ", activations of 8 bits";
     if (int64_t kept = channelsKept(layer))
       os << ", " << kept << " input channels stay f32";
     os << llvm::format(", %.2f bits per weight, error %s%.3g %%",
@@ -96,6 +100,10 @@ static void printLayer(const QuantizedLayer &layer, double error,
     json.attribute("format", layer.format->name);
     json.attribute("group", layer.group);
     json.attribute("activations", layer.integers ? "i8" : "f32");
+    if (layer.activation) {
+      json.attribute("activation_scale", layer.activation->scale);
+      json.attribute("activation_zero", layer.activation->zero);
+    }
     json.attribute("bits_per_weight", bitsPerWeight(layer));
     json.attribute("method", layer.method);
     json.attribute("channels_kept", channelsKept(layer));

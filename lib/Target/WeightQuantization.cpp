@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -235,12 +236,28 @@ void WeightQuantization::appendRest(SmallVectorImpl<char> &out) {
   }
 }
 
+void WeightQuantization::appendSums(SmallVectorImpl<char> &out) {
+  std::vector<float> decoded(columns);
+  for (int64_t row = 0; row < rows; row += panelRows) {
+    encodePanel(row);
+    panelStart = row;
+    for (int64_t r = 0; r < rowsOfPanel(); ++r) {
+      decodeRow(r, decoded);
+      float sum = std::accumulate(decoded.begin(), decoded.end(), 0.0);
+      const char *bytes = reinterpret_cast<const char *>(&sum);
+      out.append(bytes, bytes + sizeof(sum));
+    }
+  }
+}
+
 void WeightQuantization::appendPart(StringRef part,
                                     SmallVectorImpl<char> &out) {
   if (part == kRest)
     return appendRest(out);
   if (part == kCodebook)
     return rowQuantizer->appendCodebook(out);
+  if (part == kSums)
+    return appendSums(out);
   for (GroupParameters group : parameters) {
     if (part == kZeros) {
       out.push_back(char(group.zero));

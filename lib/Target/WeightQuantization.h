@@ -44,7 +44,8 @@ public:
 
   /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
   void copy(int64_t first, int64_t stride, int64_t count, char *out);
-  /// All scales in bf16, zero points in bytes, or columns that stay in f32.
+  /// All scales in bf16, zero points in bytes, or sums of rows or columns that
+  /// stay in f32.
   void appendPart(StringRef part, SmallVectorImpl<char> &out);
 
   /// To be called after load().
@@ -67,6 +68,7 @@ private:
   void compensatePanel(const ErrorCompensation &compensation);
   llvm::Error loadMoments(OpenSource open);
   void appendRest(SmallVectorImpl<char> &out);
+  void appendSums(SmallVectorImpl<char> &out);
   void decodeRow(int64_t row, MutableArrayRef<float> weights);
   void makeErrors();
 

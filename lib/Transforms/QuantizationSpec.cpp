@@ -29,8 +29,9 @@ static bool parsePositive(StringRef text, double &number) {
 static bool parseSetting(StringRef text, QuantizationRule &rule) {
   if (text == "row") {
     rule.group = 0;
-  } else if (text == "a8" || text == "a32") {
-    rule.integers = text == "a8";
+  } else if (text == "a8" || text == "a8s" || text == "a32") {
+    rule.integers = text != "a32";
+    rule.isStatic = text == "a8s";
   } else if (text == kLeastSquares || text == kNearest ||
              text == kCompensated) {
     rule.leastSquares = text != kNearest;
@@ -104,7 +105,8 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
   for (StringRef setting : rest)
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
-          "expected gN for groups of N weights, row, a8, a32, mse, nearest, "
+          "expected gN for groups of N weights, row, a8, a8s, a32, mse, "
+          "nearest, "
           "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ActivationScale.h"
 #include "AllocateBits.h"
 #include "ChannelFactors.h"
 #include "WeightProduct.h"
@@ -16,6 +17,7 @@
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -54,7 +56,10 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
       groups * ofGroup + format.codebookSize();
   MLIRContext *context = product.op.getContext();
   QuantizeAttr step = layer.step(context, kCodes);
-  layer.quantizedBytes += rows * step.numKept() * sizeof(float);
+  int64_t floats = step.numKept();
+  if (layer.integers && layer.activation && layer.activation->zero != 0)
+    ++floats;
+  layer.quantizedBytes += rows * floats * sizeof(float);
   SmallVector<Attribute> steps(product.weight().getSteps().getValue());
   llvm::append_range(steps, product.matrixSteps());
   steps.push_back(step);
@@ -122,9 +127,12 @@ struct QuantizeContractions
         return signalPassFailure();
     if (failed(chooseBits(tasks)))
       return signalPassFailure();
-    for (Task &task : tasks)
+    for (Task &task : tasks) {
+      if (!task.layer->integers)
+        task.layer->activation.reset();
       if (failed(quantizeProduct(task.product, *task.layer, task.sizes)))
         return signalPassFailure();
+    }
     for (auto [layer, weight] : llvm::zip_equal(found, weights))
       layer.isKept = !weight->use_empty();
     if (layers)
@@ -163,13 +171,18 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   FailureOr<double> error = errorOf(layer);
   if (failed(error))
     return failure();
+  if (!layer.integers)
+    return *error * *error;
   double ofInputs =
-      layer.integers ? roundingError(statistics, weights, factors, layer.group)
-                     : 0;
+      rule.isStatic ? roundingError(chooseActivationScale(statistics, factors,
+                                                          rule.leastSquares),
+                                    statistics, weights, factors)
+                    : roundingError(statistics, weights, factors, layer.group);
   return *error * *error + ofInputs;
 }
 
-/// Leaves out channels that are to stay, and smooths others where that helps.
+/// Leaves out channels that are to stay, smooths others where that helps, and
+/// chooses the scale of the inputs that come of it.
 LogicalResult
 QuantizeContractions::chooseFactors(Task &task,
                                     const ChannelStatistics &statistics) {
@@ -198,6 +211,9 @@ QuantizeContractions::chooseFactors(Task &task,
   }
   layer.factors =
       isNeeded ? factorsOf(factors, &getContext()) : DenseElementsAttr();
+  if (rule.isStatic)
+    layer.activation =
+        chooseActivationScale(statistics, factors, rule.leastSquares);
   return success();
 }
 
@@ -215,6 +231,17 @@ LogicalResult QuantizeContractions::useStatistics(Task &task) {
     return success();
   }
   const ChannelStatistics &statistics = found->second;
+  if (task.product.isConvolution()) {
+    std::vector<float> ones(statistics.largest.size(), 1);
+    layer.activation =
+        chooseActivationScale(statistics, ones, rule.leastSquares);
+    if (rule.needsChannels())
+      task.product.op.emitWarning()
+          << "is a convolution, of which samples choose no more than a scale, "
+             "got '"
+          << rule.text << "'";
+    return success();
+  }
   layer.moments = momentsOf(statistics, /*isMatrix=*/false, &getContext());
   // Not by the matrix, whose errors take longer.
   if (failed(chooseFactors(task, statistics)))

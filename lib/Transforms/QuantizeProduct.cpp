@@ -7,10 +7,12 @@
 // matrix and quantize it, which moves no byte here; x and y are reshaped, and
 // transposed where their dimensions are not in this order. Of a convolution,
 // rows of x are what windows see (ReadWindows.cpp); where groups are of
-// channels, these are rounded to integers before they are seen many times.
+// channels, or all have one scale, these are rounded to integers before they
+// are seen many times.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ActivationScale.h"
 #include "ReadWindows.h"
 #include "WeightProduct.h"
 #include "dialects/Lutra/WeightSteps.h"
@@ -46,6 +48,7 @@ private:
   FailureOr<Value> part(StringRef name);
   FailureOr<Factor> factor(OpFoldResult count);
   Factor rounded(Value x);
+  Value sumsOf(Value numbers, OpFoldResult count);
   Factor roundedWindows(WindowReader &windows, Value x);
   Value alongLoops();
   Value matrixOf(Value x, OpFoldResult count);
@@ -246,12 +249,11 @@ Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
 Value ProductQuantizer::inGroups(Value x, OpFoldResult count) {
   if (int64_t missing = groups * size - columns) {
     auto type = cast<RankedTensorType>(x.getType());
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+    Type element = type.getElementType();
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(element));
     OpFoldResult none = b.getIndexAttr(0);
     x = tensor::PadOp::create(
-        b,
-        RankedTensorType::get({type.getDimSize(0), groups * size},
-                              b.getF32Type()),
+        b, RankedTensorType::get({type.getDimSize(0), groups * size}, element),
         x, ArrayRef{none, none},
         ArrayRef<OpFoldResult>{none, b.getIndexAttr(missing)}, zero);
   }
@@ -306,10 +308,28 @@ ProductQuantizer::Factor ProductQuantizer::roundedWindows(WindowReader &windows,
           seen(integers.scales), seen(integers.sums)};
 }
 
+/// The sums of `count` rows of integers [M, groups, size].
+Value ProductQuantizer::sumsOf(Value numbers, OpFoldResult count) {
+  AffineExpr m = b.getAffineDimExpr(0), g = b.getAffineDimExpr(1),
+             k = b.getAffineDimExpr(2);
+  Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+  Value empty = tensor::EmptyOp::create(
+      b, ArrayRef<OpFoldResult>{count, b.getIndexAttr(groups)}, b.getI32Type());
+  return generic(numbers, {{m, g, k}, {m, g}},
+                 linalg::FillOp::create(b, zero, empty).getResult(0),
+                 [](OpBuilder &b, Location loc, ValueRange in) {
+                   Value wide =
+                       arith::ExtSIOp::create(b, loc, b.getI32Type(), in[0]);
+                   Value sum = arith::AddIOp::create(b, loc, in[1], wide);
+                   linalg::YieldOp::create(b, loc, sum);
+                 });
+}
+
 /// The factor of `count` rows.
 FailureOr<ProductQuantizer::Factor>
 ProductQuantizer::factor(OpFoldResult count) {
   Value x;
+  const std::optional<ActivationScale> &activation = layer.activation;
   if (product.isConvolution()) {
     WindowReader windows(b, product, sizes);
     FailureOr<Value> last = windows.channelsLast();
@@ -317,14 +337,21 @@ ProductQuantizer::factor(OpFoldResult count) {
       return failure();
     std::optional<int64_t> channels =
         getConstantIntValue(windows.getSizes().back());
-    if (layer.integers && channels && *channels % size == 0)
+    if (layer.integers && !activation && channels && *channels % size == 0)
       return roundedWindows(windows, *last);
+    if (activation)
+      *last = lutra::rounded(b, *last, windows.getSizes(), *activation);
     x = windows.read(*last);
   } else {
     x = alongLoops();
   }
   matrix = matrixOf(x, count);
-  x = inGroups(scaled(matrix, count), count);
+  x = scaled(matrix, count);
+  if (activation && !product.isConvolution())
+    x = lutra::rounded(b, x, {count, b.getIndexAttr(columns)}, *activation);
+  x = inGroups(x, count);
+  if (activation)
+    return Factor{x, Value(), sumsOf(x, count)};
   return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
 
@@ -359,11 +386,21 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
     codebook = part(kCodebook);
   if (failed(codes) || failed(scales) || failed(zeros) || failed(codebook))
     return failure();
-  Value init = empty({count, b.getIndexAttr(rows)});
-  return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
-                                  *zeros, *codebook, x.scales, x.sums, init, format(),
-                                  mpgemm::LayoutAttr())
-      .getResult();
+  SmallVector<OpFoldResult> shape = {count, b.getIndexAttr(rows)};
+  Value init = empty(shape);
+  Value y = mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes,
+                                     *scales, *zeros, *codebook, x.scales,
+                                     x.sums, init, format(),
+                                     mpgemm::LayoutAttr())
+                .getResult();
+  if (!layer.activation)
+    return y;
+  FailureOr<Value> sums = Value();
+  if (layer.activation->zero != 0)
+    sums = part(kSums);
+  if (failed(sums))
+    return failure();
+  return scaledBack(b, y, *sums, shape, *layer.activation);
 }
 
 /// Adds to y [M, N] the products of inputs and columns that are not quantized.
