@@ -111,10 +111,11 @@ const WeightFormat *findWeightFormat(StringRef name);
 /// the errors of those before them (GPTQ).
 inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse",
                                kCompensated = "gptq";
-/// What of a quantized weight is meant; the last is columns that are not.
+/// What of a quantized weight is meant: the sums are those of the numbers of a
+/// row, and the rest is columns that are not quantized.
 inline constexpr StringLiteral kCodes = "codes", kScales = "scales",
                                kZeros = "zeros", kCodebook = "codebook",
-                               kRest = "rest";
+                               kSums = "sums", kRest = "rest";
 
 } // namespace mlir::lutra
 

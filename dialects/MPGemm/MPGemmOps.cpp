@@ -80,12 +80,12 @@ static LogicalResult verifyX(ProductOpInterface op) {
   Type x = elementOf(op.getX());
   if (!x.isF32() && !x.isInteger(8))
     return op->emitOpError("expects x of f32 or i8, got ") << x;
-  bool isScaled = op.isInteger() && !op.isUnscaled();
+  bool mayBeScaled = op.isInteger() && !op.isUnscaled();
   if (op.isInteger() != bool(op.getXSums()) ||
-      isScaled != bool(op.getXScales()))
+      (op.getXScales() && !mayBeScaled))
     return op->emitOpError(
         "expects sums of x where, and only where, x is integers, and scales of "
-        "x with scales of codes");
+        "x only with scales of codes");
   if (op.getXSums() && !elementOf(op.getXSums()).isInteger(32))
     return op->emitOpError("expects sums of x in i32, got ")
            << op.getXSums().getType();

@@ -37,13 +37,14 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
 
     where `format` says what number a code stands for; without `zeros` nothing is
     subtracted. Groups are consecutive codes of a row. x is floats, or 8-bit
-    integers with `xScales` [M, G] and `xSums`, which are the sums over k of x
-    [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
-    floats. The sum over k of integers is exact: the verifier refuses groups for
-    which it might not fit 32 bits. Where a format has planes, group g of codes
-    meets group g / planes of x. Where codes stand for vectors there are fewer than K
-    in a group, and `codebook` has what they stand for. Without `scales`, x is integers without
-    `xScales`, in one group, and the result is the sums, in i32.
+    integers with `xSums` [M, G], which are the sums over k of x, and `xScales`
+    [M, G], without which scales of x are 1. Codes are unsigned, one in a byte;
+    zeros are unsigned codes too, or floats. The sum over k of integers is exact:
+    the verifier refuses groups for which it might not fit 32 bits. Where a format
+    has planes, group g of codes meets group g / planes of x. Where codes stand for
+    vectors there are fewer than K in a group, and `codebook` has what they stand
+    for. Without `scales`, x is integers without `xScales`, in one group, and the
+    result is the sums, in i32.
 
     The result is written to `init`, whose elements are not read. With `layout`,
     codes, scales and zeros lie as that says, which `encode` chooses, and K is as in

@@ -193,11 +193,16 @@ static Value numbersOfX(NestBuilder &b, mpgemm::ProductOpInterface op) {
   Value x = op.getX();
   if (!op.isInteger())
     return x;
+  SmallVector<NestBuilder::Read> reads = {{x, {0, 1, 2}}};
+  if (op.getXScales())
+    reads.push_back({op.getXScales(), {0, 1}});
   return b.map(
-      b.sizesOf(x), b.getF32Type(), {{x, {0, 1, 2}}, {op.getXScales(), {0, 1}}},
+      b.sizesOf(x), b.getF32Type(), reads,
       [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
         Value number = arith::SIToFPOp::create(b, b.getF32Type(), in[0]);
-        return arith::MulFOp::create(b, number, in[1]);
+        return op.getXScales()
+                   ? arith::MulFOp::create(b, number, in[1]).getResult()
+                   : number;
       });
 }
 

@@ -144,27 +144,42 @@ bool Observer::observe(ArrayRef<size_t> matrices,
   return !failure || compilation.fail(ExitCode(failure->code), failure->what());
 }
 
+/// Makes `known` what `combine` makes of it and of `output`, element by
+/// element; it begins with zeros.
+template <typename T>
+static void merge(std::vector<T> &known, const ::lutra::run::Array &output,
+                  function_ref<T(T, T)> combine) {
+  known.resize(output.count());
+  for (int64_t i = 0; i < output.count(); ++i)
+    known[i] = combine(known[i], output.get(i));
+}
+
 bool Observer::observeChannels() {
+  auto most = [](float a, float b) { return std::max(a, b); };
+  auto fewest = [](float a, float b) { return std::min(a, b); };
   // Sums of many runs, in double precision.
-  std::vector<std::vector<double>> squares;
+  std::vector<std::vector<double>> squares, excess;
   auto take = [&](const Outputs &outputs) {
     squares.resize(factors.size());
+    excess.resize(factors.size());
     statistics.resize(factors.size());
+    const ::lutra::run::Array *next = outputs.data();
     for (auto [i, known] : llvm::enumerate(statistics)) {
-      squares[i].resize(factors[i].channels);
-      known.largest.resize(factors[i].channels);
-      for (int64_t k = 0; k < factors[i].channels; ++k) {
-        squares[i][k] += outputs[3 * i].get(k);
-        known.largest[k] =
-            std::max<float>(known.largest[k], outputs[3 * i + 1].get(k));
-      }
-      known.rows += outputs[3 * i + 2].get(0);
+      merge<double>(squares[i], *next++, std::plus<>());
+      merge<float>(known.largest, *next++, most);
+      known.rows += (next++)->get(0);
+      if (!factors[i].isStatic)
+        continue;
+      merge<float>(known.least, *next++, fewest);
+      merge<float>(known.greatest, *next++, most);
+      merge<double>(excess[i], *next++, std::plus<>());
     }
   };
   if (!observe({}, take))
     return false;
   for (auto [i, known] : llvm::enumerate(statistics)) {
     known.squares.assign(squares[i].begin(), squares[i].end());
+    known.excess.assign(excess[i].begin(), excess[i].end());
     auto isFinite = [](float number) { return std::isfinite(number); };
     if (!llvm::all_of(known.squares, isFinite))
       return compilation.fail(ExitCode::InvalidModel,

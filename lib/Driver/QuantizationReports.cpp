@@ -54,6 +54,14 @@ static int64_t channelsKept(const QuantizedLayer &layer) {
   return layer.factors ? llvm::count(layer.factors.getValues<float>(), 0) : 0;
 }
 
+/// How many input channels are rounded twice.
+static int64_t channelsTwice(const QuantizedLayer &layer) {
+  if (!layer.factors)
+    return 0;
+  return llvm::count_if(layer.factors.getValues<float>(),
+                        [](float factor) { return factor < 0; });
+}
+
 void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
                               ArrayRef<double> errors, llvm::raw_ostream &os) {
   Total total = totalOf(layers);
@@ -69,10 +77,16 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       os << "stays: " << printable(layer.reason) << "\n";
       continue;
     }
-    os << layer.format->name << ", groups of " << layer.group
-       << (layer.integers ? ", activations of 8 bits" : "");
+    os << layer.format->name << ", groups of " << layer.group;
+    if (layer.activation)
+      os << llvm::format(", activations a8s of scale %.3g and zero point %d",
+                         layer.activation->scale, layer.activation->zero);
+    else if (layer.integers)
+      os << ", activations of 8 bits";
     if (int64_t kept = channelsKept(layer))
       os << ", " << kept << " input channels stay f32";
+    if (int64_t twice = channelsTwice(layer))
+      os << ", " << twice << " input channels rounded twice";
     os << llvm::format(", %.2f bits per weight, error %s%.3g %%",
                        bitsPerWeight(layer), layer.moments ? "of outputs " : "",
                        100 * error)
@@ -96,9 +110,14 @@ static void printLayer(const QuantizedLayer &layer, double error,
     json.attribute("format", layer.format->name);
     json.attribute("group", layer.group);
     json.attribute("activations", layer.integers ? "i8" : "f32");
+    if (layer.activation) {
+      json.attribute("activation_scale", layer.activation->scale);
+      json.attribute("activation_zero", layer.activation->zero);
+    }
     json.attribute("bits_per_weight", bitsPerWeight(layer));
     json.attribute("method", layer.method);
     json.attribute("channels_kept", channelsKept(layer));
+    json.attribute("channels_twice", channelsTwice(layer));
     json.attribute("relative_error", error);
     json.attribute("error_of", layer.moments ? "outputs" : "weights");
     json.attribute("quantized_bytes", layer.quantizedBytes);

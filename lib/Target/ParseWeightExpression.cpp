@@ -163,9 +163,9 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
   view = WeightView(type.getShape());
   dequantization.reset();
   codes.reset();
-  casts.assign({part == kScales ? Scalar::BF16
-                : part == kRest ? Scalar::F32
-                                : Scalar::U8});
+  casts.assign({part == kScales                  ? Scalar::BF16
+                : part == kRest || part == kSums ? Scalar::F32
+                                                 : Scalar::U8});
   return llvm::Error::success();
 }
 

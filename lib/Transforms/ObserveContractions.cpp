@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "WeightProduct.h"
+#include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -19,6 +20,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/MapVector.h"
+#include <numeric>
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_OBSERVECONTRACTIONS
@@ -31,6 +33,14 @@ using namespace mlir::lutra;
 using Combine = function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>;
 
 namespace {
+/// What is reduced beside x, with the dimensions that it lies along: those of
+/// x, and behind them its own, which the result has innermost.
+struct Companion {
+  Value tensor;
+  SmallVector<AffineExpr> place;
+  SmallVector<int64_t> sizes;
+};
+
 /// The left factor of some products, x [m.., k..] in any order.
 struct Factor {
   ObservedFactor observed;
@@ -44,7 +54,10 @@ struct Factor {
   Location loc;
 
   Value countRows(OpBuilder &builder) const;
-  Value reduce(OpBuilder &builder, bool ofPairs, Combine combine) const;
+  Companion itself(OpBuilder &builder) const;
+  Companion limits(OpBuilder &builder) const;
+  Value reduce(OpBuilder &builder, const Companion &companion,
+               Combine combine) const;
 };
 
 struct ObserveContractions
@@ -94,36 +107,57 @@ Value Factor::countRows(OpBuilder &builder) const {
       .getResult(0);
 }
 
-/// Reduces over the rows of x what `combine` makes of the result so far and of
-/// one element, or of two of the same row: [K.., K..] of the second's channels
-/// inside.
-Value Factor::reduce(OpBuilder &builder, bool ofPairs, Combine combine) const {
+/// x itself, for products of any two channels of a row.
+Companion Factor::itself(OpBuilder &b) const {
+  int64_t rank = cast<RankedTensorType>(x.getType()).getRank();
+  Companion companion = {x, {}, sizes};
+  for (int64_t dim = 0; dim < rank; ++dim)
+    companion.place.push_back(b.getAffineDimExpr(dim));
+  for (auto [i, dim] : llvm::enumerate(k))
+    companion.place[dim] = b.getAffineDimExpr(rank + i);
+  return companion;
+}
+
+/// The limits of ChannelStatistics.
+Companion Factor::limits(OpBuilder &b) const {
+  auto limits = llvm::map_to_vector(llvm::seq(kLimits), limitOf);
+  Value tensor = arith::ConstantOp::create(
+      b, loc,
+      DenseElementsAttr::get(RankedTensorType::get(kLimits, b.getF32Type()),
+                             ArrayRef<float>(limits)));
+  int64_t rank = cast<RankedTensorType>(x.getType()).getRank();
+  return {tensor, {b.getAffineDimExpr(rank)}, {kLimits}};
+}
+
+/// Reduces over the rows of x, from 0 on, what `combine` makes of one
+/// element, one of the companion, if there is one, and the result so far:
+/// [K..], and the companion's own dimensions inside.
+Value Factor::reduce(OpBuilder &builder, const Companion &companion,
+                     Combine combine) const {
   ImplicitLocOpBuilder b(loc, builder);
   int64_t rank = cast<RankedTensorType>(x.getType()).getRank();
-  unsigned loops = rank + (ofPairs ? k.size() : 0);
+  unsigned loops = rank + companion.sizes.size();
   SmallVector<utils::IteratorType> kinds(loops, utils::IteratorType::reduction);
-  SmallVector<AffineExpr> first, second, result;
-  for (unsigned dim = 0; dim < rank; ++dim)
-    first.push_back(b.getAffineDimExpr(dim));
-  second = first;
+  SmallVector<AffineExpr> result;
   for (unsigned dim : k)
-    result.push_back(first[dim]);
-  if (ofPairs)
-    for (auto [i, dim] : llvm::enumerate(k))
-      result.push_back(second[dim] = b.getAffineDimExpr(rank + i));
+    result.push_back(b.getAffineDimExpr(dim));
+  for (unsigned dim = rank; dim < loops; ++dim)
+    result.push_back(b.getAffineDimExpr(dim));
   for (AffineExpr expr : result)
     kinds[cast<AffineDimExpr>(expr).getPosition()] =
         utils::IteratorType::parallel;
-  SmallVector<Value> inputs(ofPairs ? 2 : 1, x);
+  SmallVector<Value> inputs = {x};
   SmallVector<AffineMap> maps = {
-      AffineMap::get(loops, 0, first, b.getContext())};
-  if (ofPairs)
-    maps.push_back(AffineMap::get(loops, 0, second, b.getContext()));
+      AffineMap::getMultiDimIdentityMap(loops, b.getContext())
+          .getMajorSubMap(rank)};
+  if (companion.tensor) {
+    inputs.push_back(companion.tensor);
+    maps.push_back(AffineMap::get(loops, 0, companion.place, b.getContext()));
+  }
   maps.push_back(AffineMap::get(loops, 0, result, b.getContext()));
   SmallVector<int64_t> shape = sizes;
-  if (ofPairs)
-    llvm::append_range(shape, sizes);
-  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
+  llvm::append_range(shape, companion.sizes);
+  Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
   Value empty = tensor::EmptyOp::create(b, shape, b.getF32Type());
   Value init = linalg::FillOp::create(b, zero, empty).getResult(0);
   return linalg::GenericOp::create(
@@ -144,10 +178,47 @@ static Value largest(ImplicitLocOpBuilder &b, ValueRange in) {
   return arith::MaximumFOp::create(b, in[1], magnitude);
 }
 
+static Value least(ImplicitLocOpBuilder &b, ValueRange in) {
+  return arith::MinimumFOp::create(b, in[1], in[0]);
+}
+
+static Value greatest(ImplicitLocOpBuilder &b, ValueRange in) {
+  return arith::MaximumFOp::create(b, in[1], in[0]);
+}
+
 /// Adds the product of all elements.
 static Value sumProducts(ImplicitLocOpBuilder &b, ValueRange in) {
   Value product = arith::MulFOp::create(b, in[0], in.drop_back().back());
   return arith::AddFOp::create(b, in.back(), product);
+}
+
+/// Adds the square of what the magnitude exceeds a limit by.
+static Value sumExcess(ImplicitLocOpBuilder &b, ValueRange in) {
+  Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0));
+  Value excess =
+      arith::SubFOp::create(b, math::AbsFOp::create(b, in[0]), in[1]);
+  excess = arith::MaximumFOp::create(b, excess, zero);
+  return arith::AddFOp::create(b, in[2],
+                               arith::MulFOp::create(b, excess, excess));
+}
+
+/// The sizes of the dimensions of x that are no channels.
+static SmallVector<OpFoldResult> rowsOf(QuantizationTask &task,
+                                        ArrayRef<unsigned> channels) {
+  WeightProduct &product = task.product;
+  OpBuilder b(product.op);
+  SmallVector<OpFoldResult> rows;
+  if (!product.isConvolution()) {
+    for (unsigned loop : product.m)
+      rows.push_back(product.sizeOf(b, loop, task.sizes));
+    return rows;
+  }
+  // There are such, or it would be no task.
+  SmallVector<OpFoldResult> sizes = *tensorSizes(b, product.x->get());
+  for (auto [dim, size] : llvm::enumerate(sizes))
+    if (!llvm::is_contained(channels, dim))
+      rows.push_back(size);
+  return rows;
 }
 
 /// What the tasks read, each once. Only what the function of the first computes
@@ -160,31 +231,35 @@ collectFactors(MutableArrayRef<QuantizationTask> tasks) {
     WeightProduct &product = task.product;
     if (!func)
       func = product.op->getParentOfType<func::FuncOp>();
-    // Windows see inputs many times.
-    if (product.op->getParentOp() != func || product.isConvolution())
+    // Windows see inputs many times, in which all that counts is their range.
+    bool isConvolution = product.isConvolution();
+    if (product.op->getParentOp() != func ||
+        (isConvolution && !task.rule->isStatic))
       continue;
     SmallVector<unsigned> k;
     SmallVector<int64_t> sizes;
-    SmallVector<unsigned> loops = loopsOf(product.mapOf(product.x));
+    ArrayRef<AffineExpr> places = product.mapOf(product.x).getResults();
     for (unsigned loop : product.k) {
-      k.push_back(llvm::find(loops, loop) - loops.begin());
+      const auto *place =
+          llvm::find(places, getAffineDimExpr(loop, func->getContext()));
+      if (place == places.end())
+        continue;
+      k.push_back(place - places.begin());
       sizes.push_back(product.weights(loop));
     }
-    SmallVector<OpFoldResult> rows;
-    for (auto [loop, size] :
-         llvm::zip_equal(loopsOf(product.mapOf(product.init())), task.sizes))
-      if (llvm::is_contained(product.m, loop))
-        rows.push_back(size);
     Value x = product.x->get();
-    Factor factor = {{task.layer->nodes, {}, product.weights(product.k), false},
+    int64_t channels = std::accumulate(sizes.begin(), sizes.end(), int64_t(1),
+                                       std::multiplies<>());
+    Factor factor = {{task.layer->nodes, {}, channels, false, false},
                      x,
                      k,
                      sizes,
-                     rows,
+                     rowsOf(task, k),
                      product.op.getLoc()};
     Factor &shared = found.try_emplace({x, k}, factor).first->second;
     shared.observed.products.push_back(task.number);
-    shared.observed.needsMatrix |= task.rule->compensates;
+    shared.observed.needsMatrix |= task.rule->compensates && !isConvolution;
+    shared.observed.isStatic |= task.rule->isStatic;
   }
   std::vector<Factor> factors;
   for (auto &entry : found)
@@ -234,15 +309,21 @@ void ObserveContractions::runOnOperation() {
     bool isMatrix = llvm::is_contained(matrices, number);
     if (!matrices.empty() && !isMatrix)
       continue;
-    Value sums = factor.reduce(b, isMatrix, sumProducts);
-    if (failed(give((isMatrix ? "moments" : "squares") + Twine(number), sums)))
-      return signalPassFailure();
+    SmallVector<std::pair<StringRef, Value>> results;
     if (isMatrix)
-      continue;
-    Value most = factor.reduce(b, false, largest);
-    if (failed(give("largest" + Twine(number), most)) ||
-        failed(give("rows" + Twine(number), factor.countRows(b))))
-      return signalPassFailure();
+      results = {{"moments", factor.reduce(b, factor.itself(b), sumProducts)}};
+    else
+      results = {{"squares", factor.reduce(b, {}, sumProducts)},
+                 {"largest", factor.reduce(b, {}, largest)},
+                 {"rows", factor.countRows(b)}};
+    if (!isMatrix && factor.observed.isStatic)
+      results.append(
+          {{"least", factor.reduce(b, {}, least)},
+           {"greatest", factor.reduce(b, {}, greatest)},
+           {"excess", factor.reduce(b, factor.limits(b), sumExcess)}});
+    for (auto [name, value] : results)
+      if (failed(give(name + Twine(number), value)))
+        return signalPassFailure();
   }
 }
 

@@ -9,13 +9,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ActivationScale.h"
 #include "AllocateBits.h"
 #include "ChannelFactors.h"
 #include "WeightProduct.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -33,6 +36,9 @@ using Task = QuantizationTask;
 
 /// Groups are halved as long as they have more weights than that.
 static constexpr int64_t kLeastGroup = 16;
+/// Channels are rounded twice from this part of the largest input on, as in
+/// ARCQuant.
+static constexpr double kResidualPart = 0.125;
 /// What bits choose between.
 static constexpr StringLiteral kAutoFormats[] = {"int2", "int3", "int4", "int5",
                                                  "int6", "int7", "int8"};
@@ -47,14 +53,19 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.group = format.groupOf(group, columns);
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
-  int64_t groups = rows * llvm::divideCeil(columns, layer.group),
+  MLIRContext *context = product.op.getContext();
+  QuantizeAttr step = layer.step(context, kCodes);
+  int64_t groups =
+              rows * (llvm::divideCeil(columns, layer.group) +
+                      2 * llvm::divideCeil(numRepeated(step), layer.group)),
           ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
       llvm::divideCeil(groups * format.codesOf(layer.group) * format.bits, 8) +
       groups * ofGroup + format.codebookSize();
-  MLIRContext *context = product.op.getContext();
-  QuantizeAttr step = layer.step(context, kCodes);
-  layer.quantizedBytes += rows * step.numKept() * sizeof(float);
+  int64_t floats = step.numKept();
+  if (layer.integers && layer.activation && layer.activation->zero != 0)
+    ++floats;
+  layer.quantizedBytes += rows * floats * sizeof(float);
   SmallVector<Attribute> steps(product.weight().getSteps().getValue());
   llvm::append_range(steps, product.matrixSteps());
   steps.push_back(step);
@@ -122,9 +133,12 @@ struct QuantizeContractions
         return signalPassFailure();
     if (failed(chooseBits(tasks)))
       return signalPassFailure();
-    for (Task &task : tasks)
+    for (Task &task : tasks) {
+      if (!task.layer->integers)
+        task.layer->activation.reset();
       if (failed(quantizeProduct(task.product, *task.layer, task.sizes)))
         return signalPassFailure();
+    }
     for (auto [layer, weight] : llvm::zip_equal(found, weights))
       layer.isKept = !weight->use_empty();
     if (layers)
@@ -163,21 +177,32 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   FailureOr<double> error = errorOf(layer);
   if (failed(error))
     return failure();
+  if (!layer.integers)
+    return *error * *error;
   double ofInputs =
-      layer.integers ? roundingError(statistics, weights, factors, layer.group)
-                     : 0;
+      rule.isStatic ? roundingError(chooseActivationScale(statistics, factors,
+                                                          rule.leastSquares),
+                                    statistics, weights, factors)
+                    : roundingError(statistics, weights, factors, layer.group);
   return *error * *error + ofInputs;
 }
 
-/// Leaves out channels that are to stay, and smooths others where that helps.
+/// Takes out channels that are to stay or are rounded twice, smooths others where that helps, and
+/// chooses the scale of the inputs that come of it.
 LogicalResult
 QuantizeContractions::chooseFactors(Task &task,
                                     const ChannelStatistics &statistics) {
   const QuantizationRule &rule = *task.rule;
   QuantizedLayer &layer = *task.layer;
   std::vector<float> factors(statistics.largest.size(), 1);
-  bool isNeeded = rule.outliers > 0 &&
-                  dropOutliers(factors, statistics.largest, rule.outliers);
+  ArrayRef<float> largest = statistics.largest;
+  bool isNeeded = false;
+  if (rule.outliers > 0)
+    isNeeded = markOutliers(factors, largest, rule.outliers, largest.size(), 0);
+  else if (rule.residuals > 0)
+    isNeeded = markOutliers(factors, largest,
+                            kResidualPart * *llvm::max_element(largest),
+                            rule.residuals, -1);
   if (rule.smooth > 0) {
     describe(task, weightFormats().front(), 0);
     llvm::Expected<ColumnSizes> weights = measures.columns(layer.codes);
@@ -198,6 +223,9 @@ QuantizeContractions::chooseFactors(Task &task,
   }
   layer.factors =
       isNeeded ? factorsOf(factors, &getContext()) : DenseElementsAttr();
+  if (rule.isStatic)
+    layer.activation =
+        chooseActivationScale(statistics, factors, rule.leastSquares);
   return success();
 }
 
@@ -215,6 +243,17 @@ LogicalResult QuantizeContractions::useStatistics(Task &task) {
     return success();
   }
   const ChannelStatistics &statistics = found->second;
+  if (task.product.isConvolution()) {
+    std::vector<float> ones(statistics.largest.size(), 1);
+    layer.activation =
+        chooseActivationScale(statistics, ones, rule.leastSquares);
+    if (rule.needsChannels())
+      task.product.op.emitWarning()
+          << "is a convolution, of which samples choose no more than a scale, "
+             "got '"
+          << rule.text << "'";
+    return success();
+  }
   layer.moments = momentsOf(statistics, /*isMatrix=*/false, &getContext());
   // Not by the matrix, whose errors take longer.
   if (failed(chooseFactors(task, statistics)))

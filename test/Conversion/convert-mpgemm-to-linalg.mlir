@@ -19,6 +19,21 @@ func.func @floats(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x
 
 // -----
 
+// Without scales of x they are 1.
+// CHECK-LABEL: func.func @integers
+// CHECK: linalg.generic {{.*}} ins(%arg0 : tensor<2x4x32xi8>)
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: %[[X:.*]] = arith.sitofp
+// CHECK-NEXT: linalg.yield %[[X]]
+func.func @integers(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>,
+                    %sums: tensor<2x4xi32>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
+      scales(%s : tensor<40x4xf32>) xsums(%sums : tensor<2x4xi32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @codebook
 // CHECK: %[[VALUES:.*]] = arith.constant dense<[-1.000000e+00, 1.000000e+00]> : tensor<2xf32>
 // CHECK: %[[CODE:.*]] = arith.index_castui %{{.*}} : i8 to index

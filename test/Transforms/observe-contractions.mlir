@@ -1,6 +1,7 @@
 // What products read becomes what the model returns: by channel, or of pairs of them.
 // RUN: lutra-opt %s --observe-contractions="spec=*=int4" --cse | FileCheck %s
 // RUN: lutra-opt %s --observe-contractions="spec=*=int4 matrices=1" --cse | FileCheck %s --check-prefix=PAIRS
+// RUN: lutra-opt %s --observe-contractions="spec=*=int4:a8s" --cse | FileCheck %s --check-prefix=STATIC
 // RUN: not lutra-opt %s --observe-contractions="spec=int9" 2>&1 | FileCheck %s --check-prefix=SPEC
 // SPEC: error: expected a format, uint1, {{.*}} or none, got 'int9' in 'int9'
 
@@ -42,6 +43,25 @@
 // PAIRS-SAME: -> (tensor<8x16x8x16xf32> {lutra.dtype = "FLOAT", lutra.name = "moments1", lutra.shape = #map{{[0-9]*}}}, tensor<2xf32> {lutra.state = "s"})
 // PAIRS: %[[M:.*]] = linalg.generic {indexing_maps = [#[[A]], #[[B]], #[[C]]], iterator_types = ["parallel", "reduction", "reduction", "parallel", "parallel", "parallel"]} ins(%arg1, %arg1
 // PAIRS: return %[[M]], %arg2
+
+// What static scales go by: a range that has 0, and how far magnitudes exceed limits.
+// STATIC-DAG: #[[X:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// STATIC-DAG: #[[LIMIT:.*]] = affine_map<(d0, d1, d2) -> (d2)>
+// STATIC-DAG: #[[EXCESS:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// STATIC-LABEL: func.func @main
+// STATIC-SAME: "squares0"{{.*}} "largest0"{{.*}} "rows0"
+// STATIC-SAME: tensor<64xf32> {lutra.dtype = "FLOAT", lutra.name = "least0", {{.*}} "greatest0"
+// STATIC-SAME: tensor<64x48xf32> {lutra.dtype = "FLOAT", lutra.name = "excess0"
+// STATIC-SAME: "squares1"{{.*}} tensor<8x16x48xf32> {lutra.dtype = "FLOAT", lutra.name = "excess1"
+// STATIC: arith.minimumf
+// STATIC: arith.maximumf
+// STATIC: %[[LIMITS:.*]] = arith.constant dense<[2.44140625E-4, {{.*}}> : tensor<48xf32>
+// STATIC: linalg.generic {indexing_maps = [#[[X]], #[[LIMIT]], #[[EXCESS]]], iterator_types = ["reduction", "parallel", "parallel"]} ins(%arg0, %[[LIMITS]]
+// STATIC: math.absf
+// STATIC: arith.subf
+// STATIC: arith.maximumf
+// STATIC: arith.mulf
+// STATIC: arith.addf
 func.func @main(%x: tensor<?x64xf16> {lutra.shape = affine_map<()[s0] -> (s0, 64)>}, %z: tensor<8x2x3x16xf32>, %state: tensor<2xf32>)
     -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<2x4x3x8xf32>, tensor<2xf32> {lutra.state = "s"})
     attributes {lutra.dims = [{name = "n", min = 1 : i64, max = 64 : i64, multiple = 1 : i64}]} {

@@ -49,7 +49,8 @@ def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
   let options = [Option<"spec", "spec", "std::string", "", "the rules, as --quantize has them">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::lutra::LutraDialect",
-                           "::mlir::lutra::mpgemm::MPGemmDialect", "::mlir::tensor::TensorDialect"];
+                           "::mlir::lutra::mpgemm::MPGemmDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def ObserveContractions : Pass<"observe-contractions", "::mlir::ModuleOp"> {
@@ -58,6 +59,9 @@ def ObserveContractions : Pass<"observe-contractions", "::mlir::ModuleOp"> {
     Of the left factors x of products that `quantize-contractions` would rewrite, the
     results become for each input channel the sum of squares and the largest magnitude
     over all rows, and the number of these: "squares0", "largest0", "rows0" and so on.
+    Where the rules ask for static scales, these are followed by the least and the
+    greatest input, and by the sums of squares of what magnitudes exceed some limits by:
+    "least0", "greatest0", "excess0".
     With `matrices` they are the sums of products of any two channels, "moments0", of the
     factors of these numbers alone.
     Products that read the same share a factor. States are still returned, and all other

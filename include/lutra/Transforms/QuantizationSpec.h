@@ -12,8 +12,10 @@
 #include "dialects/Lutra/WeightFormats.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/GlobPattern.h"
+#include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +35,9 @@ struct QuantizationRule {
   int64_t group = 0;
   /// The relative error of a weight above which its groups are halved; or 0.
   double mostError = 0;
-  /// Whether activations are rounded to 8-bit integers.
-  bool integers = false;
+  /// Whether activations are rounded to 8-bit integers, and whether with a
+  /// scale that samples give.
+  bool integers = false, isStatic = false;
   bool leastSquares = true;
   /// Whether weights make up for the errors of those before them (GPTQ).
   bool compensates = false;
@@ -43,10 +46,15 @@ struct QuantizationRule {
   double smooth = 0;
   /// The magnitude from which on an input channel stays f32 (LLM.int8()); or 0.
   double outliers = 0;
+  /// How many input channels are rounded twice, the second time to what the first
+  /// leaves (ARCQuant); or 0.
+  size_t residuals = 0;
 
   /// Whether it takes samples of the model's inputs to go by the rule.
-  bool needsSamples() const {
-    return compensates || smooth > 0 || outliers > 0;
+  bool needsSamples() const { return isStatic || needsChannels(); }
+  /// Whether these are to tell channels apart.
+  bool needsChannels() const {
+    return compensates || smooth > 0 || outliers > 0 || residuals > 0;
   }
 };
 
@@ -66,6 +74,13 @@ struct QuantizationSpec {
   const QuantizationRule *find(ArrayRef<StringRef> names) const;
 };
 
+/// What all activations of a product are rounded with: x is taken for the
+/// integer nearest to x / scale, plus `zero`, in [-128, 127].
+struct ActivationScale {
+  float scale = 1;
+  int32_t zero = 0;
+};
+
 /// What became of a product with a constant weight.
 struct QuantizedLayer {
   /// The names of its nodes and of its weight.
@@ -82,6 +97,8 @@ struct QuantizedLayer {
   /// Weights of a group.
   int64_t group = 0;
   bool integers = false;
+  /// Of integers, unless groups of each row have scales of their own.
+  std::optional<ActivationScale> activation;
   /// As the step has it.
   StringRef method = kLeastSquares;
   /// What columns are multiplied with before, if they are, and what is known of
@@ -108,6 +125,10 @@ struct ColumnSizes {
 /// of its columns are those of input channels.
 struct ChannelStatistics : ColumnSizes {
   double rows = 0;
+  /// Where scales are to be static, the least and the greatest input of each
+  /// channel, and in `excess` [channels, kLimits] the sum of squares of what
+  /// magnitudes exceed limits by.
+  std::vector<float> least, greatest, excess;
   /// The source of a matrix [K, K] of f32, the sums of products of any two
   /// channels; empty where there is none.
   std::string moments;
@@ -123,9 +144,14 @@ struct ObservedFactor {
   std::string name;
   SmallVector<size_t> products;
   int64_t channels;
-  /// Whether some product's rule needs sums of products of any two channels.
-  bool needsMatrix;
+  /// Whether some product's rule needs sums of products of any two channels, or
+  /// a static scale.
+  bool needsMatrix, isStatic;
 };
+
+/// Powers of the root of two, around 1, that magnitudes of inputs exceed.
+inline constexpr int64_t kLimits = 48;
+inline float limitOf(int64_t i) { return std::exp2((i - kLimits / 2) / 2.0f); }
 
 /// The relative error of a weight that is quantized, whose attributes are
 /// given.

@@ -126,7 +126,7 @@ void GroupSums::add(Value row, ArrayRef<Value> sums,
   auto contract = arith::FastMathFlags::contract;
   SmallVector<Value> place = {row, groupOfX(b, op, group)};
   Value scale, sumOfX;
-  if (op.isInteger())
+  if (op.getXScales())
     scale = splat(memref::LoadOp::create(b, loc, op.getXScales(), place));
   if (op.isInteger() && areFloats(zeros.front()))
     sumOfX =

@@ -357,7 +357,7 @@ func.func @quantize_format() {
 // -----
 
 func.func @quantize_part() {
-  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
+  // expected-error @below {{expects codes, scales, sums or, where there are any, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "zeros", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
   return
 }
@@ -413,7 +413,7 @@ func.func @quantize_factors() {
 // -----
 
 func.func @quantize_rest() {
-  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
+  // expected-error @below {{expects codes, scales, sums or, where there are any, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "rest", format = "int4", group = 4, method = "mse">] : tensor<1x0xf32>
   return
 }

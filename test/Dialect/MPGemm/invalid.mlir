@@ -68,7 +68,7 @@ func.func @zeros(%x: tensor<2x4x32xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4
 // -----
 
 func.func @sums(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
-  // expected-error @below {{expects sums of x where, and only where, x is integers, and scales of x with scales of codes}}
+  // expected-error @below {{expects sums of x where, and only where, x is integers, and scales of x only with scales of codes}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
       scales(%s : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return

@@ -240,6 +240,35 @@ TEST_F(WeightQuantizationTest, ScalesColumnsAndKeepsOthers) {
   }
 }
 
+TEST_F(WeightQuantizationTest, AddsUpRows) {
+  // More rows than a panel; columns that stay count as what their codes are.
+  fill(70, 40);
+  std::vector<float> factors(k, 1);
+  factors[3] = 0;
+  DenseElementsAttr attribute = vector(factors);
+  int64_t second = 0;
+  std::string image = write(weight(step(kCodes, "int4", 20, attribute)),
+                            RankedTensorType::get({n, 2, 20}, b.getI8Type()),
+                            weight(step(kSums, "int4", 20, attribute)),
+                            RankedTensorType::get({n}, b.getF32Type()), second);
+  ASSERT_EQ(error, "");
+  GroupQuantizer quantizer(*findWeightFormat("int4"), /*leastSquares=*/true);
+  for (int64_t row = 0; row < n; ++row) {
+    double expected = 0;
+    for (int64_t group = 0; group < 2; ++group) {
+      std::vector<float> numbers = groupOf(row, group, 20).vec();
+      if (group == 0)
+        numbers[3] = 0;
+      GroupParameters fitted = quantizer.fit(numbers);
+      for (int64_t i = 0; i < 20; ++i)
+        expected += quantizer.decode(image[row * k + group * 20 + i], fitted);
+    }
+    float sum;
+    std::memcpy(&sum, &image[second + row * sizeof(sum)], sizeof(sum));
+    ASSERT_FLOAT_EQ(sum, expected);
+  }
+}
+
 TEST_F(WeightQuantizationTest, MeasuresTheErrorOfOutputs) {
   fill(9, 50);
   std::string source = file();
