@@ -214,6 +214,27 @@ int64_t QuantizeAttr::numKept() const {
   return factors ? llvm::count(factors.getValues<float>(), 0) : 0;
 }
 
+int64_t QuantizeAttr::numSuperScales(int64_t groups) const {
+  if (findWeightFormat(getFormat())->scale == WeightScale::E4M3)
+    return std::min<int64_t>(groups, 1);
+  return getSuperBlock() == 0 ? 0 : llvm::divideCeil(groups, getSuperBlock());
+}
+
+/// The type of a scale.
+static Type scaleType(QuantizeAttr step) {
+  MLIRContext *context = step.getContext();
+  switch (findWeightFormat(step.getFormat())->scale) {
+  case WeightScale::PowerOfTwo:
+    return Float8E8M0FNUType::get(context);
+  case WeightScale::E4M3:
+    return Float8E4M3FNType::get(context);
+  case WeightScale::BF16:
+    break;
+  }
+  return step.getSuperBlock() > 0 ? Type(IntegerType::get(context, 8))
+                                  : BFloat16Type::get(context);
+}
+
 /// Checks what a step knows of the `k` columns.
 static LogicalResult verifyColumns(QuantizeAttr step, int64_t k,
                                    EmitError error) {
@@ -250,14 +271,20 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   StringRef part = step.getPart(), method = step.getMethod();
   if (part != kCodes && part != kScales &&
       (part != kZeros || !format->hasZeros()) &&
+      (part != kSuperScales || step.numSuperScales(/*groups=*/1) == 0) &&
       (part != kRest || !step.getFactors()))
-    return error() << "expects codes, scales or, where there are any, zeros "
-                      "or the rest, got "
+    return error() << "expects codes, scales or, where there are any, "
+                      "superscales, zeros or the rest, got "
                    << step;
   if (method != kNearest && method != kLeastSquares && method != kCompensated)
     return error() << "expects the method nearest, mse or gptq, got " << step;
   if (method == kCompensated && format->coding != WeightCoding::Numbers)
     return error() << "expects gptq only where a code is a number, got "
+                   << step;
+  if (step.getSuperBlock() < 0 ||
+      (step.getSuperBlock() > 0 && !format->takesSuperBlocks()))
+    return error() << "expects super-blocks of groups where scales are bf16 "
+                      "and codes are numbers, got "
                    << step;
   int64_t n = type.getDimSize(0), k = type.getDimSize(1),
           size = step.getGroup();
@@ -272,9 +299,11 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
     return type.clone({n, step.numKept()});
   if (part == kCodes)
     return RankedTensorType::get({n, groups, size}, byte);
-  return RankedTensorType::get(
-      {n, groups},
-      part == kScales ? BFloat16Type::get(type.getContext()) : byte);
+  if (part == kSuperScales)
+    return RankedTensorType::get({n, step.numSuperScales(groups)},
+                                 BFloat16Type::get(type.getContext()));
+  return RankedTensorType::get({n, groups},
+                               part == kScales ? scaleType(step) : byte);
 }
 
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,

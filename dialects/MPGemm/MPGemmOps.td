@@ -36,7 +36,12 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
                 sum over k of x[m, g, k] * (number(codes[n, g, k]) - zeros[n, g])
 
     where `format` says what number a code stands for; without `zeros` nothing is
-    subtracted. Groups are consecutive codes of a row. x is floats, or 8-bit
+    subtracted. Scales are floats, also of 8 bits, or signed bytes; with superScales
+    [N, S], group g of codes has the scale
+
+      superScales[n, g / ceil(G / S)] * scales[n, g]
+
+    in their place, and S is what ceil(G / ceil(G / S)) is. Groups are consecutive codes of a row. x is floats, or 8-bit
     integers with `xScales` [M, G] and `xSums`, which are the sums over k of x
     [M, G]. Codes are unsigned, one in a byte; zeros are unsigned codes too, or
     floats. The sum over k of integers is exact: the verifier refuses groups for
@@ -45,8 +50,8 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     `xScales`, in one group, and the result is the sums, in i32.
 
     The result is written to `init`, whose elements are not read. With `layout`,
-    codes, scales and zeros lie as that says, which `encode` chooses, and K is as in
-    x.
+    codes, scales, super-scales and zeros lie as that says, which `encode` chooses, and
+    K is as in x.
 
     With a layout whose codes are in one plane, x may be tables [M, G, T, 16 *
     depth] of bytes, as `lut.build` makes them: for each half of a byte of codes
@@ -68,6 +73,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
   }];
   let arguments = (ins MPGemm_Shaped:$x, MPGemm_Shaped:$codes,
                        Optional<MPGemm_Shaped>:$scales,
+                       Optional<MPGemm_Shaped>:$superScales,
                        Optional<MPGemm_Shaped>:$zeros,
                        Optional<MPGemm_Shaped>:$xScales,
                        Optional<MPGemm_Shaped>:$xSums, MPGemm_Shaped:$init,
@@ -78,6 +84,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     $format (`layout` $layout^)? `x` `(` $x `:` type($x) `)`
     `codes` `(` $codes `:` type($codes) `)`
     (`scales` `(` $scales^ `:` type($scales) `)`)?
+    (`superscales` `(` $superScales^ `:` type($superScales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
     (`xsums` `(` $xSums^ `:` type($xSums) `)`)?
@@ -103,7 +110,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
 
       y[m, n] = as matmul, of x[m] and codes[experts[b] * N + n]
 
-    Codes, scales, zeros, xScales, xSums, `format` and `layout` are those of a matmul
+    Codes, scales, superScales, zeros, xScales, xSums, `format` and `layout` are those of a matmul
     of E * N columns, with scales, and each code stands for a number by itself; a
     layout pads the columns of each matrix. Without `format`, codes are floats that
     stand for themselves, without scales, and x is f32; these lie with `layout` as
@@ -125,6 +132,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
   let arguments = (ins AnyRankedTensor:$experts, AnyRankedTensor:$offsets,
                        AnyRankedTensor:$x, AnyRankedTensor:$codes,
                        Optional<AnyRankedTensor>:$scales,
+                       Optional<AnyRankedTensor>:$superScales,
                        Optional<AnyRankedTensor>:$zeros,
                        Optional<AnyRankedTensor>:$xScales,
                        Optional<AnyRankedTensor>:$xSums, AnyRankedTensor:$init,
@@ -136,6 +144,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
     `offsets` `(` $offsets `:` type($offsets) `)`
     `x` `(` $x `:` type($x) `)` `codes` `(` $codes `:` type($codes) `)`
     (`scales` `(` $scales^ `:` type($scales) `)`)?
+    (`superscales` `(` $superScales^ `:` type($superScales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
     (`xsums` `(` $xSums^ `:` type($xSums) `)`)?

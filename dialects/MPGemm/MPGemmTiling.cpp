@@ -90,9 +90,9 @@ struct ProductTile {
   TilingResult matmul(Value init) {
     auto tile = MatmulOp::create(
         b, loc, init.getType(), ofRows(op.getX()), ofColumns(op.getCodes()),
-        ofColumns(op.getScales()), ofColumns(op.getZeros()),
-        ofRows(op.getXScales()), ofRows(op.getXSums()), init,
-        op.getFormatAttr(), op.getLayoutAttr());
+        ofColumns(op.getScales()), ofColumns(op.getSuperScales()),
+        ofColumns(op.getZeros()), ofRows(op.getXScales()),
+        ofRows(op.getXSums()), init, op.getFormatAttr(), op.getLayoutAttr());
     SmallVector<Operation *> slices;
     for (Value operand : tile->getOperands())
       slices.push_back(operand.getDefiningOp());

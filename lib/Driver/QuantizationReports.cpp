@@ -69,8 +69,10 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       os << "stays: " << printable(layer.reason) << "\n";
       continue;
     }
-    os << layer.format->name << ", groups of " << layer.group
-       << (layer.integers ? ", activations of 8 bits" : "");
+    os << layer.format->name << ", groups of " << layer.group;
+    if (layer.superBlock > 0)
+      os << ", super-blocks of " << layer.superBlock * layer.group;
+    os << (layer.integers ? ", activations of 8 bits" : "");
     if (int64_t kept = channelsKept(layer))
       os << ", " << kept << " input channels stay f32";
     os << llvm::format(", %.2f bits per weight, error %s%.3g %%",
@@ -95,6 +97,7 @@ static void printLayer(const QuantizedLayer &layer, double error,
     }
     json.attribute("format", layer.format->name);
     json.attribute("group", layer.group);
+    json.attribute("super_block", layer.superBlock * layer.group);
     json.attribute("activations", layer.integers ? "i8" : "f32");
     json.attribute("bits_per_weight", bitsPerWeight(layer));
     json.attribute("method", layer.method);

@@ -44,7 +44,8 @@ public:
 
   /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
   void copy(int64_t first, int64_t stride, int64_t count, char *out);
-  /// All scales in bf16, zero points in bytes, or columns that stay in f32.
+  /// All scales, super-scales or zero points, or columns that stay in f32, as
+  /// the step has them.
   void appendPart(StringRef part, SmallVectorImpl<char> &out);
 
   /// To be called after load().
@@ -63,8 +64,10 @@ private:
   llvm::Error checkPanel() const;
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
+  llvm::Error chooseSuperScales();
   void compensatePanel(const ErrorCompensation &compensation);
   llvm::Error loadMoments(OpenSource open);
+  void appendScale(GroupParameters group, SmallVectorImpl<char> &out) const;
   void appendRest(SmallVectorImpl<char> &out);
   void decodeRow(int64_t row, MutableArrayRef<float> weights);
   void makeErrors();
@@ -75,7 +78,7 @@ private:
   bool leastSquares, compensates;
   /// Of columns, or none.
   std::vector<float> factors;
-  int64_t rows, columns, size, groups, panelRows;
+  int64_t rows, columns, size, groups, superBlock, panelRows;
   std::unique_ptr<WeightExpression> operand, momentsOperand;
   std::optional<InputMoments> moments;
   /// Of columns, or none.

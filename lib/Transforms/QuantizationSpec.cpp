@@ -47,6 +47,8 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
     if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
       return false;
     rule.mostError = percent / 100;
+  } else if (text.consume_front("s")) {
+    return !text.getAsInteger(10, rule.superBlock) && rule.superBlock > 0;
   } else {
     return text.consume_front("g") && !text.getAsInteger(10, rule.group) &&
            rule.group > 0;
@@ -56,6 +58,11 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
 
 /// Checks what settings together must be.
 static llvm::Error checkRule(const QuantizationRule &rule) {
+  if (rule.superBlock > 0 &&
+      (rule.group == 0 || rule.superBlock % rule.group != 0))
+    return llvm::createStringError(
+        "expected super-blocks of a multiple of the weights of a group, got '" +
+        rule.text + "'");
   if (!rule.format)
     return llvm::Error::success();
   const WeightFormat &format = *rule.format;
@@ -71,6 +78,9 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
                                    rule.text + "'");
+  if (rule.superBlock > 0 && !format.takesSuperBlocks())
+    return llvm::createStringError("expected no super-blocks for " +
+                                   format.name + ", got '" + rule.text + "'");
   if (rule.compensates && format.coding != WeightCoding::Numbers)
     return llvm::createStringError("expected mse or nearest for " +
                                    format.name +
@@ -104,7 +114,8 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
   for (StringRef setting : rest)
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
-          "expected gN for groups of N weights, row, a8, a32, mse, nearest, "
+          "expected gN for groups of N weights, row, sN for super-blocks of N "
+          "weights, a8, a32, mse, nearest, "
           "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");
@@ -153,7 +164,7 @@ LogicalResult QuantizationSpec::initialize(StringRef text,
 
 QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
   return QuantizeAttr::get(context, part, format->name, group, method, factors,
-                           moments);
+                           moments, superBlock);
 }
 
 const QuantizationRule *

@@ -349,15 +349,17 @@ Value ProductQuantizer::shapedY(Value y) {
 FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
                                             OpFoldResult count) {
   FailureOr<Value> codes = part(kCodes), scales = part(kScales),
-                   zeros = Value();
+                   superScales = Value(), zeros = Value();
+  if (layer.step(b.getContext(), kScales).numSuperScales(groups) > 0)
+    superScales = part(kSuperScales);
   if (layer.format->hasZeros())
     zeros = part(kZeros);
-  if (failed(codes) || failed(scales) || failed(zeros))
+  if (failed(codes) || failed(scales) || failed(superScales) || failed(zeros))
     return failure();
   Value init = empty({count, b.getIndexAttr(rows)});
   return mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
-                                  *zeros, x.scales, x.sums, init, format(),
-                                  mpgemm::LayoutAttr())
+                                  *superScales, *zeros, x.scales, x.sums, init,
+                                  format(), mpgemm::LayoutAttr())
       .getResult();
 }
 
