@@ -223,6 +223,27 @@ int64_t lutra::numRepeated(QuantizeAttr step) {
                         [](float factor) { return factor < 0; });
 }
 
+int64_t QuantizeAttr::numSuperScales(int64_t groups) const {
+  if (findWeightFormat(getFormat())->scale == WeightScale::E4M3)
+    return std::min<int64_t>(groups, 1);
+  return getSuperBlock() == 0 ? 0 : llvm::divideCeil(groups, getSuperBlock());
+}
+
+/// The type of a scale.
+static Type scaleType(QuantizeAttr step) {
+  MLIRContext *context = step.getContext();
+  switch (findWeightFormat(step.getFormat())->scale) {
+  case WeightScale::PowerOfTwo:
+    return Float8E8M0FNUType::get(context);
+  case WeightScale::E4M3:
+    return Float8E4M3FNType::get(context);
+  case WeightScale::BF16:
+    break;
+  }
+  return step.getSuperBlock() > 0 ? Type(IntegerType::get(context, 8))
+                                  : BFloat16Type::get(context);
+}
+
 /// Checks what a step knows of the `k` columns.
 static LogicalResult verifyColumns(QuantizeAttr step, int64_t k,
                                    EmitError error) {
@@ -259,15 +280,21 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   StringRef part = step.getPart(), method = step.getMethod();
   if (part != kCodes && part != kScales && part != kSums &&
       (part != kZeros || !format->hasZeros()) &&
+      (part != kSuperScales || step.numSuperScales(/*groups=*/1) == 0) &&
       (part != kCodebook || !format->hasVectors()) &&
       (part != kRest || !step.getFactors()))
     return error() << "expects codes, scales, sums or, where there are any, "
-                      "zeros, the codebook or the rest, got "
+                      "superscales, zeros, the codebook or the rest, got "
                    << step;
   if (method != kNearest && method != kLeastSquares && method != kCompensated)
     return error() << "expects the method nearest, mse or gptq, got " << step;
   if (method == kCompensated && format->coding != WeightCoding::Numbers)
     return error() << "expects gptq only where a code is a number, got "
+                   << step;
+  if (step.getSuperBlock() < 0 ||
+      (step.getSuperBlock() > 0 && !format->takesSuperBlocks()))
+    return error() << "expects super-blocks of groups where scales are bf16 "
+                      "and codes are numbers, got "
                    << step;
   int64_t n = type.getDimSize(0), k = type.getDimSize(1),
           size = step.getGroup();
@@ -299,9 +326,11 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   if (part == kCodebook)
     return RankedTensorType::get(
         {format->books, format->vectorSize, int64_t(format->levels)}, byte);
-  return RankedTensorType::get(
-      {n, groups},
-      part == kScales ? BFloat16Type::get(type.getContext()) : byte);
+  if (part == kSuperScales)
+    return RankedTensorType::get({n, step.numSuperScales(groups)},
+                                 BFloat16Type::get(type.getContext()));
+  return RankedTensorType::get({n, groups},
+                               part == kScales ? scaleType(step) : byte);
 }
 
 FailureOr<RankedTensorType> lutra::applyStep(RankedTensorType type,

@@ -118,8 +118,12 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
   let description = [{
     `part` says what of it the result is. A tensor [N, K] of f32 becomes its "codes",
     [N, G, group] bytes with G = ceil(K / group), or the "scales" or "zeros" of the
-    groups, [N, G] of bf16 or of bytes, or the "sums" over K of what codes stand for
-    with their scales, [N] of f32. `format` is one of `WeightFormats.h`, `method`
+    groups, [N, G]. Zeros are bytes, and scales bf16 or of 8 bits, as the format has
+    them; with `superBlock` they are signed bytes, and each superBlock of them are
+    multiplied with one of the "superscales", [N, ceil(G / superBlock)] of bf16. Scales
+    in E4M3 have one of a row. G is that times the planes for "bcq" formats. The
+    "sums" are those over K of what codes stand for with their scales, [N] of f32.
+    `format` is one of `WeightFormats.h`, `method`
     "nearest", "mse" or "gptq". Codes beyond K are zero. A weight that is not finite is
     an error when the expression is evaluated. There is one such step at most.
 
@@ -139,9 +143,12 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
   let parameters = (ins StringRefParameter<>:$part, StringRefParameter<>:$format,
                         "int64_t":$group, StringRefParameter<>:$method,
                         OptionalParameter<"::mlir::DenseElementsAttr">:$factors,
-                        OptionalParameter<"::mlir::DictionaryAttr">:$moments);
+                        OptionalParameter<"::mlir::DictionaryAttr">:$moments,
+                        DefaultValuedParameter<"int64_t", "0">:$superBlock);
   let assemblyFormat = "`<` struct(params) `>`";
   let extraClassDeclaration = [{
+    /// Super-scales of a row of `groups` groups; 0 where scales have none.
+    int64_t numSuperScales(int64_t groups) const;
     /// How many columns have a factor of 0.
     int64_t numKept() const;
   }];

@@ -19,14 +19,14 @@
 
 namespace mlir::lutra {
 
-/// What a scale may be. All of them are exact in bf16, as which they are kept:
-/// its range is that of f32, and 8 bits of a scale are enough where codes are
-/// chosen for the scale as it is kept.
+/// What a scale may be. The range of bf16 is that of f32, and 8 bits of a scale
+/// are enough where codes are chosen for the scale as it is kept.
 enum class WeightScale {
   BF16,
   /// OCP's E8M0.
   PowerOfTwo,
-  /// OCP's E4M3, times a power of two that the whole weight shares.
+  /// OCP's E4M3, times a power of two that the whole weight shares, its
+  /// super-scale.
   E4M3
 };
 
@@ -76,6 +76,10 @@ struct WeightFormat {
   bool hasZeros() const {
     return coding == WeightCoding::Numbers && values.empty() && !zero;
   }
+  /// Whether scales may be integers of 8 bits, times one of some groups.
+  bool takesSuperBlocks() const {
+    return coding == WeightCoding::Numbers && scale == WeightScale::BF16;
+  }
   /// The bits of the integers that codes are multiplied as.
   unsigned numberBits() const {
     if (coding == WeightCoding::Binary)
@@ -114,8 +118,9 @@ inline constexpr StringLiteral kNearest = "nearest", kLeastSquares = "mse",
 /// What of a quantized weight is meant: the sums are those of the numbers of a
 /// row, and the rest is columns that are not quantized.
 inline constexpr StringLiteral kCodes = "codes", kScales = "scales",
-                               kZeros = "zeros", kCodebook = "codebook",
-                               kSums = "sums", kRest = "rest";
+                               kSuperScales = "superscales", kZeros = "zeros",
+                               kCodebook = "codebook", kSums = "sums",
+                               kRest = "rest";
 
 } // namespace mlir::lutra
 

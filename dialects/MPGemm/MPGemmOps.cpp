@@ -98,14 +98,28 @@ static LogicalResult verifyX(ProductOpInterface op) {
   return success();
 }
 
+/// Checks the element types of scales of codes.
+static LogicalResult verifyScales(ProductOpInterface op) {
+  Value scales = op.getScales(), superScales = op.getSuperScales();
+  if (scales && !isa<FloatType>(elementOf(scales)) &&
+      !elementOf(scales).isInteger(8))
+    return op->emitOpError("expects scales of floats or in bytes, got ")
+           << scales.getType();
+  if (!superScales)
+    return success();
+  if (!scales || !isa<FloatType>(elementOf(superScales)))
+    return op->emitOpError("expects super-scales of floats beside scales, got ")
+           << superScales.getType();
+  return success();
+}
+
 /// Checks the element types of codes, their parameters and the result.
 static LogicalResult verifyElements(ProductOpInterface op) {
   if (!elementOf(op.getCodes()).isInteger(8))
     return op->emitOpError("expects codes in bytes, got ")
            << op.getCodes().getType();
-  if (op.getScales() && !isa<FloatType>(elementOf(op.getScales())))
-    return op->emitOpError("expects scales of floats, got ")
-           << op.getScales().getType();
+  if (failed(verifyScales(op)))
+    return failure();
   bool areFloats = op.getZeros() && isa<FloatType>(elementOf(op.getZeros()));
   if (op.getZeros() && !areFloats && !elementOf(op.getZeros()).isInteger(8))
     return op->emitOpError("expects zeros of floats or in bytes, got ")
@@ -129,6 +143,32 @@ static LogicalResult verifyElements(ProductOpInterface op) {
   return success();
 }
 
+/// Checks the shapes of what `g` groups have, `rows` columns beside each other
+/// if there is a layout.
+static LogicalResult verifyParameters(ProductOpInterface op, int64_t n,
+                                      int64_t g,
+                                      std::optional<int64_t> rows = {}) {
+  auto shape = [&](int64_t groups) {
+    SmallVector<int64_t> shape = {n, groups};
+    if (rows)
+      shape.push_back(*rows);
+    return shape;
+  };
+  if (failed(verifyShape(op, "scales", op.getScales(), shape(g))) ||
+      failed(verifyShape(op, "zeros", op.getZeros(), shape(g))))
+    return failure();
+  Value superScales = op.getSuperScales();
+  if (!superScales)
+    return success();
+  auto type = cast<ShapedType>(superScales.getType());
+  int64_t blocks = type.getRank() < 2 ? 0 : type.getDimSize(1);
+  if (ShapedType::isDynamic(g) || blocks < 1 || blocks > g ||
+      int64_t(llvm::divideCeil(g, op.getSuperBlock())) != blocks)
+    return op->emitOpError("expects super-scales of blocks of equally many of ")
+           << g << " groups, got " << type;
+  return verifyShape(op, "superscales", superScales, shape(blocks));
+}
+
 /// Checks codes, scales and zero points of `n` columns in `g` groups of `k` codes,
 /// padded to whole tiles where there is a layout.
 static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
@@ -147,16 +187,13 @@ static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
         ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, layout.getRows());
     int64_t shape[] = {tiles, planes.chunks(g * k), planes.vectorsPerChunk(),
                        planes.vectorBytes()};
-    int64_t parameters[] = {tiles, g, layout.getRows()};
-    if (failed(verifyShape(op, "codes", op.getCodes(), shape)) ||
-        failed(verifyShape(op, "scales", op.getScales(), parameters)))
+    if (failed(verifyShape(op, "codes", op.getCodes(), shape)))
       return failure();
-    return verifyShape(op, "zeros", op.getZeros(), parameters);
+    return verifyParameters(op, tiles, g, layout.getRows());
   }
-  if (failed(verifyShape(op, "codes", op.getCodes(), {n, g, k})) ||
-      failed(verifyShape(op, "scales", op.getScales(), {n, g})))
+  if (failed(verifyShape(op, "codes", op.getCodes(), {n, g, k})))
     return failure();
-  return verifyShape(op, "zeros", op.getZeros(), {n, g});
+  return verifyParameters(op, n, g);
 }
 
 /// Checks all but the sizes of codes and of what belongs to them.
@@ -267,7 +304,8 @@ static LogicalResult verifyFloats(GatherMatmulOp op) {
                           "a format, got codes of ")
            << codes << ", x of " << x << " and a result of "
            << op.getInitType();
-  if (op.getScales() || op.getZeros() || op.getXScales() || op.getXSums())
+  if (op.getScales() || op.getSuperScales() || op.getZeros() ||
+      op.getXScales() || op.getXSums())
     return op.emitOpError("expects neither scales, zeros nor sums without a "
                           "format");
   auto shape = llvm::to_vector(op.getXType().getShape());

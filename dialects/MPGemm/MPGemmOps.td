@@ -46,9 +46,16 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     for. Without `scales`, x is integers without `xScales`, in one group, and the
     result is the sums, in i32.
 
+    Scales are floats, also of 8 bits, or signed bytes. With superScales [N, S] the
+    scale of group g of codes is
+
+      superScales[n, g / ceil(G / S)] * scales[n, g]
+
+    where S is ceil(G / ceil(G / S)).
+
     The result is written to `init`, whose elements are not read. With `layout`,
-    codes, scales and zeros lie as that says, which `encode` chooses, and K is as in
-    x.
+    codes, scales, super-scales and zeros lie as that says, which `encode` chooses, and
+    K is as in x.
 
     With a layout whose codes are in one plane, x may be tables [M, G, T, 16 *
     depth] of bytes, as `lut.build` makes them: for each half of a byte of codes
@@ -70,6 +77,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
   }];
   let arguments = (ins MPGemm_Shaped:$x, MPGemm_Shaped:$codes,
                        Optional<MPGemm_Shaped>:$scales,
+                       Optional<MPGemm_Shaped>:$superScales,
                        Optional<MPGemm_Shaped>:$zeros,
                        Optional<MPGemm_Shaped>:$codebook,
                        Optional<MPGemm_Shaped>:$xScales,
@@ -81,6 +89,7 @@ def MPGemm_MatmulOp : MPGemm_Op<"matmul", [AttrSizedOperandSegments,
     $format (`layout` $layout^)? `x` `(` $x `:` type($x) `)`
     `codes` `(` $codes `:` type($codes) `)`
     (`scales` `(` $scales^ `:` type($scales) `)`)?
+    (`superscales` `(` $superScales^ `:` type($superScales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
     (`codebook` `(` $codebook^ `:` type($codebook) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
@@ -107,7 +116,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
 
       y[m, n] = as matmul, of x[m] and codes[experts[b] * N + n]
 
-    Codes, scales, zeros, xScales, xSums, `format` and `layout` are those of a matmul
+    Codes, scales, superScales, zeros, xScales, xSums, `format` and `layout` are those of a matmul
     of E * N columns, with scales, and each code stands for a number by itself; a
     layout pads the columns of each matrix. Without `format`, codes are floats that
     stand for themselves, without scales, and x is f32; these lie with `layout` as
@@ -129,6 +138,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
   let arguments = (ins AnyRankedTensor:$experts, AnyRankedTensor:$offsets,
                        AnyRankedTensor:$x, AnyRankedTensor:$codes,
                        Optional<AnyRankedTensor>:$scales,
+                       Optional<AnyRankedTensor>:$superScales,
                        Optional<AnyRankedTensor>:$zeros,
                        Optional<AnyRankedTensor>:$xScales,
                        Optional<AnyRankedTensor>:$xSums, AnyRankedTensor:$init,
@@ -140,6 +150,7 @@ def MPGemm_GatherMatmulOp : MPGemm_Op<"gather_matmul", [AttrSizedOperandSegments
     `offsets` `(` $offsets `:` type($offsets) `)`
     `x` `(` $x `:` type($x) `)` `codes` `(` $codes `:` type($codes) `)`
     (`scales` `(` $scales^ `:` type($scales) `)`)?
+    (`superscales` `(` $superScales^ `:` type($superScales) `)`)?
     (`zeros` `(` $zeros^ `:` type($zeros) `)`)?
     (`xscales` `(` $xScales^ `:` type($xScales) `)`)?
     (`xsums` `(` $xSums^ `:` type($xSums) `)`)?

@@ -91,8 +91,9 @@ struct ProductTile {
     auto matmul = dyn_cast<MatmulOp>(*op);
     auto tile = MatmulOp::create(
         b, loc, init.getType(), ofRows(op.getX()), ofColumns(op.getCodes()),
-        ofColumns(op.getScales()), ofColumns(op.getZeros()),
-        matmul ? matmul.getCodebook() : Value(), ofRows(op.getXScales()), ofRows(op.getXSums()), init,
+        ofColumns(op.getScales()), ofColumns(op.getSuperScales()),
+        ofColumns(op.getZeros()), matmul ? matmul.getCodebook() : Value(),
+        ofRows(op.getXScales()), ofRows(op.getXSums()), init,
         op.getFormatAttr(), op.getLayoutAttr());
     SmallVector<Operation *> slices;
     for (Value operand : tile->getOperands())

@@ -21,6 +21,7 @@ def MPGemm_ProductInterface : OpInterface<"ProductOpInterface"> {
   }];
   let methods = [
     MPGemm_Operand<"X">, MPGemm_Operand<"Codes">, MPGemm_Operand<"Scales">,
+    MPGemm_Operand<"SuperScales">,
     MPGemm_Operand<"Zeros">, MPGemm_Operand<"XScales">, MPGemm_Operand<"XSums">,
     MPGemm_Operand<"Init">,
     InterfaceMethod<"", "::mlir::lutra::mpgemm::FormatInterface", "getFormatAttr">,
@@ -53,6 +54,11 @@ def MPGemm_ProductInterface : OpInterface<"ProductOpInterface"> {
       return ::mlir::ShapedType::isDynamic(groups)
                  ? groups
                  : groups * $_op.getFormatAttr().getPlanes();
+    }
+    /// Groups of codes that share a super-scale.
+    int64_t getSuperBlock() {
+      auto superScales = ::llvm::cast<::mlir::ShapedType>($_op.getSuperScales().getType());
+      return ::llvm::divideCeil(getCodeGroups(), superScales.getDimSize(1));
     }
     /// How codes lie, where there is a layout.
     ::mlir::lutra::CodePlanes getPlanes() {

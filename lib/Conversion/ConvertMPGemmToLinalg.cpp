@@ -142,6 +142,30 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op,
   return b.map(sizes, b.getF32Type(), {{op.getScales(), {0, 1}}}, emit);
 }
 
+/// The scales of `op`, [N, G] of floats, times its super-scales.
+static Value scalesOf(NestBuilder &b, mpgemm::ProductOpInterface op) {
+  Value scales = op.getScales(), superScales = op.getSuperScales();
+  if (!superScales && !getElementTypeOrSelf(scales).isInteger())
+    return scales;
+  return b.map(
+      b.sizesOf(scales), b.getF32Type(), {{scales, {0, 1}}},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value scale =
+            in[0].getType().isInteger()
+                ? arith::SIToFPOp::create(b, b.getF32Type(), in[0]).getResult()
+                : toF32(b, in[0]);
+        if (!superScales)
+          return scale;
+        Value size = arith::ConstantIndexOp::create(b, op.getSuperBlock()),
+              row = linalg::IndexOp::create(b, 0),
+              block = arith::DivUIOp::create(b, linalg::IndexOp::create(b, 1),
+                                             size);
+        Value shared =
+            tensor::ExtractOp::create(b, superScales, ValueRange{row, block});
+        return arith::MulFOp::create(b, scale, toF32(b, shared));
+      });
+}
+
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
   if (auto vectors = dyn_cast<mpgemm::VectorsAttr>(op.getFormat()))
@@ -152,7 +176,7 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op) {
   if (table)
     size = getValueOrCreateConstantIndexOp(b, b.getLoc(), sizes[2]);
   SmallVector<NestBuilder::Read> reads = {{op.getCodes(), {0, 1, 2}},
-                                          {op.getScales(), {0, 1}}};
+                                          {scalesOf(b, op), {0, 1}}};
   if (op.getZeros())
     reads.push_back({op.getZeros(), {0, 1}});
   return b.map(sizes, b.getF32Type(), reads,
@@ -275,7 +299,8 @@ static Value expertsOfRows(NestBuilder &b, mpgemm::GatherMatmulOp op) {
 static void convert(mpgemm::GatherMatmulOp op) {
   NestBuilder b(op.getLoc(), op);
   Value experts = expertsOfRows(b, op), x = numbersOfX(b, op),
-        table = tableOf(b, op.getFormatAttr());
+        table = tableOf(b, op.getFormatAttr()),
+        scales = op.getScales() ? scalesOf(b, op) : Value();
   Value init = b.filled(b.sizesOf(op.getInit()), b.getF32Type());
   Value sum = b.nest(
       4, {{x, {0, 2, 3}}, {experts, {0}}}, init, {0, 1},
@@ -289,8 +314,7 @@ static void convert(mpgemm::GatherMatmulOp op) {
         auto at = [&](Value tensor, ValueRange place) -> Value {
           return tensor ? tensor::ExtractOp::create(b, tensor, place) : Value();
         };
-        Value scale = at(op.getScales(), place),
-              zero = at(op.getZeros(), place);
+        Value scale = at(scales, place), zero = at(op.getZeros(), place);
         place.push_back(linalg::IndexOp::create(b, 3));
         Value number = at(op.getCodes(), place);
         number = scale ? dequantize(b, op.getFormatAttr(), table, number, scale,

@@ -150,6 +150,26 @@ static Value extendF16(Lanes &lanes, Value half) {
   return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
 }
 
+/// OCP's E4M3, which has no infinity.
+static Value extendE4M3(Lanes &lanes, Value byte) {
+  Value bits = arith::ExtUIOp::create(
+      lanes.b, lanes.loc, lanes.i32(),
+      lanes.bitcast(lanes.type(lanes.b.getI8Type()), byte));
+  Value sign = lanes.shiftLeft(lanes.bitAnd(bits, 0x80), 24);
+  Value magnitude = lanes.bitAnd(bits, 0x7f);
+  Value shifted = lanes.shiftLeft(magnitude, 20);
+  Value normal = lanes.add(shifted, (127 - 7) << 23);
+  Value behindOne =
+      lanes.bitcast(lanes.f32(), lanes.add(shifted, (127 - 6) << 23));
+  Value subnormal = lanes.bitcast(
+      lanes.i32(),
+      lanes.make<arith::SubFOp>(behindOne, lanes.constantF32(0x1p-6f)));
+  Value result = lanes.select(lanes.below(magnitude, 0x7f), normal,
+                              lanes.constant(0x7fc00000));
+  result = lanes.select(lanes.below(magnitude, 0x08), subnormal, result);
+  return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
+}
+
 static Value truncateToBF16(Lanes &lanes, Value value, Type type) {
   Value bits = lanes.bitcast(lanes.i32(), value);
   Value odd = lanes.bitAnd(lanes.shiftRight(bits, 16), 1);
@@ -214,10 +234,12 @@ struct ExpandExtend : OpRewritePattern<arith::ExtFOp> {
   LogicalResult matchAndRewrite(arith::ExtFOp op,
                                 PatternRewriter &rewriter) const override {
     Type from = getElementTypeOrSelf(op.getIn().getType());
-    if (!from.isBF16() && !(from.isF16() && !native.f16Convert))
+    bool isE4M3 = isa<Float8E4M3FNType>(from);
+    if (!from.isBF16() && !isE4M3 && !(from.isF16() && !native.f16Convert))
       return failure();
     Lanes lanes(rewriter, op.getLoc(), op.getType());
     Value result = from.isBF16() ? extendBF16(lanes, op.getIn())
+                   : isE4M3      ? extendE4M3(lanes, op.getIn())
                                  : extendF16(lanes, op.getIn());
     if (result.getType() == op.getType())
       rewriter.replaceOp(op, result);
@@ -268,6 +290,7 @@ struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExtend, ExpandTruncate>(&getContext(), native);
+    arith::populateExpandF8E8M0Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }

@@ -78,6 +78,8 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       continue;
     }
     os << layer.format->name << ", groups of " << layer.group;
+    if (layer.superBlock > 0)
+      os << ", super-blocks of " << layer.superBlock * layer.group;
     if (layer.activation)
       os << llvm::format(", activations a8s of scale %.3g and zero point %d",
                          layer.activation->scale, layer.activation->zero);
@@ -109,6 +111,7 @@ static void printLayer(const QuantizedLayer &layer, double error,
     }
     json.attribute("format", layer.format->name);
     json.attribute("group", layer.group);
+    json.attribute("super_block", layer.superBlock * layer.group);
     json.attribute("activations", layer.integers ? "i8" : "f32");
     if (layer.activation) {
       json.attribute("activation_scale", layer.activation->scale);

@@ -176,10 +176,12 @@ void ErrorCompensation::quantize(const GroupQuantizer &quantizer,
   for (int64_t start = 0; start < columns; start += size) {
     int64_t stop = std::min(columns, start + size);
     feed(rows, 0, start, start, stop);
-    for (int64_t row = 0; row < count; ++row)
-      parameters[row * groups + start / size] =
-          quantizer.fit(ideal(rows, row, start, stop),
-                        ArrayRef(importance).slice(start, stop - start));
+    for (int64_t row = 0; row < count; ++row) {
+      GroupParameters &group = parameters[row * groups + start / size];
+      group = quantizer.fit(ideal(rows, row, start, stop),
+                            ArrayRef(importance).slice(start, stop - start),
+                            group.superScale);
+    }
     for (int64_t begin = start; begin < stop; begin += kBlock) {
       int64_t end = std::min(stop, begin + kBlock);
       feed(rows, start, begin, begin, end);

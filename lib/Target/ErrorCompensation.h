@@ -23,8 +23,9 @@ public:
   ErrorCompensation(MLIRContext *context, std::vector<float> moments,
                     int64_t columns);
 
-  /// Quantizes rows of weights in groups of `size`, whose parameters are fitted
-  /// when their turn comes. `codes` have `codesOfRow` for each row.
+  /// Quantizes rows of weights in groups of `size`, whose parameters, all but
+  /// super-scales, are fitted when their turn comes. `codes` have `codesOfRow`
+  /// for each row.
   void quantize(const GroupQuantizer &quantizer, ArrayRef<float> weights,
                 int64_t size, MutableArrayRef<GroupParameters> parameters,
                 uint8_t *codes, int64_t codesOfRow) const;

@@ -33,8 +33,7 @@ static constexpr float kMostE4M3 = 448, kLeastE4M3 = 0x1p-9f;
 static constexpr float kFirstFactor = 1.1f, kRatio = 0.88f;
 static constexpr int kFactors = 12, kRegressions = 3;
 
-GroupQuantizer::GroupQuantizer(const WeightFormat &format, bool leastSquares,
-                               float largest)
+GroupQuantizer::GroupQuantizer(const WeightFormat &format, bool leastSquares)
     : format(format), leastSquares(leastSquares) {
   SmallVector<std::pair<float, unsigned>> sorted;
   for (auto [code, value] : llvm::enumerate(format.values))
@@ -49,11 +48,14 @@ GroupQuantizer::GroupQuantizer(const WeightFormat &format, bool leastSquares,
     bounds.push_back((values[i - 1] + values[i]) / 2);
   bounds.resize(llvm::bit_ceil(values.size() + 1) - 1,
                 std::numeric_limits<float>::infinity());
-  if (format.scale == WeightScale::E4M3 && largest > 0) {
-    int exponent;
-    std::frexp(largest / values.back() / kMostE4M3, &exponent);
-    unit = std::ldexp(1.0f, exponent);
-  }
+}
+
+float GroupQuantizer::superScale(float largest) const {
+  if (largest == 0)
+    return 1;
+  int exponent;
+  std::frexp(largest / values.back() / kMostE4M3, &exponent);
+  return std::ldexp(1.0f, exponent);
 }
 
 //===----------------------------------------------------------------------===//
@@ -90,14 +92,18 @@ float lutra::toBF16(float number) {
 
 /// The scale that may be kept instead; 0 if it, or its inverse, is out of
 /// range.
-float GroupQuantizer::roundScale(float scale) const {
+float GroupQuantizer::roundScale(float scale, float superScale) const {
   if (scale == 0)
     return 0;
   int exponent;
   float rounded;
   switch (format.scale) {
   case WeightScale::BF16:
-    rounded = toBF16(scale);
+    rounded = superScale == 0
+                  ? toBF16(scale)
+                  : roundToInteger(std::clamp(scale / superScale, -kMostScale,
+                                              kMostScale)) *
+                        superScale;
     break;
   case WeightScale::PowerOfTwo:
     // As OCP has it: the largest weight is at least the power of two that the
@@ -106,7 +112,8 @@ float GroupQuantizer::roundScale(float scale) const {
     rounded = std::ldexp(1.0f, exponent - 1);
     break;
   case WeightScale::E4M3: {
-    float most = std::min(scale / unit, kMostE4M3);
+    float unit = superScale == 0 ? 1 : superScale,
+          most = std::min(scale / unit, kMostE4M3);
     std::frexp(most, &exponent);
     float step = std::max(std::ldexp(1.0f, exponent - 4), kLeastE4M3);
     rounded = roundToInteger(most / step) * step * unit;
@@ -218,7 +225,11 @@ float GroupQuantizer::decode(uint8_t code, GroupParameters parameters) const {
 //===----------------------------------------------------------------------===//
 
 /// Parameters with which the largest weight is exact, but for their rounding.
-GroupParameters GroupQuantizer::fitLargest(ArrayRef<float> weights) const {
+GroupParameters GroupQuantizer::fitLargest(Group group) const {
+  ArrayRef<float> weights = group.weights;
+  auto roundScale = [&](float scale) {
+    return this->roundScale(scale, group.superScale);
+  };
   float low = 0, high = 0;
   double sum = 0;
   for (float weight : weights) {
@@ -284,11 +295,12 @@ GroupParameters GroupQuantizer::regress(Group group,
     xy += counts * number * weight;
   }
   if (!isLine)
-    return {roundScale(xx > 0 ? xy / xx : 0), parameters.zero};
+    return {roundScale(xx > 0 ? xy / xx : 0, group.superScale),
+            parameters.zero};
   double variance = xx * count - x * x;
   if (!(variance > 0))
     return parameters;
-  float scale = roundScale((xy * count - x * y) / variance);
+  float scale = roundScale((xy * count - x * y) / variance, group.superScale);
   if (scale == 0)
     return parameters;
   double zero = (x - y / scale) / count;
@@ -297,12 +309,21 @@ GroupParameters GroupQuantizer::regress(Group group,
 }
 
 GroupParameters GroupQuantizer::fit(ArrayRef<float> weights,
-                                    ArrayRef<float> importance) const {
-  GroupParameters largest = fitLargest(weights);
-  if (!leastSquares || largest.scale == 0)
+                                    ArrayRef<float> importance,
+                                    float superScale) const {
+  Group group = {weights, importance, superScale};
+  GroupParameters result =
+      leastSquares ? fitLeastSquares(group) : fitLargest(group);
+  result.superScale = superScale;
+  return result;
+}
+
+GroupParameters GroupQuantizer::fitLeastSquares(Group group) const {
+  GroupParameters largest = fitLargest(group);
+  if (largest.scale == 0)
     return largest;
-  Group group = {weights, importance};
-  Candidate best = {largest, squaredError(weights, largest, importance)};
+  Candidate best = {largest,
+                    squaredError(group.weights, largest, group.importance)};
   // Numbers that are not the same below 0 as above may be the other way around.
   bool hasSides = values.empty() ? format.zero && format.levels % 2 == 0
                                  : values.front() != -values.back();
@@ -311,7 +332,7 @@ GroupParameters GroupQuantizer::fit(ArrayRef<float> weights,
   float factor = isHalf ? 2 * kFirstFactor : kFirstFactor;
   float last = 0;
   for (int i = 0; i < kFactors && best.error > 0; ++i, factor *= kRatio) {
-    float scale = roundScale(largest.scale * factor);
+    float scale = roundScale(largest.scale * factor, group.superScale);
     if (scale == last)
       continue;
     last = scale;

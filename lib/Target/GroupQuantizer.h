@@ -14,12 +14,17 @@
 namespace mlir::lutra {
 
 /// What the codes of a group share: code c stands for (number(c) - zero) *
-/// scale. A scale is exact in bf16; of 0, where no weight is as much as half of
-/// the least scale.
+/// scale. A scale is exact in bf16 or, where there is a super-scale, that times
+/// an integer of at most kMostScale or times a number in E4M3; of 0, where no
+/// weight is as much as half of the least scale.
 struct GroupParameters {
   float scale = 0;
   uint8_t zero = 0;
+  float superScale = 0;
 };
+
+/// The largest integer that a scale is.
+inline constexpr float kMostScale = 127;
 
 /// The nearest number that bf16 has and that is finite.
 float toBF16(float number);
@@ -28,15 +33,15 @@ float toBF16(float number);
 /// give the same result on every machine.
 class GroupQuantizer {
 public:
-  /// `largest` is the largest magnitude of all weights whose groups have scales
-  /// in E4M3.
-  GroupQuantizer(const WeightFormat &format, bool leastSquares,
-                 float largest = 0);
+  GroupQuantizer(const WeightFormat &format, bool leastSquares);
 
+  /// The super-scale of all weights, of which `largest` is the largest
+  /// magnitude, where scales are in E4M3.
+  float superScale(float largest) const;
   /// Squared errors count as much as `importance` says of each weight, where it
   /// is given.
-  GroupParameters fit(ArrayRef<float> weights,
-                      ArrayRef<float> importance = {}) const;
+  GroupParameters fit(ArrayRef<float> weights, ArrayRef<float> importance = {},
+                      float superScale = 0) const;
   /// Gives each weight the code of the nearest number.
   void encode(ArrayRef<float> weights, GroupParameters parameters,
               uint8_t *codes) const;
@@ -50,19 +55,19 @@ private:
   /// Weights of a group, and how much the errors of each count.
   struct Group {
     ArrayRef<float> weights, importance;
+    float superScale;
   };
 
   float numberOf(unsigned code, unsigned zero) const;
   unsigned nearestValue(float number) const;
-  float roundScale(float scale) const;
-  GroupParameters fitLargest(ArrayRef<float> weights) const;
+  float roundScale(float scale, float superScale) const;
+  GroupParameters fitLargest(Group group) const;
+  GroupParameters fitLeastSquares(Group group) const;
   void consider(Group group, GroupParameters parameters, Candidate &best) const;
   GroupParameters regress(Group group, GroupParameters parameters) const;
 
   WeightFormat format;
   bool leastSquares;
-  /// What scales in E4M3 are times of, a power of two.
-  float unit = 1;
   /// The different numbers of a format of values, in order, the code of each,
   /// and the numbers halfway between neighbours, then infinities up to a power
   /// of two.

@@ -140,9 +140,10 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
                                        RankedTensorType type, Location loc,
                                        SharedQuantizations *shared) {
   auto step = cast<QuantizeAttr>(weight.getAs<ArrayAttr>("steps")[at]);
-  auto ofCodes = QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
-                                   step.getGroup(), step.getMethod(),
-                                   step.getFactors(), step.getMoments());
+  auto ofCodes =
+      QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
+                        step.getGroup(), step.getMethod(), step.getFactors(),
+                        step.getMoments(), step.getSuperBlock());
   Attribute key = firstSteps(weight, at, ofCodes);
   if (shared)
     quantization = shared->lookup(key);
@@ -163,9 +164,10 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
   view = WeightView(type.getShape());
   dequantization.reset();
   codes.reset();
-  casts.assign({part == kScales                  ? Scalar::BF16
-                : part == kRest || part == kSums ? Scalar::F32
-                                                 : Scalar::U8});
+  Type element = type.getElementType();
+  casts.assign({element.isBF16()  ? Scalar::BF16
+                : element.isF32() ? Scalar::F32
+                                  : Scalar::U8});
   return llvm::Error::success();
 }
 

@@ -27,6 +27,8 @@ using namespace mlir::lutra;
 /// Weights of a panel, unless a row has more, and its most rows: what is stored
 /// by columns is then read by whole cache lines.
 static constexpr int64_t kPanelWeights = int64_t(1) << 20, kPanelRows = 64;
+/// A scale whose inverse is a number.
+static constexpr float kLeast = 0x1p-126f;
 /// Rows that a thread quantizes together where errors are compensated.
 static constexpr int64_t kRows = 8;
 
@@ -40,6 +42,7 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
               2 * llvm::divideCeil(numRepeated(step), size)) *
              format.planes()),
       width(groups * format.codesOf(size)),
+      superBlock(step.getSuperBlock()),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
       panelColumns(columns + numRepeated(step)),
@@ -195,6 +198,42 @@ llvm::Error WeightQuantization::loadMoments(OpenSource open) {
   return llvm::Error::success();
 }
 
+/// Those in E4M3 share one. Of integers, the largest that a block of groups
+/// would have by itself is the largest integer.
+llvm::Error WeightQuantization::chooseSuperScales() {
+  if (format.scale == WeightScale::E4M3) {
+    float largest = 0;
+    llvm::Error error = forEachPanel([&] {
+      for (float number : numbers)
+        largest = std::max(largest, std::fabs(number));
+    });
+    GroupParameters shared;
+    shared.superScale = quantizer->superScale(largest);
+    llvm::fill(parameters, shared);
+    return error;
+  }
+  if (superBlock == 0)
+    return llvm::Error::success();
+  auto chooseOfRow = [&](int64_t row) {
+    MutableArrayRef<GroupParameters> fitted = parametersOf(row);
+    for (int64_t first = 0; first < groups; first += superBlock) {
+      int64_t last = std::min(groups, first + superBlock);
+      float largest = 0;
+      for (int64_t group = first; group < last; ++group)
+        largest = std::max(
+            largest,
+            std::fabs(quantizer->fit(groupOf(row, group), importanceOf(group))
+                          .scale));
+      // A block of zeros has one too: errors may be fed back into it.
+      for (int64_t group = first; group < last; ++group)
+        fitted[group].superScale =
+            largest == 0 ? 1 : std::max(toBF16(largest / kMostScale), kLeast);
+    }
+  };
+  return forEachPanel(
+      [&] { parallelFor(context, 0, rowsOfPanel(), chooseOfRow); });
+}
+
 void WeightQuantization::compensatePanel(
     const ErrorCompensation &compensation) {
   int64_t tasks = llvm::divideCeil(rowsOfPanel(), kRows);
@@ -214,14 +253,7 @@ llvm::Error WeightQuantization::load(OpenSource open) {
     return error;
   if (llvm::Error error = loadMoments(open))
     return error;
-  float largest = 0;
-  if (format.scale == WeightScale::E4M3)
-    if (llvm::Error error = forEachPanel([&] {
-          for (float number : numbers)
-            largest = std::max(largest, std::fabs(number));
-        }))
-      return error;
-  quantizer.emplace(format, leastSquares, largest);
+  quantizer.emplace(format, leastSquares);
   createRowQuantizer();
   if (rowQuantizer && rowQuantizer->learns()) {
     if (llvm::Error error = forEachPanel([&] {
@@ -232,6 +264,8 @@ llvm::Error WeightQuantization::load(OpenSource open) {
     rowQuantizer->learn(context);
   }
   parameters.resize(rows * groups);
+  if (llvm::Error error = chooseSuperScales())
+    return error;
   if (compensates) {
     ErrorCompensation compensation(context, moments->scaled(factors), columns);
     compensated.resize(rows * width);
@@ -242,7 +276,8 @@ llvm::Error WeightQuantization::load(OpenSource open) {
       if (rowQuantizer)
         return rowQuantizer->fit(weightsOf(row), parametersOf(row));
       for (auto [group, result] : llvm::enumerate(parametersOf(row)))
-        result = quantizer->fit(groupOf(row, group), importanceOf(group));
+        result = quantizer->fit(groupOf(row, group), importanceOf(group),
+                                result.superScale);
     });
   });
 }
@@ -274,6 +309,34 @@ void WeightQuantization::appendSums(SmallVectorImpl<char> &out) {
   }
 }
 
+/// Appends a number that `type` has.
+static void appendFloat(float number, const llvm::fltSemantics &type,
+                        SmallVectorImpl<char> &out) {
+  llvm::APFloat value(number);
+  bool isInexact;
+  value.convert(type, llvm::APFloat::rmNearestTiesToEven, &isInexact);
+  llvm::APInt bits = value.bitcastToAPInt();
+  for (unsigned bit = 0; bit < bits.getBitWidth(); bit += 8)
+    out.push_back(char(bits.extractBitsAsZExtValue(8, bit)));
+}
+
+void WeightQuantization::appendScale(GroupParameters group,
+                                     SmallVectorImpl<char> &out) const {
+  switch (format.scale) {
+  case WeightScale::BF16:
+    if (superBlock == 0)
+      return appendFloat(group.scale, llvm::APFloat::BFloat(), out);
+    return out.push_back(char(std::lround(group.scale / group.superScale)));
+  case WeightScale::PowerOfTwo:
+    // Where it is 0, which that type lacks, so are the numbers of all codes.
+    return appendFloat(std::max(group.scale, kLeast),
+                       llvm::APFloat::Float8E8M0FNU(), out);
+  case WeightScale::E4M3:
+    return appendFloat(group.scale / group.superScale,
+                       llvm::APFloat::Float8E4M3FN(), out);
+  }
+}
+
 void WeightQuantization::appendPart(StringRef part,
                                     SmallVectorImpl<char> &out) {
   if (part == kRest)
@@ -282,16 +345,19 @@ void WeightQuantization::appendPart(StringRef part,
     return rowQuantizer->appendCodebook(out);
   if (part == kSums)
     return appendSums(out);
-  for (GroupParameters group : parameters) {
-    if (part == kZeros) {
-      out.push_back(char(group.zero));
-      continue;
-    }
-    // Exact: what is left out is zero.
-    uint16_t bits = llvm::bit_cast<uint32_t>(group.scale) >> 16;
-    const char *bytes = reinterpret_cast<const char *>(&bits);
-    out.append(bytes, bytes + sizeof(bits));
+  if (part == kSuperScales) {
+    int64_t step = superBlock > 0 ? superBlock : groups;
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t group = 0; group < groups; group += step)
+        appendFloat(parameters[row * groups + group].superScale,
+                    llvm::APFloat::BFloat(), out);
+    return;
   }
+  for (GroupParameters group : parameters)
+    if (part == kZeros)
+      out.push_back(char(group.zero));
+    else
+      appendScale(group, out);
 }
 
 /// What the codes of a row of the panel stand for, times its factors.

@@ -44,8 +44,8 @@ public:
 
   /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
   void copy(int64_t first, int64_t stride, int64_t count, char *out);
-  /// All scales in bf16, zero points in bytes, or sums of rows or columns that
-  /// stay in f32.
+  /// All scales, super-scales, zero points, sums of rows or columns that stay in
+  /// f32, as the step has them.
   void appendPart(StringRef part, SmallVectorImpl<char> &out);
 
   /// To be called after load().
@@ -66,8 +66,10 @@ private:
   llvm::Error checkPanel() const;
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
+  llvm::Error chooseSuperScales();
   void compensatePanel(const ErrorCompensation &compensation);
   llvm::Error loadMoments(OpenSource open);
+  void appendScale(GroupParameters group, SmallVectorImpl<char> &out) const;
   void appendRest(SmallVectorImpl<char> &out);
   void appendSums(SmallVectorImpl<char> &out);
   void decodeRow(int64_t row, MutableArrayRef<float> weights);
@@ -83,7 +85,7 @@ private:
   std::vector<int64_t> repeated;
   /// `size` is weights of a group, `width` codes of a row, and `panelColumns`
   /// weights of a row as it is quantized, with repeated columns once.
-  int64_t rows, columns, size, groups, width, panelRows, panelColumns;
+  int64_t rows, columns, size, groups, width, superBlock, panelRows, panelColumns;
   std::unique_ptr<WeightExpression> operand, momentsOperand;
   std::optional<InputMoments> moments;
   /// Of columns, or none.

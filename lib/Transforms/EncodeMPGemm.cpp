@@ -51,6 +51,39 @@ static FailureOr<Value> withSteps(OpBuilder &b, Value value,
   return encoded->getResult();
 }
 
+/// The floats of 8 bits that scales are cast from, if that is all that is
+/// computed of them: kernels read those as they are.
+static Value withoutCast(OpBuilder &b, Value scales) {
+  WeightOp weight = weightOf(scales);
+  SmallVector<Attribute> moves;
+  CastAttr cast;
+  for (Attribute step : weight ? weight.getSteps() : b.getArrayAttr({})) {
+    auto isCast = dyn_cast<CastAttr>(step);
+    if (!isCast && !isa<TransposeAttr, ReshapeAttr, ReverseAttr>(step))
+      return scales;
+    if (!isCast)
+      moves.push_back(step);
+    else if (cast)
+      return scales;
+    else
+      cast = isCast;
+  }
+  // Their range is that of f32.
+  bool isExact =
+      cast &&
+      (isa<Float8E4M3FNType>(cast.getFrom()) ||
+       (isa<Float8E8M0FNUType>(cast.getFrom()) && !cast.getTo().isF16()));
+  if (!isExact)
+    return scales;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(weight);
+  auto stored = llvm::cast<WeightOp>(b.clone(*weight));
+  stored.setStepsAttr(b.getArrayAttr(moves));
+  stored.getResult().setType(
+      llvm::cast<RankedTensorType>(scales.getType()).clone(cast.getFrom()));
+  return stored.getResult();
+}
+
 /// x with each group padded with zeros to `size` numbers.
 static Value padGroups(OpBuilder &b, Location loc, Value x, int64_t size) {
   auto type = cast<RankedTensorType>(x.getType());
@@ -144,8 +177,9 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     ShapedType x = op.getXType();
     auto isWeight = [](Value value) { return !value || weightOf(value); };
     return !op.getLayoutAttr() && isWeight(op.getCodes()) &&
-           isWeight(op.getScales()) && isWeight(op.getZeros()) &&
-           x.getDimSize(1) > 0 && x.getDimSize(2) > 0 &&
+           isWeight(op.getScales()) && isWeight(op.getSuperScales()) &&
+           isWeight(op.getZeros()) && x.getDimSize(1) > 0 &&
+           x.getDimSize(2) > 0 &&
            cast<ShapedType>(op.getCodes().getType()).getNumElements() > 0;
   }
 
@@ -184,9 +218,10 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     FailureOr<Value> codes = withSteps(b, op.getCodes(),
                                        inPlanes(typeOf(op.getCodes()), matrices,
                                                 planes, padded)),
-                     scales = withParameters(op.getScales()),
+                     scales = withParameters(withoutCast(b, op.getScales())),
+                     superScales = withParameters(op.getSuperScales()),
                      zeros = withParameters(op.getZeros());
-    if (failed(codes) || failed(scales) || failed(zeros))
+    if (failed(codes) || failed(scales) || failed(superScales) || failed(zeros))
       return failure();
     Value x = op.getX(), xScales = op.getXScales(), xSums = op.getXSums();
     if (form) {
@@ -200,7 +235,7 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     } else {
       x = padGroups(b, op.getLoc(), x, paddedX);
     }
-    replace(op, x, *codes, *scales, *zeros, xScales, xSums,
+    replace(op, x, *codes, *scales, *superScales, *zeros, xScales, xSums,
             LayoutAttr::get(op.getContext(), planes.rows, planes.depth));
     return success();
   }
@@ -216,27 +251,28 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
         b, op.getCodes(), besideEachOther(type, matricesOf(op), rows));
     if (failed(codes))
       return failure();
-    replace(op, op.getX(), *codes, nullptr, nullptr, nullptr, nullptr,
+    replace(op, op.getX(), *codes, nullptr, nullptr, nullptr, nullptr, nullptr,
             LayoutAttr::get(op.getContext(), rows, /*depth=*/4));
     return success();
   }
 
   /// Puts the same product of other operands in the place of `op`.
   static void replace(ProductOpInterface op, Value x, Value codes, Value scales,
-                      Value zeros, Value xScales, Value xSums,
-                      LayoutAttr layout) {
+                      Value superScales, Value zeros, Value xScales,
+                      Value xSums, LayoutAttr layout) {
     OpBuilder b(op);
     Operation *encoded;
     if (auto gather = dyn_cast<GatherMatmulOp>(*op))
       encoded = GatherMatmulOp::create(
           b, op.getLoc(), op->getResultTypes(), gather.getExperts(),
-          gather.getOffsets(), x, codes, scales, zeros, xScales, xSums,
-          op.getInit(), op.getFormatAttr(), layout);
+          gather.getOffsets(), x, codes, scales, superScales, zeros, xScales,
+          xSums, op.getInit(), op.getFormatAttr(), layout);
     else
       encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x, codes,
-                                 scales, zeros, cast<MatmulOp>(*op).getCodebook(),
-                                 xScales, xSums, op.getInit(),
-                                 op.getFormatAttr(), layout);
+                                 scales, superScales, zeros,
+                                 cast<MatmulOp>(*op).getCodebook(), xScales,
+                                 xSums, op.getInit(), op.getFormatAttr(),
+                                 layout);
     op->replaceAllUsesWith(encoded);
     op->erase();
   }

@@ -52,6 +52,8 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
     if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
       return false;
     rule.mostError = percent / 100;
+  } else if (text.consume_front("s")) {
+    return !text.getAsInteger(10, rule.superBlock) && rule.superBlock > 0;
   } else {
     return text.consume_front("g") && !text.getAsInteger(10, rule.group) &&
            rule.group > 0;
@@ -85,6 +87,11 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
   if (rule.residuals > 0)
     if (llvm::Error error = checkResiduals(rule))
       return error;
+  if (rule.superBlock > 0 &&
+      (rule.group == 0 || rule.superBlock % rule.group != 0))
+    return llvm::createStringError(
+        "expected super-blocks of a multiple of the weights of a group, got '" +
+        rule.text + "'");
   if (!rule.format)
     return llvm::Error::success();
   const WeightFormat &format = *rule.format;
@@ -100,6 +107,9 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
                                    rule.text + "'");
+  if (rule.superBlock > 0 && !format.takesSuperBlocks())
+    return llvm::createStringError("expected no super-blocks for " +
+                                   format.name + ", got '" + rule.text + "'");
   if (rule.compensates && format.coding != WeightCoding::Numbers)
     return llvm::createStringError("expected mse or nearest for " +
                                    format.name +
@@ -133,10 +143,9 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
   for (StringRef setting : rest)
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
-          "expected gN for groups of N weights, row, a8, a8s, a32, mse, "
-          "nearest, "
-          "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE, arc, "
-          "arcCHANNELS or, "
+          "expected gN for groups of N weights, row, sN for super-blocks of N "
+          "weights, a8, a8s, a32, mse, nearest, gptq, smooth, smoothALPHA up to "
+          "1, outliers, outliersMAGNITUDE, arc, arcCHANNELS or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");
   return checkRule(rule);
@@ -184,7 +193,7 @@ LogicalResult QuantizationSpec::initialize(StringRef text,
 
 QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
   return QuantizeAttr::get(context, part, format->name, group, method, factors,
-                           moments);
+                           moments, superBlock);
 }
 
 const QuantizationRule *

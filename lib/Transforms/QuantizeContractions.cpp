@@ -43,6 +43,14 @@ static constexpr double kResidualPart = 0.125;
 static constexpr StringLiteral kAutoFormats[] = {"int2", "int3", "int4", "int5",
                                                  "int6", "int7", "int8"};
 
+/// Blocks of equally many of `groups`, as far as that goes, and as many blocks
+/// as if they had `most` each; 0 for none.
+static int64_t evenBlock(int64_t groups, int64_t most) {
+  return most == 0 || groups == 0
+             ? 0
+             : llvm::divideCeil(groups, llvm::divideCeil(groups, most));
+}
+
 /// Says in the task's layer that it becomes codes of `format`.
 static void describe(Task &task, const WeightFormat &format, int64_t group) {
   QuantizedLayer &layer = *task.layer;
@@ -54,18 +62,24 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
   MLIRContext *context = product.op.getContext();
+  int64_t repeated = numRepeated(layer.step(context, kCodes)),
+          ofRow = llvm::divideCeil(columns, layer.group) +
+                  2 * llvm::divideCeil(repeated, layer.group),
+          groups = rows * ofRow;
+  layer.superBlock =
+      evenBlock(ofRow, task.rule->superBlock / std::max<int64_t>(1, group));
   QuantizeAttr step = layer.step(context, kCodes);
-  int64_t groups =
-              rows * (llvm::divideCeil(columns, layer.group) +
-                      2 * llvm::divideCeil(numRepeated(step), layer.group)),
-          ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
+  bool isByte = layer.superBlock > 0 || format.scale != WeightScale::BF16;
+  int64_t ofGroup =
+      (isByte ? 1 : 2) * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
       llvm::divideCeil(groups * format.codesOf(layer.group) * format.bits, 8) +
       groups * ofGroup + format.codebookSize();
   int64_t floats = step.numKept();
   if (layer.integers && layer.activation && layer.activation->zero != 0)
     ++floats;
-  layer.quantizedBytes += rows * floats * sizeof(float);
+  layer.quantizedBytes +=
+      rows * (2 * step.numSuperScales(ofRow) + floats * sizeof(float));
   SmallVector<Attribute> steps(product.weight().getSteps().getValue());
   llvm::append_range(steps, product.matrixSteps());
   steps.push_back(step);

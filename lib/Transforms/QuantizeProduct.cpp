@@ -450,18 +450,21 @@ Value ProductQuantizer::shapedY(Value y) {
 FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
                                             OpFoldResult count) {
   FailureOr<Value> codes = part(kCodes), scales = part(kScales),
-                   zeros = Value(), codebook = Value();
+                   superScales = Value(), zeros = Value(), codebook = Value();
+  if (layer.step(b.getContext(), kScales).numSuperScales(groups) > 0)
+    superScales = part(kSuperScales);
   if (layer.format->hasZeros())
     zeros = part(kZeros);
   if (layer.format->hasVectors())
     codebook = part(kCodebook);
-  if (failed(codes) || failed(scales) || failed(zeros) || failed(codebook))
+  if (failed(codes) || failed(scales) || failed(superScales) ||
+      failed(zeros) || failed(codebook))
     return failure();
   SmallVector<OpFoldResult> shape = {count, b.getIndexAttr(rows)};
   Value init = empty(shape);
   Value y = mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes,
-                                     *scales, *zeros, *codebook, x.scales,
-                                     x.sums, init, format(),
+                                     *scales, *superScales, *zeros, *codebook,
+                                     x.scales, x.sums, init, format(),
                                      mpgemm::LayoutAttr())
                 .getResult();
   if (!layer.activation)

@@ -157,3 +157,19 @@ func.func @gather_floats(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x1x32
       x(%x : tensor<2x1x32xf32>) codes(%w : tensor<120x1x32xf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return %y : tensor<2x40xf32>
 }
+
+// Scales of 8 bits, and those that blocks of two of three groups share.
+
+// CHECK-LABEL: func.func @super_scales
+// CHECK: linalg.generic {{.*}} ins(%arg2 : tensor<40x3xi8>)
+// CHECK: arith.sitofp
+// CHECK: arith.divui %{{.*}}, %c2
+// CHECK: tensor.extract %arg3
+// CHECK: arith.mulf
+func.func @super_scales(%x: tensor<2x3x32xf32>, %w: tensor<40x3x32xi8>, %s: tensor<40x3xi8>,
+                        %ss: tensor<40x2xbf16>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8>
+      x(%x : tensor<2x3x32xf32>) codes(%w : tensor<40x3x32xi8>) scales(%s : tensor<40x3xi8>)
+      superscales(%ss : tensor<40x2xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}

@@ -57,3 +57,16 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     return %0, %1 : vector<16xbf16>, vector<16xf16>
   }
 }
+
+// -----
+
+// Floats of 8 bits, which scales are, are only extended.
+
+// CHECK-LABEL: func.func @bytes
+// CHECK-NOT:     arith.extf
+// CHECK:         return
+func.func @bytes(%a: vector<4xf8E4M3FN>, %b: vector<4xf8E8M0FNU>) -> (vector<4xf32>, vector<4xf32>) {
+  %0 = arith.extf %a : vector<4xf8E4M3FN> to vector<4xf32>
+  %1 = arith.extf %b : vector<4xf8E8M0FNU> to vector<4xf32>
+  return %0, %1 : vector<4xf32>, vector<4xf32>
+}

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
 from low_bit import pack, rounded
 from test_shapes import LEVELS as ALL_LEVELS
@@ -22,6 +23,9 @@ LEVELS = ALL_LEVELS + [
 ]
 
 
+SMALL_FLOATS = {"f8E4M3FN": ml_dtypes.float8_e4m3fn, "f8E8M0FNU": ml_dtypes.float8_e8m0fnu}
+
+
 class Product(NamedTuple):
     rows: int
     columns: int
@@ -30,12 +34,13 @@ class Product(NamedTuple):
     bits: int
     integers: bool = True  # x is quantized to 8 bits
     zeros: str = "shared"  # "shared", "codes" or "floats"
-    scales: str = "f32"
+    scales: str = "f32"  # with superscales "i8", or of 8 bits "f8E4M3FN" or "f8E8M0FNU"
     codebook: bool = False
     dynamic: bool = False
     extreme: bool = False  # the largest codes and numbers only
     planes: int = 0  # of binary coding, where there are
     trellis: bool = False
+    super_scales: int = 0  # of a row
     whole: bool = False  # a codebook of integers, as it is where x is such
     vector: int = 0  # numbers of a vector, where codes stand for such
     books: int = 1
@@ -75,8 +80,17 @@ def data(case, random):
             values = np.rint(values * 127 / abs(values).max())
     elif case.zeros == "shared":
         values -= 1 << case.bits >> 1
-    float_type = {"f32": np.float32, "f16": np.float16}[case.scales]
+    float_type = np.float16 if case.scales == "f16" else np.float32
     scales = random.uniform(0.5, 1, shape[:2]).astype(float_type)
+    if case.scales == "i8":
+        scales = random.integers(-128, 128, shape[:2]).astype(np.int8)
+    elif case.scales in SMALL_FLOATS:
+        small = SMALL_FLOATS[case.scales]
+        scales = random.integers(0, 256, shape[:2]).astype(np.uint8)
+        scales[scales == 0xFF] = scales[scales == 0x7F] = 1  # no NaN, but what is subnormal
+        if case.scales == "f8E8M0FNU":
+            scales = scales % 60 + 90
+        scales = scales.view(small)
     zeros = {
         "shared": None,
         "codes": random.integers(0, 1 << case.bits, shape[:2]).astype(np.uint8),
@@ -166,7 +180,14 @@ def write(case, folder, seed=0):
     unpack = f"#lutra.unpack<bits = {bits}, flip = false, shape = [{n}, {of_codes}, {of_group}]>"
     w = text.weight("w", stream, f"{len(stream)}xui8", f"{n}x{of_codes}x{of_group}xi8", unpack)
     kind = f"{n}x{of_codes}x{case.scales}"
-    operands = f"codes({w}) scales({text.weight('s', scales, kind, kind)})"
+    operands = f"codes({w}) scales({text.weight('s', scales, kind.replace('xi8', 'xsi8'), kind)})"
+    scales = scales.astype(np.float64)
+    if case.super_scales:
+        shared = np.random.default_rng(seed).uniform(-0.1, 0.1, (n, case.super_scales)).astype(np.float16)
+        of_super = f"{n}x{case.super_scales}xf16"
+        operands += f" superscales({text.weight('ss', shared, of_super, of_super)})"
+        block = -(-of_codes // case.super_scales)
+        scales = scales * np.repeat(shared.astype(np.float64), block, 1)[:, :of_codes]
     if case.vector:
         book = codebook_of(case, seed)
         kind = "x".join(map(str, book.shape))
@@ -176,7 +197,7 @@ def write(case, folder, seed=0):
         numbers = trellis_numbers(codes, bits) if case.trellis else values[codes]
     numbers = numbers.astype(np.float64)
     if zeros is not None:
-        stored = f"{n}x{g}xui8" if case.zeros == "codes" else kind
+        stored = f"{n}x{g}x" + ("ui8" if case.zeros == "codes" else "f16" if zeros.dtype == np.float16 else "f32")
         z = text.weight("z", zeros, stored, stored.replace("ui8", "i8"))
         operands += f" zeros({z})"
         numbers -= zeros[:, :, None].astype(np.float64)
@@ -197,7 +218,7 @@ def write(case, folder, seed=0):
     if case.integers:
         whole, scale = rounded(x)
         seen = whole.astype(np.float64) * scale
-    weights = numbers * scales[:, :, None].astype(np.float64)
+    weights = numbers * scales[:, :, None]
     if case.planes:
         weights = weights.reshape(n, g, case.planes, k)
         size = np.einsum("mgk,ngpk->mn", abs(seen), abs(weights))

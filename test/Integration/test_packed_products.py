@@ -81,6 +81,28 @@ def test_rows(rows, dynamic, scales, tmp_path):
     check(Product(rows, 70, 3, 32, 4, scales=scales, dynamic=dynamic), tmp_path)
 
 
+#: Groups of a row and super-scales of it.
+SUPER_BLOCKS = [(1, 1), (7, 1), (7, 2), (7, 4), (7, 7), (8, 2), (9, 5)]
+
+
+@pytest.mark.parametrize("scales", ["i8", "f8E4M3FN", "f8E8M0FNU", "f16"])
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("level", LEVELS)
+def test_super_blocks(scales, integers, level, tmp_path):
+    for turn, (groups, blocks) in enumerate(SUPER_BLOCKS):
+        rows = (ROWS[1:] + [17])[turn % len(ROWS)]
+        blocks = 0 if scales == "f8E8M0FNU" and turn % 2 else blocks
+        zeros = ["shared", "codes", "floats"][turn % 3]
+        case = Product(rows, 33 + turn, groups, 32, 4, integers, zeros, scales, super_scales=blocks)
+        check(case, tmp_path, f"--mcpu={level}", seed=turn)
+
+
+@on_tiles
+@pytest.mark.parametrize("scales", ["i8", "f8E4M3FN"])
+def test_super_blocks_of_tiles(scales, tmp_path):
+    check(Product(40, 70, 9, 64, 4, scales=scales, super_scales=3), tmp_path, *TILES)
+
+
 @pytest.mark.parametrize("bits", range(1, 9))
 @pytest.mark.parametrize("level", LEVELS)
 def test_codebook(bits, level, tmp_path):

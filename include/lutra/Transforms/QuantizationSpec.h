@@ -33,6 +33,9 @@ struct QuantizationRule {
   double bits = 0;
   /// Weights of a group; 0 for all of a row.
   int64_t group = 0;
+  /// Weights whose groups' scales are integers of 8 bits with a super-scale; 0
+  /// where scales have none.
+  int64_t superBlock = 0;
   /// The relative error of a weight above which its groups are halved; or 0.
   double mostError = 0;
   /// Whether activations are rounded to 8-bit integers, and whether with a
@@ -94,8 +97,8 @@ struct QuantizedLayer {
 
   /// Null where it stays.
   const WeightFormat *format = nullptr;
-  /// Weights of a group.
-  int64_t group = 0;
+  /// Weights of a group, and groups of a super-block, 0 where there is none.
+  int64_t group = 0, superBlock = 0;
   bool integers = false;
   /// Of integers, unless groups of each row have scales of their own.
   std::optional<ActivationScale> activation;

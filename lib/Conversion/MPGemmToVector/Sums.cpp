@@ -45,7 +45,7 @@ Value GroupSums::splat(Value scalar) {
       b, loc, VectorType::get({lanes}, scalar.getType()), scalar);
 }
 
-/// A vector of floats as f32, of i32 as f32.
+/// A vector of floats as f32, of integers as f32.
 Value GroupSums::toFloat(Value vector) {
   auto type = VectorType::get({lanes}, b.getF32Type());
   Type element = cast<VectorType>(vector.getType()).getElementType();
@@ -56,17 +56,21 @@ Value GroupSums::toFloat(Value vector) {
   return arith::SIToFPOp::create(b, loc, type, vector);
 }
 
-/// Scales or zero points of the group: i8 as unsigned i32, floats as f32.
-Value GroupSums::loadParameters(Value buffer, int64_t vector) {
+/// What `buffer` has of the tile's columns of a vector.
+Value GroupSums::loadParameters(Value buffer, Value group, int64_t vector) {
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
   Value column = arith::ConstantIndexOp::create(b, loc, vector * lanes);
-  Value loaded =
-      vector::LoadOp::create(b, loc, VectorType::get({lanes}, element), buffer,
-                             ValueRange{tile, group, column});
-  if (element.isInteger(8))
-    return arith::ExtUIOp::create(
-        b, loc, VectorType::get({lanes}, b.getI32Type()), loaded);
-  return toFloat(loaded);
+  return vector::LoadOp::create(b, loc, VectorType::get({lanes}, element),
+                                buffer, ValueRange{tile, group, column});
+}
+
+/// The zero points of the group: bytes as i32, floats as f32.
+Value GroupSums::loadZeros(int64_t vector) {
+  Value zeros = loadParameters(op.getZeros(), group, vector);
+  if (areFloats(zeros))
+    return toFloat(zeros);
+  return arith::ExtUIOp::create(
+      b, loc, VectorType::get({lanes}, b.getI32Type()), zeros);
 }
 
 void GroupSums::enter(Value column, Value number, bool counts) {
@@ -82,7 +86,7 @@ void GroupSums::enter(Value column, Value number, bool counts) {
   if (!op.getZeros())
     return;
   for (int64_t vector = 0; vector < vectors; ++vector) {
-    Value loaded = loadParameters(op.getZeros(), vector);
+    Value loaded = loadZeros(vector);
     // Tables have sums of x in floats.
     zeros[vector] = op.hasTables() ? toFloat(loaded) : loaded;
   }
@@ -90,8 +94,19 @@ void GroupSums::enter(Value column, Value number, bool counts) {
 
 void GroupSums::loadScales() {
   scales.clear();
-  for (int64_t vector = 0; vector < vectors; ++vector)
-    scales.push_back(loadParameters(op.getScales(), vector));
+  Value superBlock;
+  if (op.getSuperScales())
+    superBlock = arith::DivUIOp::create(
+        b, loc, group,
+        arith::ConstantIndexOp::create(b, loc, op.getSuperBlock()));
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Value scale = toFloat(loadParameters(op.getScales(), group, vector));
+    if (superBlock)
+      scale = arith::MulFOp::create(
+          b, loc, scale,
+          toFloat(loadParameters(op.getSuperScales(), superBlock, vector)));
+    scales.push_back(scale);
+  }
 }
 
 SmallVector<Value> GroupSums::start(Value row) {

@@ -41,7 +41,8 @@ public:
   void add(Value row, ArrayRef<Value> sums, MutableArrayRef<Value> results);
 
 private:
-  Value loadParameters(Value buffer, int64_t vector);
+  Value loadParameters(Value buffer, Value group, int64_t vector);
+  Value loadZeros(int64_t vector);
   Value splat(Value scalar);
   Value toFloat(Value vector);
 

@@ -357,7 +357,7 @@ func.func @quantize_format() {
 // -----
 
 func.func @quantize_part() {
-  // expected-error @below {{expects codes, scales, sums or, where there are any, zeros, the codebook or the rest, got}}
+  // expected-error @below {{expects codes, scales, sums or, where there are any, superscales, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "zeros", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
   return
 }
@@ -413,7 +413,7 @@ func.func @quantize_factors() {
 // -----
 
 func.func @quantize_rest() {
-  // expected-error @below {{expects codes, scales, sums or, where there are any, zeros, the codebook or the rest, got}}
+  // expected-error @below {{expects codes, scales, sums or, where there are any, superscales, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "rest", format = "int4", group = 4, method = "mse">] : tensor<1x0xf32>
   return
 }
@@ -455,5 +455,21 @@ func.func @quantize_compensated_rows() {
 func.func @quantize_twice() {
   // expected-error @below {{expects at most one step that quantizes}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "scales", format = "int4", group = 1, method = "mse">, #lutra.quantize<part = "scales", format = "int4", group = 1, method = "mse">] : tensor<1x4xbf16>
+  return
+}
+
+// -----
+
+func.func @super_blocks_of_small_scales() {
+  // expected-error @below {{expects super-blocks of groups where scales are bf16 and codes are numbers, got #lutra.quantize<part = "scales", format = "mxfp4"}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "scales", format = "mxfp4", group = 4, method = "mse", superBlock = 2>] : tensor<1x1xi8>
+  return
+}
+
+// -----
+
+func.func @super_scales_without_blocks() {
+  // expected-error @below {{expects codes, scales, sums or, where there are any, superscales, zeros, the codebook or the rest, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "superscales", format = "int4", group = 4, method = "mse">] : tensor<1x1xbf16>
   return
 }

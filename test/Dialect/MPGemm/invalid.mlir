@@ -380,3 +380,43 @@ func.func @scalar_codes(%b: tensor<3xi64>, %o: tensor<4xi64>, %x: tensor<2x4x32x
       x(%x : tensor<2x4x32xf32>) codes(%w : tensor<f32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
   return
 }
+
+// -----
+
+func.func @uneven_super_blocks(%x: tensor<2x6x32xf32>, %w: tensor<40x6x32xi8>, %s: tensor<40x6xi8>,
+                               %ss: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects super-scales of blocks of equally many of 6 groups, got 'tensor<40x4xf32>'}}
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x6x32xf32>) codes(%w : tensor<40x6x32xi8>)
+      scales(%s : tensor<40x6xi8>) superscales(%ss : tensor<40x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @more_super_scales_than_groups(%x: tensor<2x2x32xf32>, %w: tensor<40x2x32xi8>, %s: tensor<40x2xi8>,
+                                         %ss: tensor<40x3xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects super-scales of blocks of equally many of 2 groups, got 'tensor<40x3xf32>'}}
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x2x32xf32>) codes(%w : tensor<40x2x32xi8>)
+      scales(%s : tensor<40x2xi8>) superscales(%ss : tensor<40x3xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @super_scales_of_fewer_columns(%x: tensor<2x2x32xf32>, %w: tensor<40x2x32xi8>, %s: tensor<40x2xi8>,
+                                         %ss: tensor<39x1xf32>, %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects superscales of shape [40, 1], got 'tensor<39x1xf32>'}}
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x2x32xf32>) codes(%w : tensor<40x2x32xi8>)
+      scales(%s : tensor<40x2xi8>) superscales(%ss : tensor<39x1xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @integer_super_scales(%x: tensor<2x2x32xf32>, %w: tensor<40x2x32xi8>, %s: tensor<40x2xi8>,
+                                %e: tensor<2x40xf32>) {
+  // expected-error @below {{expects super-scales of floats beside scales, got 'tensor<40x2xi8>'}}
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x2x32xf32>) codes(%w : tensor<40x2x32xi8>)
+      scales(%s : tensor<40x2xi8>) superscales(%s : tensor<40x2xi8>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}

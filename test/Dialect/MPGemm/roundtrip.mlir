@@ -90,3 +90,13 @@ func.func @gather(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, 
       outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
   return %y, %z : tensor<?x40xf32>, tensor<?x40xf32>
 }
+
+// CHECK-LABEL: func.func @super_scales
+// CHECK: scales(%{{.*}} : tensor<40x7xi8>) superscales(%{{.*}} : tensor<40x2xbf16>) outs
+func.func @super_scales(%x: tensor<2x7x32xf32>, %w: tensor<40x7x32xi8>, %s: tensor<40x7xi8>,
+                        %ss: tensor<40x2xbf16>, %e: tensor<2x40xf32>) -> tensor<2x40xf32> {
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8>
+      x(%x : tensor<2x7x32xf32>) codes(%w : tensor<40x7x32xi8>) scales(%s : tensor<40x7xi8>)
+      superscales(%ss : tensor<40x2xbf16>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return %y : tensor<2x40xf32>
+}

@@ -35,10 +35,13 @@ float largestOf(const Weights &weights) {
 }
 
 Quantized quantize(const WeightFormat &format, const Weights &weights,
-                   bool leastSquares) {
-  GroupQuantizer quantizer(format, leastSquares, largestOf(weights));
-  Quantized result = {
-      quantizer.fit(weights), std::vector<uint8_t>(weights.size()), {}};
+                   bool leastSquares, float superScale = 0) {
+  GroupQuantizer quantizer(format, leastSquares);
+  if (format.scale == WeightScale::E4M3)
+    superScale = quantizer.superScale(largestOf(weights));
+  Quantized result = {quantizer.fit(weights, {}, superScale),
+                      std::vector<uint8_t>(weights.size()),
+                      {}};
   quantizer.encode(weights, result.parameters, result.codes.data());
   for (uint8_t code : result.codes) {
     EXPECT_LT(code, format.levels);
@@ -179,8 +182,8 @@ TEST_P(EachFormat, ExtremesStayFinite) {
 
 TEST_P(EachFormat, AgreesWithItsOwnError) {
   Weights weights = {0.5f, -0.3f, 0.21f, 0.7f, -0.9f, 0.01f, 1.5f, -2, 0.3f};
-  GroupQuantizer quantizer(format(), true, 2);
-  GroupParameters parameters = quantizer.fit(weights);
+  GroupQuantizer quantizer(format(), true);
+  GroupParameters parameters = quantize(format(), weights, true).parameters;
   double error = quantizer.squaredError(weights, parameters);
   EXPECT_NEAR(error,
               squaredError(weights, quantize(format(), weights, true).values),
@@ -226,6 +229,21 @@ TEST(GroupQuantizer, MXFP4RoundsScalesDown) {
   EXPECT_EQ(quantize(format, {4.0f}, false).parameters.scale, 0.5f);
   EXPECT_EQ(quantize(format, {3.99f}, false).parameters.scale, 0.25f);
   EXPECT_EQ(quantize(format, {8.0f}, false).parameters.scale, 1);
+}
+
+TEST(GroupQuantizer, ScalesOfSuperBlocksAreIntegers) {
+  Weights weights = {0.5f, -0.3f, 0.21f, 0.7f, -0.9f, 0.01f, 1.5f, -2, 0.3f};
+  for (StringRef name : {"int4", "uint3", "nf4", "ternary", "int8"})
+    for (bool leastSquares : {false, true})
+      for (float superScale : {0.5f, 0.01f, 0.001f}) {
+        GroupParameters parameters =
+            quantize(*findWeightFormat(name), weights, leastSquares, superScale)
+                .parameters;
+        float integer = parameters.scale / superScale;
+        EXPECT_EQ(integer, std::nearbyint(integer)) << name.str();
+        EXPECT_LE(std::fabs(integer), kMostScale) << name.str();
+        EXPECT_EQ(parameters.superScale, superScale);
+      }
 }
 
 TEST(GroupQuantizer, FP8HasNoNaN) {

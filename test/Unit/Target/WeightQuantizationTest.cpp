@@ -40,7 +40,7 @@ struct WeightQuantizationTest : testing::Test {
                     DenseElementsAttr factors = {},
                     DictionaryAttr moments = {}) {
     return QuantizeAttr::get(&context, part, format, group, kLeastSquares,
-                             factors, moments);
+                             factors, moments, /*superBlock=*/0);
   }
 
   DenseElementsAttr vector(ArrayRef<float> numbers) {

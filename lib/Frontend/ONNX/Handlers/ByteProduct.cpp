@@ -125,8 +125,9 @@ static FailureOr<Tensor> multiply(Lowering &lowering, const Tensor &rows,
   Shape shape = {m, n};
   auto product = mpgemm::MatmulOp::create(
       b, lowering.type(shape, DType::Int32), groups->value, columns->value,
-      Value(), matrix.zeros.value, /*codebook=*/Value(), Value(), lowering.unsqueeze(sums, {1}).value,
-      lowering.empty(shape, DType::Int32),
+      /*scales=*/Value(), /*superScales=*/Value(), matrix.zeros.value,
+      /*codebook=*/Value(), /*xScales=*/Value(),
+      lowering.unsqueeze(sums, {1}).value, lowering.empty(shape, DType::Int32),
       mpgemm::AffineAttr::get(b.getContext(), 8, matrix.zero),
       mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Int32);

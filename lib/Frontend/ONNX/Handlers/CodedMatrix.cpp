@@ -96,9 +96,10 @@ FailureOr<Tensor> lutra::codedProduct(Lowering &lowering, const Tensor &rows,
   Shape shape = {rows.shape[0], codes[0]};
   auto product = mpgemm::MatmulOp::create(
       lowering.b, lowering.type(shape, DType::Float), x->numbers,
-      matrix.codes.value, matrix.scales.value, matrix.zeros.value,
-      /*codebook=*/Value(), x->scales, x->sums, lowering.empty(shape, DType::Float),
-      formatOf(lowering.context(), matrix), mpgemm::LayoutAttr());
+      matrix.codes.value, matrix.scales.value, /*superScales=*/Value(),
+      matrix.zeros.value, /*codebook=*/Value(), x->scales, x->sums,
+      lowering.empty(shape, DType::Float), formatOf(lowering.context(), matrix),
+      mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Float);
 }
 

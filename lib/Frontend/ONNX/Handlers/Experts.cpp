@@ -142,8 +142,8 @@ FailureOr<Tensor> lutra::expertProduct(Lowering &lowering, const Tensor &x,
   auto product = mpgemm::GatherMatmulOp::create(
       lowering.b, lowering.type(shape, DType::Float), routes.blockExperts.value,
       routes.offsets.value, rows->numbers, matrices->codes.value,
-      matrices->scales.value, matrices->zeros.value, rows->scales, rows->sums,
-      lowering.empty(shape, DType::Float), matrices->format,
-      mpgemm::LayoutAttr());
+      matrices->scales.value, /*superScales=*/Value(), matrices->zeros.value,
+      rows->scales, rows->sums, lowering.empty(shape, DType::Float),
+      matrices->format, mpgemm::LayoutAttr());
   return lowering.tensor(product.getResult(), shape, DType::Float);
 }
