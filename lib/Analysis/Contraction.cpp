@@ -14,7 +14,6 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -135,10 +134,9 @@ int64_t lutra::mostFewRows(TargetAttr target) {
 int64_t lutra::dotGroup(TargetAttr target, Type factor, Type sum) {
   if (!target || !factor.isBF16() || !sum.isF32())
     return 1;
-  bool hasDot =
-      llvm::Triple(target.getTriple()).isAArch64()
-          ? target.hasFeature("bf16")
-          : target.hasFeature("avx512bf16") && target.hasFeature("avx512vl");
+  bool hasDot = isAArch64(target) ? target.hasFeature("bf16")
+                                  : target.hasFeature("avx512bf16") &&
+                                        target.hasFeature("avx512vl");
   return hasDot ? 2 : 1;
 }
 

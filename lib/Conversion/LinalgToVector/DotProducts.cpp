@@ -12,18 +12,16 @@
 #include "NestBuilder.h"
 
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
 /// Adds the products of pairs of bf16 to the sums of their lanes.
 Value Nest::addDots(Value sum, Value x, Value y) {
-  auto target =
-      op->getParentOfType<ModuleOp>()->getAttrOfType<TargetAttr>(attr::kTarget);
-  if (!llvm::Triple(target.getTriple()).isAArch64())
+  if (!isAArch64(targetOf(op)))
     return x86vector::DotBF16Op::create(b, loc, sum, x, y);
   // Registers of four lanes.
   constexpr int64_t kLanes = 4;

@@ -21,29 +21,34 @@ namespace mlir::lutra {
 /// last product.
 class MatrixDot {
 public:
-  using Pair = std::array<Value, 2>;
-
   /// Whether the target has such, and groups are whole pairs of quads.
   static bool supports(mpgemm::MatmulOp op, int64_t lanes, TargetAttr target);
-  MatrixDot(OpBuilder &b, Location loc) : b(b), loc(loc) {}
+  /// For `parts` registers of columns.
+  MatrixDot(OpBuilder &b, mpgemm::MatmulOp op, int64_t parts)
+      : b(b), loc(op.getLoc()), x(op.getX()), parts(parts) {}
 
-  /// What is multiplied of two quads of four columns, in bytes.
-  Pair codes(Value first, Value second);
-  /// What is multiplied of x: eight bytes of a row from `first` on, and of
-  /// another from `second` on.
-  Value factor(Value x, ValueRange first, ValueRange second);
-  Value add(Value sum, Value codes, Value factor);
-
-  /// Sums of two rows in four columns, as they are added to.
-  Pair interleaved(Value first, Value second);
-  /// Sums as they were added to, by rows.
-  Pair separated(Value first, Value second);
+  /// Makes sums of rows, [rows, parts], those that are added to.
+  void start(MutableArrayRef<Value> sums);
+  /// Adds the products of two quads, each [parts] registers of bytes, with what
+  /// x has from `place` of a row on.
+  void multiply(ArrayRef<Value> quad, ArrayRef<Value> next,
+                function_ref<SmallVector<Value>(int64_t)> place,
+                MutableArrayRef<Value> sums);
+  /// The sum of row `row` from the two registers that were added to for it and
+  /// its neighbour.
+  Value finish(Value first, Value second, int64_t row);
 
 private:
+  using Pair = std::array<Value, 2>;
   Value shuffled(Value first, Value second, ArrayRef<int64_t> lanes);
+  Pair interleaved(Value first, Value second);
+  Pair columns(Value first, Value second);
+  Value add(Value sum, Value codes, Value factor);
 
   OpBuilder &b;
   Location loc;
+  Value x;
+  int64_t parts;
 };
 
 } // namespace mlir::lutra

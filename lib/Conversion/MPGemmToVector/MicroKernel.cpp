@@ -31,11 +31,11 @@ static constexpr int64_t kIndependentSums = 8;
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
-      lanes(lanesOf(target, planes)), parts(planes.vectorBytes() / (4 * lanes)),
-      vectors(planes.rows / lanes), registers(vectorRegisters(target)),
-      groups(op.getCodeGroups()), quads(op.getGroupSize() / planes.depth),
-      looksUp(op.hasTables()),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+      unit(unitOf(op)), lanes(lanesOf(target, planes)),
+      parts(planes.vectorBytes() / (4 * lanes)), vectors(planes.rows / lanes),
+      registers(vectorRegisters(target)), groups(op.getCodeGroups()),
+      quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, vectors, dot->offset()) {
@@ -43,7 +43,7 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
   if (NumberDecoder::isNeeded(format) && !looksUp && !dot->takesCodes())
     decoder.emplace(b, op, lanes);
   if (MatrixDot::supports(op, lanes, target))
-    matrixDot.emplace(b, loc);
+    matrixDot.emplace(b, op, parts);
 }
 
 int64_t MicroKernel::maxRows() const {
@@ -105,9 +105,8 @@ void MicroKernel::decodeQuad(CodesOfChunk &codes, int64_t quad) {
   decoded.clear();
   int64_t each = history.size() / parts;
   for (int64_t part = 0; decoder && part < parts; ++part)
-    decoded.push_back(
-        decoder->decode(codes, quad, part,
-                        MutableArrayRef(history).slice(part * each, each)));
+    decoded.push_back(decoder->decode(
+        codes, quad, part, MutableArrayRef(history).slice(part * each, each)));
 }
 
 /// What is multiplied or looked up of `quad` of a chunk.
@@ -150,24 +149,6 @@ void MicroKernel::multiplyRows(ArrayRef<Value> operands, unsigned step,
   }
 }
 
-/// The same for two quads, of which x has the first at `place`.
-void MicroKernel::multiplyMatrices(
-    ArrayRef<Value> quad, ArrayRef<Value> next,
-    function_ref<SmallVector<Value>(int64_t)> place,
-    MutableArrayRef<Value> sums) {
-  SmallVector<MatrixDot::Pair> codes;
-  for (auto [first, second] : llvm::zip_equal(quad, next))
-    codes.push_back(matrixDot->codes(first, second));
-  for (int64_t row = 0; row < rows; row += 2) {
-    Value factor = matrixDot->factor(op.getX(), place(row), place(row + 1));
-    for (int64_t part = 0; part < parts; ++part)
-      for (int64_t half = 0; half < 2; ++half) {
-        Value &sum = sums[(row + half) * parts + part];
-        sum = matrixDot->add(sum, codes[part][half], factor);
-      }
-  }
-}
-
 /// Multiplies `count` quads, from quad `first` of chunk `chunk` on, with those
 /// of x from the beginning of chunk `chunkOfGroup` of the group on.
 void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
@@ -198,7 +179,7 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
         return placeOf(row, group, chunkOfGroup, quad + 1 - matrixSize());
       };
       if (matrixSize() == 2)
-        multiplyMatrices(before, operands, place, chain);
+        matrixDot->multiply(before, operands, place, chain);
       else
         multiplyRows(operands, step, place, chain);
     }
@@ -263,14 +244,8 @@ MicroKernel::Values MicroKernel::startSums(int64_t adds) {
     for (int64_t row = 0; row < rows; ++row)
       for (auto [part, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
         sums[row * parts + part] = start;
-  for (int64_t row = 0; matrixSize() == 2 && row < rows; row += 2)
-    for (int64_t part = 0; part < parts; ++part) {
-      Value &first = sums[row * parts + part],
-            &second = sums[(row + 1) * parts + part];
-      auto [left, right] = matrixDot->interleaved(first, second);
-      first = left;
-      second = right;
-    }
+  if (matrixSize() == 2)
+    matrixDot->start(MutableArrayRef(sums).take_front(numSums()));
   return sums;
 }
 
@@ -303,8 +278,8 @@ MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
     };
     if (matrixSize() == 2) {
       int64_t first = row - row % 2;
-      result.push_back(matrixDot->separated(joined(first, 0),
-                                            joined(first + 1, 0))[row % 2]);
+      result.push_back(
+          matrixDot->finish(joined(first, 0), joined(first + 1, 0), row));
       continue;
     }
     Values registers;

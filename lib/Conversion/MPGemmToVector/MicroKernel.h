@@ -64,9 +64,6 @@ private:
   void multiplyRows(ArrayRef<Value> operands, unsigned step,
                     function_ref<SmallVector<Value>(int64_t)> place,
                     MutableArrayRef<Value> sums);
-  void multiplyMatrices(ArrayRef<Value> quad, ArrayRef<Value> next,
-                        function_ref<SmallVector<Value>(int64_t)> place,
-                        MutableArrayRef<Value> sums);
   void decodeQuad(CodesOfChunk &codes, int64_t quad);
   Value operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
                   unsigned step);
