@@ -121,12 +121,12 @@ static constexpr WeightFormat trellis(StringLiteral name, unsigned bits) {
           32};
 }
 
-/// As many codebooks of 2^bits vectors of `size` weights, with one scale for each
-/// row unless more are asked for.
+/// As many codebooks of 2^bits vectors of `size` weights, with one scale for
+/// each row unless more are asked for.
 static constexpr WeightFormat vectors(StringLiteral name, unsigned bits,
                                       unsigned size, unsigned books) {
-  return {name,     bits,  1u << bits, {},   WeightScale::BF16,
-          0,        false, {},         0,    WeightCoding::Vectors,
+  return {name,     bits,  1u << bits, {}, WeightScale::BF16,
+          0,        false, {},         0,  WeightCoding::Vectors,
           4 * size, size,  books};
 }
 

@@ -67,8 +67,8 @@ struct WeightFormat {
   /// unless it is the largest: posits are densest around 1.
   float peak = 0;
   WeightCoding coding = WeightCoding::Numbers;
-  /// What groups are multiples of, but for one that is a whole row; with vectors
-  /// that too, which is then padded.
+  /// What groups are multiples of, but for one that is a whole row; with
+  /// vectors that too, which is then padded.
   int64_t groupMultiple = 1;
   /// Weights of a vector, and codes that together stand for one.
   unsigned vectorSize = 1, books = 1;
@@ -92,7 +92,9 @@ struct WeightFormat {
   unsigned planes() const { return coding == WeightCoding::Binary ? bits : 1; }
   bool hasVectors() const { return coding == WeightCoding::Vectors; }
   /// The codes of so many weights, which are whole vectors.
-  int64_t codesOf(int64_t weights) const { return weights / vectorSize * books; }
+  int64_t codesOf(int64_t weights) const {
+    return weights / vectorSize * books;
+  }
   /// The numbers of all codebooks, in bytes.
   int64_t codebookSize() const {
     return hasVectors() ? int64_t(books) * vectorSize << bits : 0;

@@ -130,9 +130,10 @@ LogicalResult VectorsAttr::verify(EmitError error, unsigned bits, unsigned size,
   if (size != 2 && size != 4 && size != 8)
     return error() << "expects vectors of 2, 4 or 8 numbers, got " << size;
   if ((books != 1 && books != 2 && books != 4) || books > size)
-    return error() << "expects 1, 2 or 4 codebooks, and no more than numbers of "
-                      "a vector, got "
-                   << books;
+    return error()
+           << "expects 1, 2 or 4 codebooks, and no more than numbers of "
+              "a vector, got "
+           << books;
   return success();
 }
 

@@ -169,8 +169,8 @@ static LogicalResult verifyParameters(ProductOpInterface op, int64_t n,
   return verifyShape(op, "superscales", superScales, shape(blocks));
 }
 
-/// Checks codes, scales and zero points of `n` columns in `g` groups of `k` codes,
-/// padded to whole tiles where there is a layout.
+/// Checks codes, scales and zero points of `n` columns in `g` groups of `k`
+/// codes, padded to whole tiles where there is a layout.
 static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
                                   int64_t k) {
   if (auto layout = op.getLayoutAttr()) {
@@ -227,8 +227,9 @@ static LogicalResult verifyRows(ProductOpInterface op) {
 static LogicalResult verifyCodebook(MatmulOp op) {
   auto format = dyn_cast<VectorsAttr>(op.getFormat());
   if (bool(format) != bool(op.getCodebook()))
-    return op.emitOpError("expects a codebook where, and only where, codes stand "
-                          "for vectors, got ")
+    return op.emitOpError(
+               "expects a codebook where, and only where, codes stand "
+               "for vectors, got ")
            << op.getFormat();
   if (!format)
     return success();

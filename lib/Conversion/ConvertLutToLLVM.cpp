@@ -130,16 +130,16 @@ static Value lookUpBy(ImplicitLocOpBuilder &b, lut::LookupOp op,
   Value low = arith::AndIOp::create(b, keys, splat(entries - 1));
   SmallVector<Value> parts;
   for (int64_t first = 0; first < size; first += entries)
-    parts.push_back(lookUpBy(
-        b, low,
-        vector::ExtractStridedSliceOp::create(
-            b, table, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{entries},
-            ArrayRef<int64_t>{1}),
-        instruction));
+    parts.push_back(
+        lookUpBy(b, low,
+                 vector::ExtractStridedSliceOp::create(
+                     b, table, ArrayRef<int64_t>{first},
+                     ArrayRef<int64_t>{entries}, ArrayRef<int64_t>{1}),
+                 instruction));
   for (int64_t bit = entries; parts.size() > 1; bit *= 2) {
     Value isSet = arith::CmpIOp::create(
-        b, arith::CmpIPredicate::ne,
-        arith::AndIOp::create(b, keys, splat(bit)), splat(0));
+        b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, keys, splat(bit)),
+        splat(0));
     for (size_t i = 0; i < parts.size() / 2; ++i)
       parts[i] =
           arith::SelectOp::create(b, isSet, parts[2 * i + 1], parts[2 * i]);
@@ -154,7 +154,8 @@ static vector::LoadOp loadOfTable(lut::LookupOp op) {
   if (!load || load->getBlock() != op->getBlock())
     return nullptr;
   for (Operation *next = load; next != op; next = next->getNextNode())
-    if (!isMemoryEffectFree(next) && !hasSingleEffect<MemoryEffects::Read>(next))
+    if (!isMemoryEffectFree(next) &&
+        !hasSingleEffect<MemoryEffects::Read>(next))
       return nullptr;
   return load;
 }

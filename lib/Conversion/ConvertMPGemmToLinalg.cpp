@@ -129,8 +129,8 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op,
       SmallVector<Value> place = {
           linalg::IndexOp::create(b, 0), linalg::IndexOp::create(b, 1),
           arith::AddIOp::create(b, first, index(4 * book))};
-      Value code = toIndex(
-                b, tensor::ExtractOp::create(b, op.getCodes(), place)),
+      Value code =
+                toIndex(b, tensor::ExtractOp::create(b, op.getCodes(), place)),
             added = tensor::ExtractOp::create(
                 b, op.getCodebook(), ValueRange{index(book), number, code});
       sum = sum ? arith::AddIOp::create(b, sum, added).getResult() : added;

@@ -35,8 +35,8 @@ public:
   /// Chooses the scales of a row, [groups * planes].
   virtual void fit(ArrayRef<float> weights,
                    MutableArrayRef<GroupParameters> parameters) const = 0;
-  /// Gives weights their codes, [groups * planes, codes of a group]; those behind
-  /// the last weight stay.
+  /// Gives weights their codes, [groups * planes, codes of a group]; those
+  /// behind the last weight stay.
   virtual void encode(ArrayRef<float> weights,
                       ArrayRef<GroupParameters> parameters,
                       uint8_t *codes) const = 0;

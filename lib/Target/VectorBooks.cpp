@@ -6,7 +6,8 @@
 // Each book is first what k-means finds for the vectors, less the entries that
 // they have in the books before it: the residual codebooks of VPTQ (Liu et al.,
 // 2024). Jointly, codes by a beam search, and the entries of each book for the
-// codes of all, are then found in turns, as AQLM (Egiazarian et al., 2024) does.
+// codes of all, are then found in turns, as AQLM (Egiazarian et al., 2024)
+// does.
 //
 //===----------------------------------------------------------------------===//
 
@@ -227,8 +228,8 @@ void VectorBooks::cluster(MLIRContext *context, const PlacedVectors &rests,
   for (int round = 0; round <= kRounds; ++round) {
     measure();
     forEach(context, count, [&](size_t at) {
-      codes[at][book] = cheapest(
-          costsOf(book, vectorAt(rests, at), rests.places[at]));
+      codes[at][book] =
+          cheapest(costsOf(book, vectorAt(rests, at), rests.places[at]));
     });
     if (round < kRounds)
       update(rests, book, codes);

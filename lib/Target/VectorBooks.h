@@ -24,8 +24,9 @@ struct PlacedVectors {
   std::vector<int64_t> places;
 };
 
-/// Codebooks of which a vector is the sum of an entry of each, such that sums of
-/// squared errors, of which each number's counts as `importance` says, are least.
+/// Codebooks of which a vector is the sum of an entry of each, such that sums
+/// of squared errors, of which each number's counts as `importance` says, are
+/// least.
 class VectorBooks {
 public:
   static constexpr unsigned kMostSize = 8, kMostBooks = 4, kMostLevels = 256;
@@ -70,8 +71,7 @@ private:
   void refine(Candidate &candidate, int64_t place) const;
   void cluster(MLIRContext *context, const PlacedVectors &rests, unsigned book,
                MutableArrayRef<Codes> codes);
-  void update(const PlacedVectors &rests, unsigned book,
-              ArrayRef<Codes> codes);
+  void update(const PlacedVectors &rests, unsigned book, ArrayRef<Codes> codes);
   void addTo(PlacedVectors &rests, unsigned book, ArrayRef<Codes> codes,
              float sign) const;
   void takeTurns(MLIRContext *context, const PlacedVectors &vectors,

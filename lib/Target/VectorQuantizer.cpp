@@ -47,9 +47,7 @@ private:
   using Codes = VectorBooks::Codes;
 
   /// Where vector `at` of a row begins.
-  int64_t firstOf(int64_t at) const {
-    return at / kTurn * block + at % kTurn;
-  }
+  int64_t firstOf(int64_t at) const { return at / kTurn * block + at % kTurn; }
   /// The place of vector `at` of a row: all are one where all count the same.
   int64_t placeOf(int64_t at) const { return isWeighted ? at : 0; }
   int64_t vectorsOf(size_t weights) const {

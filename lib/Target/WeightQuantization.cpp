@@ -41,8 +41,7 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
       groups((llvm::divideCeil(columns, size) +
               2 * llvm::divideCeil(numRepeated(step), size)) *
              format.planes()),
-      width(groups * format.codesOf(size)),
-      superBlock(step.getSuperBlock()),
+      width(groups * format.codesOf(size)), superBlock(step.getSuperBlock()),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
       panelColumns(columns + numRepeated(step)),
@@ -96,7 +95,8 @@ ArrayRef<float> WeightQuantization::groupOf(int64_t row, int64_t group) const {
     at = columns + (group - ownGroups()) % again * size;
     end = panelColumns;
   }
-  return ArrayRef(numbers).slice(row * panelColumns + at, std::min(size, end - at));
+  return ArrayRef(numbers).slice(row * panelColumns + at,
+                                 std::min(size, end - at));
 }
 
 ArrayRef<float> WeightQuantization::weightsOf(int64_t row) const {

@@ -44,8 +44,8 @@ public:
 
   /// Copies codes first, first + stride, .. of [N, G, group] to a byte each.
   void copy(int64_t first, int64_t stride, int64_t count, char *out);
-  /// All scales, super-scales, zero points, sums of rows or columns that stay in
-  /// f32, as the step has them.
+  /// All scales, super-scales, zero points, sums of rows or columns that stay
+  /// in f32, as the step has them.
   void appendPart(StringRef part, SmallVectorImpl<char> &out);
 
   /// To be called after load().
@@ -85,7 +85,8 @@ private:
   std::vector<int64_t> repeated;
   /// `size` is weights of a group, `width` codes of a row, and `panelColumns`
   /// weights of a row as it is quantized, with repeated columns once.
-  int64_t rows, columns, size, groups, width, superBlock, panelRows, panelColumns;
+  int64_t rows, columns, size, groups, width, superBlock, panelRows,
+      panelColumns;
   std::unique_ptr<WeightExpression> operand, momentsOperand;
   std::optional<InputMoments> moments;
   /// Of columns, or none.

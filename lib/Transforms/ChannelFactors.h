@@ -19,8 +19,9 @@ namespace mlir::lutra {
 std::vector<float> smoothingFactors(ArrayRef<float> inputs,
                                     ArrayRef<float> weights, double alpha);
 
-/// Makes the factors of channels of magnitude `threshold` or more `mark`: of the
-/// largest, `most` and an eighth of all at most. Returns whether there are any.
+/// Makes the factors of channels of magnitude `threshold` or more `mark`: of
+/// the largest, `most` and an eighth of all at most. Returns whether there are
+/// any.
 bool markOutliers(std::vector<float> &factors, ArrayRef<float> inputs,
                   double threshold, size_t most, float mark);
 

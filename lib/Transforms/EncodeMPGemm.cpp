@@ -268,11 +268,10 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
           gather.getOffsets(), x, codes, scales, superScales, zeros, xScales,
           xSums, op.getInit(), op.getFormatAttr(), layout);
     else
-      encoded = MatmulOp::create(b, op.getLoc(), op->getResultTypes(), x, codes,
-                                 scales, superScales, zeros,
-                                 cast<MatmulOp>(*op).getCodebook(), xScales,
-                                 xSums, op.getInit(), op.getFormatAttr(),
-                                 layout);
+      encoded = MatmulOp::create(
+          b, op.getLoc(), op->getResultTypes(), x, codes, scales, superScales,
+          zeros, cast<MatmulOp>(*op).getCodebook(), xScales, xSums,
+          op.getInit(), op.getFormatAttr(), layout);
     op->replaceAllUsesWith(encoded);
     op->erase();
   }

@@ -62,13 +62,13 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
 }
 
 /// Checks what must be where channels are rounded twice: tables of sums and
-/// weights that make up for others know nothing of it, and columns are padded to
-/// groups.
+/// weights that make up for others know nothing of it, and columns are padded
+/// to groups.
 static llvm::Error checkResiduals(const QuantizationRule &rule) {
   constexpr int64_t kMostGroup = 4096;
   auto error = [&](const Twine &expected) {
-    return llvm::createStringError("expected " + expected +
-                                   " with arc, got '" + rule.text + "'");
+    return llvm::createStringError("expected " + expected + " with arc, got '" +
+                                   rule.text + "'");
   };
   if (!rule.format || rule.format->bits < 4 ||
       rule.format->coding != WeightCoding::Numbers)
@@ -144,7 +144,8 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
           "expected gN for groups of N weights, row, sN for super-blocks of N "
-          "weights, a8, a8s, a32, mse, nearest, gptq, smooth, smoothALPHA up to "
+          "weights, a8, a8s, a32, mse, nearest, gptq, smooth, smoothALPHA up "
+          "to "
           "1, outliers, outliersMAGNITUDE, arc, arcCHANNELS or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");

@@ -201,8 +201,8 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   return *error * *error + ofInputs;
 }
 
-/// Takes out channels that are to stay or are rounded twice, smooths others where that helps, and
-/// chooses the scale of the inputs that come of it.
+/// Takes out channels that are to stay or are rounded twice, smooths others
+/// where that helps, and chooses the scale of the inputs that come of it.
 LogicalResult
 QuantizeContractions::chooseFactors(Task &task,
                                     const ChannelStatistics &statistics) {

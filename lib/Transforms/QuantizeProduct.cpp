@@ -319,15 +319,16 @@ Value ProductQuantizer::withResiduals(Value x, OpFoldResult count) {
   auto sizesOf = [&](int64_t groups) -> SmallVector<OpFoldResult> {
     return {count, b.getIndexAttr(groups), b.getIndexAttr(size)};
   };
-  Value rest = generic(
-      {whole, integers.numbers, integers.scales},
-      {{m, g, k}, {m, g, k}, {m, g}, {m, g, k}}, empty(sizesOf(more)),
-      [](OpBuilder &b, Location loc, ValueRange in) {
-        Value near = arith::SIToFPOp::create(b, loc, b.getF32Type(), in[1]);
-        near = arith::MulFOp::create(b, loc, near, in[2]);
-        linalg::YieldOp::create(
-            b, loc, Value(arith::SubFOp::create(b, loc, in[0], near)));
-      });
+  Value rest =
+      generic({whole, integers.numbers, integers.scales},
+              {{m, g, k}, {m, g, k}, {m, g}, {m, g, k}}, empty(sizesOf(more)),
+              [](OpBuilder &b, Location loc, ValueRange in) {
+                Value near =
+                    arith::SIToFPOp::create(b, loc, b.getF32Type(), in[1]);
+                near = arith::MulFOp::create(b, loc, near, in[2]);
+                linalg::YieldOp::create(
+                    b, loc, Value(arith::SubFOp::create(b, loc, in[0], near)));
+              });
   Value wide = empty(sizesOf(groups + 2 * more));
   int64_t at = 0;
   for (auto [part, width] :
@@ -457,16 +458,16 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
     zeros = part(kZeros);
   if (layer.format->hasVectors())
     codebook = part(kCodebook);
-  if (failed(codes) || failed(scales) || failed(superScales) ||
-      failed(zeros) || failed(codebook))
+  if (failed(codes) || failed(scales) || failed(superScales) || failed(zeros) ||
+      failed(codebook))
     return failure();
   SmallVector<OpFoldResult> shape = {count, b.getIndexAttr(rows)};
   Value init = empty(shape);
-  Value y = mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes,
-                                     *scales, *superScales, *zeros, *codebook,
-                                     x.scales, x.sums, init, format(),
-                                     mpgemm::LayoutAttr())
-                .getResult();
+  Value y =
+      mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
+                               *superScales, *zeros, *codebook, x.scales,
+                               x.sums, init, format(), mpgemm::LayoutAttr())
+          .getResult();
   if (!layer.activation)
     return y;
   FailureOr<Value> sums = Value();
@@ -479,7 +480,8 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
 
 /// Adds to y [M, N] the products of inputs and columns that are not quantized.
 FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
-  SmallVector<int64_t> kept = channels([](float factor) { return factor == 0; });
+  SmallVector<int64_t> kept =
+      channels([](float factor) { return factor == 0; });
   FailureOr<Value> w = part(kRest);
   if (failed(w))
     return failure();

@@ -88,7 +88,8 @@ private:
   llvm::StringMap<OpFoldResult> extents;
   /// Where the part begins, inside an iteration.
   llvm::StringMap<Value> offsets;
-  /// Whether the iteration has one part, so that what is carried is as it began.
+  /// Whether the iteration has one part, so that what is carried is as it
+  /// began.
   bool hasOnePart = false;
   /// What the range of an iteration is rounded to, outwards.
   int64_t unit = 1;

@@ -37,8 +37,9 @@ public:
       : b(b), loc(loc), planes(planes), lanes(lanes), codes(codes), tile(tile),
         chunk(chunk) {}
 
-  /// The codes of quad `quad` from the chunk on, in bytes, of register `part` of
-  /// each vector. `withFields`, other bits may stand above codes of one plane.
+  /// The codes of quad `quad` from the chunk on, in bytes, of register `part`
+  /// of each vector. `withFields`, other bits may stand above codes of one
+  /// plane.
   Value quad(int64_t quad, int64_t part, bool withFields = false);
   /// The same, of codes in one plane, where they lie in their bytes: times
   /// 2 to the power of where their field begins.

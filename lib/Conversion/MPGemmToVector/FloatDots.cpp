@@ -176,9 +176,8 @@ std::unique_ptr<Dot> lutra::createFloatDot(OpBuilder &b, mpgemm::MatmulOp op,
                                            int64_t lanes, TargetAttr target,
                                            Value table) {
   Location loc = op.getLoc();
-  if (target && target.hasFeature("avx512f") &&
-      op.getFormat().isScalar() && op.getFormat().getBits() <= 4 &&
-      lanes == PermuteDot::kLanes)
+  if (target && target.hasFeature("avx512f") && op.getFormat().isScalar() &&
+      op.getFormat().getBits() <= 4 && lanes == PermuteDot::kLanes)
     return std::make_unique<PermuteDot>(b, loc, op.getFormat());
   if (std::optional<double> offset = op.getFormat().getOffset())
     return std::make_unique<FloatDot>(b, loc, lanes, *offset);

@@ -14,8 +14,8 @@
 namespace mlir::lutra {
 
 /// Makes quads of numbers of codes, in registers of `lanes` lanes of 32 bits:
-/// the unsigned integers of 8 bits that stand for them with the format's offset.
-/// Quads of a trellis are decoded one after the other.
+/// the unsigned integers of 8 bits that stand for them with the format's
+/// offset. Quads of a trellis are decoded one after the other.
 class NumberDecoder {
 public:
   NumberDecoder(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes)

@@ -37,17 +37,17 @@ bool PanelKernel::supports(mpgemm::MatmulOp op) {
           rows = x.getDimSize(0);
   mpgemm::FormatInterface format = op.getFormat();
   return !op.isInteger() && op.getGroupSize() % chunk == 0 &&
-         chunk <= kPanelCodes &&
-         format.getPlanes() == 1 && format.getWindow() == format.getBits() &&
+         chunk <= kPanelCodes && format.getPlanes() == 1 &&
+         format.getWindow() == format.getBits() &&
          (ShapedType::isDynamic(rows) || rows >= kLeastRows) &&
          memref::CollapseShapeOp::isGuaranteedCollapsible(x, kRowsOfX);
 }
 
 PanelKernel::PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
-      lanes(lanesOf(target, planes)), parts(planes.rows / lanes),
-      dot(createDot(b, op, lanes, target, table)),
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+      unit(unitOf(op)), lanes(lanesOf(target, planes)),
+      parts(planes.rows / lanes), dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, parts) {
   mpgemm::FormatInterface format = op.getFormat();
   if (NumberDecoder::isNeeded(format) && !dot->takesCodes())

@@ -18,8 +18,9 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()), unit(unitOf(op)),
-      parts(planes.rows / kLanes), quads(op.getXType().getDimSize(2) / 4) {
+    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+      unit(unitOf(op)), parts(planes.rows / kLanes),
+      quads(op.getXType().getDimSize(2) / 4) {
   auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
   if (!NumberDecoder::isNeeded(op.getFormat()))
@@ -104,10 +105,9 @@ void TilePanel::fillChunk(Value tile, Value quad, Value place,
                                            constant(unit.chunks)));
   for (int64_t i = 0; i < perChunk; ++i)
     for (int64_t part = 0; part < parts; ++part) {
-      Value number = decoder
-                         ? decoder->decode(codes, i, part,
-                                           history.slice(part * each, each))
-                         : codes.quad(i, part);
+      Value number = decoder ? decoder->decode(codes, i, part,
+                                               history.slice(part * each, each))
+                             : codes.quad(i, part);
       if (!zeros.empty())
         number = arith::SubIOp::create(b, loc, number, zeros[part]);
       Value at = arith::AddIOp::create(b, loc, place, constant(i));
@@ -118,8 +118,7 @@ void TilePanel::fillChunk(Value tile, Value quad, Value place,
 
 void TilePanel::fill(Value tile, Value first, Value count) {
   auto loop = scf::ForOp::create(
-      b, loc, constant(0), count, constant(unit.quads),
-      loadHistory(first),
+      b, loc, constant(0), count, constant(unit.quads), loadHistory(first),
       [&](OpBuilder &, Location, Value place, ValueRange carried) {
         SmallVector<Value> history(carried);
         Value quad = arith::AddIOp::create(b, loc, first, place);
