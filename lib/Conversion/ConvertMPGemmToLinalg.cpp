@@ -108,6 +108,30 @@ static Value dequantize(ImplicitLocOpBuilder &b, mpgemm::FormatInterface format,
   return arith::MulFOp::create(b, number, toF32(b, scale));
 }
 
+/// The scales of `op`, [N, G] of floats, times its super-scales.
+static Value scalesOf(NestBuilder &b, mpgemm::ProductOpInterface op) {
+  Value scales = op.getScales(), superScales = op.getSuperScales();
+  if (!superScales && !getElementTypeOrSelf(scales).isInteger())
+    return scales;
+  return b.map(
+      b.sizesOf(scales), b.getF32Type(), {{scales, {0, 1}}},
+      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
+        Value scale =
+            in[0].getType().isInteger()
+                ? arith::SIToFPOp::create(b, b.getF32Type(), in[0]).getResult()
+                : toF32(b, in[0]);
+        if (!superScales)
+          return scale;
+        Value size = arith::ConstantIndexOp::create(b, op.getSuperBlock()),
+              row = linalg::IndexOp::create(b, 0),
+              block = arith::DivUIOp::create(b, linalg::IndexOp::create(b, 1),
+                                             size);
+        Value shared =
+            tensor::ExtractOp::create(b, superScales, ValueRange{row, block});
+        return arith::MulFOp::create(b, scale, toF32(b, shared));
+      });
+}
+
 /// The numbers of `op`, whose codes stand for vectors, with scale, [N, G, K].
 static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op,
                         mpgemm::VectorsAttr vectors) {
@@ -139,31 +163,7 @@ static Value dequantize(NestBuilder &b, mpgemm::MatmulOp op,
     return arith::MulFOp::create(
         b, arith::SubFOp::create(b, toF32(b, sum), offset), toF32(b, in[0]));
   };
-  return b.map(sizes, b.getF32Type(), {{op.getScales(), {0, 1}}}, emit);
-}
-
-/// The scales of `op`, [N, G] of floats, times its super-scales.
-static Value scalesOf(NestBuilder &b, mpgemm::ProductOpInterface op) {
-  Value scales = op.getScales(), superScales = op.getSuperScales();
-  if (!superScales && !getElementTypeOrSelf(scales).isInteger())
-    return scales;
-  return b.map(
-      b.sizesOf(scales), b.getF32Type(), {{scales, {0, 1}}},
-      [&](ImplicitLocOpBuilder &b, ValueRange in) -> Value {
-        Value scale =
-            in[0].getType().isInteger()
-                ? arith::SIToFPOp::create(b, b.getF32Type(), in[0]).getResult()
-                : toF32(b, in[0]);
-        if (!superScales)
-          return scale;
-        Value size = arith::ConstantIndexOp::create(b, op.getSuperBlock()),
-              row = linalg::IndexOp::create(b, 0),
-              block = arith::DivUIOp::create(b, linalg::IndexOp::create(b, 1),
-                                             size);
-        Value shared =
-            tensor::ExtractOp::create(b, superScales, ValueRange{row, block});
-        return arith::MulFOp::create(b, scale, toF32(b, shared));
-      });
+  return b.map(sizes, b.getF32Type(), {{scalesOf(b, op), {0, 1}}}, emit);
 }
 
 /// The codes of `op` as numbers with zero point and scale, [N, G, K].
