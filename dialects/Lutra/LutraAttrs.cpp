@@ -310,10 +310,9 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   int64_t repeated = numRepeated(step);
   if (repeated > 0 &&
       (format->coding != WeightCoding::Numbers || method == kCompensated))
-    return error()
-           << "expects to repeat columns only of codes that are numbers "
-              "and without gptq, got "
-           << step;
+    return error() << "expects to repeat columns only of codes that are "
+                      "numbers and without gptq, got "
+                   << step;
   int64_t groups =
       (llvm::divideCeil(k, size) + 2 * llvm::divideCeil(repeated, size)) *
       format->planes();
