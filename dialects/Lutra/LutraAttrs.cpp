@@ -8,6 +8,7 @@
 #include "dialects/Lutra/CodePlanes.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/Lutra/WeightFormats.h"
+#include "dialects/Lutra/WeightSteps.h"
 
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -214,6 +215,14 @@ int64_t QuantizeAttr::numKept() const {
   return factors ? llvm::count(factors.getValues<float>(), 0) : 0;
 }
 
+int64_t lutra::numRepeated(QuantizeAttr step) {
+  DenseElementsAttr factors = step.getFactors();
+  if (!factors)
+    return 0;
+  return llvm::count_if(factors.getValues<float>(),
+                        [](float factor) { return factor < 0; });
+}
+
 /// Checks what a step knows of the `k` columns.
 static LogicalResult verifyColumns(QuantizeAttr step, int64_t k,
                                    EmitError error) {
@@ -271,7 +280,15 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   if (format->hasVectors() && size % format->groupMultiple != 0)
     return error() << "expects groups of a multiple of "
                    << format->groupMultiple << " weights, got " << step;
-  int64_t groups = llvm::divideCeil(k, size) * format->planes();
+  int64_t repeated = numRepeated(step);
+  if (repeated > 0 &&
+      (format->coding != WeightCoding::Numbers || method == kCompensated))
+    return error() << "expects to repeat columns only of codes that are "
+                      "numbers and without gptq, got "
+                   << step;
+  int64_t groups =
+      (llvm::divideCeil(k, size) + 2 * llvm::divideCeil(repeated, size)) *
+      format->planes();
   Type byte = IntegerType::get(type.getContext(), 8);
   if (part == kRest)
     return type.clone({n, step.numKept()});

@@ -128,7 +128,10 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
     "codebook" is [books, size, 2^bits] bytes.
 
     With `factors`, [K] of f32, columns are multiplied with these before, and those with
-    a factor of 0 are the "rest", [N, R] of f32, as they were. `moments` is a plain
+    a factor of 0 are the "rest", [N, R] of f32, as they were. Those with a negative
+    factor are zeros; behind the other groups, as they were, they have groups of their
+    own, which are there twice: with S of these G is ceil(K / group) +
+    2 * ceil(S / group). `moments` is a plain
     weight of f32, as the scale of `#lutra.dequantize`: sums of squares of what each
     column is multiplied with in the model, [K], by which its errors count, or sums of
     products of any two, [K, K], which "gptq" needs.

@@ -18,6 +18,9 @@ namespace mlir::lutra {
 FailureOr<WeightOp> addSteps(OpBuilder &b, WeightOp weight,
                              ArrayRef<Attribute> more);
 
+/// How many columns of its matrix a step repeats, with a negative factor.
+int64_t numRepeated(QuantizeAttr step);
+
 /// A weight whose elements stand in the IR, for constants that are too large
 /// for an `arith.constant`.
 WeightOp createInlineWeight(OpBuilder &b, Location loc, StringRef name,

@@ -54,6 +54,14 @@ static int64_t channelsKept(const QuantizedLayer &layer) {
   return layer.factors ? llvm::count(layer.factors.getValues<float>(), 0) : 0;
 }
 
+/// How many input channels are rounded twice.
+static int64_t channelsTwice(const QuantizedLayer &layer) {
+  if (!layer.factors)
+    return 0;
+  return llvm::count_if(layer.factors.getValues<float>(),
+                        [](float factor) { return factor < 0; });
+}
+
 void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
                               ArrayRef<double> errors, llvm::raw_ostream &os) {
   Total total = totalOf(layers);
@@ -77,6 +85,8 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
       os << ", activations of 8 bits";
     if (int64_t kept = channelsKept(layer))
       os << ", " << kept << " input channels stay f32";
+    if (int64_t twice = channelsTwice(layer))
+      os << ", " << twice << " input channels rounded twice";
     os << llvm::format(", %.2f bits per weight, error %s%.3g %%",
                        bitsPerWeight(layer), layer.moments ? "of outputs " : "",
                        100 * error)
@@ -107,6 +117,7 @@ static void printLayer(const QuantizedLayer &layer, double error,
     json.attribute("bits_per_weight", bitsPerWeight(layer));
     json.attribute("method", layer.method);
     json.attribute("channels_kept", channelsKept(layer));
+    json.attribute("channels_twice", channelsTwice(layer));
     json.attribute("relative_error", error);
     json.attribute("error_of", layer.moments ? "outputs" : "weights");
     json.attribute("quantized_bytes", layer.quantizedBytes);

@@ -29,7 +29,7 @@ std::vector<float> InputMoments::importance(ArrayRef<float> factors) const {
   int64_t count = 0;
   for (int64_t k = 0; k < columns; ++k) {
     float factor = factors.empty() ? 1 : factors[k];
-    if (factor == 0)
+    if (factor <= 0)
       continue;
     result[k] = moments[isMatrix() ? k * (columns + 1) : k] / factor / factor;
     sum += result[k];

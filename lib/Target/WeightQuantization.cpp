@@ -13,6 +13,7 @@
 
 #include "ErrorCompensation.h"
 #include "WeightExpression.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "mlir/IR/Threading.h"
 #include "llvm/ADT/bit.h"
 #include <algorithm>
@@ -35,13 +36,19 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
       leastSquares(step.getMethod() != kNearest),
       compensates(step.getMethod() == kCompensated), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
-      groups(llvm::divideCeil(columns, size) * format.planes()),
+      groups((llvm::divideCeil(columns, size) +
+              2 * llvm::divideCeil(numRepeated(step), size)) *
+             format.planes()),
       width(groups * format.codesOf(size)),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
+      panelColumns(columns + numRepeated(step)),
       operand(std::make_unique<WeightExpression>(std::move(matrix))) {
   if (DenseElementsAttr given = step.getFactors())
     llvm::append_range(factors, given.getValues<float>());
+  for (auto [k, factor] : llvm::enumerate(factors))
+    if (factor < 0)
+      repeated.push_back(k);
 }
 
 WeightQuantization::~WeightQuantization() = default;
@@ -73,11 +80,21 @@ int64_t WeightQuantization::rowsOfPanel() const {
   return std::min(panelRows, rows - panelStart);
 }
 
+/// The groups that have all columns once.
+int64_t WeightQuantization::ownGroups() const {
+  return llvm::divideCeil(columns, size);
+}
+
 /// The weights of a group of a row of the panel.
 ArrayRef<float> WeightQuantization::groupOf(int64_t row, int64_t group) const {
-  int64_t at = group * size;
-  return ArrayRef(numbers).slice(row * columns + at,
-                                 std::min(size, columns - at));
+  int64_t at = group * size, end = columns;
+  if (group >= ownGroups()) {
+    int64_t again = (groups - ownGroups()) / 2;
+    at = columns + (group - ownGroups()) % again * size;
+    end = panelColumns;
+  }
+  return ArrayRef(numbers).slice(row * panelColumns + at,
+                                 std::min(size, end - at));
 }
 
 ArrayRef<float> WeightQuantization::weightsOf(int64_t row) const {
@@ -86,7 +103,7 @@ ArrayRef<float> WeightQuantization::weightsOf(int64_t row) const {
 
 ArrayRef<float> WeightQuantization::importanceOf(int64_t group) const {
   int64_t at = group * size;
-  return importance.empty()
+  return importance.empty() || group >= ownGroups()
              ? ArrayRef<float>()
              : ArrayRef(importance).slice(at, std::min(size, columns - at));
 }
@@ -105,13 +122,21 @@ void WeightQuantization::readPanel(int64_t row) {
                 reinterpret_cast<char *>(numbers.data()));
 }
 
-/// Multiplies the columns of the panel with their factors.
+/// Multiplies the columns of the panel with their factors, and puts those that
+/// are repeated behind them.
 void WeightQuantization::scalePanel() {
   if (factors.empty())
     return;
-  for (int64_t row = 0; row < rowsOfPanel(); ++row)
-    for (int64_t k = 0; k < columns; ++k)
-      numbers[row * columns + k] *= factors[k];
+  std::vector<float> scaled;
+  scaled.reserve(rowsOfPanel() * panelColumns);
+  for (int64_t row = 0; row < rowsOfPanel(); ++row) {
+    ArrayRef<float> given = weightsOf(row);
+    for (auto [number, factor] : llvm::zip_equal(given, factors))
+      scaled.push_back(number * std::max(factor, 0.0f));
+    for (int64_t k : repeated)
+      scaled.push_back(given[k]);
+  }
+  numbers = std::move(scaled);
 }
 
 llvm::Error WeightQuantization::checkPanel() const {
@@ -123,8 +148,8 @@ llvm::Error WeightQuantization::checkPanel() const {
   return llvm::make_error<InvalidWeight>(
       "weight '" + operand->getName().str() +
       "': expected finite numbers to quantize, got " + std::to_string(*wrong) +
-      " for input " + std::to_string(at % columns) + " of output " +
-      std::to_string(panelStart + at / columns));
+      " for input " + std::to_string(at % panelColumns) + " of output " +
+      std::to_string(panelStart + at / panelColumns));
 }
 
 /// To be called when what is known of columns is.
@@ -279,6 +304,10 @@ void WeightQuantization::decodeRow(int64_t row,
     return rowQuantizer->decode(first, fitted, weights);
   for (auto [k, weight] : llvm::enumerate(weights))
     weight = quantizer->decode(first[k], fitted[k / size]);
+  for (auto [i, k] : llvm::enumerate(repeated)) {
+    int64_t at = ownGroups() * size + i;
+    weights[k] = quantizer->decode(first[at], fitted[at / size]);
+  }
 }
 
 /// Makes the panel, of weights as they are, the errors of its codes.
@@ -287,7 +316,7 @@ void WeightQuantization::makeErrors() {
   for (int64_t row = 0; row < rowsOfPanel(); ++row) {
     decodeRow(row, decoded);
     for (int64_t k = 0; k < columns; ++k) {
-      float factor = factors.empty() ? 1 : factors[k];
+      float factor = factors.empty() || factors[k] < 0 ? 1 : factors[k];
       float &number = numbers[row * columns + k];
       number = factor == 0 ? 0 : number - decoded[k] / factor;
     }

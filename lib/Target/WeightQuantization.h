@@ -56,6 +56,7 @@ private:
                      WeightExpression operand);
   int64_t rowsOfPanel() const;
   void createRowQuantizer();
+  int64_t ownGroups() const;
   ArrayRef<float> weightsOf(int64_t row) const;
   ArrayRef<float> groupOf(int64_t row, int64_t group) const;
   MutableArrayRef<GroupParameters> parametersOf(int64_t row, int64_t count = 1);
@@ -78,8 +79,11 @@ private:
   bool leastSquares, compensates;
   /// Of columns, or none.
   std::vector<float> factors;
-  /// `size` is weights of a group, and `width` codes of a row.
-  int64_t rows, columns, size, groups, width, panelRows;
+  /// Columns with a negative factor.
+  std::vector<int64_t> repeated;
+  /// `size` is weights of a group, `width` codes of a row, and `panelColumns`
+  /// weights of a row as it is quantized, with repeated columns once.
+  int64_t rows, columns, size, groups, width, panelRows, panelColumns;
   std::unique_ptr<WeightExpression> operand, momentsOperand;
   std::optional<InputMoments> moments;
   /// Of columns, or none.

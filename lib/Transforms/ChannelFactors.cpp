@@ -38,19 +38,19 @@ std::vector<float> lutra::smoothingFactors(ArrayRef<float> inputs,
   return factors;
 }
 
-bool lutra::dropOutliers(std::vector<float> &factors, ArrayRef<float> inputs,
-                         double threshold) {
+bool lutra::markOutliers(std::vector<float> &factors, ArrayRef<float> inputs,
+                         double threshold, size_t most, float mark) {
   std::vector<size_t> found;
   for (auto [channel, input] : llvm::enumerate(inputs))
     if (input >= threshold)
       found.push_back(channel);
-  size_t most = inputs.size() / kChannelsPerOutlier;
+  most = std::min(most, inputs.size() / kChannelsPerOutlier);
   llvm::sort(found, [&](size_t a, size_t b) {
     return std::pair(inputs[b], a) < std::pair(inputs[a], b);
   });
   found.resize(std::min(found.size(), most));
   for (size_t channel : found)
-    factors[channel] = 0;
+    factors[channel] = mark;
   return !found.empty();
 }
 
@@ -66,7 +66,7 @@ double lutra::roundingError(const ChannelStatistics &inputs,
     for (size_t k = start; k < stop; ++k) {
       outputs += double(inputs.squares[k]) * weights.squares[k];
       double factor = factors[k];
-      if (factor == 0)
+      if (factor <= 0)
         continue;
       largest = std::max(largest, inputs.largest[k] / factor);
       sum += inputs.squares[k] / factor / factor;

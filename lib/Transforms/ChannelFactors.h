@@ -19,10 +19,11 @@ namespace mlir::lutra {
 std::vector<float> smoothingFactors(ArrayRef<float> inputs,
                                     ArrayRef<float> weights, double alpha);
 
-/// Makes the factor 0 of channels of magnitude `threshold` or more: of an
-/// eighth of all at most, the largest. Returns whether there are any.
-bool dropOutliers(std::vector<float> &factors, ArrayRef<float> inputs,
-                  double threshold);
+/// Makes the factors of channels of magnitude `threshold` or more `mark`: of
+/// the largest, `most` and an eighth of all at most. Returns whether there are
+/// any.
+bool markOutliers(std::vector<float> &factors, ArrayRef<float> inputs,
+                  double threshold, size_t most, float mark);
 
 /// What rounding inputs to 8 bits, in groups of `size` channels, adds to
 /// squared outputs, relative to these: a bound, by what is known of the largest

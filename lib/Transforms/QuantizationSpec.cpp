@@ -43,6 +43,10 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
   } else if (text.consume_front("outliers")) {
     rule.outliers = 6;
     return text.empty() || parsePositive(text, rule.outliers);
+  } else if (text.consume_front("arc")) {
+    rule.residuals = std::numeric_limits<size_t>::max();
+    return text.empty() ||
+           (!text.getAsInteger(10, rule.residuals) && rule.residuals > 0);
   } else if (text.starts_with("e")) {
     double percent;
     if (!text.consume_back("%") || !parsePositive(text.drop_front(), percent))
@@ -55,8 +59,32 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
   return true;
 }
 
+/// Checks what must be where channels are rounded twice: tables of sums and
+/// weights that make up for others know nothing of it, and columns are padded
+/// to groups.
+static llvm::Error checkResiduals(const QuantizationRule &rule) {
+  constexpr int64_t kMostGroup = 4096;
+  auto error = [&](const Twine &expected) {
+    return llvm::createStringError("expected " + expected + " with arc, got '" +
+                                   rule.text + "'");
+  };
+  if (!rule.format || rule.format->bits < 4 ||
+      rule.format->coding != WeightCoding::Numbers)
+    return error("a format of 4 bits or more, a number for each code,");
+  if (!rule.integers || rule.isStatic)
+    return error("activations a8");
+  if (rule.group < 1 || rule.group > kMostGroup)
+    return error("groups of 1 to " + Twine(kMostGroup) + " weights");
+  if (rule.compensates || rule.outliers > 0)
+    return error("neither gptq nor outliers");
+  return llvm::Error::success();
+}
+
 /// Checks what settings together must be.
 static llvm::Error checkRule(const QuantizationRule &rule) {
+  if (rule.residuals > 0)
+    if (llvm::Error error = checkResiduals(rule))
+      return error;
   if (!rule.format)
     return llvm::Error::success();
   const WeightFormat &format = *rule.format;
@@ -107,7 +135,9 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
       return llvm::createStringError(
           "expected gN for groups of N weights, row, a8, a8s, a32, mse, "
           "nearest, "
-          "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE or, "
+          "gptq, smooth, smoothALPHA up to 1, outliers, outliersMAGNITUDE, "
+          "arc, "
+          "arcCHANNELS or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");
   return checkRule(rule);

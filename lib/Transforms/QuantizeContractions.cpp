@@ -13,6 +13,7 @@
 #include "AllocateBits.h"
 #include "ChannelFactors.h"
 #include "WeightProduct.h"
+#include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -35,6 +36,9 @@ using Task = QuantizationTask;
 
 /// Groups are halved as long as they have more weights than that.
 static constexpr int64_t kLeastGroup = 16;
+/// Channels are rounded twice from this part of the largest input on, as in
+/// ARCQuant.
+static constexpr double kResidualPart = 0.125;
 /// What bits choose between.
 static constexpr StringLiteral kAutoFormats[] = {"int2", "int3", "int4", "int5",
                                                  "int6", "int7", "int8"};
@@ -49,13 +53,15 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.group = format.groupOf(group, columns);
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
-  int64_t groups = rows * llvm::divideCeil(columns, layer.group),
+  MLIRContext *context = product.op.getContext();
+  QuantizeAttr step = layer.step(context, kCodes);
+  int64_t groups =
+              rows * (llvm::divideCeil(columns, layer.group) +
+                      2 * llvm::divideCeil(numRepeated(step), layer.group)),
           ofGroup = 2 * format.planes() + (format.hasZeros() ? 1 : 0);
   layer.quantizedBytes =
       llvm::divideCeil(groups * format.codesOf(layer.group) * format.bits, 8) +
       groups * ofGroup + format.codebookSize();
-  MLIRContext *context = product.op.getContext();
-  QuantizeAttr step = layer.step(context, kCodes);
   int64_t floats = step.numKept();
   if (layer.integers && layer.activation && layer.activation->zero != 0)
     ++floats;
@@ -181,16 +187,22 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   return *error * *error + ofInputs;
 }
 
-/// Leaves out channels that are to stay, smooths others where that helps, and
-/// chooses the scale of the inputs that come of it.
+/// Takes out channels that are to stay or are rounded twice, smooths others
+/// where that helps, and chooses the scale of the inputs that come of it.
 LogicalResult
 QuantizeContractions::chooseFactors(Task &task,
                                     const ChannelStatistics &statistics) {
   const QuantizationRule &rule = *task.rule;
   QuantizedLayer &layer = *task.layer;
   std::vector<float> factors(statistics.largest.size(), 1);
-  bool isNeeded = rule.outliers > 0 &&
-                  dropOutliers(factors, statistics.largest, rule.outliers);
+  ArrayRef<float> largest = statistics.largest;
+  bool isNeeded = false;
+  if (rule.outliers > 0)
+    isNeeded = markOutliers(factors, largest, rule.outliers, largest.size(), 0);
+  else if (rule.residuals > 0)
+    isNeeded = markOutliers(factors, largest,
+                            kResidualPart * *llvm::max_element(largest),
+                            rule.residuals, -1);
   if (rule.smooth > 0) {
     describe(task, weightFormats().front(), 0);
     llvm::Expected<ColumnSizes> weights = measures.columns(layer.codes);

@@ -54,6 +54,9 @@ private:
   Value matrixOf(Value x, OpFoldResult count);
   Value scaled(Value x, OpFoldResult count);
   Value inGroups(Value x, OpFoldResult count);
+  SmallVector<int64_t> channels(function_ref<bool(float)> isChosen);
+  Value gathered(ArrayRef<int64_t> channels, OpFoldResult count);
+  Value withResiduals(Value x, OpFoldResult count);
   FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
   FailureOr<Value> addRest(Value y, OpFoldResult count);
   Value shapedY(Value y);
@@ -233,7 +236,7 @@ Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
       llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
     return x;
   SmallVector<float> inverses = llvm::map_to_vector(
-      given, [](float factor) { return factor == 0 ? 0 : 1 / factor; });
+      given, [](float factor) { return factor <= 0 ? 0 : 1 / factor; });
   Value factors = constant(
       DenseElementsAttr::get(layer.factors.getType(), ArrayRef(inverses)));
   AffineExpr m = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
@@ -245,10 +248,11 @@ Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
                  });
 }
 
-/// x [M, K] as [M, groups, size], of `count` rows.
+/// x [M, K] or some of its columns as [M, groups, size], of `count` rows.
 Value ProductQuantizer::inGroups(Value x, OpFoldResult count) {
-  if (int64_t missing = groups * size - columns) {
-    auto type = cast<RankedTensorType>(x.getType());
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t groups = llvm::divideCeil(type.getDimSize(1), size);
+  if (int64_t missing = groups * size - type.getDimSize(1)) {
     Type element = type.getElementType();
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(element));
     OpFoldResult none = b.getIndexAttr(0);
@@ -270,6 +274,73 @@ ProductQuantizer::Factor ProductQuantizer::rounded(Value x) {
       RankedTensorType::get(perGroup, b.getF32Type()),
       RankedTensorType::get(perGroup, b.getI32Type()), x);
   return {quantized.getCodes(), quantized.getScales(), quantized.getSums()};
+}
+
+/// The channels with such a factor.
+SmallVector<int64_t>
+ProductQuantizer::channels(function_ref<bool(float)> isChosen) {
+  SmallVector<int64_t> found;
+  if (layer.factors)
+    for (auto [channel, factor] :
+         llvm::enumerate(layer.factors.getValues<float>()))
+      if (isChosen(factor))
+        found.push_back(channel);
+  return found;
+}
+
+/// Columns of x [M, K], which has `count` rows.
+Value ProductQuantizer::gathered(ArrayRef<int64_t> channels,
+                                 OpFoldResult count) {
+  Value places = constant(b.getI64TensorAttr(channels));
+  AffineExpr m = b.getAffineDimExpr(0), k = b.getAffineDimExpr(1);
+  return generic(
+      places, {{k}, {m, k}}, empty({count, b.getIndexAttr(channels.size())}),
+      [&](OpBuilder &b, Location loc, ValueRange in) {
+        Value row = linalg::IndexOp::create(b, loc, 0);
+        Value at = arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
+        Value element =
+            tensor::ExtractOp::create(b, loc, matrix, ValueRange{row, at});
+        linalg::YieldOp::create(b, loc, element);
+      });
+}
+
+/// x [M, groups, size] and behind it, in groups of their own, channels that are
+/// rounded twice: as they are, and what rounding leaves of them.
+Value ProductQuantizer::withResiduals(Value x, OpFoldResult count) {
+  SmallVector<int64_t> repeated =
+      channels([](float factor) { return factor < 0; });
+  if (repeated.empty())
+    return x;
+  Value whole = inGroups(gathered(repeated, count), count);
+  Factor integers = rounded(whole);
+  int64_t more = cast<RankedTensorType>(whole.getType()).getDimSize(1);
+  AffineExpr m = b.getAffineDimExpr(0), g = b.getAffineDimExpr(1),
+             k = b.getAffineDimExpr(2);
+  auto sizesOf = [&](int64_t groups) -> SmallVector<OpFoldResult> {
+    return {count, b.getIndexAttr(groups), b.getIndexAttr(size)};
+  };
+  Value rest =
+      generic({whole, integers.numbers, integers.scales},
+              {{m, g, k}, {m, g, k}, {m, g}, {m, g, k}}, empty(sizesOf(more)),
+              [](OpBuilder &b, Location loc, ValueRange in) {
+                Value near =
+                    arith::SIToFPOp::create(b, loc, b.getF32Type(), in[1]);
+                near = arith::MulFOp::create(b, loc, near, in[2]);
+                linalg::YieldOp::create(
+                    b, loc, Value(arith::SubFOp::create(b, loc, in[0], near)));
+              });
+  Value wide = empty(sizesOf(groups + 2 * more));
+  int64_t at = 0;
+  for (auto [part, width] :
+       {std::pair(x, groups), {whole, more}, {rest, more}}) {
+    SmallVector<OpFoldResult> place(3, b.getIndexAttr(0)),
+        steps(3, b.getIndexAttr(1));
+    place[1] = b.getIndexAttr(at);
+    wide = tensor::InsertSliceOp::create(b, part, wide, place, sizesOf(width),
+                                         steps);
+    at += width;
+  }
+  return wide;
 }
 
 /// What windows see of x, channels last and in groups, as integers.
@@ -352,6 +423,7 @@ ProductQuantizer::factor(OpFoldResult count) {
   x = inGroups(x, count);
   if (activation)
     return Factor{x, Value(), sumsOf(x, count)};
+  x = withResiduals(x, count);
   return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
 }
 
@@ -388,11 +460,11 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
     return failure();
   SmallVector<OpFoldResult> shape = {count, b.getIndexAttr(rows)};
   Value init = empty(shape);
-  Value y = mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes,
-                                     *scales, *zeros, *codebook, x.scales,
-                                     x.sums, init, format(),
-                                     mpgemm::LayoutAttr())
-                .getResult();
+  Value y =
+      mpgemm::MatmulOp::create(b, init.getType(), x.numbers, *codes, *scales,
+                               *zeros, *codebook, x.scales, x.sums, init,
+                               format(), mpgemm::LayoutAttr())
+          .getResult();
   if (!layer.activation)
     return y;
   FailureOr<Value> sums = Value();
@@ -405,31 +477,18 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
 
 /// Adds to y [M, N] the products of inputs and columns that are not quantized.
 FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
-  SmallVector<int64_t> kept;
-  for (auto [channel, factor] :
-       llvm::enumerate(layer.factors.getValues<float>()))
-    if (factor == 0)
-      kept.push_back(channel);
+  SmallVector<int64_t> kept =
+      channels([](float factor) { return factor == 0; });
   FailureOr<Value> w = part(kRest);
   if (failed(w))
     return failure();
-  OpFoldResult width = b.getIndexAttr(kept.size()), n = b.getIndexAttr(rows);
-  Value places = constant(b.getI64TensorAttr(kept));
+  OpFoldResult n = b.getIndexAttr(rows);
   AffineExpr d0 = b.getAffineDimExpr(0), d1 = b.getAffineDimExpr(1),
              d2 = b.getAffineDimExpr(2);
-  Value gathered = generic(
-      places, {{d1}, {d0, d1}}, empty({count, width}),
-      [&](OpBuilder &b, Location loc, ValueRange in) {
-        Value row = linalg::IndexOp::create(b, loc, 0);
-        Value at = arith::IndexCastOp::create(b, loc, b.getIndexType(), in[0]);
-        Value element =
-            tensor::ExtractOp::create(b, loc, matrix, ValueRange{row, at});
-        linalg::YieldOp::create(b, loc, element);
-      });
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(b.getF32Type()));
   Value init = linalg::FillOp::create(b, zero, empty({count, n})).getResult(0);
   Value rest = generic(
-      {gathered, *w}, {{d0, d2}, {d1, d2}, {d0, d1}}, init,
+      {gathered(kept, count), *w}, {{d0, d2}, {d1, d2}, {d0, d1}}, init,
       [](OpBuilder &b, Location loc, ValueRange in) {
         Value product = arith::MulFOp::create(b, loc, in[0], in[1]);
         linalg::YieldOp::create(

@@ -46,12 +46,15 @@ struct QuantizationRule {
   double smooth = 0;
   /// The magnitude from which on an input channel stays f32 (LLM.int8()); or 0.
   double outliers = 0;
+  /// How many input channels are rounded twice, the second time to what the first
+  /// leaves (ARCQuant); or 0.
+  size_t residuals = 0;
 
   /// Whether it takes samples of the model's inputs to go by the rule.
   bool needsSamples() const { return isStatic || needsChannels(); }
   /// Whether these are to tell channels apart.
   bool needsChannels() const {
-    return compensates || smooth > 0 || outliers > 0;
+    return compensates || smooth > 0 || outliers > 0 || residuals > 0;
   }
 };
 

@@ -412,6 +412,14 @@ func.func @quantize_factors() {
 
 // -----
 
+func.func @quantize_repeats() {
+  // expected-error @below {{expects to repeat columns only of codes that are numbers and without gptq, got}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "bcq2", group = 4, method = "mse", factors = dense<-1.0> : tensor<4xf32>>] : tensor<1x6x4xi8>
+  return
+}
+
+// -----
+
 func.func @quantize_rest() {
   // expected-error @below {{expects codes, scales, sums or, where there are any, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "rest", format = "int4", group = 4, method = "mse">] : tensor<1x0xf32>

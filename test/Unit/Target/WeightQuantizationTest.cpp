@@ -269,6 +269,38 @@ TEST_F(WeightQuantizationTest, AddsUpRows) {
   }
 }
 
+TEST_F(WeightQuantizationTest, RepeatsColumns) {
+  // Zeros among the others, and twice behind them.
+  fill(70, 40);
+  std::vector<float> factors(k, 1);
+  factors[3] = factors[39] = -1;
+  int64_t second = 0;
+  std::string image =
+      write(weight(step(kCodes, "int4", 20, vector(factors))),
+            RankedTensorType::get({n, 4, 20}, b.getI8Type()),
+            weight(step(kScales, "int4", 20, vector(factors))),
+            RankedTensorType::get({n, 4}, b.getBF16Type()), second);
+  ASSERT_EQ(error, "");
+  GroupQuantizer quantizer(*findWeightFormat("int4"), /*leastSquares=*/true);
+  for (int64_t row = 0; row < n; ++row) {
+    std::vector<float> groups[] = {
+        groupOf(row, 0, 20).vec(),
+        groupOf(row, 1, 20).vec(),
+        {weights[row * k + 3], weights[row * k + 39]}};
+    groups[0][3] = groups[1][19] = 0;
+    for (int64_t group = 0; group < 4; ++group) {
+      ArrayRef<float> ofGroup = groups[std::min<int64_t>(group, 2)];
+      std::vector<uint8_t> codes(20);
+      quantizer.encode(ofGroup, quantizer.fit(ofGroup), codes.data());
+      for (int64_t i = 0; i < 20; ++i)
+        ASSERT_EQ(uint8_t(image[(row * 4 + group) * 20 + i]), codes[i]);
+    }
+    // Both copies have one scale.
+    ASSERT_EQ(image.substr(second + row * 8 + 4, 2),
+              image.substr(second + row * 8 + 6, 2));
+  }
+}
+
 TEST_F(WeightQuantizationTest, MeasuresTheErrorOfOutputs) {
   fill(9, 50);
   std::string source = file();
