@@ -56,7 +56,7 @@ def compile(model, output=None, **options):
     machine (`mtriple="aarch64-linux-gnu"`), is written, and the result is None.
     """
     folder = None
-    machine = options.get("mtriple", platform.machine()).split("-")[0]
+    machine = (options.get("mtriple") or platform.machine()).split("-")[0]
     is_foreign = machine != platform.machine()
     if output is None:
         if is_foreign:

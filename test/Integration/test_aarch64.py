@@ -57,7 +57,7 @@ def turn(choices, *numbers):
 def test_codes(bits, integers, level, tmp_path):
     number = bits + 3 * LEVELS.index(level) + integers
     size, rows = turn(packed.SIZES, number), turn(packed.ROWS, number)
-    zeros = turn(["shared", "codes", "floats"], number)
+    zeros = turn(["shared", "codes", "floats"], bits, LEVELS.index(level))
     packed.check(Product(rows, *size, bits, integers, zeros), tmp_path, *target(level))
 
 
@@ -177,7 +177,7 @@ def test_recurrent(variant, level):
     recurrent.test_levels(variant, level)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", KINDS)
 def test_families(kind, seed):
     number = 4 * list(KINDS).index(kind) + seed

@@ -2,6 +2,8 @@
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """lutra.compile, lutra.ir and lutra.check."""
 
+import platform
+
 import lutra
 import models
 import numpy as np
@@ -49,6 +51,17 @@ def test_other_outputs(path, tmp_path):
     assert lutra.compile(path, tmp_path / "m.o", emit_header=tmp_path / "m.h") is None
     assert (tmp_path / "m.o").read_bytes().startswith(b"\x7fELF")
     assert "lutra_model_mlp" in (tmp_path / "m.h").read_text()
+
+
+def test_other_machines(path, tmp_path):
+    artifact = tmp_path / "m.so"
+    other = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
+    assert lutra.compile(path, artifact, mtriple=f"{other}-linux-gnu") is None
+    assert artifact.read_bytes().startswith(b"\x7fELF")
+    with pytest.raises(lutra.RunError, match="compile the model for this machine"):
+        lutra.load(artifact)
+    with pytest.raises(TypeError, match=f"expected an output: this machine is no {other}"):
+        lutra.compile(path, mtriple=f"{other}-linux-gnu")
 
 
 def test_options(path, tmp_path):
