@@ -397,7 +397,7 @@ func.func @quantize_long_group_of_vectors() {
 // -----
 
 func.func @quantize_codebook() {
-  // expected-error @below {{expects codes, scales or, where there are any, zeros, the codebook or the rest, got}}
+  // expected-error @below {{expects codes, scales, sums or, where there are any, superscales, zeros, the codebook or the rest, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codebook", format = "int4", group = 4, method = "mse">] : tensor<1x1xi8>
   return
 }
