@@ -6,7 +6,8 @@
 // First, arithmetic on f16 and bf16 becomes arithmetic on f32 between
 // conversions; then, conversions that the target lacks become integer
 // arithmetic, in a form that vectors of any length share with scalars. None of
-// it depends on how the CPU treats subnormal f32 numbers.
+// it depends on how the CPU treats subnormal f32 numbers. Floats of 8 bits,
+// which are only read, are extended too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -129,44 +130,42 @@ static Value extendBF16(Lanes &lanes, Value half) {
   return lanes.bitcast(lanes.f32(), lanes.shiftLeft(lanes.widen(half), 16));
 }
 
-static Value extendF16(Lanes &lanes, Value half) {
-  Value bits = lanes.widen(half);
-  Value sign = lanes.shiftLeft(lanes.bitAnd(bits, 0x8000), 16);
-  Value magnitude = lanes.bitAnd(bits, 0x7fff);
-  Value shifted = lanes.shiftLeft(magnitude, 13);
-  // Exponents are biased by 15 here and by 127 there; infinity and NaN keep all
-  // bits of the exponent set.
-  Value normal = lanes.add(shifted, (127 - 15) << 23);
-  Value special = lanes.add(shifted, (255 - 31) << 23);
-  // A subnormal's mantissa, put behind a leading one, exceeds 2^-14 by its
-  // value.
-  Value behindOne =
-      lanes.bitcast(lanes.f32(), lanes.add(shifted, (127 - 14) << 23));
-  Value subnormal = lanes.bitcast(
-      lanes.i32(),
-      lanes.make<arith::SubFOp>(behindOne, lanes.constantF32(0x1p-14f)));
-  Value result = lanes.select(lanes.below(magnitude, 0x7c00), normal, special);
-  result = lanes.select(lanes.below(magnitude, 0x0400), subnormal, result);
-  return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
-}
+/// A float of fewer bits and a smaller exponent than f32.
+struct SmallFloat {
+  unsigned bits, mantissa;
+  /// The least magnitude that is no number.
+  uint32_t special;
 
-/// OCP's E4M3, which has no infinity.
-static Value extendE4M3(Lanes &lanes, Value byte) {
-  Value bits = arith::ExtUIOp::create(
-      lanes.b, lanes.loc, lanes.i32(),
-      lanes.bitcast(lanes.type(lanes.b.getI8Type()), byte));
-  Value sign = lanes.shiftLeft(lanes.bitAnd(bits, 0x80), 24);
-  Value magnitude = lanes.bitAnd(bits, 0x7f);
-  Value shifted = lanes.shiftLeft(magnitude, 20);
-  Value normal = lanes.add(shifted, (127 - 7) << 23);
-  Value behindOne =
-      lanes.bitcast(lanes.f32(), lanes.add(shifted, (127 - 6) << 23));
+  unsigned exponent() const { return bits - 1 - mantissa; }
+  unsigned bias() const { return (1u << (exponent() - 1)) - 1; }
+};
+static constexpr SmallFloat kF16 = {16, 10, 0x7c00};
+/// OCP's, which has no infinity.
+static constexpr SmallFloat kE4M3 = {8, 3, 0x7f};
+
+static Value extend(Lanes &lanes, Value value, SmallFloat from) {
+  Type stored = lanes.type(lanes.b.getIntegerType(from.bits));
+  Value bits = arith::ExtUIOp::create(lanes.b, lanes.loc, lanes.i32(),
+                                      lanes.bitcast(stored, value));
+  uint32_t top = 1u << (from.bits - 1), allSet = (1u << from.exponent()) - 1;
+  Value sign = lanes.shiftLeft(lanes.bitAnd(bits, top), 32 - from.bits);
+  Value magnitude = lanes.bitAnd(bits, top - 1);
+  Value shifted = lanes.shiftLeft(magnitude, 23 - from.mantissa);
+  // Exponents are biased otherwise; what is no number keeps all bits of the
+  // exponent set.
+  Value normal = lanes.add(shifted, (127 - from.bias()) << 23);
+  Value special = lanes.add(shifted, (255 - allSet) << 23);
+  // A subnormal's mantissa, put behind a leading one, exceeds that by its
+  // value.
+  uint32_t one = (127 - from.bias() + 1) << 23;
+  Value behindOne = lanes.bitcast(lanes.f32(), lanes.add(shifted, one));
+  Value leadingOne = lanes.bitcast(lanes.f32(), lanes.constant(one));
   Value subnormal = lanes.bitcast(
-      lanes.i32(),
-      lanes.make<arith::SubFOp>(behindOne, lanes.constantF32(0x1p-6f)));
-  Value result = lanes.select(lanes.below(magnitude, 0x7f), normal,
-                              lanes.constant(0x7fc00000));
-  result = lanes.select(lanes.below(magnitude, 0x08), subnormal, result);
+      lanes.i32(), lanes.make<arith::SubFOp>(behindOne, leadingOne));
+  Value result =
+      lanes.select(lanes.below(magnitude, from.special), normal, special);
+  result = lanes.select(lanes.below(magnitude, 1u << from.mantissa), subnormal,
+                        result);
   return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
 }
 
@@ -238,9 +237,9 @@ struct ExpandExtend : OpRewritePattern<arith::ExtFOp> {
     if (!from.isBF16() && !isE4M3 && !(from.isF16() && !native.f16Convert))
       return failure();
     Lanes lanes(rewriter, op.getLoc(), op.getType());
-    Value result = from.isBF16() ? extendBF16(lanes, op.getIn())
-                   : isE4M3      ? extendE4M3(lanes, op.getIn())
-                                 : extendF16(lanes, op.getIn());
+    Value result = from.isBF16()
+                       ? extendBF16(lanes, op.getIn())
+                       : extend(lanes, op.getIn(), isE4M3 ? kE4M3 : kF16);
     if (result.getType() == op.getType())
       rewriter.replaceOp(op, result);
     else

@@ -14,6 +14,7 @@
 
 #include "ActivationScale.h"
 #include "ReadWindows.h"
+#include "TensorBuilder.h"
 #include "WeightProduct.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
@@ -21,20 +22,18 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
 
 namespace {
-class ProductQuantizer {
+class ProductQuantizer : TensorBuilder {
 public:
   ProductQuantizer(WeightProduct &product, const QuantizedLayer &layer,
                    ArrayRef<OpFoldResult> sizes)
-      : product(product), layer(layer), sizes(sizes),
-        b(product.op->getLoc(), product.op), rows(product.weights(product.n)),
-        columns(product.weights(product.k)), size(layer.group),
-        groups(llvm::divideCeil(columns, size)) {}
+      : TensorBuilder(product.op), product(product), layer(layer), sizes(sizes),
+        rows(product.weights(product.n)), columns(product.weights(product.k)),
+        size(layer.group), groups(llvm::divideCeil(columns, size)) {}
 
   LogicalResult run();
 
@@ -61,23 +60,12 @@ private:
   FailureOr<Value> addRest(Value y, OpFoldResult count);
   Value shapedY(Value y);
 
-  RankedTensorType typeOf(ArrayRef<OpFoldResult> shape, Type element);
-  Value moved(Value tensor, ArrayRef<OpFoldResult> shape,
-              ArrayRef<unsigned> from, ArrayRef<unsigned> to);
-  Value withType(Value tensor, RankedTensorType type);
-  Value expanded(Value tensor, ArrayRef<ReassociationIndices> groups,
-                 ArrayRef<OpFoldResult> shape);
-  Value empty(ArrayRef<OpFoldResult> shape);
   Value constant(DenseElementsAttr elements);
-  using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
-  Value generic(ValueRange inputs, ArrayRef<SmallVector<AffineExpr, 4>> maps,
-                Value init, Body body);
 
   WeightProduct &product;
   const QuantizedLayer &layer;
   /// Of the result.
   ArrayRef<OpFoldResult> sizes;
-  ImplicitLocOpBuilder b;
   int64_t rows, columns, size, groups;
   /// x [M, K]; null where windows are rounded.
   Value matrix;
@@ -119,84 +107,9 @@ FailureOr<Value> ProductQuantizer::part(StringRef name) {
 // Shapes of x and y
 //===----------------------------------------------------------------------===//
 
-RankedTensorType ProductQuantizer::typeOf(ArrayRef<OpFoldResult> shape,
-                                          Type element) {
-  return RankedTensorType::get(
-      llvm::map_to_vector(shape,
-                          [](OpFoldResult size) {
-                            return getConstantIntValue(size).value_or(
-                                ShapedType::kDynamic);
-                          }),
-      element);
-}
-
-/// A tensor of dimensions along the loops `from`, of the sizes `shape`, in f32
-/// with the dimensions of `to`.
-Value ProductQuantizer::moved(Value tensor, ArrayRef<OpFoldResult> shape,
-                              ArrayRef<unsigned> from, ArrayRef<unsigned> to) {
-  if (from == to && getElementTypeOrSelf(tensor).isF32())
-    return tensor;
-  SmallVector<int64_t> permutation = permutationTo(from, to);
-  Value init = empty(applyPermutation(shape, permutation));
-  AffineMap read = inversePermutation(
-      AffineMap::getPermutationMap(permutation, b.getContext()));
-  SmallVector<utils::IteratorType> kinds(to.size(),
-                                         utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             b, init.getType(), tensor, init,
-             ArrayRef{read, b.getMultiDimIdentityMap(to.size())}, kinds,
-             [](OpBuilder &b, Location loc, ValueRange in) {
-               Value element = in[0];
-               if (!element.getType().isF32())
-                 element =
-                     arith::ExtFOp::create(b, loc, b.getF32Type(), element);
-               linalg::YieldOp::create(b, loc, element);
-             })
-      .getResult(0);
-}
-
-Value ProductQuantizer::empty(ArrayRef<OpFoldResult> shape) {
-  return tensor::EmptyOp::create(b, shape, b.getF32Type());
-}
-
 Value ProductQuantizer::constant(DenseElementsAttr elements) {
   return createInlineWeight(b, b.getLoc(), product.weight().getName(), elements)
       .getResult();
-}
-
-/// An operation over loops of which those that its result lacks are summed.
-Value ProductQuantizer::generic(ValueRange inputs,
-                                ArrayRef<SmallVector<AffineExpr, 4>> maps,
-                                Value init, Body body) {
-  SmallVector<AffineMap, 4> inferred =
-      AffineMap::inferFromExprList(maps, b.getContext());
-  SmallVector<utils::IteratorType> kinds;
-  for (unsigned loop = 0; loop < inferred.back().getNumDims(); ++loop)
-    kinds.push_back(inferred.back().isFunctionOfDim(loop)
-                        ? utils::IteratorType::parallel
-                        : utils::IteratorType::reduction);
-  return linalg::GenericOp::create(b, init.getType(), inputs, init, inferred,
-                                   kinds, body)
-      .getResult(0);
-}
-
-Value ProductQuantizer::expanded(Value tensor,
-                                 ArrayRef<ReassociationIndices> groups,
-                                 ArrayRef<OpFoldResult> shape) {
-  return tensor::ExpandShapeOp::create(
-      b, typeOf(shape, getElementTypeOrSelf(tensor)), tensor, groups, shape);
-}
-
-/// Dimensions [from, from + count).
-static ReassociationIndices range(int64_t from, int64_t count) {
-  return llvm::to_vector<2>(llvm::seq(from, from + count));
-}
-
-/// A tensor whose type may know other of its sizes.
-Value ProductQuantizer::withType(Value tensor, RankedTensorType type) {
-  if (tensor.getType() == type)
-    return tensor;
-  return tensor::CastOp::create(b, type, tensor);
 }
 
 /// x along the loops m and k.
