@@ -28,7 +28,7 @@ RULES = [f"{name}{rest}" for name in ("int3", "int4", "nf4")
          for rest in (":nearest", "", "+", ":gptq+")]  # fmt: skip
 RULES += [f"{name}:row:a8{rest}" for name in ("int8", "int4")
           for rest in ("", "+", ":smooth+", ":outliers+", ":gptq:outliers+")]  # fmt: skip
-RULES += [f"{name}:a8{rest}" for name in ("int4", "nvfp4") for rest in ("+", ":arc+", ":outliers+")]
+RULES += [f"{name}:a8{rest}" for name in ("int8", "int8:g128", "int4") for rest in ("+", ":arc+")]
 RULES += [f"int8:row:a8s{rest}+" for rest in (":nearest", "", ":smooth", ":outliers")]
 K, N = 1024, 512
 

@@ -162,6 +162,7 @@ SmallVector<Value> KernelBuilder::valuesReadByWriter() {
       values.push_back(operand.get());
   llvm::SetVector<Value> captured;
   getUsedValuesDefinedAbove(root->getRegions(), captured);
+  getUsedValuesDefinedAbove(writer->getRegions(), captured);
   llvm::append_range(values, captured);
   for (OpOperand &destination : destinations) {
     Value init = destination.get();

@@ -201,39 +201,52 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   return *error * *error + ofInputs;
 }
 
-/// Takes out channels that are to stay or are rounded twice, smooths others
-/// where that helps, and chooses the scale of the inputs that come of it.
+/// Takes out channels that are to stay, lets some be rounded twice and smooths
+/// others where that helps, and chooses the scale of the inputs that come of
+/// it.
 LogicalResult
 QuantizeContractions::chooseFactors(Task &task,
                                     const ChannelStatistics &statistics) {
   const QuantizationRule &rule = *task.rule;
   QuantizedLayer &layer = *task.layer;
-  std::vector<float> factors(statistics.largest.size(), 1);
   ArrayRef<float> largest = statistics.largest;
-  bool isNeeded = false;
-  if (rule.outliers > 0)
-    isNeeded = markOutliers(factors, largest, rule.outliers, largest.size(), 0);
-  else if (rule.residuals > 0)
-    isNeeded = markOutliers(factors, largest,
-                            kResidualPart * *llvm::max_element(largest),
-                            rule.residuals, -1);
-  if (rule.smooth > 0) {
+  std::vector<float> factors(largest.size(), 1);
+  bool isNeeded =
+      rule.outliers > 0 &&
+      markOutliers(factors, largest, rule.outliers, largest.size(), 0);
+  ColumnSizes weights;
+  if (rule.smooth > 0 || rule.residuals > 0) {
     describe(task, weightFormats().front(), 0);
-    llvm::Expected<ColumnSizes> weights = measures.columns(layer.codes);
-    if (!weights)
-      return getOperation().emitError(llvm::toString(weights.takeError()));
-    std::vector<float> smoothed =
-        smoothingFactors(statistics.largest, weights->largest, rule.smooth);
-    for (auto [factor, kept] : llvm::zip_equal(smoothed, factors))
-      factor *= kept;
-    FailureOr<double> before = costOf(task, statistics, *weights, factors),
-                      after = costOf(task, statistics, *weights, smoothed);
+    llvm::Expected<ColumnSizes> measured = measures.columns(layer.codes);
+    if (!measured)
+      return getOperation().emitError(llvm::toString(measured.takeError()));
+    weights = std::move(*measured);
+  }
+  auto tryFactors = [&](const std::vector<float> &tried) -> LogicalResult {
+    FailureOr<double> before = costOf(task, statistics, weights, factors),
+                      after = costOf(task, statistics, weights, tried);
     if (failed(before) || failed(after))
       return failure();
     if (*after < *before) {
-      factors = std::move(smoothed);
+      factors = tried;
       isNeeded = true;
     }
+    return success();
+  };
+  if (rule.residuals > 0) {
+    std::vector<float> marked = factors;
+    double threshold = kResidualPart * *llvm::max_element(largest);
+    if (markOutliers(marked, largest, threshold, rule.residuals, -1) &&
+        failed(tryFactors(marked)))
+      return failure();
+  }
+  if (rule.smooth > 0) {
+    std::vector<float> smoothed =
+        smoothingFactors(largest, weights.largest, rule.smooth);
+    for (auto [factor, kept] : llvm::zip_equal(smoothed, factors))
+      factor *= kept;
+    if (failed(tryFactors(smoothed)))
+      return failure();
   }
   layer.factors =
       isNeeded ? factorsOf(factors, &getContext()) : DenseElementsAttr();

@@ -125,6 +125,30 @@ func.func @pad(%x: tensor<?x8xf32> {lutra.shape = affine_map<()[s0] -> (s0, 8)>}
 
 // -----
 
+// What is padded may read a tensor in its body.
+// CHECK-LABEL: func @pad_of_gathered
+// CHECK: lutra.dispatch @map_0[] (%arg1, %arg0)
+// CHECK-LABEL: func private @map_0
+// CHECK: tensor.extract %arg1
+func.func @pad_of_gathered(%x: tensor<4x8xf32>, %i: tensor<3xi64>) -> tensor<4x5xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<4x3xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(m, k) -> (k)>, affine_map<(m, k) -> (m, k)>], iterator_types = ["parallel", "parallel"]} ins(%i : tensor<3xi64>) outs(%e : tensor<4x3xf32>) {
+  ^bb0(%l: i64, %o: f32):
+    %row = linalg.index 0 : index
+    %at = arith.index_cast %l : i64 to index
+    %g = tensor.extract %x[%row, %at] : tensor<4x8xf32>
+    linalg.yield %g : f32
+  } -> tensor<4x3xf32>
+  %p = tensor.pad %y low[0, 0] high[0, 2] {
+  ^bb0(%a: index, %b: index):
+    tensor.yield %zero : f32
+  } : tensor<4x3xf32> to tensor<4x5xf32>
+  return %p : tensor<4x5xf32>
+}
+
+// -----
+
 // What has no elements is no kernel's work, and a result of it one of no loops.
 // CHECK-LABEL: func @nothing
 // CHECK-NOT: lutra.dispatch
