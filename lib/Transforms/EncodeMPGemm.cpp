@@ -51,37 +51,57 @@ static FailureOr<Value> withSteps(OpBuilder &b, Value value,
   return encoded->getResult();
 }
 
-/// The floats of 8 bits that scales are cast from, if that is all that is
-/// computed of them: kernels read those as they are.
-static Value withoutCast(OpBuilder &b, Value scales) {
+/// Scales, and super-scales if there are any.
+struct Scales {
+  Value each, super;
+};
+
+/// The factor that all floats of 8 bits are dequantized with, as one of each
+/// row of `type`; null where it is not known.
+static Value factorOfRows(OpBuilder &b, WeightOp weight, DequantizeAttr step,
+                          RankedTensorType type) {
+  auto factor = step.getScale().getAs<DenseElementsAttr>("value");
+  auto perRow = RankedTensorType::get({type.getDimSize(0), 1}, b.getF32Type());
+  if (!factor || factor.getNumElements() != 1 || step.getZero() ||
+      step.getScale().get("steps") || !factor.getElementType().isF32() ||
+      perRow.getNumElements() > WeightOp::kMaxValueBytes / 4)
+    return nullptr;
+  return createInlineWeight(
+      b, weight.getLoc(), weight.getName(),
+      DenseElementsAttr::get(perRow, *factor.value_begin<float>()));
+}
+
+/// Scales as the floats of 8 bits that they are cast or dequantized from, if
+/// that is all that is computed of them: kernels read those as they are.
+static Scales asStored(OpBuilder &b, Value scales) {
   WeightOp weight = weightOf(scales);
-  SmallVector<Attribute> moves;
-  CastAttr cast;
-  for (Attribute step : weight ? weight.getSteps() : b.getArrayAttr({})) {
-    auto isCast = dyn_cast<CastAttr>(step);
-    if (!isCast && !isa<TransposeAttr, ReshapeAttr, ReverseAttr>(step))
-      return scales;
-    if (!isCast)
-      moves.push_back(step);
-    else if (cast)
-      return scales;
-    else
-      cast = isCast;
-  }
-  // Their range is that of f32.
-  bool isExact =
-      cast &&
-      (isa<Float8E4M3FNType>(cast.getFrom()) ||
-       (isa<Float8E8M0FNUType>(cast.getFrom()) && !cast.getTo().isF16()));
-  if (!isExact)
-    return scales;
+  SmallVector<Attribute> moves, others;
+  for (Attribute step : weight ? weight.getSteps() : b.getArrayAttr({}))
+    (isa<TransposeAttr, ReshapeAttr, ReverseAttr>(step) ? moves : others)
+        .push_back(step);
+  if (others.size() != 1)
+    return {scales, nullptr};
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(weight);
-  auto stored = llvm::cast<WeightOp>(b.clone(*weight));
+  auto type = cast<RankedTensorType>(scales.getType());
+  Type from, to;
+  Value factor;
+  if (auto step = dyn_cast<CastAttr>(others[0])) {
+    from = step.getFrom();
+    to = step.getTo();
+  } else if (auto step = dyn_cast<DequantizeAttr>(others[0])) {
+    from = step.getFrom();
+    to = step.getTo();
+    factor = factorOfRows(b, weight, step, type);
+  }
+  // Other types might round, and lack the range of E8M0.
+  if (!to || !to.isF32() || (isa<DequantizeAttr>(others[0]) && !factor) ||
+      !isa<Float8E4M3FNType, Float8E8M0FNUType>(from))
+    return {scales, nullptr};
+  auto stored = cast<WeightOp>(b.clone(*weight));
   stored.setStepsAttr(b.getArrayAttr(moves));
-  stored.getResult().setType(
-      llvm::cast<RankedTensorType>(scales.getType()).clone(cast.getFrom()));
-  return stored.getResult();
+  stored.getResult().setType(type.clone(from));
+  return {stored.getResult(), factor};
 }
 
 /// x with each group padded with zeros to `size` numbers.
@@ -215,11 +235,14 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
       return withSteps(b, value,
                        besideEachOther(typeOf(value), matrices, planes.rows));
     };
+    Scales stored = op.getSuperScales()
+                        ? Scales{op.getScales(), op.getSuperScales()}
+                        : asStored(b, op.getScales());
     FailureOr<Value> codes = withSteps(b, op.getCodes(),
                                        inPlanes(typeOf(op.getCodes()), matrices,
                                                 planes, padded)),
-                     scales = withParameters(withoutCast(b, op.getScales())),
-                     superScales = withParameters(op.getSuperScales()),
+                     scales = withParameters(stored.each),
+                     superScales = withParameters(stored.super),
                      zeros = withParameters(op.getZeros());
     if (failed(codes) || failed(scales) || failed(superScales) || failed(zeros))
       return failure();

@@ -165,6 +165,7 @@ def test_codes_are_multiplied(scale, tmp_path):
     assert "linalg" not in text
     # Scales of 8 bits are read as the file has them.
     assert ("xf8E8M0FNU>" in text) == (scale == "FLOAT8E8M0")
+    assert ("xf8E4M3FN>" in text) == ("superscales" in text) == (scale == "FLOAT8E4M3FN")
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)

@@ -33,6 +33,21 @@ func.func @padded_groups(%x: tensor<?x3x20xf32>, %e: tensor<?x10xf32>) -> tensor
   return %y : tensor<?x10xf32>
 }
 
+// Scales of 8 bits are read as they are stored, times what they are dequantized with.
+// CHECK-LABEL: func.func @small_scales
+// CHECK-DAG: %[[SS:.*]] = lutra.weight "s" value dense<5.000000e-01> {{.*}} steps [#lutra.pack<dim = 0, tile = 16, outer = 0>] : tensor<1x1x16xf32>
+// CHECK-DAG: %[[S:.*]] = lutra.weight "s" from "w.bin"[160, 10] storage tensor<10x1xf8E4M3FN> steps [#lutra.pack<dim = 0, tile = 16, outer = 0>] : tensor<1x1x16xf8E4M3FN>
+// CHECK: scales(%[[S]] : {{.*}}) superscales(%[[SS]] :
+func.func @small_scales(%x: tensor<3x1x32xf32>, %e: tensor<3x10xf32>) -> tensor<3x10xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 160] storage tensor<10x1x16xui8>
+      steps [#lutra.unpack<bits = 4, flip = false, shape = [10, 1, 32]>] : tensor<10x1x32xi8>
+  %s = lutra.weight "s" from "w.bin"[160, 10] storage tensor<10x1xf8E4M3FN>
+      steps [#lutra.dequantize<from = f8E4M3FN, to = f32, axis = 0, block = 0, scale = {name = "f", storage = tensor<f32>, value = dense<0.5> : tensor<f32>}>] : tensor<10x1xf32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<3x1x32xf32>) codes(%w : tensor<10x1x32xi8>)
+      scales(%s : tensor<10x1xf32>) outs(%e : tensor<3x10xf32>) -> tensor<3x10xf32>
+  return %y : tensor<3x10xf32>
+}
+
 // Two groups of 16 codes of one bit are a chunk.
 // CHECK-LABEL: func.func @chunk_of_groups
 // CHECK-NOT: tensor.pad
