@@ -169,6 +169,19 @@ static Value extend(Lanes &lanes, Value value, SmallFloat from) {
   return lanes.bitcast(lanes.f32(), lanes.make<arith::OrIOp>(result, sign));
 }
 
+/// OCP's powers of two. Upstream's pattern makes 0 of the least, which is
+/// subnormal in f32.
+static Value extendE8M0(Lanes &lanes, Value byte) {
+  Value bits = arith::ExtUIOp::create(
+      lanes.b, lanes.loc, lanes.i32(),
+      lanes.bitcast(lanes.type(lanes.b.getI8Type()), byte));
+  Value result = lanes.select(lanes.below(bits, 1), lanes.constant(1u << 22),
+                              lanes.shiftLeft(bits, 23));
+  result =
+      lanes.select(lanes.below(bits, 0xff), result, lanes.constant(0x7fc00000));
+  return lanes.bitcast(lanes.f32(), result);
+}
+
 static Value truncateToBF16(Lanes &lanes, Value value, Type type) {
   Value bits = lanes.bitcast(lanes.i32(), value);
   Value odd = lanes.bitAnd(lanes.shiftRight(bits, 16), 1);
@@ -233,13 +246,16 @@ struct ExpandExtend : OpRewritePattern<arith::ExtFOp> {
   LogicalResult matchAndRewrite(arith::ExtFOp op,
                                 PatternRewriter &rewriter) const override {
     Type from = getElementTypeOrSelf(op.getIn().getType());
-    bool isE4M3 = isa<Float8E4M3FNType>(from);
-    if (!from.isBF16() && !isE4M3 && !(from.isF16() && !native.f16Convert))
+    if (!from.isBF16() && !isa<Float8E4M3FNType, Float8E8M0FNUType>(from) &&
+        !(from.isF16() && !native.f16Convert))
+      return failure();
+    if (getElementTypeOrSelf(op.getType()).getIntOrFloatBitWidth() < 32)
       return failure();
     Lanes lanes(rewriter, op.getLoc(), op.getType());
-    Value result = from.isBF16()
-                       ? extendBF16(lanes, op.getIn())
-                       : extend(lanes, op.getIn(), isE4M3 ? kE4M3 : kF16);
+    Value result = from.isBF16() ? extendBF16(lanes, op.getIn())
+                   : isa<Float8E8M0FNUType>(from)
+                       ? extendE8M0(lanes, op.getIn())
+                       : extend(lanes, op.getIn(), from.isF16() ? kF16 : kE4M3);
     if (result.getType() == op.getType())
       rewriter.replaceOp(op, result);
     else
@@ -289,7 +305,6 @@ struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExtend, ExpandTruncate>(&getContext(), native);
-    arith::populateExpandF8E8M0Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }
