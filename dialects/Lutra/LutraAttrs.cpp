@@ -293,9 +293,9 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
                    << step;
   if (step.getSuperBlock() < 0 ||
       (step.getSuperBlock() > 0 && !format->takesSuperBlocks()))
-    return error() << "expects super-blocks of groups where scales are bf16 "
-                      "and codes are numbers, got "
-                   << step;
+    return error()
+           << "expects super-blocks of groups where scales are bf16, got "
+           << step;
   int64_t n = type.getDimSize(0), k = type.getDimSize(1),
           size = step.getGroup();
   if (failed(verifyColumns(step, k, error)))

@@ -77,9 +77,7 @@ struct WeightFormat {
     return coding == WeightCoding::Numbers && values.empty() && !zero;
   }
   /// Whether scales may be integers of 8 bits, times one of some groups.
-  bool takesSuperBlocks() const {
-    return coding == WeightCoding::Numbers && scale == WeightScale::BF16;
-  }
+  bool takesSuperBlocks() const { return scale == WeightScale::BF16; }
   /// The bits of the integers that codes are multiplied as.
   unsigned numberBits() const {
     if (coding == WeightCoding::Binary)

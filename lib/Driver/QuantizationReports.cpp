@@ -49,6 +49,11 @@ static double bitsPerWeight(const QuantizedLayer &layer) {
   return 8.0 * layer.quantizedBytes / weights;
 }
 
+/// Weights whose scales share a super-scale; 0 where there are none.
+static int64_t superBlockOf(const QuantizedLayer &layer) {
+  return layer.superBlock * layer.group / layer.format->planes();
+}
+
 /// How many input channels stay f32.
 static int64_t channelsKept(const QuantizedLayer &layer) {
   return layer.factors ? llvm::count(layer.factors.getValues<float>(), 0) : 0;
@@ -79,7 +84,7 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
     }
     os << layer.format->name << ", groups of " << layer.group;
     if (layer.superBlock > 0)
-      os << ", super-blocks of " << layer.superBlock * layer.group;
+      os << ", super-blocks of " << superBlockOf(layer);
     if (layer.activation)
       os << llvm::format(", activations a8s of scale %.3g and zero point %d",
                          layer.activation->scale, layer.activation->zero);
@@ -111,7 +116,7 @@ static void printLayer(const QuantizedLayer &layer, double error,
     }
     json.attribute("format", layer.format->name);
     json.attribute("group", layer.group);
-    json.attribute("super_block", layer.superBlock * layer.group);
+    json.attribute("super_block", superBlockOf(layer));
     json.attribute("activations", layer.integers ? "i8" : "f32");
     if (layer.activation) {
       json.attribute("activation_scale", layer.activation->scale);

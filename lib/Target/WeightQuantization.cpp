@@ -198,8 +198,23 @@ llvm::Error WeightQuantization::loadMoments(OpenSource open) {
   return llvm::Error::success();
 }
 
-/// Those in E4M3 share one. Of integers, the largest that a block of groups
-/// would have by itself is the largest integer.
+/// Calls `body` with each block of groups of a row that shares a super-scale.
+void WeightQuantization::forEachBlock(
+    int64_t row,
+    function_ref<void(int64_t, MutableArrayRef<GroupParameters>)> body) {
+  MutableArrayRef<GroupParameters> all = parametersOf(row);
+  for (int64_t first = 0; first < groups; first += superBlock)
+    body(first, all.slice(first, std::min(superBlock, groups - first)));
+}
+
+/// The super-scale of which the largest scale is the largest integer. A block
+/// of zeros has one too: errors may be fed back into it.
+static float superScaleOf(float largest) {
+  return largest == 0 ? 1 : std::max(toBF16(largest / kMostScale), kLeast);
+}
+
+/// Scales in E4M3 share one. Of integers, the scales that groups would have by
+/// themselves say it.
 llvm::Error WeightQuantization::chooseSuperScales() {
   if (format.scale == WeightScale::E4M3) {
     float largest = 0;
@@ -212,26 +227,37 @@ llvm::Error WeightQuantization::chooseSuperScales() {
     llvm::fill(parameters, shared);
     return error;
   }
-  if (superBlock == 0)
+  if (superBlock == 0 || rowQuantizer)
     return llvm::Error::success();
   auto chooseOfRow = [&](int64_t row) {
-    MutableArrayRef<GroupParameters> fitted = parametersOf(row);
-    for (int64_t first = 0; first < groups; first += superBlock) {
-      int64_t last = std::min(groups, first + superBlock);
+    forEachBlock(row, [&](int64_t first, MutableArrayRef<GroupParameters> all) {
       float largest = 0;
-      for (int64_t group = first; group < last; ++group)
-        largest = std::max(
-            largest,
-            std::fabs(quantizer->fit(groupOf(row, group), importanceOf(group))
-                          .scale));
-      // A block of zeros has one too: errors may be fed back into it.
-      for (int64_t group = first; group < last; ++group)
-        fitted[group].superScale =
-            largest == 0 ? 1 : std::max(toBF16(largest / kMostScale), kLeast);
-    }
+      for (size_t i = 0; i < all.size(); ++i) {
+        GroupParameters alone =
+            quantizer->fit(groupOf(row, first + i), importanceOf(first + i));
+        largest = std::max(largest, std::fabs(alone.scale));
+      }
+      for (GroupParameters &group : all)
+        group.superScale = superScaleOf(largest);
+    });
   };
   return forEachPanel(
       [&] { parallelFor(context, 0, rowsOfPanel(), chooseOfRow); });
+}
+
+/// Makes integers of the scales that a row was fitted with.
+void WeightQuantization::roundScales(int64_t row) {
+  forEachBlock(row, [](int64_t, MutableArrayRef<GroupParameters> all) {
+    float largest = 0;
+    for (const GroupParameters &group : all)
+      largest = std::max(largest, std::fabs(group.scale));
+    for (GroupParameters &group : all) {
+      group.superScale = superScaleOf(largest);
+      float integer = std::nearbyint(group.scale / group.superScale);
+      group.scale =
+          std::clamp(integer, -kMostScale, kMostScale) * group.superScale;
+    }
+  });
 }
 
 void WeightQuantization::compensatePanel(
@@ -273,8 +299,12 @@ llvm::Error WeightQuantization::load(OpenSource open) {
   }
   return forEachPanel([&] {
     parallelFor(context, 0, rowsOfPanel(), [&](size_t row) {
-      if (rowQuantizer)
-        return rowQuantizer->fit(weightsOf(row), parametersOf(row));
+      if (rowQuantizer) {
+        rowQuantizer->fit(weightsOf(row), parametersOf(row));
+        if (superBlock > 0)
+          roundScales(row);
+        return;
+      }
       for (auto [group, result] : llvm::enumerate(parametersOf(row)))
         result = quantizer->fit(groupOf(row, group), importanceOf(group),
                                 result.superScale);

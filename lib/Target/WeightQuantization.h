@@ -66,7 +66,11 @@ private:
   llvm::Error checkPanel() const;
   llvm::Error forEachPanel(function_ref<void()> work);
   void encodePanel(int64_t row);
+  void
+  forEachBlock(int64_t row,
+               function_ref<void(int64_t, MutableArrayRef<GroupParameters>)>);
   llvm::Error chooseSuperScales();
+  void roundScales(int64_t row);
   void compensatePanel(const ErrorCompensation &compensation);
   llvm::Error loadMoments(OpenSource open);
   void appendScale(GroupParameters group, SmallVectorImpl<char> &out) const;

@@ -66,8 +66,9 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
           ofRow = llvm::divideCeil(columns, layer.group) +
                   2 * llvm::divideCeil(repeated, layer.group),
           groups = rows * ofRow;
-  layer.superBlock =
-      evenBlock(ofRow, task.rule->superBlock / std::max<int64_t>(1, group));
+  layer.superBlock = evenBlock(ofRow * format.planes(),
+                               task.rule->superBlock * format.planes() /
+                                   std::max<int64_t>(1, group));
   QuantizeAttr step = layer.step(context, kCodes);
   bool isByte = layer.superBlock > 0 || format.scale != WeightScale::BF16;
   int64_t ofGroup =
@@ -79,7 +80,8 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   if (layer.integers && layer.activation && layer.activation->zero != 0)
     ++floats;
   layer.quantizedBytes +=
-      rows * (2 * step.numSuperScales(ofRow) + floats * sizeof(float));
+      rows * (2 * step.numSuperScales(ofRow * format.planes()) +
+              floats * sizeof(float));
   SmallVector<Attribute> steps(product.weight().getSteps().getValue());
   llvm::append_range(steps, product.matrixSteps());
   steps.push_back(step);

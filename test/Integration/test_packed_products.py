@@ -99,6 +99,16 @@ def test_super_blocks(scales, integers, level, tmp_path):
         check(case, tmp_path, f"--mcpu={level}", seed=turn)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("case", [
+    Product(3, 33, 7, 32, 1, scales="i8", super_scales=4, planes=2),
+    Product(8, 17, 5, 64, 2, False, scales="i8", super_scales=2, trellis=True),
+    Product(3, 40, 5, 64, 8, scales="i8", super_scales=3, vector=8, books=2),
+], ids=str)  # fmt: skip
+def test_super_blocks_of_other_formats(case, level, tmp_path):
+    check(case, tmp_path, f"--mcpu={level}")
+
+
 @on_tiles
 @pytest.mark.parametrize("scales", ["i8", "f8E4M3FN"])
 def test_super_blocks_of_tiles(scales, tmp_path):

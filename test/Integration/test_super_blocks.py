@@ -26,7 +26,7 @@ def quantize(weight, rules, folder, **options):
 
 @pytest.mark.parametrize("rules", [
     "int4", "int4:g16", "int3:nearest", "uint3", "int2:a8", "nf4", "iq4:g16", "ternary", "posit4",
-    "int8:g128", "fp8:g64",
+    "int8:g128", "fp8:g64", "trellis2", "trellis3:a8", "bcq2:g64", "bcq3", "vptq3:g64", "aqlm2:g32:a8",
 ])  # fmt: skip
 def test_little_is_lost(rules, tmp_path):
     weight = normal(K, N) * np.exp(normal(1, N, seed=3) * 3)
@@ -40,7 +40,8 @@ def test_little_is_lost(rules, tmp_path):
     if "a8" not in rules:
         assert layer["relative_error"] == pytest.approx(relative(small, weight), rel=1e-3)
     saved = full["bits_per_weight"] - layer["bits_per_weight"]
-    assert saved == pytest.approx(8 / layer["group"] - 16 / 256)
+    planes = int(rules[3]) if rules.startswith("bcq") else 1
+    assert saved == pytest.approx(planes * 8 / layer["group"] - 16 / 256)
 
 
 @pytest.mark.parametrize("rules, bits", [
@@ -101,7 +102,6 @@ def test_weights_make_up_for_others(tmp_path):
     ("int4:row:s64", "expected super-blocks of a multiple of the weights of a group"),
     ("auto:4:s48", "expected super-blocks of a multiple of the weights of a group"),
     ("mxfp4:s64", "expected no super-blocks for mxfp4, got 'mxfp4:s64'"),
-    ("trellis2:s64", "expected no super-blocks for trellis2"),
     ("int4:s0", "sN for super-blocks of N weights"),
     ("int4:sixty", "got 'sixty' in 'int4:sixty'"),
 ])  # fmt: skip

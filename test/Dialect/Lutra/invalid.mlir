@@ -469,7 +469,7 @@ func.func @quantize_twice() {
 // -----
 
 func.func @super_blocks_of_small_scales() {
-  // expected-error @below {{expects super-blocks of groups where scales are bf16 and codes are numbers, got #lutra.quantize<part = "scales", format = "mxfp4"}}
+  // expected-error @below {{expects super-blocks of groups where scales are bf16, got #lutra.quantize<part = "scales", format = "mxfp4"}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "scales", format = "mxfp4", group = 4, method = "mse", superBlock = 2>] : tensor<1x1xi8>
   return
 }
