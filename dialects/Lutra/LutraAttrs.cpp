@@ -223,6 +223,12 @@ int64_t lutra::numRepeated(QuantizeAttr step) {
                         [](float factor) { return factor < 0; });
 }
 
+int64_t lutra::numGroups(QuantizeAttr step, int64_t columns) {
+  int64_t size = step.getGroup();
+  return llvm::divideCeil(columns, size) +
+         2 * llvm::divideCeil(numRepeated(step), size);
+}
+
 int64_t QuantizeAttr::numSuperScales(int64_t groups) const {
   if (findWeightFormat(getFormat())->scale == WeightScale::E4M3)
     return std::min<int64_t>(groups, 1);
@@ -307,15 +313,12 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
   if (format->hasVectors() && size % format->groupMultiple != 0)
     return error() << "expects groups of a multiple of "
                    << format->groupMultiple << " weights, got " << step;
-  int64_t repeated = numRepeated(step);
-  if (repeated > 0 &&
+  if (numRepeated(step) > 0 &&
       (format->coding != WeightCoding::Numbers || method == kCompensated))
     return error() << "expects to repeat columns only of codes that are "
                       "numbers and without gptq, got "
                    << step;
-  int64_t groups =
-      (llvm::divideCeil(k, size) + 2 * llvm::divideCeil(repeated, size)) *
-      format->planes();
+  int64_t groups = numGroups(step, k) * format->planes();
   Type byte = IntegerType::get(type.getContext(), 8);
   if (part == kRest)
     return type.clone({n, step.numKept()});

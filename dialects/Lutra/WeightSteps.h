@@ -20,6 +20,9 @@ FailureOr<WeightOp> addSteps(OpBuilder &b, WeightOp weight,
 
 /// How many columns of its matrix a step repeats, with a negative factor.
 int64_t numRepeated(QuantizeAttr step);
+/// The groups of a row of `columns` weights: those that are repeated are twice
+/// in groups of their own.
+int64_t numGroups(QuantizeAttr step, int64_t columns);
 
 /// A weight whose elements stand in the IR, for constants that are too large
 /// for an `arith.constant`.

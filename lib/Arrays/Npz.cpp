@@ -111,13 +111,16 @@ std::string inflateAll(const Zip &zip, const Entry &entry,
     zip.fail("'" + entry.name + "' does not unpack to its size");
   return data;
 }
+
+uint32_t checksum(std::string_view data) {
+  return crc32_z(0, reinterpret_cast<const Bytef *>(data.data()), data.size());
+}
 #else
 std::string inflateAll(const Zip &zip, const Entry &entry, std::string_view) {
   zip.fail("'" + entry.name +
            "' is compressed, which takes zlib, and this program was built "
            "without; write it with numpy.savez");
 }
-#endif
 
 /// The CRC-32 of zip archives.
 uint32_t checksum(std::string_view data) {
@@ -136,6 +139,7 @@ uint32_t checksum(std::string_view data) {
     crc = table[(crc ^ byte) & 0xff] ^ crc >> 8;
   return ~crc;
 }
+#endif
 
 std::string unpack(const Zip &zip, const Entry &entry) {
   if (zip.number(entry.offset, 4) != LocalSignature)

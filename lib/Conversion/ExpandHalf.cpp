@@ -102,9 +102,12 @@ public:
   Value bitcast(Type type, Value value) {
     return arith::BitcastOp::create(b, loc, type, value);
   }
-  /// The bits of a 16-bit float in 32 bits, and back.
-  Value widen(Value half) {
-    return arith::ExtUIOp::create(b, loc, i32(), bitcast(i16(), half));
+  /// The bits of a float of fewer in 32 bits, and of one of 16 back.
+  Value widen(Value small) {
+    unsigned bits =
+        getElementTypeOrSelf(small.getType()).getIntOrFloatBitWidth();
+    return arith::ExtUIOp::create(b, loc, i32(),
+                                  bitcast(type(b.getIntegerType(bits)), small));
   }
   Value shorten(Value bits, Type half) {
     return bitcast(half, arith::TruncIOp::create(b, loc, i16(), bits));
@@ -144,9 +147,7 @@ static constexpr SmallFloat kF16 = {16, 10, 0x7c00};
 static constexpr SmallFloat kE4M3 = {8, 3, 0x7f};
 
 static Value extend(Lanes &lanes, Value value, SmallFloat from) {
-  Type stored = lanes.type(lanes.b.getIntegerType(from.bits));
-  Value bits = arith::ExtUIOp::create(lanes.b, lanes.loc, lanes.i32(),
-                                      lanes.bitcast(stored, value));
+  Value bits = lanes.widen(value);
   uint32_t top = 1u << (from.bits - 1), allSet = (1u << from.exponent()) - 1;
   Value sign = lanes.shiftLeft(lanes.bitAnd(bits, top), 32 - from.bits);
   Value magnitude = lanes.bitAnd(bits, top - 1);
@@ -172,9 +173,7 @@ static Value extend(Lanes &lanes, Value value, SmallFloat from) {
 /// OCP's powers of two. Upstream's pattern makes 0 of the least, which is
 /// subnormal in f32.
 static Value extendE8M0(Lanes &lanes, Value byte) {
-  Value bits = arith::ExtUIOp::create(
-      lanes.b, lanes.loc, lanes.i32(),
-      lanes.bitcast(lanes.type(lanes.b.getI8Type()), byte));
+  Value bits = lanes.widen(byte);
   Value result = lanes.select(lanes.below(bits, 1), lanes.constant(1u << 22),
                               lanes.shiftLeft(bits, 23));
   result =

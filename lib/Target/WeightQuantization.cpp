@@ -15,7 +15,6 @@
 #include "WeightExpression.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "mlir/IR/Threading.h"
-#include "llvm/ADT/bit.h"
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -38,9 +37,7 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
       leastSquares(step.getMethod() != kNearest),
       compensates(step.getMethod() == kCompensated), rows(type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
-      groups((llvm::divideCeil(columns, size) +
-              2 * llvm::divideCeil(numRepeated(step), size)) *
-             format.planes()),
+      groups(numGroups(step, columns) * format.planes()),
       width(groups * format.codesOf(size)), superBlock(step.getSuperBlock()),
       panelRows(std::clamp<int64_t>(
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
@@ -312,6 +309,17 @@ llvm::Error WeightQuantization::load(OpenSource open) {
   });
 }
 
+/// Appends a number that `type` has.
+static void appendFloat(float number, const llvm::fltSemantics &type,
+                        SmallVectorImpl<char> &out) {
+  llvm::APFloat value(number);
+  bool isInexact;
+  value.convert(type, llvm::APFloat::rmNearestTiesToEven, &isInexact);
+  llvm::APInt bits = value.bitcastToAPInt();
+  for (unsigned bit = 0; bit < bits.getBitWidth(); bit += 8)
+    out.push_back(char(bits.extractBitsAsZExtValue(8, bit)));
+}
+
 void WeightQuantization::appendRest(SmallVectorImpl<char> &out) {
   for (int64_t row = 0; row < rows; row += panelRows) {
     readPanel(row);
@@ -333,21 +341,9 @@ void WeightQuantization::appendSums(SmallVectorImpl<char> &out) {
     for (int64_t r = 0; r < rowsOfPanel(); ++r) {
       decodeRow(r, decoded);
       float sum = std::accumulate(decoded.begin(), decoded.end(), 0.0);
-      const char *bytes = reinterpret_cast<const char *>(&sum);
-      out.append(bytes, bytes + sizeof(sum));
+      appendFloat(sum, llvm::APFloat::IEEEsingle(), out);
     }
   }
-}
-
-/// Appends a number that `type` has.
-static void appendFloat(float number, const llvm::fltSemantics &type,
-                        SmallVectorImpl<char> &out) {
-  llvm::APFloat value(number);
-  bool isInexact;
-  value.convert(type, llvm::APFloat::rmNearestTiesToEven, &isInexact);
-  llvm::APInt bits = value.bitcastToAPInt();
-  for (unsigned bit = 0; bit < bits.getBitWidth(); bit += 8)
-    out.push_back(char(bits.extractBitsAsZExtValue(8, bit)));
 }
 
 void WeightQuantization::appendScale(GroupParameters group,

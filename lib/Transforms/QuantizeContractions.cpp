@@ -62,9 +62,7 @@ static void describe(Task &task, const WeightFormat &format, int64_t group) {
   layer.integers = task.rule->integers &&
                    mpgemm::fitsAccumulator(format.numberBits(), layer.group);
   MLIRContext *context = product.op.getContext();
-  int64_t repeated = numRepeated(layer.step(context, kCodes)),
-          ofRow = llvm::divideCeil(columns, layer.group) +
-                  2 * llvm::divideCeil(repeated, layer.group),
+  int64_t ofRow = numGroups(layer.step(context, kCodes), columns),
           groups = rows * ofRow;
   layer.superBlock = evenBlock(ofRow * format.planes(),
                                task.rule->superBlock * format.planes() /

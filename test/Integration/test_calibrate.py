@@ -48,6 +48,14 @@ def report_of(path, tmp_path, *options, **expected):
     return done, {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
 
 
+def error_of_codes(path, x, weight):
+    """The relative error of the outputs that the samples x have, as if channels were
+    uncorrelated, by what the codes of an artifact stand for."""
+    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
+    errors = squares * (decoded(lutra.load(path), K) - weight) ** 2
+    return np.sqrt(np.sum(errors) / np.sum(squares * weight**2.0))
+
+
 # What samples are for
 
 
@@ -93,8 +101,7 @@ def test_report_of_rows(rules, tmp_path):
     np.savez(tmp_path / "x.npz", x=x)
     _, layers = report_of(path, tmp_path, f"--quantize={rules}", f"--calibrate={tmp_path / 'x.npz'}")
     got = decoded(lutra.load(tmp_path / "m.so"), K)
-    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
-    error = np.sqrt(np.sum(squares * (got - weight) ** 2) / np.sum(squares * weight**2.0))
+    error = error_of_codes(tmp_path / "m.so", x, weight)
     assert layers["layers.0/proj"]["error_of"] == "outputs"
     assert layers["layers.0/proj"]["relative_error"] == pytest.approx(error, rel=1e-3)
     if rules == name:
@@ -110,10 +117,7 @@ def test_report(tmp_path):
     _, layers = report_of(path, tmp_path, "--quantize=int4", f"--calibrate={tmp_path / 'x.npz'}")
     layer = layers["layers.0/proj"]
     assert layer["error_of"] == "outputs" and layer["method"] == "mse"
-    got = decoded(lutra.load(tmp_path / "m.so"), K)
-    # Channels count as uncorrelated.
-    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
-    error = np.sqrt(np.sum(squares * (got - weight) ** 2) / np.sum(squares * weight**2.0))
+    error = error_of_codes(tmp_path / "m.so", x, weight)
     assert layer["relative_error"] == pytest.approx(error, rel=1e-3)
     done = lutra_compile(
         path, "-o", tmp_path / "m.so", "--quantize=int4", f"--calibrate={tmp_path / 'x.npz'}",
@@ -497,6 +501,16 @@ def numeral_samples(numbers, state):
         }
 
 
+def check_numerals(path):
+    """The sample language model writes what it was made for."""
+    for number in (7, 48, 1994, 3888):
+        done = run_tool(
+            "lutra-run", path, f"--generate={number}=", "--max-tokens=20",
+            f"--tokenizer={MODELS / 'tokenizer.json'}",
+        )  # fmt: skip
+        assert done.stdout == roman(number) + "\n"
+
+
 def sample_files(tmp_path, numbers, state):
     files = []
     for arrays in numeral_samples(numbers, state):
@@ -535,9 +549,4 @@ def test_writes_numerals(numerals, tmp_path):
         "--quantize=int4:gptq",
         *(f"--calibrate={file}" for file in sample_files(tmp_path, range(100, 200), True)),
     )  # fmt: skip
-    for number in (7, 48, 1994, 3888):
-        done = run_tool(
-            "lutra-run", path, f"--generate={number}=", "--max-tokens=20",
-            f"--tokenizer={MODELS / 'tokenizer.json'}",
-        )  # fmt: skip
-        assert done.stdout == roman(number) + "\n"
+    check_numerals(path)

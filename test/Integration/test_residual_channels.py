@@ -9,7 +9,7 @@ import onnx
 import pytest
 from conftest import lutra_compile
 from onnx import helper
-from test_calibrate import K, N, outputs_error, refused, report_of, with_outliers
+from test_calibrate import K, N, error_of_codes, outputs_error, refused, report_of, with_outliers
 from test_quantize import decoded, model_of, normal, product, relative
 
 LARGE = [3, 70, 71, 200]
@@ -80,21 +80,13 @@ def test_report(tmp_path):
         assert layer["channels_kept"] == 0
         assert layer["quantized_bytes"] == (K + 2 * 32) * N + 2 * (K // 32 + 2) * N
         assert layer["relative_error"] == pytest.approx(
-            codes_error(lutra.load(tmp_path / "m.so")), rel=1e-2
+            error_of_codes(tmp_path / "m.so", SAMPLES["x"], normal(K, N)), rel=1e-2
         )
     done = lutra_compile(
         path, "-o", tmp_path / "m.so", "--quantize=int8:a8:arc", f"--calibrate={data}",
         "--report=quantization",
     )  # fmt: skip
     assert "activations of 8 bits, 4 input channels rounded twice, 10." in done.stdout
-
-
-def codes_error(model):
-    """The error of the outputs that the samples have, by what codes stand for."""
-    squares = np.sum(SAMPLES["x"].astype(np.float64) ** 2, axis=0)[:, None]
-    weight = normal(K, N)
-    errors = squares * (decoded(model, K) - weight) ** 2.0
-    return np.sqrt(np.sum(errors) / np.sum(squares * weight**2.0))
 
 
 def test_where_none_is_large(tmp_path):
