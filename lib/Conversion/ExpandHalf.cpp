@@ -17,6 +17,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -36,7 +37,7 @@ namespace {
 /// What the target does by itself.
 struct Native {
   bool f16Convert = false, f16FromF64 = false, f16Arithmetic = false,
-       bf16Truncate = false;
+       bf16Truncate = false, bf16TruncatePairs = false;
 
   static Native of(TargetAttr target) {
     Native native;
@@ -50,8 +51,9 @@ struct Native {
     }
     native.f16Arithmetic = native.f16FromF64 = target.hasFeature("avx512fp16");
     native.f16Convert = native.f16Arithmetic || target.hasFeature("f16c");
+    native.bf16TruncatePairs = target.hasFeature("avx512bf16");
     native.bf16Truncate =
-        target.hasFeature("avx512bf16") && target.hasFeature("avx512vl");
+        native.bf16TruncatePairs && target.hasFeature("avx512vl");
     return native;
   }
 };
@@ -297,6 +299,37 @@ struct ExpandTruncate : OpRewritePattern<arith::TruncFOp> {
   Native native;
 };
 
+/// Pairs of bf16, as dot products take them: one instruction rounds both, and
+/// one permutes the result, where two that round would be put together by
+/// three.
+struct TruncatePairs : OpRewritePattern<vector::InterleaveOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(vector::InterleaveOp op,
+                                PatternRewriter &rewriter) const override {
+    auto pairs = VectorType::get({32}, rewriter.getBF16Type());
+    auto first = op.getLhs().getDefiningOp<arith::TruncFOp>();
+    auto second = op.getRhs().getDefiningOp<arith::TruncFOp>();
+    if (op.getType() != pairs || !first || !second || !first->hasOneUse() ||
+        !second->hasOneUse() ||
+        !getElementTypeOrSelf(first.getIn().getType()).isF32() ||
+        !getElementTypeOrSelf(second.getIn().getType()).isF32())
+      return failure();
+    // The second half of the result is of the first operand.
+    Value halves =
+        LLVM::CallIntrinsicOp::create(
+            rewriter, op.getLoc(), pairs,
+            rewriter.getStringAttr("llvm.x86.avx512bf16.cvtne2ps2bf16.512"),
+            ValueRange{second.getIn(), first.getIn()})
+            .getResult(0);
+    SmallVector<int64_t> order;
+    for (int64_t lane = 0; lane < 16; ++lane)
+      order.append({lane, 16 + lane});
+    rewriter.replaceOpWithNewOp<vector::ShuffleOp>(op, halves, halves, order);
+    return success();
+  }
+};
+
 struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
   void runOnOperation() override {
     Native native = Native::of(targetOf(getOperation()));
@@ -304,6 +337,8 @@ struct ExpandHalf : lutra::impl::ExpandHalfBase<ExpandHalf> {
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExtend, ExpandTruncate>(&getContext(), native);
+    if (native.bf16TruncatePairs)
+      patterns.add<TruncatePairs>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }

@@ -118,6 +118,15 @@ static bool isElementary(Operation *op) {
              math::TruncOp>(op);
 }
 
+/// Whether `op` is an exponential in f32 of which few bits count.
+static bool mayApproximate(Operation *op) {
+  auto math = dyn_cast<arith::ArithFastMathInterface>(op);
+  return isa<math::ExpOp, math::Exp2Op>(op) &&
+         getElementTypeOrSelf(op->getResult(0).getType()).isF32() &&
+         arith::bitEnumContainsAll(math.getFastMathFlagsAttr().getValue(),
+                                   arith::FastMathFlags::afn);
+}
+
 /// The value of `op`, or null where there is no formula.
 static Value buildFormula(Operation *op, ex::Context &context) {
   OpBuilder &b = context.b;
@@ -135,6 +144,9 @@ static Value buildFormula(Operation *op, ex::Context &context) {
     return ex::pow(args[0], args[1]);
   if (isa<math::Atan2Op>(op))
     return ex::atan2(args[0], args[1]);
+  if (mayApproximate(op))
+    return isa<math::ExpOp>(op) ? ex::expRoughly(args[0])
+                                : ex::exp2Roughly(args[0]);
   Unary formula = unaryFormula(op);
   return formula ? Value(formula(args[0])) : Value();
 }

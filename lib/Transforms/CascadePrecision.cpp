@@ -13,6 +13,7 @@
 
 #include "lutra/Analysis/Contraction.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -128,6 +129,98 @@ void lutra::widenFactors(IterateOp iterate, const DenseSet<Operation *> &dots) {
       }
       argument.setType(wide);
     }
+}
+
+namespace {
+/// Finds whether a sum of a cascade only divides. Then an error that its terms
+/// may have is no greater in results.
+class DivisorSearch {
+public:
+  bool onlyDivides(Value sum);
+
+private:
+  bool onlyDivides(OpOperand &use);
+
+  SmallPtrSet<Value, 8> visited;
+};
+} // namespace
+
+bool DivisorSearch::onlyDivides(Value sum) {
+  return !visited.insert(sum).second ||
+         llvm::all_of(sum.getUses(),
+                      [&](OpOperand &use) { return onlyDivides(use); });
+}
+
+bool DivisorSearch::onlyDivides(OpOperand &use) {
+  Operation *user = use.getOwner();
+  unsigned number = use.getOperandNumber();
+  auto iterate = dyn_cast<IterateOp>(user->getParentOp());
+  if (isa<YieldOp>(user))
+    return iterate && onlyDivides(iterate.getResult(number)) &&
+           onlyDivides(iterate.getCarried()[number]);
+  if (auto merge = dyn_cast<MergeOp>(user))
+    return use.get() != merge.getReference() &&
+           onlyDivides(merge.getResult(number));
+  auto reader = dyn_cast<EinsumOp>(user);
+  if (!reader || use.get() == reader.getMask())
+    return false;
+  // Where a sum begins.
+  if (number >= reader.getInputs().size())
+    return onlyDivides(reader.getResult());
+  BlockArgument element = reader.getBlock()->getArgument(number);
+  if (llvm::all_of(element.getUses(), [](OpOperand &inner) {
+        return isa<arith::DivFOp, DivideOp>(inner.getOwner()) &&
+               inner.getOperandNumber() == 1;
+      }))
+    return true;
+  // Errors stay as small in sums of what is not negative and in products.
+  bool isKept = llvm::all_of(*reader.getBlock(), [](Operation &inner) {
+    return isa<arith::AddFOp, arith::MulFOp, YieldOp>(inner);
+  });
+  return isKept && !reader.hasReduction() && onlyDivides(reader.getResult());
+}
+
+/// Whether what is read is only rounded to bf16, as a factor of `dots`.
+static bool onlyRounds(OpOperand &use, const DenseSet<Operation *> &dots) {
+  auto reader = dyn_cast<EinsumOp>(use.getOwner());
+  if (!reader || reader.hasReduction())
+    return false;
+  auto round = reader.getEinsumPoint().getDefiningOp<arith::TruncFOp>();
+  return round && round.getType().isBF16() &&
+         round.getIn() ==
+             reader.getBlock()->getArgument(use.getOperandNumber()) &&
+         llvm::all_of(reader->getUsers(),
+                      [&](Operation *user) { return dots.contains(user); });
+}
+
+/// Whether what is read is only summed up, into a divisor.
+static bool onlySums(OpOperand &use) {
+  auto reader = dyn_cast<EinsumOp>(use.getOwner());
+  return reader && reader.getMonoid() == Monoid::Add &&
+         reader.getInputs().size() == 1 && use.getOperandNumber() == 0 &&
+         reader.getEinsumPoint() == reader.getBlock()->getArgument(0) &&
+         DivisorSearch().onlyDivides(reader.getResult());
+}
+
+void lutra::approximateExponentials(IterateOp iterate,
+                                    const DenseSet<Operation *> &dots) {
+  for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
+    Operation *power = einsum.getEinsumPoint().getDefiningOp();
+    if (einsum.hasReduction() ||
+        !isa_and_present<math::ExpOp, math::Exp2Op>(power))
+      continue;
+    bool isRounded = false, isKept = false;
+    for (OpOperand &use : einsum->getUses()) {
+      bool rounds = onlyRounds(use, dots);
+      isRounded |= rounds;
+      isKept |= !rounds && !onlySums(use);
+    }
+    if (isRounded && !isKept)
+      cast<arith::ArithFastMathInterface>(power)->setAttr(
+          cast<arith::ArithFastMathInterface>(power).getFastMathAttrName(),
+          arith::FastMathFlagsAttr::get(power->getContext(),
+                                        arith::FastMathFlags::afn));
+  }
 }
 
 void lutra::dropRoundings(CascadeOp op) {

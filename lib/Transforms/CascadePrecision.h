@@ -29,6 +29,11 @@ DenseSet<Operation *> narrowFactors(cascade::IterateOp iterate,
 void widenFactors(cascade::IterateOp iterate,
                   const DenseSet<Operation *> &dots);
 
+/// Lets exponentials be approximate (`afn`) of which few bits count: factors of
+/// `dots` that are rounded to bf16, of which else only divisors are summed.
+void approximateExponentials(cascade::IterateOp iterate,
+                             const DenseSet<Operation *> &dots);
+
 /// Keeps more of a number than the source asks for: what is rounded to 16 bits
 /// and widened again inside of a point is neither.
 void dropRoundings(cascade::CascadeOp op);

@@ -305,7 +305,9 @@ void Encoding::setType(Value value) {
 void Encoding::run() {
   separateResults();
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    widenFactors(iterate, narrowFactors(iterate, target));
+    DenseSet<Operation *> dots = narrowFactors(iterate, target);
+    approximateExponentials(iterate, dots);
+    widenFactors(iterate, dots);
     copyInputs(iterate);
     findStates(iterate);
   }
@@ -363,7 +365,7 @@ struct EncodeCascades : lutra::impl::EncodeCascadesBase<EncodeCascades> {
       Encoding(op, *lane, target).run();
     else
       for (auto iterate : op.getBlock()->getOps<IterateOp>())
-        narrowFactors(iterate, target);
+        approximateExponentials(iterate, narrowFactors(iterate, target));
     if (op.getReassoc())
       dropRoundings(op);
   }

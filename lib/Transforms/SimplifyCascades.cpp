@@ -3,7 +3,8 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What is done for each point of an iteration, but need not be. Maps that a
+// What is done for each point of an iteration, but need not be. Masks leave the
+// maps that they stand in. Maps that a
 // machine has an instruction for move into what reads them. A map that keeps
 // the order of numbers is applied to a maximum and not to each point of it. And
 // exponentials of differences to a reference are taken to base 2, with the
@@ -11,6 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CascadeResults.h"
+#include "MaskingMaps.h"
 #include "dialects/Cascade/Cascade.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -30,16 +33,6 @@ using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
 
 static constexpr double kLog2E = 1.4426950408889634074;
-
-static std::optional<double> constantOf(Value value) {
-  APFloat number(0.0);
-  if (!matchPattern(value, m_ConstantFloat(&number)))
-    return std::nullopt;
-  bool losesInfo;
-  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
-                 &losesInfo);
-  return number.convertToDouble();
-}
 
 //===----------------------------------------------------------------------===//
 // Maps that are one instruction move into what reads them.
@@ -102,20 +95,6 @@ static void inlineMaps(Block &block) {
 // Maps that keep the order of numbers leave maxima.
 //===----------------------------------------------------------------------===//
 
-/// Whether `op` is a function of `x` that is nowhere decreasing, and gives
-/// -inf for -inf.
-static bool keepsOrder(Operation &op, Value x) {
-  if (isa<arith::ExtFOp, arith::TruncFOp>(op))
-    return true;
-  if (isa<arith::AddFOp, arith::MulFOp>(op)) {
-    std::optional<double> other =
-        constantOf(op.getOperand(op.getOperand(0) == x ? 1 : 0));
-    return other && std::isfinite(*other) &&
-           (isa<arith::AddFOp>(op) || *other > 0);
-  }
-  return false;
-}
-
 /// The operations that lead from the body's argument to its value, if each of
 /// them keeps the order of numbers.
 static std::optional<SmallVector<Operation *>> orderedChain(EinsumOp op) {
@@ -161,10 +140,13 @@ static void hoistOutOfMaximum(EinsumOp op) {
 // Exponentials to base 2.
 //===----------------------------------------------------------------------===//
 
-/// Whether a tensor is a sum of products or the maximum of such: numbers that
-/// are far from the ends of their type, unlike biases that stand for a mask.
+/// Whether a tensor is a sum of products, masked or not, or the maximum of
+/// such: -inf and numbers that are far from the ends of their type, unlike
+/// biases that stand for a mask.
 static bool isSum(Value tensor) {
   auto einsum = tensor.getDefiningOp<EinsumOp>();
+  if (einsum && isMaskingMap(einsum))
+    return isSum(einsum.getInputs()[0]);
   if (!einsum || !einsum.hasReduction())
     return false;
   if (einsum.getMonoid() == Monoid::Add)
@@ -387,6 +369,10 @@ struct SimplifyCascades : lutra::impl::SimplifyCascadesBase<SimplifyCascades> {
         iterations.push_back(op);
     });
     for (IterateOp iterate : iterations) {
+      takeConversions(iterate->getParentOfType<CascadeOp>());
+      inlineMaps(*iterate.getBlock());
+      for (auto op : llvm::to_vector(iterate.getBlock()->getOps<EinsumOp>()))
+        separateMask(op);
       inlineMaps(*iterate.getBlock());
       for (auto op : llvm::to_vector(iterate.getBlock()->getOps<EinsumOp>()))
         hoistOutOfMaximum(op);

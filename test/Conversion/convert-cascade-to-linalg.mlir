@@ -329,6 +329,7 @@ func.func @factors(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> te
 // CHECK-LABEL: func.func @rebase
 // CHECK: scf.for {{.*}} iter_args(%[[D:.*]] = %{{.*}}, %[[S:.*]] = %{{.*}}) -> (tensor<4xf32>, tensor<4x16xf32>)
 // CHECK: %[[LOCAL:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]}
+// CHECK: arith.maxnumf
 // CHECK: %[[FACTOR:.*]] = tensor.empty() : tensor<4xf32>
 // CHECK: %[[NEW:.*]]:2 = linalg.generic {{.*}} ins(%[[LOCAL]] : tensor<4xf32>) outs(%[[D]], %[[FACTOR]] : tensor<4xf32>, tensor<4xf32>)
 // CHECK-NEXT: ^bb0(%[[L:.*]]: f32, %[[OLD:.*]]: f32, %{{.*}}: f32):

@@ -25,6 +25,23 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     return
   }
 
+  // Of references, which pass over a NaN, one instruction finds the greater: they
+  // begin with a number.
+  // CHECK-LABEL: func.func @reference
+  // CHECK: %[[LEAST:.*]] = arith.constant dense<0xFF800000> : vector<16xf32>
+  // CHECK: scf.for {{.*}} iter_args(%[[SO_FAR:[a-z0-9]*]] = %[[LEAST]]
+  // CHECK: %[[X:.*]] = vector.load
+  // CHECK: %[[MORE:.*]] = arith.cmpf ogt, %[[X]], %[[SO_FAR]] : vector<16xf32>
+  // CHECK: arith.select %[[MORE]], %[[X]], %[[SO_FAR]]
+  func.func @reference(%x: memref<1x4096xf32>, %max: memref<1xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : memref<1x4096xf32>) outs(%max : memref<1xf32>) {
+    ^bb0(%i: f32, %o: f32):
+      %0 = arith.maxnumf %o, %i : f32
+      linalg.yield %0 : f32
+    }
+    return
+  }
+
   // The elements are stored in the loop that sums them, and two rows further on the
   // next tile begins. The tail of a row is masked.
   // CHECK-LABEL: func.func @stream

@@ -56,6 +56,19 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     %1 = arith.truncf %a : vector<16xf32> to vector<16xf16>
     return %0, %1 : vector<16xbf16>, vector<16xf16>
   }
+
+  // Two roundings whose results are put together in pairs are one.
+  // CHECK-LABEL: func.func @pairs
+  // CHECK-SAME: %[[A:.*]]: vector<16xf32>, %[[B:.*]]: vector<16xf32>
+  // CHECK: %[[C:.*]] = llvm.call_intrinsic "llvm.x86.avx512bf16.cvtne2ps2bf16.512"(%[[B]], %[[A]])
+  // CHECK: vector.shuffle %[[C]], %[[C]] [0, 16, 1, 17, 2, 18,
+  // CHECK-NOT: arith.truncf
+  func.func @pairs(%a: vector<16xf32>, %b: vector<16xf32>) -> vector<32xbf16> {
+    %0 = arith.truncf %a : vector<16xf32> to vector<16xbf16>
+    %1 = arith.truncf %b : vector<16xf32> to vector<16xbf16>
+    %2 = vector.interleave %0, %1 : vector<16xbf16> -> vector<32xbf16>
+    return %2 : vector<32xbf16>
+  }
 }
 
 // -----

@@ -262,3 +262,139 @@ func.func @merged_and_read(%q: tensor<8x4xf32>, %k: tensor<16x4xf32>) -> tensor<
   } : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// Scores are masked before they are scaled, though the source says it the other way
+// round, by adding 0 or -inf. So the scale leaves the maximum, and log2(e) is in it.
+// CHECK-LABEL: func.func @masked(
+// CHECK-DAG: %[[SCALE:.*]] = arith.constant 0.180336878 : f32
+// CHECK-DAG: %[[NOTHING:.*]] = arith.constant 0xFF800000 : f32
+// CHECK: cascade.iterate
+// CHECK: %[[S:.*]] = cascade.einsum [p, m, e] {{.*}} reduce(add) -> [p, m]
+// CHECK: %[[MASKED:.*]] = cascade.einsum [p, m] (%[[S]][p, m]) -> [p, m] {
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32):
+// CHECK-NEXT: %[[P:.*]] = cascade.index "p"
+// CHECK-NEXT: %[[M:.*]] = cascade.index "m"
+// CHECK-NEXT: %[[SEEN:.*]] = arith.cmpi sle, %[[M]], %[[P]] : index
+// CHECK-NEXT: %[[B:.*]] = arith.select %[[SEEN]], %[[A]], %[[NOTHING]] : f32
+// CHECK-NEXT: cascade.yield %[[B]]
+// CHECK: %[[MAX:.*]] = cascade.einsum [p, m] (%[[MASKED]][p, m]) reduce(max) -> [p] {
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32):
+// CHECK-NEXT: cascade.yield %[[A]]
+// CHECK: cascade.einsum [p] (%[[MAX]][p]) -> [p] {
+// CHECK: arith.mulf %{{.*}}, %[[SCALE]] fastmath<contract>
+// CHECK: cascade.rebase {{.*}} exp2 max
+// CHECK: cascade.einsum [p, m] (%[[MASKED]][p, m], %{{.*}}[p]) -> [p, m] {
+// CHECK: arith.mulf %{{.*}}, %[[SCALE]] fastmath<contract>
+// CHECK: math.exp2
+func.func @masked(%q: tensor<16x4xf32>, %k: tensor<16x4xf32>) -> tensor<16xf32> {
+  %lo = arith.constant -3.40282347E+38 : f32
+  %inf = arith.constant 0xFF800000 : f32
+  %zero = arith.constant 0.0 : f32
+  %s = arith.constant 0.125 : f32
+  %0 = cascade.cascade reassoc ranks(p = 16, m = 16, e = 4) {
+    %r = cascade.einsum [p] () -> [p] { cascade.yield %lo : f32 } : () -> tensor<16xf32>
+    %t = cascade.einsum [p] () -> [p] { cascade.yield %zero : f32 } : () -> tensor<16xf32>
+    %4:2 = cascade.iterate "m" (%ks = %k[0]) carry(%ref = %r, %sum = %t) : (tensor<16x4xf32>), (tensor<16xf32>, tensor<16xf32>) {
+      %a = cascade.einsum [p, m, e] (%q[p, e], %ks[m, e]) reduce(add) -> [p, m] {
+      ^bb0(%x: f32, %y: f32):
+        %z = arith.mulf %x, %y : f32
+        cascade.yield %z : f32
+      } : (tensor<16x4xf32>, tensor<?x4xf32>) -> tensor<16x?xf32>
+      %b = cascade.einsum [p, m] (%a[p, m]) -> [p, m] {
+      ^bb0(%x: f32):
+        %y = arith.mulf %x, %s : f32
+        %i = cascade.index "p"
+        %j = cascade.index "m"
+        %c = arith.cmpi sle, %j, %i : index
+        %z = arith.select %c, %zero, %inf : f32
+        %w = arith.addf %y, %z : f32
+        cascade.yield %w : f32
+      } : (tensor<16x?xf32>) -> tensor<16x?xf32>
+      %d = cascade.einsum [p, m] (%b[p, m]) reduce(max) -> [p] {
+      ^bb0(%x: f32):
+        cascade.yield %x : f32
+      } : (tensor<16x?xf32>) -> tensor<16xf32>
+      %u, %cor = cascade.rebase %ref, %d exp max : tensor<16xf32>
+      %e = cascade.einsum [p, m] (%b[p, m], %u[p]) -> [p, m] {
+      ^bb0(%x: f32, %y: f32):
+        %y1 = arith.subf %x, %y : f32
+        %y2 = math.exp %y1 : f32
+        cascade.yield %y2 : f32
+      } : (tensor<16x?xf32>, tensor<16xf32>) -> tensor<16x?xf32>
+      %f = cascade.einsum [p] (%sum[p], %cor[p]) -> [p] {
+      ^bb0(%x: f32, %y: f32):
+        %y1 = arith.mulf %x, %y : f32
+        cascade.yield %y1 : f32
+      } : (tensor<16xf32>, tensor<16xf32>) -> tensor<16xf32>
+      %g = cascade.einsum [p, m] (%e[p, m]) reduce(add) init(%f) -> [p] {
+      ^bb0(%x: f32):
+        cascade.yield %x : f32
+      } : (tensor<16x?xf32>) -> tensor<16xf32>
+      cascade.yield %u, %g : tensor<16xf32>, tensor<16xf32>
+    }
+    cascade.yield %4#1 : tensor<16xf32>
+  } : tensor<16xf32>
+  return %0 : tensor<16xf32>
+}
+
+// What is rounded behind the cascade and not read before is rounded in it: once in the
+// map that divides, and once in a map of its own behind a sum. A result with another
+// reader stays as it is.
+// CHECK-LABEL: func.func @converted(
+// CHECK: %[[Y:.*]]:3 = cascade.cascade
+// CHECK: %[[R:.*]]:2 = cascade.iterate
+// CHECK: %[[HALF:.*]] = cascade.einsum [p] (%[[R]]#0[p]) -> [p] {
+// CHECK: %[[H:.*]] = arith.mulf
+// CHECK: %[[T:.*]] = arith.truncf %[[H]] : f32 to bf16
+// CHECK: cascade.yield %[[T]] : bf16
+// CHECK: %[[SUM:.*]] = cascade.einsum [p] (%[[R]]#1[p]) -> [p] {
+// CHECK-NEXT: ^bb0(%[[A:.*]]: f32):
+// CHECK-NEXT: %[[T:.*]] = arith.truncf %[[A]] : f32 to bf16
+// CHECK-NEXT: cascade.yield %[[T]] : bf16
+// CHECK: cascade.yield %[[HALF]], %[[SUM]], %[[R]]#0 : tensor<8xbf16>, tensor<8xbf16>, tensor<8xf32>
+// CHECK: %[[N:.*]] = linalg.generic {{.*}} ins(%[[Y]]#2
+// CHECK: return %[[Y]]#0, %[[Y]]#1, %[[N]], %[[Y]]#2
+#same = affine_map<(d0) -> (d0)>
+func.func @converted(%x: tensor<8x16xf32>, %z: tensor<8x16xf32>) -> (tensor<8xbf16>, tensor<8xbf16>, tensor<8xbf16>, tensor<8xf32>) {
+  %y:3 = cascade.cascade reassoc ranks(p = 8, m = 16) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8xf32>
+    %r:2 = cascade.iterate "m" (%a = %x[1], %b = %z[1]) carry(%s = %s0, %t = %s0) : (tensor<8x16xf32>, tensor<8x16xf32>), (tensor<8xf32>, tensor<8xf32>) {
+      %s1 = cascade.einsum [p, m] (%a[p, m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%e: f32):
+        cascade.yield %e : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      %t1 = cascade.einsum [p, m] (%b[p, m]) reduce(add) init(%t) -> [p] {
+      ^bb0(%e: f32):
+        cascade.yield %e : f32
+      } : (tensor<8x?xf32>) -> tensor<8xf32>
+      cascade.yield %s1, %t1 : tensor<8xf32>, tensor<8xf32>
+    }
+    %o = cascade.einsum [p] (%r#0[p]) -> [p] {
+    ^bb0(%e: f32):
+      %c = arith.constant 0.5 : f32
+      %h = arith.mulf %e, %c : f32
+      cascade.yield %h : f32
+    } : (tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %o, %r#1, %r#0 : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  } : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+  %e = tensor.empty() : tensor<8xbf16>
+  %n0 = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel"]} ins(%y#0 : tensor<8xf32>) outs(%e : tensor<8xbf16>) {
+  ^bb0(%i: f32, %o: bf16):
+    %t = arith.truncf %i : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<8xbf16>
+  %n1 = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel"]} ins(%y#1 : tensor<8xf32>) outs(%e : tensor<8xbf16>) {
+  ^bb0(%i: f32, %o: bf16):
+    %t = arith.truncf %i : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<8xbf16>
+  %n2 = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel"]} ins(%y#2 : tensor<8xf32>) outs(%e : tensor<8xbf16>) {
+  ^bb0(%i: f32, %o: bf16):
+    %t = arith.truncf %i : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<8xbf16>
+  return %n0, %n1, %n2, %y#2 : tensor<8xbf16>, tensor<8xbf16>, tensor<8xbf16>, tensor<8xf32>
+}

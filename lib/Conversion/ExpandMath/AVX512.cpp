@@ -102,3 +102,13 @@ Expr ex::scaleByPower(Expr x, Expr n) {
                 {part[0], part[1], part[0], mask, rounding});
   });
 }
+
+Expr ex::fractionOf(Expr x) {
+  return onLanes({x}, [&](OpBuilder &b, Location loc, ValueRange part) {
+    // No fractional bits are kept in what is subtracted, which is rounded down.
+    Value down = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(1));
+    auto [mask, rounding] = allLanes(b, loc);
+    return call(b, loc, "llvm.x86.avx512.mask.reduce.ps.512",
+                {part[0], down, part[0], mask, rounding});
+  });
+}

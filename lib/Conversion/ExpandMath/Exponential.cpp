@@ -7,7 +7,8 @@
 // that leaves no room for fractions, ln(2) subtracted in two parts, and a
 // polynomial for exp(r). Results that would be subnormal are zero. With tables,
 // n is a multiple of 1 / 16, half of the polynomial does, and the instruction
-// that multiplies by 2^n sees to the ends of the range.
+// that multiplies by 2^n sees to the ends of the range. For results of which
+// few bits count, half of the polynomial does without tables.
 //
 //===----------------------------------------------------------------------===//
 
@@ -155,6 +156,26 @@ Expr ex::exp2(Expr x) {
       x, scaledExp({shifted, r}), x.pick(-126, -1022),
       isNotAtMost(x, x.pick(127.99999237060547, 1023.9999999999998863)));
 }
+
+/// (2^r - 1) / r to 13 bits of 2^r, for r from 0 to 1 and from -1 / 2 to 1 / 2.
+static const double kExp2RoughlyUp[] = {0.6951167869, 0.2276449891,
+                                        0.07706704393};
+static const double kExp2Roughly[] = {0.6932829272, 0.2422109599,
+                                      0.05500893117};
+
+Expr ex::exp2Roughly(Expr x) {
+  if (hasTables(x)) {
+    Expr r = fractionOf(x);
+    return scaleByPower(polynomial(r, {kExp2RoughlyUp, {}}) * r + 1.0, x);
+  }
+  Expr shifted = shiftToInteger(x), r = x - unshift(shifted);
+  Expr p = polynomial(r, {kExp2Roughly, {}}) * r + 1.0;
+  return withinRange(x, p.bits() + (shifted.bits() << r.significandBits()),
+                     x.constant(-126),
+                     isNotAtMost(x, x.constant(127.99999237060547)));
+}
+
+Expr ex::expRoughly(Expr x) { return exp2Roughly(x * kLog2E); }
 
 Expr ex::expm1(Expr x) {
   auto [shifted, r] = reduce(max(x, x.isDouble() ? -45.0 : -25.0));

@@ -129,6 +129,8 @@ Expr lookUp(Expr index, ArrayRef<double> table);
 Expr boundMagnitude(Expr x, double bound);
 /// x * 2^floor(n), rounded once; for all n and x.
 Expr scaleByPower(Expr x, Expr n);
+/// x - floor(x), exactly; 0 for infinities.
+Expr fractionOf(Expr x);
 
 //===----------------------------------------------------------------------===//
 // The functions.
@@ -157,6 +159,11 @@ Expr atan(Expr x);
 Expr atan2(Expr y, Expr x);
 Expr asin(Expr x);
 Expr acos(Expr x);
+
+/// exp(x) and 2^x of f32 with relative errors below 2^-13 where the result is a
+/// normal number, and exact for whole powers of two.
+Expr expRoughly(Expr x);
+Expr exp2Roughly(Expr x);
 
 /// exp(x + low) for a |low| below an ulp of x.
 Expr expOfSum(Expr x, Expr low);

@@ -21,6 +21,16 @@ using namespace mlir::lutra;
 /// Steps along a row that are no loop.
 static constexpr int64_t kMaxUnrolled = 16;
 
+/// What a reduction begins with. For the greatest number of several, that is a
+/// number, as TileBody wants it, and not NaN.
+static TypedAttr neutralOf(Operation *combiner) {
+  if (!isa<arith::MaxNumFOp>(combiner))
+    return *arith::getNeutralElement(combiner);
+  auto type = cast<FloatType>(combiner->getResult(0).getType());
+  return FloatAttr::get(
+      type, APFloat::getInf(type.getFloatSemantics(), /*Negative=*/true));
+}
+
 /// x combined with y as output `number` is.
 Value Nest::combine(unsigned number, Value x, Value y) {
   Operation *combiner = plan.combiners[number];
@@ -137,7 +147,7 @@ void Nest::emitLaneReduction(int64_t rows, int64_t columns) {
   for (Operation *combiner : plan.combiners) {
     if (!combiner)
       continue;
-    TypedAttr neutral = *arith::getNeutralElement(combiner);
+    TypedAttr neutral = neutralOf(combiner);
     auto type =
         VectorType::get({plan.lanes / plan.groupSize}, neutral.getType());
     Value vector = arith::ConstantOp::create(

@@ -12,6 +12,7 @@
 
 #include "Nest.h"
 
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
@@ -163,6 +164,17 @@ Lanes TileBody::cloneOp(const VectorBuilder &builder, Operation &inner,
     // Lanes that do not exist must not divide by zero.
     values[1] = arith::SelectOp::create(b, builder.loc, builder.mask, values[1],
                                         builder.constant(type, 1));
+  if (isa<arith::MaxNumFOp>(inner) && combiners.contains(&inner) &&
+      isX86(targetOf(op))) {
+    // One instruction where the maximum so far is a number, as where it begins.
+    auto first = dyn_cast<BlockArgument>(inner.getOperand(0));
+    bool isFirst =
+        first && first.getArgNumber() >= unsigned(op.getNumDpsInputs());
+    Value soFar = values[isFirst ? 0 : 1], each = values[isFirst ? 1 : 0];
+    Value isMore = arith::CmpFOp::create(
+        b, builder.loc, arith::CmpFPredicate::OGT, each, soFar);
+    return {arith::SelectOp::create(b, builder.loc, isMore, each, soFar), 0};
+  }
   Operation *clone =
       b.create(builder.loc, inner.getName().getIdentifier(), values,
                stride ? type : Type(builder.vectorOf(type)), inner.getAttrs());

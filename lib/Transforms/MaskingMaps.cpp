@@ -1,0 +1,191 @@
+//===- MaskingMaps.cpp - Masks of a cascade apart from maps ---------------===//
+//
+// Part of the Lutra project, under the Apache License v2.0 with LLVM
+// Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Exporters scale scores and then mask them. Done the other way round, the
+// scale is part of what reads the scores, and leaves their maximum; and in
+// parts without a mask nothing is left between the two.
+//
+//===----------------------------------------------------------------------===//
+
+#include "MaskingMaps.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace mlir::lutra;
+using namespace mlir::lutra::cascade;
+
+std::optional<double> lutra::constantOf(Value value) {
+  APFloat number(0.0);
+  if (!matchPattern(value, m_ConstantFloat(&number)))
+    return std::nullopt;
+  bool losesInfo;
+  number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven,
+                 &losesInfo);
+  return number.convertToDouble();
+}
+
+bool lutra::keepsOrder(Operation &op, Value x) {
+  if (isa<arith::ExtFOp, arith::TruncFOp>(op))
+    return true;
+  if (isa<arith::AddFOp, arith::MulFOp>(op)) {
+    std::optional<double> other =
+        constantOf(op.getOperand(op.getOperand(0) == x ? 1 : 0));
+    return other && std::isfinite(*other) &&
+           (isa<arith::AddFOp>(op) || *other > 0);
+  }
+  return false;
+}
+
+static bool isMinusInfinity(Value value) {
+  return constantOf(value) == -std::numeric_limits<double>::infinity();
+}
+
+namespace {
+/// A body read backwards from its value to its one element.
+struct MaskedChain {
+  /// What is done to the element, last first.
+  SmallVector<Operation *> chain;
+  /// Where points stay.
+  SmallVector<Value> conditions;
+  bool hasSums = false;
+};
+} // namespace
+
+/// The value that `op` masks, and where it does not.
+static std::optional<std::pair<Value, Value>> maskedValue(Operation *op) {
+  if (auto select = dyn_cast<arith::SelectOp>(op))
+    if (isMinusInfinity(select.getFalseValue()))
+      return std::pair(select.getTrueValue(), select.getCondition());
+  if (auto sum = dyn_cast<arith::AddFOp>(op))
+    for (unsigned side : {0, 1})
+      if (auto select = sum->getOperand(side).getDefiningOp<arith::SelectOp>())
+        if (constantOf(select.getTrueValue()) == 0.0 &&
+            isMinusInfinity(select.getFalseValue()))
+          return std::pair(sum->getOperand(1 - side), select.getCondition());
+  return std::nullopt;
+}
+
+/// Whether `value` is computed from other values than `element`.
+static bool isFreeOf(Value value, BlockArgument element) {
+  SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  Block *body = element.getOwner();
+  options.filter = [&](Operation *op) { return op->getBlock() == body; };
+  if (failed(getBackwardSlice(value, &slice, options)))
+    return false;
+  return value != element && llvm::none_of(slice, [&](Operation *op) {
+           return op->getNumRegions() ||
+                  llvm::is_contained(op->getOperands(), element);
+         });
+}
+
+/// The operand of `op` that is no constant, if there is one alone.
+static Value variableOf(Operation *op) {
+  Value variable;
+  for (Value operand : op->getOperands())
+    if (!constantOf(operand)) {
+      if (variable)
+        return nullptr;
+      variable = operand;
+    }
+  return variable;
+}
+
+static std::optional<MaskedChain> matchMasked(EinsumOp op) {
+  if (op.hasReduction() || op.isFiltered() || op.getInputs().size() != 1 ||
+      op.getInputMap(0) != op.getResultMap() || !op.getInputMap(0).isIdentity())
+    return std::nullopt;
+  BlockArgument element = op.getBlock()->getArgument(0);
+  MaskedChain result;
+  for (Value value = op.getEinsumPoint(); value != element;) {
+    Operation *def = value.getDefiningOp();
+    if (!def || def->getBlock() != op.getBlock())
+      return std::nullopt;
+    if (auto masked = maskedValue(def)) {
+      if (!isFreeOf(masked->second, element))
+        return std::nullopt;
+      result.conditions.push_back(masked->second);
+      result.hasSums |= isa<arith::AddFOp>(def);
+      value = masked->first;
+      continue;
+    }
+    value = variableOf(def);
+    if (!value || !keepsOrder(*def, value))
+      return std::nullopt;
+    result.chain.push_back(def);
+  }
+  return result;
+}
+
+bool lutra::isMaskingMap(EinsumOp op) {
+  auto masked = matchMasked(op);
+  return masked && masked->chain.empty() && !masked->conditions.empty() &&
+         !masked->hasSums;
+}
+
+/// The operations of a body that compute `values`, cloned where `b` stands.
+static void cloneComputing(OpBuilder &b, Block *body, ArrayRef<Value> values,
+                           IRMapping &map) {
+  SetVector<Operation *> needed;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  options.filter = [&](Operation *op) { return op->getBlock() == body; };
+  for (Value value : values)
+    (void)getBackwardSlice(value, &needed, options);
+  for (Operation &op : body->without_terminator())
+    if (needed.contains(&op))
+      b.clone(op, map);
+}
+
+void lutra::separateMask(EinsumOp op) {
+  auto masked = matchMasked(op);
+  if (!masked || masked->conditions.empty() || isMaskingMap(op))
+    return;
+  Block *body = op.getBlock();
+  OpBuilder b(op);
+  auto input = cast<RankedTensorType>(op.getInputs()[0].getType());
+  auto type =
+      RankedTensorType::get(op.getType().getShape(), input.getElementType());
+  auto mask = EinsumOp::create(
+      b, op.getLoc(), type, op.getIter(), op.getInputs(),
+      [&](OpBuilder &b, Location loc, ValueRange elements) {
+        IRMapping map;
+        cloneComputing(b, body, masked->conditions, map);
+        Value nothing = arith::ConstantOp::create(
+            b, loc, identityOf(Monoid::Max, input.getElementType()));
+        Value value = elements[0];
+        for (Value condition : masked->conditions)
+          value = arith::SelectOp::create(
+              b, loc, map.lookupOrDefault(condition), value, nothing);
+        return value;
+      });
+  if (masked->chain.empty()) {
+    op.getResult().replaceAllUsesWith(mask.getResult());
+    op.erase();
+    return;
+  }
+  auto rest = EinsumOp::create(
+      b, op.getLoc(), op.getType(), op.getIter(), mask.getResult(),
+      [&](OpBuilder &b, Location, ValueRange elements) {
+        Value value = elements[0];
+        for (Operation *each : llvm::reverse(masked->chain)) {
+          Value variable = variableOf(each);
+          IRMapping map;
+          map.map(variable, value);
+          for (Value operand : each->getOperands())
+            if (operand != variable && operand.getParentBlock() == body)
+              map.map(operand, b.clone(*operand.getDefiningOp())->getResult(0));
+          value = b.clone(*each, map)->getResult(0);
+        }
+        return value;
+      });
+  op.getResult().replaceAllUsesWith(rest.getResult());
+  op.erase();
+}
