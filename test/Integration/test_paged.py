@@ -107,7 +107,7 @@ def test_types(tmp_path, block, stored, dynamic):
 @pytest.mark.parametrize("options", [
     {"times": 3}, {"indices": np.int32}, {"mask": causal}, {"low": -24},
     {"times": 3, "mask": causal, "stored": as_bf16}, {"times": 4, "p": 1, "mask": causal},
-], ids=str)  # fmt: skip
+], ids=lambda options: "-".join(options))  # fmt: skip
 def test_forms(tmp_path, options, dynamic):
     assert is_one_kernel(made_of(tmp_path, dynamic, **options))
 
