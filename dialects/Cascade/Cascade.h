@@ -62,6 +62,9 @@ SmallVector<StringRef> rowRanks(CascadeOp op);
 /// stream, or what is made of such, or gathered, element by element.
 bool isStreamed(IterateOp op, Value value);
 
+/// Whether any of the streams is of elements of `type`.
+bool streams(IterateOp op, Type type);
+
 /// Whether `value` is defined before `op`, or before what `op` is in. For those
 /// who run before it is verified that everything is.
 bool isBefore(Value value, Operation *op);

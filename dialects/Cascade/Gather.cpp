@@ -12,6 +12,8 @@
 
 #include "dialects/Cascade/Gather.h"
 
+#include "mlir/IR/TypeUtilities.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SetVector.h"
@@ -41,6 +43,12 @@ SmallVector<StringRef> lutra::cascade::ranksOfElement(tensor::ExtractOp element,
     add(sources[i]->getOperands());
   }
   return ranks.takeVector();
+}
+
+bool lutra::cascade::streams(IterateOp op, Type type) {
+  return llvm::any_of(op.getStreams(), [&](Value stream) {
+    return getElementTypeOrSelf(stream.getType()) == type;
+  });
 }
 
 bool lutra::cascade::isStreamed(IterateOp op, Value value) {

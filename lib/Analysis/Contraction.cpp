@@ -124,11 +124,13 @@ int64_t lutra::wordsOfTile(int64_t words) {
   return size;
 }
 
-int64_t lutra::mostFewRows(TargetAttr target) {
+int64_t lutra::mostFewRows(TargetAttr target, bool byTiles) {
   // An element is multiplied with a vector of rows by one instruction. Vectors
   // along the elements need one for each row and vector, and some to reduce the
   // lanes; at half the lanes of rows it comes to the same.
-  return vectorBits(target) / 32 / 2;
+  // A tile multiplies half of its lanes in less time than either takes.
+  int64_t lanes = vectorBits(target) / 32;
+  return byTiles ? lanes * 3 / 8 : lanes / 2;
 }
 
 int64_t lutra::dotGroup(TargetAttr target, Type factor, Type sum) {

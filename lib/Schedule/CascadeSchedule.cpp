@@ -157,13 +157,6 @@ static int64_t tileOf(int64_t extent, int64_t most, bool isWhole) {
   return tile;
 }
 
-/// Whether what an iteration goes over is of bf16.
-static bool streamsBF16(IterateOp iterate) {
-  return llvm::any_of(iterate.getStreams(), [](Value stream) {
-    return getElementTypeOrSelf(stream.getType()).isBF16();
-  });
-}
-
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
   int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
@@ -184,16 +177,18 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     columns *= size;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    bool hasTiles = hasBF16Tiles(target) && columns > mostFewRows(target) &&
-                    streamsBF16(iterate);
+    bool mayHaveTiles = hasBF16Tiles(target) &&
+                        streams(iterate, BFloat16Type::get(op.getContext()));
+    bool isFew = columns <= mostFewRows(target, mayHaveTiles);
     int64_t part =
-        hasTiles ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns),
-                                       kMinPart, kMaxPartOfTiles)
-                 : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns),
-                                       kMinPart, kMaxPart);
+        mayHaveTiles && !isFew
+            ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns), kMinPart,
+                                  kMaxPartOfTiles)
+            : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), kMinPart,
+                                  kMaxPart);
     // Few rows do little with what they stream, which must not be fetched for
     // each of them, and use what is widened for them once, right behind.
-    if (columns <= mostFewRows(target)) {
+    if (isFew) {
       int64_t bytes = std::max({int64_t(1), bytesOfStreams(op, iterate, rows),
                                 4 * widthOfShared(op, iterate, rows)});
       part = std::clamp<int64_t>(

@@ -77,9 +77,12 @@ static std::optional<StringRef> laneRank(CascadeOp op, TargetAttr target) {
     return std::nullopt;
   IterateOp iterate = *op.getBlock()->getOps<IterateOp>().begin();
   SmallVector<StringRef> rows = rowRanks(op);
+  bool byTiles = hasBF16Tiles(target) &&
+                 streams(iterate, BFloat16Type::get(op.getContext()));
   for (StringRef rank : llvm::reverse(rows)) {
     int64_t extent = op.getStaticExtent(rank);
-    if ((ShapedType::isDynamic(extent) || extent > mostFewRows(target)) &&
+    if ((ShapedType::isDynamic(extent) ||
+         extent > mostFewRows(target, byTiles)) &&
         sharesStreams(iterate, rank) && !countsParts(op, rank))
       return rank;
   }

@@ -303,8 +303,9 @@ static std::optional<Dot> matchDot(linalg::GenericOp op, TargetAttr target) {
   auto row = written.getResultPosition(
       getAffineDimExpr(*contraction->m, op.getContext()));
   // Few rows do not pay for the copies.
-  if (!row || (!sums.isDynamicDim(*row) &&
-               sums.getDimSize(*row) <= mostFewRows(target)))
+  if (!row ||
+      (!sums.isDynamicDim(*row) &&
+       sums.getDimSize(*row) <= mostFewRows(target, hasBF16Tiles(target))))
     return std::nullopt;
   return Dot{*contraction, group};
 }

@@ -323,6 +323,36 @@ module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-
 module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
   func.func private @use(memref<64x32xf32>)
 
+  // Half of the lanes are worth a tile; a quarter is not.
+  // CHECK-LABEL: func.func @half_tiles
+  // CHECK: amx.tile_mulf
+  func.func @half_tiles(%x: memref<64x64xbf16>, %y: memref<32x8x2xbf16>, %z: memref<64x8xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<64x64xbf16>, memref<32x8x2xbf16>) outs(%z : memref<64x8xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // CHECK-LABEL: func.func @quarter_tiles
+  // CHECK-NOT: amx.
+  // CHECK: x86vector.avx512.dot
+  func.func @quarter_tiles(%x: memref<64x64xbf16>, %y: memref<32x4x2xbf16>, %z: memref<64x4xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<64x64xbf16>, memref<32x4x2xbf16>) outs(%z : memref<64x4xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
   // Two tiles of rows by two of lanes, which begin as 0 and not as what filled them.
   // CHECK-LABEL: func.func @tiles
   // CHECK-SAME: %[[X:.*]]: memref<64x64xbf16>, %[[Y:.*]]: memref<32x32x2xbf16>

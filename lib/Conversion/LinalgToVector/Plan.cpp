@@ -32,7 +32,9 @@ public:
   std::optional<Plan> run();
 
 private:
+  /// How vectors lie along `loop`: of as many lanes as it has, or of `lanes`.
   std::optional<Plan> planAlong(unsigned loop) const;
+  std::optional<Plan> planAlong(unsigned loop, int64_t lanes) const;
   void fillTile(Plan &plan) const;
   RegisterTile wholeRows(RegisterTile tile, int64_t m, const Plan &plan) const;
   void fillContraction(Plan &plan) const;
@@ -365,13 +367,23 @@ double Planner::cost(const Plan &plan) const {
 }
 
 std::optional<Plan> Planner::planAlong(unsigned loop) const {
+  int64_t lanes = maxLanes;
+  if (!ShapedType::isDynamic(extents[loop]))
+    lanes = std::min<int64_t>(maxLanes, llvm::PowerOf2Ceil(extents[loop]));
+  if (lanes < 2)
+    return std::nullopt;
+  // A matrix tile is worth its time half empty, too.
+  if (lanes < maxLanes && 2 * lanes >= maxLanes && hasBF16Tiles(target))
+    if (std::optional<Plan> plan = planAlong(loop, maxLanes);
+        plan && plan->hasMatrixTiles)
+      return plan;
+  return planAlong(loop, lanes);
+}
+
+std::optional<Plan> Planner::planAlong(unsigned loop, int64_t lanes) const {
   Plan plan;
   plan.loop = loop;
-  plan.lanes = maxLanes;
-  if (!ShapedType::isDynamic(extents[loop]))
-    plan.lanes = std::min<int64_t>(maxLanes, llvm::PowerOf2Ceil(extents[loop]));
-  if (plan.lanes < 2)
-    return std::nullopt;
+  plan.lanes = lanes;
   plan.streams.resize(op.getNumDpsInits());
   for (unsigned i : llvm::seq(op.getNumDpsInits())) {
     plan.streams[i] = isStreamOf(op, i);
