@@ -5,7 +5,7 @@
 
     .venv/bin/python benchmarks/llama_cpp.py
 
-They go into build/peers/llama.cpp, take five minutes with two cores, and are then
+They go into build/peers/llama.cpp, take two minutes with two cores, and are then
 there for mpgemm.py and llm.py, which leave out what is not built.
 """
 
@@ -62,7 +62,9 @@ def address(array):
 
 def unpack():
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
+        # What it is built with comes ready.
+        name = PACKAGE.partition("==")[0]
+        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", name]
         subprocess.run([*pip, "--dest", folder, PACKAGE], check=True)
         (archive,) = Path(folder).glob("*.tar.gz")
         with tarfile.open(archive) as packed:

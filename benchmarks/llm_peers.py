@@ -7,6 +7,7 @@ some, and gives the logits of the last one.
 """
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 
 import llama_cpp
 import lutra
@@ -64,7 +65,9 @@ class OnnxRuntime:
 
 
 class LlamaCpp:
-    """It computes logits of the last token only, as it does by itself."""
+    """It computes logits of the last token only, as it does by itself. It says once a
+    thread how AMX's tiles are shaped, and others in the thread say otherwise; so it has
+    a thread of its own."""
 
     NAME = "llama.cpp"
 
@@ -77,6 +80,7 @@ class LlamaCpp:
         self.compute = function("decoder_run", floats, pointer, pointer, number, number)
         self.free = function("decoder_free", None, pointer, pointer)
         self.vocabulary = sizes.vocabulary
+        self.thread = ThreadPoolExecutor(1)
         self.model = load(str(files.gguf).encode())
         self.context = self.model and start(self.model, capacity, threads)
         if not self.context:
@@ -88,7 +92,9 @@ class LlamaCpp:
 
     def run(self, ids, past):
         ids = ids.astype(np.int32)
-        logits = self.compute(self.context, llama_cpp.address(ids), ids.size, past)
+        tokens = llama_cpp.address(ids)
+        done = self.thread.submit(self.compute, self.context, tokens, ids.size, past)
+        logits = done.result()
         if not logits:
             raise RuntimeError("llama.cpp gave no logits")
         return np.ctypeslib.as_array(logits, (self.vocabulary,)).copy()

@@ -68,8 +68,8 @@ int64_t wordsOfTile(int64_t words);
 inline constexpr int64_t kLeastWordsOfTile = 8;
 
 /// The most rows of a product that are few: vectors along them do less than
-/// vectors along what each row has many of, or matrix tiles less where a product
-/// is multiplied by such.
+/// vectors along what each row has many of, or matrix tiles less where a
+/// product is multiplied by such.
 int64_t mostFewRows(TargetAttr target, bool byTiles = false);
 
 } // namespace mlir::lutra

@@ -97,9 +97,15 @@ Expr ex::boundMagnitude(Expr x, double bound) {
 
 Expr ex::scaleByPower(Expr x, Expr n) {
   return onLanes({x, n}, [&](OpBuilder &b, Location loc, ValueRange part) {
-    auto [mask, rounding] = allLanes(b, loc);
+    Value rounding = allLanes(b, loc)[1];
+    // NaN among them.
+    Value isNormal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UGE,
+                                           part[1], splat(b, loc, -126.0f));
+    auto mask = VectorType::get({1}, b.getIntegerType(kLanes));
+    Value lanes = vector::ExtractOp::create(
+        b, loc, vector::BitCastOp::create(b, loc, mask, isNormal), 0);
     return call(b, loc, "llvm.x86.avx512.mask.scalef.ps.512",
-                {part[0], part[1], part[0], mask, rounding});
+                {part[0], part[1], splat(b, loc, 0.0f), lanes, rounding});
   });
 }
 

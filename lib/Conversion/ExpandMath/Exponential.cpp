@@ -7,8 +7,8 @@
 // that leaves no room for fractions, ln(2) subtracted in two parts, and a
 // polynomial for exp(r). Results that would be subnormal are zero. With tables,
 // n is a multiple of 1 / 16, half of the polynomial does, and the instruction
-// that multiplies by 2^n sees to the ends of the range. For results of which
-// few bits count, half of the polynomial does without tables.
+// that multiplies by 2^n sees to the upper end of the range. For results of
+// which few bits count, half of the polynomial does without tables.
 //
 //===----------------------------------------------------------------------===//
 

@@ -127,7 +127,9 @@ bool hasTables(Expr x);
 Expr lookUp(Expr index, ArrayRef<double> table);
 /// x, or a number of the magnitude `bound` where that is less or x is NaN.
 Expr boundMagnitude(Expr x, double bound);
-/// x * 2^floor(n), rounded once; for all n and x.
+/// x * 2^floor(n), rounded once, for all x of at least 1 and all n; 0 where
+/// that is subnormal: some machines take a hundred times as long to multiply
+/// such.
 Expr scaleByPower(Expr x, Expr n);
 /// x - floor(x), exactly; 0 for infinities.
 Expr fractionOf(Expr x);
