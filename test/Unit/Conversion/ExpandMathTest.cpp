@@ -290,7 +290,7 @@ TEST(Rough, F32) {
 }
 
 // What is multiplied with a subnormal number takes a hundred times as long on
-// some machines.
+// some machines. Where it begins is told to the 32nd of a power of two.
 TEST(Tables, NothingIsSubnormal) {
   if (!llvm::sys::getHostCPUFeatures().lookup("avx512dq"))
     GTEST_SKIP() << "the machine has no AVX-512";
@@ -305,7 +305,7 @@ TEST(Tables, NothingIsSubnormal) {
                    {x.data(), 0, {4096}, {1}},
                    {z.data(), 0, {4096}, {1}}});
     for (int i = 0; i < 4096; ++i)
-      EXPECT_TRUE(z[i] == 0 || z[i] > 0.99 * FLT_MIN)
+      EXPECT_TRUE(z[i] == 0 || z[i] > 0.97 * FLT_MIN)
           << function->op << "(" << x[i] << ") is " << z[i];
   }
 }
