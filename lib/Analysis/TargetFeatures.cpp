@@ -39,6 +39,15 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
   return target ? target.getVectorRegisters() : 16;
 }
 
+bool lutra::foreseesStreams(TargetAttr target) {
+  return !isX86(target) || (target.getCpu().starts_with("znver") &&
+                            target.getCpu() != "znver5");
+}
+
+int64_t lutra::prefetchDistance(TargetAttr target) {
+  return isX86(target) && !target.getCpu().starts_with("znver") ? 1536 : 4096;
+}
+
 static bool hasTiles(TargetAttr target, StringRef product) {
   return target && target.hasFeature("amx-tile") &&
          target.hasFeature(product) && vectorBits(target) == 512;

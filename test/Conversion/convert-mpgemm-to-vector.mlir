@@ -142,6 +142,23 @@ func.func @words(%x: memref<1x1x32xi8>, %w: memref<1x8x1x64xi8>, %s: memref<1x1x
 
 // -----
 
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+// Hardware that foresees less is told of codes of 4 bits too, 24 chunks of 64 bytes ahead.
+// CHECK-LABEL: func.func @told
+// CHECK: %[[LATER:.*]] = arith.addi %{{.*}}, %c24
+// CHECK: memref.prefetch %arg1[%{{.*}}, %[[LATER]], %c0, %c0], read
+func.func @told(%x: memref<1x64x32xi8>, %w: memref<1x256x1x64xi8>, %s: memref<1x64x16xf32>,
+                %xs: memref<1x64xf32>, %sums: memref<1x64xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 16> x(%x : memref<1x64x32xi8>)
+      codes(%w : memref<1x256x1x64xi8>) scales(%s : memref<1x64x16xf32>) xscales(%xs : memref<1x64xf32>)
+      xsums(%sums : memref<1x64xi32>) outs(%y : memref<1x16xf32>)
+  return
+}
+}
+
+// -----
+
 // Without a target, what any machine does. A code of 3 bits is two fields.
 // CHECK-LABEL: func.func @plain
 // CHECK-COUNT-3: memref.prefetch %arg1[{{.*}}], read, locality<3>, data : memref<2x1x3x16xi8>

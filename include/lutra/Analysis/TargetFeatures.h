@@ -28,6 +28,14 @@ int64_t vectorBits(TargetAttr target);
 /// The number of the target's vector registers; 16 without a target.
 int64_t vectorRegisters(TargetAttr target);
 
+/// Whether the target's hardware fetches what is read in the order in which it
+/// lies as early as it can, so that saying it again costs time. It does not on
+/// x86 but for Zen up to the fourth (benchmarks/mpgemm.py --kind memory).
+bool foreseesStreams(TargetAttr target);
+
+/// How many bytes ahead of what is read the target is best told of it.
+int64_t prefetchDistance(TargetAttr target);
+
 /// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
 /// beside vectors of 16 lanes.
 bool hasByteTiles(TargetAttr target);

@@ -23,15 +23,15 @@ using namespace mlir::lutra;
 
 /// Quads that are multiplied without a branch.
 static constexpr int64_t kUnrolledQuads = 8;
-/// How far ahead codes are fetched where memory is what so few rows of x wait
-/// for.
-static constexpr int64_t kPrefetchedBytes = 4096, kMostStreamedRows = 2;
+/// Rows of x that are so few that memory is what they wait for.
+static constexpr int64_t kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
 static constexpr int64_t kIndependentSums = 8;
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
+    : IndexBuilder(b, op.getLoc()), op(op), target(target),
+      planes(op.getPlanes()),
       unit(unitOf(op)), lanes(lanesOf(target, planes)),
       parts(planes.vectorBytes() / (4 * lanes)), vectors(planes.rows / lanes),
       registers(vectorRegisters(target)), groups(op.getCodeGroups()),
@@ -77,13 +77,15 @@ bool MicroKernel::keepsFields() const {
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
 }
 
-/// Whether hardware does not foresee what is read: codes of which a line takes
-/// long, and planes, which are not read in the order in which they lie. (On Zen
-/// 4, benchmarks/mpgemm.py --kind memory: at 3 bits twice as fast; at 4 and 8
-/// bits it costs a tenth.)
+/// Whether hardware does not foresee what is read: on some machines only codes
+/// of which a line takes long, and planes, which are not read in the order in
+/// which they lie. (benchmarks/mpgemm.py --kind memory: on Zen 4, at 3 bits twice
+/// as fast, and at 4 and 8 bits a tenth slower; on Sapphire Rapids, 1.3 and 1.2
+/// times as fast at 4 and 8 bits.)
 bool MicroKernel::prefetches() const {
   return rows <= kMostStreamedRows &&
-         (planes.bits <= 2 || planes.planes().size() > 1);
+         (!foreseesStreams(target) || planes.bits <= 2 ||
+          planes.planes().size() > 1);
 }
 
 int64_t MicroKernel::chains() const {
@@ -163,7 +165,7 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
       codes.emplace(b, loc, planes, lanes, op.getCodes(), tile,
                     times(plus(chunk, (first + quad) / perChunk), unit.chunks));
     if (inChunk == 0 && prefetches())
-      codes->prefetch(kPrefetchedBytes);
+      codes->prefetch(prefetchDistance(target));
     decodeQuad(*codes, inChunk);
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values operands;

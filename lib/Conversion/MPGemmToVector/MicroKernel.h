@@ -77,6 +77,7 @@ private:
   void flush(ArrayRef<Value> sums, MutableArrayRef<Value> results);
 
   mpgemm::MatmulOp op;
+  TargetAttr target;
   CodePlanes planes;
   /// What is decoded together, a chunk from here on.
   CodeUnit unit;
