@@ -40,8 +40,8 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
 }
 
 bool lutra::foreseesStreams(TargetAttr target) {
-  return !isX86(target) || (target.getCpu().starts_with("znver") &&
-                            target.getCpu() != "znver5");
+  return !isX86(target) ||
+         (target.getCpu().starts_with("znver") && target.getCpu() != "znver5");
 }
 
 int64_t lutra::prefetchDistance(TargetAttr target) {

@@ -31,8 +31,7 @@ static constexpr int64_t kIndependentSums = 8;
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
     : IndexBuilder(b, op.getLoc()), op(op), target(target),
-      planes(op.getPlanes()),
-      unit(unitOf(op)), lanes(lanesOf(target, planes)),
+      planes(op.getPlanes()), unit(unitOf(op)), lanes(lanesOf(target, planes)),
       parts(planes.vectorBytes() / (4 * lanes)), vectors(planes.rows / lanes),
       registers(vectorRegisters(target)), groups(op.getCodeGroups()),
       quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
@@ -79,9 +78,9 @@ bool MicroKernel::keepsFields() const {
 
 /// Whether hardware does not foresee what is read: on some machines only codes
 /// of which a line takes long, and planes, which are not read in the order in
-/// which they lie. (benchmarks/mpgemm.py --kind memory: on Zen 4, at 3 bits twice
-/// as fast, and at 4 and 8 bits a tenth slower; on Sapphire Rapids, 1.3 and 1.2
-/// times as fast at 4 and 8 bits.)
+/// which they lie. (benchmarks/mpgemm.py --kind memory: on Zen 4, at 3 bits
+/// twice as fast, and at 4 and 8 bits a tenth slower; on Sapphire Rapids, 1.3
+/// and 1.2 times as fast at 4 and 8 bits.)
 bool MicroKernel::prefetches() const {
   return rows <= kMostStreamedRows &&
          (!foreseesStreams(target) || planes.bits <= 2 ||
