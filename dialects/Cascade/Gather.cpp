@@ -12,10 +12,9 @@
 
 #include "dialects/Cascade/Gather.h"
 
-#include "mlir/IR/TypeUtilities.h"
-
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/SetVector.h"
 #include <numeric>
 

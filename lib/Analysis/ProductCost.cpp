@@ -49,7 +49,7 @@ static double lookupCost(LookupForm form, TargetAttr target) {
     return 4;
   // Zen permutes bytes beside dot products; Intel's cores have one port for
   // permutations, which dot products use too.
-  return target.getCpu().starts_with("znver") ? 1.33 : 2.6;
+  return isZen(target) ? 1.33 : 2.6;
 }
 
 std::optional<LookupForm> lutra::lookupForm(const CodedProduct &product,

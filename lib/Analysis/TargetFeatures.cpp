@@ -31,6 +31,10 @@ bool lutra::isX86(TargetAttr target) {
   return target && llvm::Triple(target.getTriple()).isX86();
 }
 
+bool lutra::isZen(TargetAttr target) {
+  return isX86(target) && target.getCpu().starts_with("znver");
+}
+
 int64_t lutra::vectorBits(TargetAttr target) {
   return target ? std::max<int64_t>(64, target.getVectorBits()) : 128;
 }
@@ -40,12 +44,11 @@ int64_t lutra::vectorRegisters(TargetAttr target) {
 }
 
 bool lutra::foreseesStreams(TargetAttr target) {
-  return !isX86(target) ||
-         (target.getCpu().starts_with("znver") && target.getCpu() != "znver5");
+  return !isX86(target) || (isZen(target) && target.getCpu() != "znver5");
 }
 
 int64_t lutra::prefetchDistance(TargetAttr target) {
-  return isX86(target) && !target.getCpu().starts_with("znver") ? 1536 : 4096;
+  return isX86(target) && !isZen(target) ? 1536 : 4096;
 }
 
 static bool hasTiles(TargetAttr target, StringRef product) {

@@ -205,9 +205,9 @@ static bool onlySums(OpOperand &use) {
 void lutra::approximateExponentials(IterateOp iterate,
                                     const DenseSet<Operation *> &dots) {
   for (auto einsum : iterate.getBlock()->getOps<EinsumOp>()) {
-    Operation *power = einsum.getEinsumPoint().getDefiningOp();
+    Operation *point = einsum.getEinsumPoint().getDefiningOp();
     if (einsum.hasReduction() ||
-        !isa_and_present<math::ExpOp, math::Exp2Op>(power))
+        !isa_and_present<math::ExpOp, math::Exp2Op>(point))
       continue;
     bool isRounded = false, isKept = false;
     for (OpOperand &use : einsum->getUses()) {
@@ -215,11 +215,11 @@ void lutra::approximateExponentials(IterateOp iterate,
       isRounded |= rounds;
       isKept |= !rounds && !onlySums(use);
     }
+    auto power = cast<arith::ArithFastMathInterface>(point);
     if (isRounded && !isKept)
-      cast<arith::ArithFastMathInterface>(power)->setAttr(
-          cast<arith::ArithFastMathInterface>(power).getFastMathAttrName(),
-          arith::FastMathFlagsAttr::get(power->getContext(),
-                                        arith::FastMathFlags::afn));
+      power->setAttr(power.getFastMathAttrName(),
+                     arith::FastMathFlagsAttr::get(power->getContext(),
+                                                   arith::FastMathFlags::afn));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -48,12 +49,10 @@ static bool isMinusInfinity(Value value) {
 
 namespace {
 /// A body read backwards from its value to its one element.
-struct MaskedChain {
-  /// What is done to the element, last first.
-  SmallVector<Operation *> chain;
-  /// Where points stay.
-  SmallVector<Value> conditions;
-  bool hasSums = false;
+struct MaskedBody {
+  /// What masks the element, last first, and whether anything else is done.
+  SmallVector<Operation *> masks;
+  bool hasMaps = false;
 };
 } // namespace
 
@@ -98,12 +97,12 @@ static Value variableOf(Operation *op) {
   return variable;
 }
 
-static std::optional<MaskedChain> matchMasked(EinsumOp op) {
+static std::optional<MaskedBody> matchMasked(EinsumOp op) {
   if (op.hasReduction() || op.isFiltered() || op.getInputs().size() != 1 ||
       op.getInputMap(0) != op.getResultMap() || !op.getInputMap(0).isIdentity())
     return std::nullopt;
   BlockArgument element = op.getBlock()->getArgument(0);
-  MaskedChain result;
+  MaskedBody result;
   for (Value value = op.getEinsumPoint(); value != element;) {
     Operation *def = value.getDefiningOp();
     if (!def || def->getBlock() != op.getBlock())
@@ -111,81 +110,55 @@ static std::optional<MaskedChain> matchMasked(EinsumOp op) {
     if (auto masked = maskedValue(def)) {
       if (!isFreeOf(masked->second, element))
         return std::nullopt;
-      result.conditions.push_back(masked->second);
-      result.hasSums |= isa<arith::AddFOp>(def);
+      result.masks.push_back(def);
       value = masked->first;
       continue;
     }
     value = variableOf(def);
     if (!value || !keepsOrder(*def, value))
       return std::nullopt;
-    result.chain.push_back(def);
+    result.hasMaps = true;
   }
   return result;
 }
 
 bool lutra::isMaskingMap(EinsumOp op) {
   auto masked = matchMasked(op);
-  return masked && masked->chain.empty() && !masked->conditions.empty() &&
-         !masked->hasSums;
-}
-
-/// The operations of a body that compute `values`, cloned where `b` stands.
-static void cloneComputing(OpBuilder &b, Block *body, ArrayRef<Value> values,
-                           IRMapping &map) {
-  SetVector<Operation *> needed;
-  BackwardSliceOptions options;
-  options.inclusive = true;
-  options.filter = [&](Operation *op) { return op->getBlock() == body; };
-  for (Value value : values)
-    (void)getBackwardSlice(value, &needed, options);
-  for (Operation &op : body->without_terminator())
-    if (needed.contains(&op))
-      b.clone(op, map);
+  return masked && !masked->hasMaps && !masked->masks.empty() &&
+         llvm::all_of(masked->masks, llvm::IsaPred<arith::SelectOp>);
 }
 
 void lutra::separateMask(EinsumOp op) {
   auto masked = matchMasked(op);
-  if (!masked || masked->conditions.empty() || isMaskingMap(op))
+  if (!masked || masked->masks.empty() || isMaskingMap(op))
     return;
+  IRRewriter b(op->getContext());
+  b.setInsertionPoint(op);
   Block *body = op.getBlock();
-  OpBuilder b(op);
-  auto input = cast<RankedTensorType>(op.getInputs()[0].getType());
-  auto type =
-      RankedTensorType::get(op.getType().getShape(), input.getElementType());
+  Type element = body->getArgument(0).getType();
   auto mask = EinsumOp::create(
-      b, op.getLoc(), type, op.getIter(), op.getInputs(),
+      b, op.getLoc(), RankedTensorType::get(op.getType().getShape(), element),
+      op.getIter(), op.getInputs(),
       [&](OpBuilder &b, Location loc, ValueRange elements) {
         IRMapping map;
-        cloneComputing(b, body, masked->conditions, map);
-        Value nothing = arith::ConstantOp::create(
-            b, loc, identityOf(Monoid::Max, input.getElementType()));
+        map.map(body->getArgument(0), elements[0]);
+        for (Operation &each : body->without_terminator())
+          b.clone(each, map);
+        Value nothing =
+            arith::ConstantOp::create(b, loc, identityOf(Monoid::Max, element));
         Value value = elements[0];
-        for (Value condition : masked->conditions)
+        for (Operation *each : masked->masks)
           value = arith::SelectOp::create(
-              b, loc, map.lookupOrDefault(condition), value, nothing);
+              b, loc, map.lookupOrDefault(maskedValue(each)->second), value,
+              nothing);
         return value;
       });
-  if (masked->chain.empty()) {
-    op.getResult().replaceAllUsesWith(mask.getResult());
-    op.erase();
-    return;
-  }
-  auto rest = EinsumOp::create(
-      b, op.getLoc(), op.getType(), op.getIter(), mask.getResult(),
-      [&](OpBuilder &b, Location, ValueRange elements) {
-        Value value = elements[0];
-        for (Operation *each : llvm::reverse(masked->chain)) {
-          Value variable = variableOf(each);
-          IRMapping map;
-          map.map(variable, value);
-          for (Value operand : each->getOperands())
-            if (operand != variable && operand.getParentBlock() == body)
-              map.map(operand, b.clone(*operand.getDefiningOp())->getResult(0));
-          value = b.clone(*each, map)->getResult(0);
-        }
-        return value;
-      });
-  op.getResult().replaceAllUsesWith(rest.getResult());
-  op.erase();
+  // What is left is the map without its masks.
+  op->setOperand(0, mask.getResult());
+  for (Operation *each : masked->masks)
+    each->getResult(0).replaceAllUsesWith(maskedValue(each)->first);
+  (void)runRegionDCE(b, mask->getRegions());
+  (void)runRegionDCE(b, op->getRegions());
+  if (!masked->hasMaps)
+    b.replaceOp(op, mask.getResult());
 }

@@ -4,11 +4,11 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What is done for each point of an iteration, but need not be. Masks leave the
-// maps that they stand in. Maps that a
-// machine has an instruction for move into what reads them. A map that keeps
-// the order of numbers is applied to a maximum and not to each point of it. And
-// exponentials of differences to a reference are taken to base 2, with the
-// logarithm of e in a factor that is there anyway.
+// maps that they stand in. Maps that a machine has an instruction for move into
+// what reads them. A map that keeps the order of numbers is applied to a
+// maximum and not to each point of it. Exponentials of differences to a
+// reference are taken to base 2, with the logarithm of e in a factor that is
+// there anyway. And conversions of results are done where these are computed.
 //
 //===----------------------------------------------------------------------===//
 

@@ -91,8 +91,8 @@ def check(case, causal=False, dynamic=False, cpu="native"):
     exact = reference(*arrays, causal, np.float64)
     error = np.abs(reference(*arrays, causal, np.float32) - exact).max()
     # Of few results, the one that is near the middle of two numbers may be all of it.
-    halfway = 2.0**-9 * np.abs(exact).max()
-    assert np.abs(y - exact).max() <= 1.5 * error + halfway / 2
+    rounding = 2.0**-10 * np.abs(exact).max()
+    assert np.abs(y - exact).max() <= 1.5 * error + rounding
 
 
 #: heads, heads of keys, queries, keys, head sizes of keys and values: even and odd,

@@ -21,6 +21,8 @@ TargetAttr targetOf(Operation *op);
 
 bool isAArch64(TargetAttr target);
 bool isX86(TargetAttr target);
+/// Whether the target is one of AMD's x86 cores since 2017.
+bool isZen(TargetAttr target);
 
 /// The width in bits of the target's vectors; 128 without a target.
 int64_t vectorBits(TargetAttr target);
