@@ -38,6 +38,11 @@ static constexpr int64_t kMaxStackTile = 1 << 12;
 /// enough.
 static constexpr int64_t kMaxRows = 64;
 
+/// Rows that are summed up next to each other, in registers.
+static constexpr int64_t kRowsOfSums = 4;
+/// Bytes that a tile of rows from memory reads and writes.
+static constexpr int64_t kStreamedTile = 4096;
+
 /// Rows of two matrix tiles, which are multiplied together.
 static constexpr int64_t kRowsOfMatrixTiles = 32;
 
@@ -287,9 +292,27 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
                            lanes(kernel, target));
 }
 
-/// Whole rows: as many in a tile as take half of the first-level cache, with
-/// what is read and what is written, and as many tiles in a chunk as are worth
-/// a thread.
+/// How many rows of `length` elements a tile has: as many as take half of the
+/// first-level cache with what is read and what is written, and whole register
+/// tiles. Where all rows are more than the second-level cache holds, a tile is
+/// small, so that its first pass, which waits for memory, and the others, which
+/// compute, are at work together.
+static int64_t rowsOfTile(linalg::GenericOp root, ArrayRef<int64_t> ranges,
+                          int64_t length, TargetAttr target) {
+  int64_t bits =
+      getElementTypeOrSelf(root.getResult(0)).getIntOrFloatBitWidth();
+  int64_t ofRow = 2 * length * std::max<int64_t>(1, bits / 8);
+  int64_t fit = std::clamp<int64_t>(target.getL1() / 2 / ofRow, 1, kMaxRows);
+  bool isKnown = !llvm::is_contained(ranges, ShapedType::kDynamic);
+  if (isKnown &&
+      ShapedType::getNumElements(ranges) > target.getL2() / ofRow * length)
+    fit = std::min(fit, std::max(kRowsOfSums, kStreamedTile / ofRow));
+  return fit < kRowsOfSums ? llvm::bit_floor<uint64_t>(fit)
+                           : llvm::alignDown(fit, kRowsOfSums);
+}
+
+/// Whole rows, tiles of them, and as many tiles in a chunk as are worth a
+/// thread.
 static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
                                 TargetAttr target) {
   linalg::GenericOp root = kernel.root;
@@ -308,11 +331,8 @@ static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
     work *= fits ? ranges[loop] : limit;
     tile[loop] = 1;
   }
-  int64_t bytes =
-      getElementTypeOrSelf(root.getResult(0)).getIntOrFloatBitWidth() / 8;
-  int64_t fit = target.getL1() / 2 / (2 * length * std::max<int64_t>(1, bytes));
   tile[rows.back()] =
-      tileUpTo(root, rows.back(), std::clamp<int64_t>(fit, 1, kMaxRows));
+      tileUpTo(root, rows.back(), rowsOfTile(root, ranges, length, target));
   return ScheduleAttr::get(root.getContext(), distribute, tile, rows,
                            lanes(kernel, target));
 }

@@ -2,6 +2,7 @@
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiled models and what they compute on."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
@@ -135,7 +136,7 @@ class Model:
             for array, info, number in zip(arrays, self.inputs, self._input_numbers)
         ]
         outputs = [
-            np.empty(shape, info.dtype)
+            _empty(shape, info.dtype)
             for shape, info in zip(
                 self._native.output_shapes(inputs, native_state), self.outputs
             )
@@ -184,6 +185,11 @@ def _show(info):
 
 def _quoted(names):
     return ", ".join(f"'{name}'" for name in names)
+
+
+def _empty(shape, dtype):
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, _native.Memory(size))
 
 
 def _to_native(array, info, number):

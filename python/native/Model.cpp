@@ -10,6 +10,7 @@
 
 #include "Native.h"
 #include "lutra/runtime.h"
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <nanobind/ndarray.h>
@@ -18,6 +19,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
+#include <new>
 #include <stdexcept>
 
 namespace nb = nanobind;
@@ -254,11 +256,46 @@ nb::dict describeModel(const Model &model) {
   return dict;
 }
 
+/// Memory that begins with a cache line, so that no vector that a kernel stores
+/// lies in two; what malloc gives begins with 16 bytes.
+class Memory {
+public:
+  explicit Memory(size_t bytes) : bytes(bytes) {
+    constexpr size_t kLine = LUTRA_WORKSPACE_ALIGNMENT;
+    // A multiple of the alignment, as aligned_alloc wants, and not 0.
+    if (bytes <= PTRDIFF_MAX)
+      data.reset(std::aligned_alloc(kLine, (bytes / kLine + 1) * kLine));
+    if (!data)
+      throw std::bad_alloc();
+  }
+
+  /// Python's buffer protocol.
+  static int getBuffer(PyObject *self, Py_buffer *view, int flags) {
+    Memory *memory = nb::inst_ptr<Memory>(self);
+    return PyBuffer_FillInfo(view, self, memory->data.get(),
+                             static_cast<Py_ssize_t>(memory->bytes),
+                             /*readonly=*/0, flags);
+  }
+
+private:
+  struct Free {
+    void operator()(void *data) const { std::free(data); }
+  };
+  std::unique_ptr<void, Free> data;
+  size_t bytes;
+};
+
+PyType_Slot memorySlots[] = {
+    {Py_bf_getbuffer, reinterpret_cast<void *>(Memory::getBuffer)},
+    {0, nullptr}};
+
 } // namespace
 
 void lutra::python::addModel(nb::module_ &module) {
   nb::exception<RunError>(module, "RunError");
   using WithoutGil = nb::call_guard<nb::gil_scoped_release>;
+  nb::class_<Memory>(module, "Memory", nb::type_slots(memorySlots))
+      .def(nb::init<size_t>(), nb::arg("bytes"));
   nb::class_<State>(module, "State")
       .def_prop_ro("length", &State::length, WithoutGil())
       .def_prop_ro("capacity", &State::capacity)

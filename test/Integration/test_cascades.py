@@ -335,6 +335,29 @@ def test_nothing_in_the_first_part(tmp_path, value):
     assert made_of(write, tmp_path, True) == (1, 3, 1, True)
 
 
+@pytest.mark.parametrize("mcpu", ["native", "x86-64"])
+@pytest.mark.parametrize("keys", [1, 5, 64, 1000])
+def test_rows_with_a_nan(tmp_path, keys, mcpu):
+    """All of the row is NaN, and no other; an infinite maximum makes one, and -inf alone."""
+    graph = Graph()
+    x = graph.input("x", 37, keys)
+    for op in ("Softmax", "LogSoftmax"):
+        graph.output(graph.node(op, x, axis=-1))
+    graph.output(graph.node("ReduceLogSumExp", x, axes=[1]))
+    model, _ = compile(graph, tmp_path, mcpu=mcpu)
+    arrays = graph.arrays({})
+    arrays["x"][7, keys // 2] = arrays["x"][8, keys - 1] = arrays["x"][20, 0] = np.nan
+    arrays["x"][21, keys // 2] = np.inf
+    arrays["x"][22] = -np.inf
+    softmax, log_softmax, log_sum = model(arrays).values()
+    for actual in (softmax, log_softmax):
+        bad = np.isnan(actual)
+        assert bad[[7, 8, 20, 22]].all() and bad[21, keys // 2]
+        assert not np.delete(bad, [7, 8, 20, 21, 22], axis=0).any()
+    assert np.isnan(log_sum[[7, 8, 20]]).all()
+    assert np.isfinite(np.delete(log_sum, [7, 8, 20, 21, 22])).all()
+
+
 def test_nan_behind_a_causal_mask(tmp_path):
     """What a mask of coordinates drops may be left out: rows that may not look at a
     key need not see that it is NaN, though NaN + -inf is NaN. All others do."""

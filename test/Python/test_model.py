@@ -63,6 +63,13 @@ def test_kinds_of_arrays(subtract, make):
     np.testing.assert_array_equal(subtract(make(A), B)["d"], A - B)
 
 
+def test_outputs_begin_with_a_cache_line(subtract):
+    results = [subtract(A[:n], B[:n]) for n in (1, 2, 1, 2)]
+    for array in (array for result in results for array in result.values()):
+        assert array.__array_interface__["data"][0] % 64 == 0
+        assert array.flags.writeable and array.flags.c_contiguous
+
+
 def test_dense_inputs_are_not_copied(subtract):
     from lutra.model import _to_native
 

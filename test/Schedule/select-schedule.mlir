@@ -59,6 +59,41 @@ func.func private @rows(%n: index, %x: tensor<?x100xf32>, %out: tensor<?x100xf32
   return %y : tensor<?x100xf32>
 }
 
+// Rows that come from memory: tiles of a few.
+// CHECK-LABEL: func private @many_rows
+// CHECK-SAME: tile = [4, 0]
+func.func private @many_rows(%x: tensor<100000x100xf32>, %out: tensor<100000x100xf32>) -> tensor<100000x100xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64: 0>} {
+  %zero = arith.constant 0.0 : f32
+  %low = arith.constant 0xFF800000 : f32
+  %r = tensor.empty() : tensor<100000xf32>
+  %e = tensor.empty() : tensor<100000x100xf32>
+  %m0 = linalg.fill ins(%low : f32) outs(%r : tensor<100000xf32>) -> tensor<100000xf32>
+  %m = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<100000x100xf32>) outs(%m0 : tensor<100000xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.maximumf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<100000xf32>
+  %p = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%x, %m : tensor<100000x100xf32>, tensor<100000xf32>) outs(%e : tensor<100000x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    %v = math.exp %d : f32
+    linalg.yield %v : f32
+  } -> tensor<100000x100xf32>
+  %s0 = linalg.fill ins(%zero : f32) outs(%r : tensor<100000xf32>) -> tensor<100000xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%p : tensor<100000x100xf32>) outs(%s0 : tensor<100000xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %v = arith.addf %i, %o : f32
+    linalg.yield %v : f32
+  } -> tensor<100000xf32>
+  %y = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]} ins(%p, %s : tensor<100000x100xf32>, tensor<100000xf32>) outs(%out : tensor<100000x100xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %v = arith.divf %i, %j : f32
+    linalg.yield %v : f32
+  } -> tensor<100000x100xf32>
+  return %y : tensor<100000x100xf32>
+}
+
 // CHECK-LABEL: func private @map
 // CHECK-SAME: #lutra.schedule<distribute = [512, 0], tile = [], order = [], vector = 8>
 func.func private @map(%x: tensor<?x64xf32>, %o: tensor<?x64xf64>) -> tensor<?x64xf64> attributes {lutra.kernel} {

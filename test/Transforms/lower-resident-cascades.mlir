@@ -23,3 +23,79 @@ func.func @passes(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
   } : tensor<4x8xf32>
   return %y : tensor<4x8xf32>
 }
+
+// A NaN in a row makes its sum NaN, and all that is divided by it: the maximum may
+// pass over it.
+// CHECK-LABEL: func.func @softmax(
+// CHECK: arith.maxnumf
+func.func @softmax(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %e = cascade.einsum [p, m] (%x[p, m], %max[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %d = arith.subf %a, %b : f32
+      %r = math.exp %d : f32
+      cascade.yield %r : f32
+    } : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<4x8xf32>
+    %sum = cascade.einsum [p, m] (%e[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %q = cascade.einsum [p, m] (%e[p, m], %sum[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.divf %a, %b : f32
+      cascade.yield %r : f32
+    } : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<4x8xf32>
+    cascade.yield %q : tensor<4x8xf32>
+  } : tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// The exponentials are a result too, of which only one would be NaN.
+// CHECK-LABEL: func.func @exponentials(
+// CHECK: arith.maximumf
+func.func @exponentials(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>) {
+  %y:2 = cascade.cascade ranks(p = 4, m = 8) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %e = cascade.einsum [p, m] (%x[p, m], %max[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %d = arith.subf %a, %b : f32
+      %r = math.exp %d : f32
+      cascade.yield %r : f32
+    } : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<4x8xf32>
+    %sum = cascade.einsum [p, m] (%e[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    cascade.yield %e, %sum : tensor<4x8xf32>, tensor<4xf32>
+  } : tensor<4x8xf32>, tensor<4xf32>
+  return %y#0, %y#1 : tensor<4x8xf32>, tensor<4xf32>
+}
+
+// What is summed up is 1 where the element is NaN.
+// CHECK-LABEL: func.func @counted(
+// CHECK: arith.maximumf
+func.func @counted(%x: tensor<4x8xf32>) -> tensor<4xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %zero = arith.constant 0.0 : f32
+      %one = arith.constant 1.0 : f32
+      %is = arith.cmpf oeq, %a, %b : f32
+      %r = arith.select %is, %zero, %one : f32
+      cascade.yield %r : f32
+    } : (tensor<4x8xf32>, tensor<4xf32>) -> tensor<4xf32>
+    cascade.yield %sum : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CascadeLowering.h"
+#include "References.h"
 
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -201,21 +202,6 @@ CascadeLowering::Operands CascadeLowering::operandsOf(EinsumOp op,
   return operands;
 }
 
-/// Whether a maximum is only a reference of exponentials. It may pass over a
-/// NaN then, which they have too, and which machines pass over in one
-/// instruction.
-static bool isReference(Value maximum) {
-  return !maximum.use_empty() &&
-         llvm::all_of(maximum.getUses(), [](OpOperand &use) {
-           if (auto rebase = dyn_cast<RebaseOp>(use.getOwner()))
-             return use.get() == rebase.getLocal() &&
-                    rebase.getFamily() != Family::Ratio;
-           auto map = dyn_cast<EinsumOp>(use.getOwner());
-           return map && !map.hasReduction() && map.getInputs().size() == 1 &&
-                  isReference(map.getResult());
-         });
-}
-
 /// What `op` computes of `operands`, into a tensor that has the start of a
 /// reduction, or the input that is updated.
 linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
@@ -226,9 +212,7 @@ linalg::GenericOp CascadeLowering::build(EinsumOp op, const Operands &operands,
   for (unsigned rank = 0; rank < op.getNumRanks(); ++rank)
     loops.push_back(op.isReduced(rank) ? utils::IteratorType::reduction
                                        : utils::IteratorType::parallel);
-  bool passesNaN = op.getMonoid() == Monoid::Max &&
-                   isa<FloatType>(op.getType().getElementType()) &&
-                   isReference(op.getResult());
+  bool passesNaN = isReference(op);
   auto body = [&](OpBuilder &b, Location loc, ValueRange values) {
     SmallVector<Value> elements(values.drop_back());
     if (updated)
