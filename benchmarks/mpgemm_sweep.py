@@ -30,8 +30,9 @@ DIRECTIONS = {"n": N, "k": K, "bits": BITS, "zero": ZEROS}
 CENTRES = [{"n": n, "k": k, "bits": bits, "zero": zero}
            for n, k, bits, zero in ((100, 4097, "4", "packed"), (257, 4096, "2", "none"),
                                     (33, 96, "3", "float"))]  # fmt: skip
-# A model has so many bytes or nodes, lest a call is all that is measured.
-MODEL_BYTES, MODEL_NODES = 2 << 20, 64
+# A model has so many bytes, which a core has in its own cache, or nodes, lest a call is all
+# that is measured.
+MODEL_BYTES, MODEL_NODES = 1 << 20, 64
 
 
 def make_case(n, k, bits, zero):

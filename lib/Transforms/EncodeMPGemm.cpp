@@ -324,8 +324,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
   }
 
   /// Two registers beside each other, so that what is read of x serves both, or
-  /// one for a product of fewer columns. At depth 1 a register is four times as
-  /// many columns.
+  /// one where that pads less than seven eighths as many columns. At depth 1 a
+  /// register is four times as many.
   static CodePlanes choosePlanes(ProductOpInterface op,
                                  std::optional<LookupForm> form,
                                  TargetAttr target) {
@@ -333,7 +333,9 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     int64_t n = op.getInitType().getDimSize(1), lanes = vectorBits(target) / 32;
     if (form && form->depth == 1)
       return {bits, 4 * lanes, 1};
-    return {bits, n > lanes ? 2 * lanes : lanes};
+    bool fillsBoth =
+        8 * llvm::alignTo(n, lanes) >= 7 * llvm::alignTo(n, 2 * lanes);
+    return {bits, fillsBoth ? 2 * lanes : lanes};
   }
 
   static int64_t paddedGroup(const CodePlanes &planes, int64_t size) {

@@ -4,7 +4,7 @@
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
     features = "+avx512f,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
 
-// 40 columns are two tiles of two vectors of 16.
+// 40 columns are three tiles of a vector of 16: as many tiles of two would pad them to 64.
 // CHECK-LABEL: func.func @whole_groups
 // CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>, #lutra.reshape<[40, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<2x16x1x128xi8>
 // CHECK: %[[S:.*]] = lutra.weight "s" {{.*}} steps [#lutra.pack<dim = 0, tile = 32, outer = 0>] : tensor<2x4x32xf32>
@@ -184,16 +184,16 @@ func.func @whole_matrices(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x3
 
 // Others are padded one by one.
 // CHECK-LABEL: func.func @padded_matrices
-// CHECK: lutra.weight "w" {{.*}} steps [#lutra.reshape<[3, 40, 128]>, #lutra.pack<dim = 1, tile = 64, outer = 1>, #lutra.transpose<[0, 1, 3, 2]>, #lutra.reshape<[192, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<6x16x1x128xi8>
-// CHECK: lutra.weight "s" {{.*}} steps [#lutra.reshape<[3, 40, 4]>, #lutra.pack<dim = 1, tile = 32, outer = 1>, #lutra.reshape<[6, 4, 32]>] : tensor<6x4x32xf32>
+// CHECK: lutra.weight "w" {{.*}} steps [#lutra.reshape<[3, 50, 128]>, #lutra.pack<dim = 1, tile = 64, outer = 1>, #lutra.transpose<[0, 1, 3, 2]>, #lutra.reshape<[192, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<6x16x1x128xi8>
+// CHECK: lutra.weight "s" {{.*}} steps [#lutra.reshape<[3, 50, 4]>, #lutra.pack<dim = 1, tile = 32, outer = 1>, #lutra.reshape<[6, 4, 32]>] : tensor<6x4x32xf32>
 // CHECK: mpgemm.gather_matmul {{.*}} layout <rows = 32>
-func.func @padded_matrices(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %e: tensor<?x40xf32>) -> tensor<?x40xf32> {
-  %w = lutra.weight "w" from "w.bin"[0, 15360] storage tensor<120x4x32xui8> : tensor<120x4x32xi8>
-  %s = lutra.weight "s" from "w.bin"[15360, 1920] storage tensor<120x4xf32> : tensor<120x4xf32>
+func.func @padded_matrices(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tensor<?x4x32xf32>, %e: tensor<?x50xf32>) -> tensor<?x50xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 19200] storage tensor<150x4x32xui8> : tensor<150x4x32xi8>
+  %s = lutra.weight "s" from "w.bin"[19200, 2400] storage tensor<150x4xf32> : tensor<150x4xf32>
   %y = mpgemm.gather_matmul #mpgemm.affine<bits = 4, zero = 8> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>)
-      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<120x4x32xi8>) scales(%s : tensor<120x4xf32>)
-      outs(%e : tensor<?x40xf32>) -> tensor<?x40xf32>
-  return %y : tensor<?x40xf32>
+      x(%x : tensor<?x4x32xf32>) codes(%w : tensor<150x4x32xi8>) scales(%s : tensor<150x4xf32>)
+      outs(%e : tensor<?x50xf32>) -> tensor<?x50xf32>
+  return %y : tensor<?x50xf32>
 }
 
 // CHECK-LABEL: func.func @floats
