@@ -6,9 +6,9 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
 
 // 40 columns are three tiles of a vector of 16: as many tiles of two would pad them to 64.
 // CHECK-LABEL: func.func @whole_groups
-// CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>, #lutra.reshape<[40, 128]>, #lutra.planes<bits = 4, rows = 32>] : tensor<2x16x1x128xi8>
-// CHECK: %[[S:.*]] = lutra.weight "s" {{.*}} steps [#lutra.pack<dim = 0, tile = 32, outer = 0>] : tensor<2x4x32xf32>
-// CHECK: mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%arg0 : tensor<3x4x32xf32>) codes(%[[W]] : {{.*}}) scales(%[[S]] :
+// CHECK: %[[W:.*]] = lutra.weight "w" {{.*}} steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>, #lutra.reshape<[40, 128]>, #lutra.planes<bits = 4, rows = 16>] : tensor<3x16x1x64xi8>
+// CHECK: %[[S:.*]] = lutra.weight "s" {{.*}} steps [#lutra.pack<dim = 0, tile = 16, outer = 0>] : tensor<3x4x16xf32>
+// CHECK: mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 16> x(%arg0 : tensor<3x4x32xf32>) codes(%[[W]] : {{.*}}) scales(%[[S]] :
 func.func @whole_groups(%x: tensor<3x4x32xf32>, %e: tensor<3x40xf32>) -> tensor<3x40xf32> {
   %w = lutra.weight "w" from "w.bin"[0, 2560] storage tensor<40x4x16xui8>
       steps [#lutra.unpack<bits = 4, flip = false, shape = [40, 4, 32]>] : tensor<40x4x32xi8>
