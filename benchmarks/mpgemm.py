@@ -53,7 +53,7 @@ KINDS = {
     "memory": "1 row, from memory", "cache": "1 row, from the cache",
     "prefill": f"{PREFILL_ROWS} rows",
 }  # fmt: skip
-SHAPES = {"4096x4096": (4096, 4096), "4096x14336": (4096, 14336)}
+SHAPES = [(4096, 4096), (4096, 14336)]
 FORMATS = [("4", 32), ("4", 128), ("2", 128), ("t", 128), ("8", 32), ("3", 128), ("1", 128)]
 
 
@@ -172,15 +172,13 @@ def chosen_cases(options):
         if not options.bits or bits in options.bits
         if not options.group or group in options.group
     ]  # fmt: skip
-    for kind, shape, (bits, group) in itertools.product(KINDS, SHAPES, formats):
+    shapes = options.shape or SHAPES
+    for kind, shape, (bits, group) in itertools.product(KINDS, shapes, formats):
         rows = PREFILL_ROWS if kind == "prefill" else 1
-        case = Case(bits, group, rows, *SHAPES[shape])
+        case = Case(bits, group, rows, *shape)
         fits = case.bytes <= CACHE_BYTES if kind == "cache" else True
-        small = kind != "prefill" or shape == "4096x4096" or options.shape
-        if (
-            fits and small and kind in (options.kind or KINDS)
-            and shape in (options.shape or SHAPES)
-        ):  # fmt: skip
+        small = kind != "prefill" or shape == SHAPES[0] or options.shape
+        if fits and small and kind in (options.kind or KINDS):
             yield kind, case.from_memory() if kind == "memory" else case
 
 
@@ -191,7 +189,7 @@ def make_parser():
     parser.add_argument("--bits", nargs="+")
     parser.add_argument("--group", type=int, nargs="+")
     parser.add_argument("--kind", nargs="+", choices=KINDS)
-    parser.add_argument("--shape", nargs="+", choices=SHAPES)
+    parser.add_argument("--shape", nargs="+", type=shape, help="KxN")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--mcpu", default="native")
     parser.add_argument("--set", nargs="*", default=[], help="options of lutra.compile")
@@ -200,6 +198,12 @@ def make_parser():
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--all", action="store_true", help="of the sweep")
     return parser
+
+
+def shape(text):
+    """A product's K and N."""
+    k, n = map(int, text.split("x"))
+    return k, n
 
 
 def main():
