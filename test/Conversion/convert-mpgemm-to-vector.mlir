@@ -146,7 +146,7 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
     features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
 // Hardware that foresees less is told of codes of 4 bits too, 24 chunks of 64 bytes ahead.
 // CHECK-LABEL: func.func @told
-// CHECK: %[[LATER:.*]] = arith.addi %{{.*}}, %c24
+// CHECK: %[[LATER:.*]] = arith.addi %{{.*}}, %c56
 // CHECK: memref.prefetch %arg1[%{{.*}}, %[[LATER]], %c0, %c0], read
 func.func @told(%x: memref<1x64x32xi8>, %w: memref<1x256x1x64xi8>, %s: memref<1x64x16xf32>,
                 %xs: memref<1x64xf32>, %sums: memref<1x64xi32>, %y: memref<1x16xf32>) attributes {lutra.kernel} {
