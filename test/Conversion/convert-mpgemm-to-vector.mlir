@@ -144,7 +144,7 @@ func.func @words(%x: memref<1x1x32xi8>, %w: memref<1x8x1x64xi8>, %s: memref<1x1x
 
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
     features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
-// Hardware that foresees less is told of codes of 4 bits too, 24 chunks of 64 bytes ahead.
+// Hardware that foresees less is told of codes of 4 bits too, 56 chunks of 64 bytes ahead.
 // CHECK-LABEL: func.func @told
 // CHECK: %[[LATER:.*]] = arith.addi %{{.*}}, %c56
 // CHECK: memref.prefetch %arg1[%{{.*}}, %[[LATER]], %c0, %c0], read
