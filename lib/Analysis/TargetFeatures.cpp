@@ -47,8 +47,8 @@ bool lutra::foreseesStreams(TargetAttr target) {
   return !isX86(target) || (isZen(target) && target.getCpu() != "znver5");
 }
 
-// By benchmarks/mpgemm.py --kind memory on a Xeon of the fourth generation: 1536
-// takes up to a fifth longer, and multiples of a page up to a tenth.
+// By benchmarks/mpgemm.py --kind memory on a Xeon of the fourth generation:
+// 1536 takes up to a fifth longer, and multiples of a page up to a tenth.
 int64_t lutra::prefetchDistance(TargetAttr target) {
   return isX86(target) && !isZen(target) ? 3584 : 4096;
 }

@@ -99,3 +99,47 @@ func.func @counted(%x: tensor<4x8xf32>) -> tensor<4xf32> {
   } : tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// The sum goes over other elements.
+// CHECK-LABEL: func.func @other_elements(
+// CHECK: arith.maximumf
+func.func @other_elements(%x: tensor<8x8xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade ranks(p = 8, m = 8) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x8xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%x[m, p], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %d = arith.subf %a, %b : f32
+      %r = math.exp %d : f32
+      cascade.yield %r : f32
+    } : (tensor<8x8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// Where the sum is 0 what is guarded is 0, whatever is divided.
+// CHECK-LABEL: func.func @guarded(
+// CHECK: arith.maximumf
+func.func @guarded(%x: tensor<4x8xf32>, %z: tensor<4xf32>) -> tensor<4xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m]) reduce(add) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<4x8xf32>) -> tensor<4xf32>
+    %q = cascade.einsum [p] (%sum[p], %max[p], %z[p]) -> [p] {
+    ^bb0(%a: f32, %b: f32, %c: f32):
+      %s = arith.addf %a, %b : f32
+      %r = cascade.divide %s, %c empty(0.0) : f32
+      cascade.yield %r : f32
+    } : (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    cascade.yield %q : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}

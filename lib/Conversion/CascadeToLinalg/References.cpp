@@ -22,20 +22,45 @@ using namespace mlir::lutra::cascade;
 /// others are.
 static bool keepsNaN(EinsumOp op, unsigned number) {
   DenseSet<Value> keeping = {op.getBlock()->getArgument(number)};
-  for (Operation &inner : op.getBlock()->without_terminator())
-    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp,
-            arith::NegFOp, arith::ExtFOp, arith::TruncFOp, math::ExpOp,
-            math::Exp2Op, math::LogOp, DivideOp>(inner) &&
-        llvm::any_of(inner.getOperands(),
-                     [&](Value each) { return keeping.contains(each); }))
+  auto keeps = [&](Value each) { return keeping.contains(each); };
+  for (Operation &inner : op.getBlock()->without_terminator()) {
+    // What is guarded is something else where the denominator is 0.
+    auto guarded = dyn_cast<DivideOp>(inner);
+    if (guarded
+            ? keeps(guarded.getDenominator())
+            : isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp,
+                  arith::NegFOp, arith::ExtFOp, arith::TruncFOp, math::ExpOp,
+                  math::Exp2Op, math::LogOp>(inner) &&
+                  llvm::any_of(inner.getOperands(), keeps))
       keeping.insert(inner.getResult(0));
-  return keeping.contains(op.getEinsumPoint());
+  }
+  return keeps(op.getEinsumPoint());
 }
 
-/// Whether `op` is NaN where one of `values` is, of which it reads some.
-static bool keepsNaNOf(EinsumOp op, const DenseSet<Value> &values) {
+/// The ranks that `op` reads an input along, if they are all that it is read
+/// by.
+static std::optional<SmallVector<StringRef>> ranksRead(EinsumOp op,
+                                                       unsigned number) {
+  AffineMap map = op.getInputMap(number);
+  if (!map.isProjectedPermutation())
+    return std::nullopt;
+  SmallVector<StringRef> ranks;
+  for (AffineExpr expr : map.getResults())
+    ranks.push_back(op.getRankName(cast<AffineDimExpr>(expr).getPosition()));
+  return ranks;
+}
+
+/// Whether `op` is NaN where one of `values` is, of which it reads some, each
+/// along the ranks that it has, or `ranks` if it is from outside.
+static bool keepsNaNOf(EinsumOp op, const DenseSet<Value> &values,
+                       ArrayRef<StringRef> ranks = {}) {
   return llvm::any_of(llvm::enumerate(op.getInputs()), [&](auto input) {
-    return values.contains(input.value()) && keepsNaN(op, input.index());
+    Value value = input.value();
+    auto along = ranksRead(op, input.index());
+    return values.contains(value) && along &&
+           ArrayRef(*along) == ArrayRef(ranksOf(value).value_or(
+                                   SmallVector<StringRef>(ranks))) &&
+           keepsNaN(op, input.index());
   });
 }
 
@@ -61,6 +86,9 @@ static bool reads(Operation &op, const DenseSet<Value> &values) {
 /// Whether all that comes of `maximum` is NaN in rows that have a NaN, since it
 /// comes of a sum over the same row, too.
 static bool isToldBySum(EinsumOp maximum) {
+  auto ranks = ranksRead(maximum, 0);
+  if (!ranks)
+    return false;
   // What is NaN where the row's elements are; what then is NaN in all of a row;
   // and what is not, and has the maximum in it.
   DenseSet<Value> elements = {maximum.getInputs()[0]}, rows,
@@ -72,15 +100,16 @@ static bool isToldBySum(EinsumOp maximum) {
         return false;
       continue;
     }
-    bool isSum =
-        op.getMonoid() == Monoid::Add && !op.getMask() && !op.getFilters() &&
-        isa<FloatType>(op.getType().getElementType()) &&
-        reducedRanks(op) == reducedRanks(maximum) && keepsNaNOf(op, elements);
+    bool isSum = op.getMonoid() == Monoid::Add && !op.getMask() &&
+                 !op.getFilters() &&
+                 isa<FloatType>(op.getType().getElementType()) &&
+                 reducedRanks(op) == reducedRanks(maximum) &&
+                 keepsNaNOf(op, elements, *ranks);
     if (isSum || (!op.hasReduction() && keepsNaNOf(op, rows))) {
       rows.insert(op.getResult());
       continue;
     }
-    if (!op.hasReduction() && keepsNaNOf(op, elements))
+    if (!op.hasReduction() && keepsNaNOf(op, elements, *ranks))
       elements.insert(op.getResult());
     if (!reads(each, carriers))
       continue;
