@@ -117,6 +117,8 @@ Values Nest::emitAlongLanes(int64_t rows, int64_t columns, ValueRange sums) {
   OpFoldResult extent = extents[plan.loop];
   auto add = [&](const Piece &piece, Index index, ValueRange inner) {
     position[plan.loop] = index;
+    if (plan.isContraction && plan.row && !piece.isMasked)
+      emitPrefetchAhead(*plan.row, rows, piece.step());
     VectorBuilder masked = builderFor(piece);
     if (plan.groupSize > 1)
       return emitLaneDots(rows, columns, piece, masked, inner);

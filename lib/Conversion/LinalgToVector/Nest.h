@@ -50,6 +50,9 @@ struct Plan {
   /// Operands, by number, that lie along `row`: tiles of as many rows as lanes
   /// are transposed in registers. Then nothing is reduced.
   SmallVector<unsigned> transposed;
+  /// How many bytes ahead of what is read of a stream, in the order in which it
+  /// lies, hardware is told of it; 0 where it foresees that.
+  int64_t fetchAhead = 0;
 
   bool reducesLanes() const { return !combiners.empty(); }
 };

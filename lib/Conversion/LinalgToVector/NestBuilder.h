@@ -32,6 +32,8 @@ private:
                 function_ref<void(int64_t rows)> inside);
   void emitPrefetch(int64_t rows, const Piece &piece);
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
+  std::optional<int64_t> timesRead(AffineMap map);
+  void emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
   void emitMatrixRows(const Piece &lanes);

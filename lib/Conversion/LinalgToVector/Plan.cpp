@@ -13,6 +13,7 @@
 
 #include "Nest.h"
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -384,6 +385,8 @@ std::optional<Plan> Planner::planAlong(unsigned loop, int64_t lanes) const {
   Plan plan;
   plan.loop = loop;
   plan.lanes = lanes;
+  if (!foreseesStreams(target))
+    plan.fetchAhead = prefetchDistance(target);
   plan.streams.resize(op.getNumDpsInits());
   for (unsigned i : llvm::seq(op.getNumDpsInits())) {
     plan.streams[i] = isStreamOf(op, i);

@@ -77,9 +77,11 @@ void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
     return fetch(operand, next);
   }
   std::optional<int64_t> columns = getConstantIntValue(extents[*other]);
-  // Hardware foresees whole rows, one after the other.
-  if (!columns || *columns <= tile)
+  if (!columns)
     return;
+  // Whole rows, one after the other.
+  if (*columns <= tile)
+    return emitPrefetchAhead(reduction, 1, *columns);
   auto type = cast<MemRefType>(operand->get().getType());
   int64_t line = kLineBits / type.getElementTypeBitWidth();
   for (int64_t i = 0; i < tile; i += line) {
@@ -88,6 +90,55 @@ void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
     set(*other, all % *columns);
     fetch(operand, next);
   }
+}
+
+/// How often the nest goes over an operand that is read through `map`; nothing
+/// where sizes are unknown.
+std::optional<int64_t> Nest::timesRead(AffineMap map) {
+  int64_t times = 1;
+  for (unsigned loop : llvm::seq(op.getNumLoops())) {
+    if (map.isFunctionOfDim(loop))
+      continue;
+    std::optional<int64_t> extent = getConstantIntValue(extents[loop]);
+    if (!extent)
+      return std::nullopt;
+    times *= llvm::divideCeil(*extent, loop == plan.row      ? plan.rows
+                                       : loop == plan.column ? plan.columns
+                                                             : 1);
+  }
+  return times;
+}
+
+/// Fetches what is read some rows later of a stream that is gone over row by
+/// row, of which `rows` rows and `columns` columns are read at once. It is told
+/// of again wherever it is read, which pays for few times.
+void Nest::emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns) {
+  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
+  if (!stream || plan.fetchAhead == 0)
+    return;
+  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
+  auto type = dyn_cast<MemRefType>(operand->get().getType());
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  constexpr int64_t kFewTimes = 2;
+  if (!type || map.getNumResults() < 2 ||
+      timesRead(map).value_or(kFewTimes + 1) > kFewTimes ||
+      map.getResults().back() != b.getAffineDimExpr(plan.loop) ||
+      map.getResult(map.getNumResults() - 2) != b.getAffineDimExpr(rowLoop))
+    return;
+  auto [strides, offset] = type.getStridesAndOffset();
+  int64_t bits = type.getElementTypeBitWidth(),
+          stride = strides[strides.size() - 2];
+  if (ShapedType::isDynamic(stride) || stride <= 0 || strides.back() != 1)
+    return;
+  int64_t ahead = llvm::divideCeil(8 * plan.fetchAhead, stride * bits),
+          line = std::max<int64_t>(1, kLineBits / bits);
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; column += line) {
+      SmallVector<Index> next(position);
+      next[plan.loop] = next[plan.loop].plus(column);
+      next[rowLoop] = next[rowLoop].plus(row + ahead);
+      fetch(operand, next);
+    }
 }
 
 /// Fetches the line of an operand's element where the loops stand at `loops`.
