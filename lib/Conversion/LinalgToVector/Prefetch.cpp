@@ -102,9 +102,11 @@ std::optional<int64_t> Nest::timesRead(AffineMap map) {
     std::optional<int64_t> extent = getConstantIntValue(extents[loop]);
     if (!extent)
       return std::nullopt;
-    times *= llvm::divideCeil(*extent, loop == plan.row      ? plan.rows
-                                       : loop == plan.column ? plan.columns
-                                                             : 1);
+    times *=
+        llvm::divideCeil(*extent, loop == plan.loop  ? plan.lanes * plan.vectors
+                                  : loop == plan.row ? plan.rows
+                                  : loop == plan.column ? plan.columns
+                                                        : 1);
   }
   return times;
 }
