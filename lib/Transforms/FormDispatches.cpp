@@ -27,6 +27,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace mlir::lutra {
@@ -383,10 +384,8 @@ struct FormDispatches : lutra::impl::FormDispatchesBase<FormDispatches> {
                            DenseI64ArrayAttr::get(&getContext(), group.rows));
     }
     // Slices, fills and splats have been cloned into their kernels.
-    for (Operation &op :
-         llvm::make_early_inc_range(llvm::reverse(host.getBody().front())))
-      if (isOpTriviallyDead(&op))
-        op.erase();
+    IRRewriter rewriter(&getContext());
+    (void)runRegionDCE(rewriter, host->getRegions());
     return success();
   }
 

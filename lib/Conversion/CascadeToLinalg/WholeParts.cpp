@@ -13,7 +13,7 @@
 
 #include "lutra/Analysis/LinearBound.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -116,10 +116,6 @@ static bool simplifyBody(PieceReader &reader, EinsumOp op,
         use.set(arith::ConstantIntOp::create(b, each.getLoc(), *truth, 1));
     }
   }
-  for (Operation &each :
-       llvm::make_early_inc_range(llvm::reverse(*op.getBlock())))
-    if (isOpTriviallyDead(&each))
-      each.erase();
   return isSimpler;
 }
 
@@ -168,5 +164,7 @@ bool lutra::simplifyWhere(PieceReader &reader, IterateOp op,
     isSimpler |= simplifyFilters(reader, einsum, points, isImplied);
     isSimpler |= simplifyBody(reader, einsum, points);
   }
+  IRRewriter rewriter(op.getContext());
+  (void)runRegionDCE(rewriter, op->getRegions());
   return isSimpler;
 }
