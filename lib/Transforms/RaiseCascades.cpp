@@ -10,15 +10,15 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "CascadeGroup.h"
 #include "CoordinateTensors.h"
 #include "GatheredSources.h"
+#include "GroupRanks.h"
 #include "GroupSearch.h"
+#include "JoinChoice.h"
 #include "Movement.h"
 #include "NarrowSources.h"
 #include "UnitDims.h"
 #include "dialects/Cascade/Cascade.h"
-#include "lutra/Analysis/TensorSizes.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -28,6 +28,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_RAISECASCADES
@@ -43,14 +44,23 @@ class Raiser {
 public:
   explicit Raiser(FoundGroup found)
       : group(std::move(found.group)), narrow(group), gathered(group),
-        rewrite(found.rewrite), refusal(found.refusal) {}
+        rewrite(found.rewrite), refusal(found.refusal),
+        names(rankNames(group)) {}
   LogicalResult run();
 
 private:
-  void nameRanks();
-  FailureOr<SmallVector<OpFoldResult>> extents(OpBuilder &b);
   void moveUsersBehind(Operation *cascade);
+
+  struct Reads {
+    SmallVector<Value> inputs;
+    SmallVector<AffineMap> maps;
+    /// For each operand of the member what it is computed of, or itself.
+    SmallVector<std::optional<SmallVector<Leaf>>> computed;
+  };
   Value raise(OpBuilder &b, linalg::GenericOp op);
+  Reads readsOf(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter);
+  void fillBody(OpBuilder &b, EinsumOp raised, linalg::GenericOp op,
+                const Reads &reads);
   Value compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand,
                 ArrayRef<Value> leaves);
   std::optional<SmallVector<Leaf>> computedOf(linalg::GenericOp op,
@@ -60,8 +70,6 @@ private:
                    MutableArrayRef<AffineMap> maps);
   Value scale(OpBuilder &b, Location loc, ArrayAttr iter, Value tensor,
               AffineMap map, const Scaled &by);
-  bool hasRows(linalg::GenericOp op, AffineMap map);
-  bool isStreamed(linalg::GenericOp op, AffineMap map);
   Value source(OpBuilder &b, Value tensor, AffineMap &map,
                ArrayRef<Attribute> iter);
   StringRef nameOf(linalg::GenericOp op, unsigned loop) {
@@ -76,81 +84,6 @@ private:
   IRMapping map;
 };
 } // namespace
-
-/// The reduced rank is m, the last of the rows p, as those who write about
-/// attention call keys and queries; the others take the letters that are left.
-void Raiser::nameRanks() {
-  names.resize(group.numRanks);
-  names[group.reduced] = "m";
-  names[group.rows.back()] = "p";
-  static constexpr StringLiteral kRows[] = {"b", "h", "g", "i", "j"},
-                                 kOthers[] = {"e", "f", "c", "d", "k", "n"};
-  unsigned numRows = 0, numOthers = 0;
-  SmallVector<unsigned> ranks(group.rows);
-  for (linalg::GenericOp op : group.members)
-    ranks.append(group.ranksOf[op]);
-  for (unsigned rank : ranks) {
-    if (!names[rank].empty())
-      continue;
-    bool isRow = llvm::is_contained(group.rows, rank);
-    unsigned &number = isRow ? numRows : numOthers;
-    ArrayRef<StringLiteral> letters = isRow ? ArrayRef<StringLiteral>(kRows)
-                                            : ArrayRef<StringLiteral>(kOthers);
-    names[rank] = number < letters.size()
-                      ? letters[number].str()
-                      : (letters.front() + llvm::Twine(number)).str();
-    ++number;
-  }
-}
-
-/// The extents of all ranks, from the tensors that members read and write.
-FailureOr<SmallVector<OpFoldResult>> Raiser::extents(OpBuilder &b) {
-  SmallVector<OpFoldResult> extents(group.numRanks);
-  auto isKnown = [](OpFoldResult size) {
-    return isa_and_nonnull<Attribute>(dyn_cast_if_present<Attribute>(size));
-  };
-  for (linalg::GenericOp op : group.members)
-    for (OpOperand &operand : op->getOpOperands()) {
-      auto type = dyn_cast<RankedTensorType>(operand.get().getType());
-      if (!type)
-        continue;
-      AffineMap read = op.getMatchingIndexingMap(&operand);
-      for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
-        auto loop = dyn_cast<AffineDimExpr>(read.getResult(dim));
-        if (!loop)
-          continue;
-        OpFoldResult &extent = extents[group.ranksOf[op][loop.getPosition()]];
-        if (!type.isDynamicDim(dim)) {
-          extent = b.getIndexAttr(type.getDimSize(dim));
-        } else if (extent.isNull() && !isKnown(extent)) {
-          FailureOr<SmallVector<OpFoldResult>> sizes =
-              tensorSizes(b, operand.get());
-          if (failed(sizes))
-            return failure();
-          extent = (*sizes)[dim];
-        }
-      }
-    }
-  if (llvm::any_of(extents, [](OpFoldResult e) { return e.isNull(); }))
-    return failure();
-  return extents;
-}
-
-/// Whether an operand of a member has all rows.
-bool Raiser::hasRows(linalg::GenericOp op, AffineMap map) {
-  return llvm::all_of(group.rows, [&](unsigned row) {
-    const unsigned *loop = llvm::find(group.ranksOf[op], row);
-    return map.isFunctionOfDim(loop - group.ranksOf[op].begin());
-  });
-}
-
-/// Whether a tensor that a member reads by `map` is gone over, for all rows
-/// alike.
-bool Raiser::isStreamed(linalg::GenericOp op, AffineMap map) {
-  const unsigned *loop = llvm::find(group.ranksOf[op], group.reduced);
-  return loop != group.ranksOf[op].end() && !hasRows(op, map) &&
-         map.isFunctionOfDim(loop - group.ranksOf[op].begin());
-}
 
 /// What to read instead of `tensor`, which is streamed, where the cascade makes
 /// it of something that takes less to read.
@@ -197,7 +130,7 @@ void Raiser::moveFactors(OpBuilder &b, linalg::GenericOp op, ArrayAttr iter,
     return;
   for (unsigned side : {0, 1}) {
     unsigned other = 1 - side;
-    if (hasRows(op, maps[side]) || !hasRows(op, maps[other]) ||
+    if (hasRows(group, op, maps[side]) || !hasRows(group, op, maps[other]) ||
         !maps[other].isProjectedPermutation())
       continue;
     while (true) {
@@ -258,37 +191,74 @@ Value Raiser::compute(OpBuilder &b, linalg::GenericOp op, OpOperand &operand,
   return elementAt(b, loc, operand.get(), at, leaves);
 }
 
-Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
-  Location loc = op.getLoc();
-  auto einsum = cast<EinsumOpInterface>(op.getOperation());
-  SmallVector<Attribute> iter;
-  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
-    iter.push_back(b.getStringAttr(nameOf(op, loop)));
-  SmallVector<Value> inputs;
-  SmallVector<AffineMap> maps;
-  // For each operand what it is computed of, or itself.
-  SmallVector<std::optional<SmallVector<Leaf>>> computed;
+/// What a member reads, as inputs of an Einsum over the ranks `iter`.
+Raiser::Reads Raiser::readsOf(OpBuilder &b, linalg::GenericOp op,
+                              ArrayAttr iter) {
+  Reads reads;
   for (OpOperand *operand : op.getDpsInputOperands()) {
-    computed.push_back(computedOf(op, *operand));
-    for (auto [tensor, read] : computed.back().value_or(SmallVector<Leaf>{
+    reads.computed.push_back(computedOf(op, *operand));
+    for (auto [tensor, read] : reads.computed.back().value_or(SmallVector<Leaf>{
              {operand->get(), op.getMatchingIndexingMap(operand)}})) {
       if (!map.contains(tensor))
         tensor = readThrough(tensor, read);
-      inputs.push_back(map.lookupOrDefault(tensor));
-      maps.push_back(read);
+      reads.inputs.push_back(map.lookupOrDefault(tensor));
+      reads.maps.push_back(read);
     }
   }
-  if (op.getNumReductionLoops() != 0) {
-    moveFactors(b, op, b.getArrayAttr(iter), inputs, maps);
-    for (auto [input, read] : llvm::zip_equal(inputs, maps))
-      if (isStreamed(op, read))
-        input = source(b, input, read, iter);
+  if (op.getNumReductionLoops() == 0)
+    return reads;
+  moveFactors(b, op, iter, reads.inputs, reads.maps);
+  for (auto [input, read] : llvm::zip_equal(reads.inputs, reads.maps))
+    if (isStreamed(group, op, read))
+      input = source(b, input, read, iter.getValue());
+  return reads;
+}
+
+/// The body of `raised`, which reads `reads`, from that of the member `op`.
+void Raiser::fillBody(OpBuilder &b, EinsumOp raised, linalg::GenericOp op,
+                      const Reads &reads) {
+  Location loc = op.getLoc();
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = b.createBlock(&raised.getBody());
+  IRMapping inner;
+  for (Value input : reads.inputs)
+    body->addArgument(getElementTypeOrSelf(input), loc);
+  ValueRange elements = body->getArguments();
+  for (auto [operand, leaves] :
+       llvm::zip_equal(op.getDpsInputOperands(), reads.computed)) {
+    unsigned number = leaves ? leaves->size() : 1;
+    SmallVector<Value> own(elements.take_front(number));
+    elements = elements.drop_front(number);
+    inner.map(op.getMatchingBlockArgument(operand),
+              leaves ? compute(b, op, *operand, own) : own[0]);
   }
+  Operation *last = op.getBlock()->getTerminator();
+  for (Operation &each : op.getBlock()->without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(each))
+      inner.map(index.getResult(), IndexOp::create(b, loc, b.getIndexType(),
+                                                   nameOf(op, index.getDim()))
+                                       .getResult());
+    // What combines with what there is comes last, and is the monoid.
+    else if (!raised.getMonoid() || each.getResult(0) != last->getOperand(0))
+      b.clone(each, inner);
+  }
+  Value point = cast<EinsumOpInterface>(op.getOperation()).getEinsumPoint();
+  YieldOp::create(b, loc, inner.lookupOrDefault(point));
+}
+
+Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
+  SmallVector<Attribute> names;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    names.push_back(b.getStringAttr(nameOf(op, loop)));
+  ArrayAttr iter = b.getArrayAttr(names);
+  Reads reads = readsOf(b, op, iter);
+  SmallVector<AffineMap> maps(reads.maps);
   maps.push_back(op.getIndexingMapsArray().back());
   auto type = cast<RankedTensorType>(op.getResult(0).getType());
   MonoidAttr monoid;
   Value init;
   if (op.getNumReductionLoops() != 0) {
+    auto einsum = cast<EinsumOpInterface>(op.getOperation());
     monoid = MonoidAttr::get(b.getContext(), *einsum.getEinsumMonoid());
     auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
     TypedAttr identity = identityOf(monoid.getValue(), type.getElementType());
@@ -297,35 +267,10 @@ Value Raiser::raise(OpBuilder &b, linalg::GenericOp op) {
       init = fill.getResult(0);
   }
   auto raised = EinsumOp::create(
-      b, loc, type, inputs, /*mask=*/Value(), /*symbols=*/ValueRange(), init,
-      b.getArrayAttr(iter), b.getAffineMapArrayAttr(maps), monoid,
-      /*filters=*/ArrayAttr());
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = b.createBlock(&raised.getBody());
-  IRMapping inner;
-  for (Value input : inputs)
-    body->addArgument(getElementTypeOrSelf(input), loc);
-  ValueRange elements = body->getArguments();
-  for (auto [operand, leaves] :
-       llvm::zip_equal(op.getDpsInputOperands(), computed)) {
-    unsigned number = leaves ? leaves->size() : 1;
-    SmallVector<Value> own(elements.take_front(number));
-    elements = elements.drop_front(number);
-    inner.map(op.getMatchingBlockArgument(operand),
-              leaves ? compute(b, op, *operand, own) : own[0]);
-  }
-  Value point = einsum.getEinsumPoint();
-  for (Operation &each : op.getBlock()->without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(each))
-      inner.map(index.getResult(), IndexOp::create(b, loc, b.getIndexType(),
-                                                   nameOf(op, index.getDim()))
-                                       .getResult());
-    // What combines with what there is comes last, and is the monoid.
-    else if (!monoid ||
-             each.getResult(0) != op.getBlock()->getTerminator()->getOperand(0))
-      b.clone(each, inner);
-  }
-  YieldOp::create(b, loc, inner.lookupOrDefault(point));
+      b, op.getLoc(), type, reads.inputs, /*mask=*/Value(),
+      /*symbols=*/ValueRange(), init, iter, b.getAffineMapArrayAttr(maps),
+      monoid, /*filters=*/ArrayAttr());
+  fillBody(b, raised, op, reads);
   return raised.getResult();
 }
 
@@ -352,11 +297,10 @@ void Raiser::moveUsersBehind(Operation *cascade) {
 }
 
 LogicalResult Raiser::run() {
-  nameRanks();
   linalg::GenericOp last = group.members.back();
   OpBuilder b(last);
   b.setInsertionPointAfter(last);
-  FailureOr<SmallVector<OpFoldResult>> sizes = extents(b);
+  FailureOr<SmallVector<OpFoldResult>> sizes = rankExtents(b, group);
   // What goes over nothing is as good as it is.
   if (failed(sizes) || llvm::any_of(*sizes, isZeroInteger))
     return failure();
@@ -394,56 +338,6 @@ LogicalResult Raiser::run() {
   return success();
 }
 
-/// A name that is none of `ranks`.
-static std::string otherName(ArrayRef<StringRef> ranks, StringRef name) {
-  std::string other = name.str();
-  for (unsigned i = 0; llvm::is_contained(ranks, other); ++i)
-    other = (name + llvm::Twine(i)).str();
-  return other;
-}
-
-/// Puts `choice`, a cascade of its own, behind what computes its points.
-static void joinProducer(TopKOp choice) {
-  auto points = dyn_cast<OpResult>(choice.getInput());
-  auto producer = points ? dyn_cast<CascadeOp>(points.getOwner()) : CascadeOp();
-  auto own = cast<CascadeOp>(choice->getParentOp());
-  if (!producer || producer->getBlock() != own->getBlock() ||
-      producer.getNumResults() != 1 || !points.hasOneUse() ||
-      !llvm::hasSingleElement(own.getBlock()->without_terminator()))
-    return;
-  SmallVector<StringRef> ranks(
-      producer.getRanks().getAsValueRange<StringAttr>());
-  SmallVector<OpFoldResult> extents = producer.getMixedExtents();
-  std::string as = otherName(ranks, choice.getAs());
-  ranks.push_back(as);
-  extents.push_back(own.getMixedExtents()[*own.findRank(choice.getAs())]);
-  OpBuilder b(own);
-  auto joined = CascadeOp::create(
-      b, b.getFusedLoc({producer.getLoc(), own.getLoc()}), own.getResultTypes(),
-      ranks, extents, producer.getReassoc());
-  for (StringRef words : {"rewrites", "refusals"})
-    if (Attribute said = producer->getAttr(words))
-      joined->setAttr(words, said);
-  Operation *yield = producer.getBlock()->getTerminator();
-  Value input = yield->getOperand(0);
-  yield->erase();
-  Block *body = joined.getBlock();
-  body->getOperations().splice(body->end(),
-                               producer.getBlock()->getOperations());
-  SmallVector<StringRef> rows = *ranksOf(input);
-  b.setInsertionPointToEnd(body);
-  auto moved =
-      TopKOp::create(b, choice.getLoc(), choice.getResultTypes(), input,
-                     b.getStrArrayAttr(rows), rows[choice.getDim()], as,
-                     choice.getSmallest(), choice.getIsUnsigned());
-  IRMapping map;
-  map.map(choice.getResults(), moved.getResults());
-  b.clone(*own.getBlock()->getTerminator(), map);
-  own.replaceAllUsesWith(joined.getResults());
-  own.erase();
-  producer.erase();
-}
-
 namespace {
 struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
   using RaiseCascadesBase::RaiseCascadesBase;
@@ -460,10 +354,8 @@ struct RaiseCascades : lutra::impl::RaiseCascadesBase<RaiseCascades> {
     if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
       return signalPassFailure();
     // What reads a member has to be a reader.
-    for (Operation &op : llvm::make_early_inc_range(
-             llvm::reverse(getOperation().getBody().front())))
-      if (isOpTriviallyDead(&op))
-        op.erase();
+    IRRewriter rewriter(&getContext());
+    (void)runRegionDCE(rewriter, getOperation()->getRegions());
     for (FoundGroup &found : findGroups(getOperation()))
       (void)Raiser(std::move(found)).run();
     SmallVector<TopKOp> choices;
