@@ -6,8 +6,7 @@
 // From a reduction the group grows both ways: to what computes with its result
 // along the reduced rank, and to what leads to the tensors that are gone over
 // more than once, as long as all rows are there, so that nothing is computed
-// again for each of them. Which loops are one rank is found by union: a
-// dimension that is written by one loop and read by another makes them one.
+// again for each of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,9 +14,9 @@
 
 #include "CoordinateTensors.h"
 #include "GroupCost.h"
+#include "RankLabels.h"
 #include "dialects/Cascade/Cascade.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallSet.h"
 
 using namespace mlir;
@@ -58,7 +57,7 @@ bool lutra::isCascadeMember(linalg::GenericOp op) {
 }
 
 namespace {
-class GroupFinder {
+class GroupFinder : RankLabels {
 public:
   GroupFinder(linalg::GenericOp seed, function_ref<bool(Operation *)> isTaken)
       : seed(seed), isTaken(isTaken) {}
@@ -73,8 +72,6 @@ private:
   bool addReader(OpOperand &use);
   bool addMember(linalg::GenericOp op);
   bool addProducer(linalg::GenericOp op);
-  bool label(linalg::GenericOp op, Labels &labels);
-  void labelReduced(linalg::GenericOp op, Labels &labels);
   bool has(const Labels &labels, unsigned rank) {
     return llvm::is_contained(labels, rank);
   }
@@ -94,13 +91,9 @@ private:
 
   linalg::GenericOp seed;
   function_ref<bool(Operation *)> isTaken;
-  llvm::MapVector<Operation *, Labels> members;
   SmallVector<unsigned> rows;
-  unsigned reduced = 0, numRanks = 0;
 };
 } // namespace
-
-static constexpr unsigned kUnknown = -1;
 
 bool GroupFinder::isCandidate(linalg::GenericOp op) {
   return op && op->getBlock() == seed->getBlock() && !isTaken(op) &&
@@ -116,86 +109,6 @@ bool GroupFinder::hasRows(linalg::GenericOp op, const Labels &labels) {
     return loop != labels.end() &&
            written.isFunctionOfDim(loop - labels.begin());
   });
-}
-
-/// Puts the ranks of `known`, one per loop, into `labels` where a dimension
-/// that `told` gives one of these loops is given one of the others by `asked`.
-/// Returns whether that contradicts nothing.
-static bool tell(AffineMap told, ArrayRef<unsigned> known, AffineMap asked,
-                 MutableArrayRef<unsigned> labels) {
-  for (auto [from, to] :
-       llvm::zip_equal(told.getResults(), asked.getResults())) {
-    // A unit dimension may be read at its only index.
-    if (isa<AffineConstantExpr>(from) || isa<AffineConstantExpr>(to))
-      continue;
-    auto there = dyn_cast<AffineDimExpr>(from),
-         here = dyn_cast<AffineDimExpr>(to);
-    if (!there || !here)
-      return false;
-    unsigned rank = known[there.getPosition()];
-    unsigned &label = labels[here.getPosition()];
-    if (label != kUnknown && label != rank)
-      return false;
-    label = rank;
-  }
-  return true;
-}
-
-/// The reduced rank is also known by what members read along it: a row that is
-/// gone over again.
-void GroupFinder::labelReduced(linalg::GenericOp op, Labels &labels) {
-  if (has(labels, reduced))
-    return;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    AffineMap read = op.getMatchingIndexingMap(operand);
-    for (OpOperand &use : operand->get().getUses()) {
-      auto member = dyn_cast<linalg::GenericOp>(use.getOwner());
-      if (!member || !members.count(member) || !member.isDpsInput(&use))
-        continue;
-      AffineMap known = member.getMatchingIndexingMap(&use);
-      for (unsigned dim = 0; dim < read.getNumResults(); ++dim) {
-        auto mine = dyn_cast<AffineDimExpr>(read.getResult(dim));
-        auto theirs = dyn_cast<AffineDimExpr>(known.getResult(dim));
-        if (!mine || !theirs || labels[mine.getPosition()] != kUnknown ||
-            members[member][theirs.getPosition()] != reduced)
-          continue;
-        labels[mine.getPosition()] = reduced;
-        return;
-      }
-    }
-  }
-}
-
-/// Finds the ranks of the loops of `op` from what it reads of members and what
-/// members read of it, and gives new ranks to the others.
-bool GroupFinder::label(linalg::GenericOp op, Labels &labels) {
-  labels.assign(op.getNumLoops(), kUnknown);
-  auto writtenBy = [](Operation *writer) {
-    return cast<linalg::GenericOp>(writer).getIndexingMapsArray().back();
-  };
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    Operation *writer = operand->get().getDefiningOp();
-    if (members.count(writer) &&
-        !tell(writtenBy(writer), members[writer],
-              op.getMatchingIndexingMap(operand), labels))
-      return false;
-  }
-  for (OpOperand &use : op->getUses()) {
-    auto reader = dyn_cast<linalg::GenericOp>(use.getOwner());
-    if (reader && members.count(reader) && reader.isDpsInput(&use) &&
-        !tell(reader.getMatchingIndexingMap(&use), members[reader],
-              writtenBy(op), labels))
-      return false;
-  }
-  labelReduced(op, labels);
-  llvm::SmallSet<unsigned, 8> seen;
-  for (unsigned label : labels)
-    if (label != kUnknown && !seen.insert(label).second)
-      return false;
-  for (unsigned &label : labels)
-    if (label == kUnknown)
-      label = numRanks++;
-  return true;
 }
 
 /// Whether what a reduction holds for each row is of a known size.
@@ -215,15 +128,12 @@ bool GroupFinder::addReader(OpOperand &use) {
   auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
   if (!isCandidate(op) || !op.isDpsInput(&use))
     return false;
-  unsigned before = numRanks;
-  Labels labels;
-  if (!label(op, labels) || !hasRows(op, labels) || !isBounded(op, labels) ||
-      !(has(labels, reduced) || (isAboutRows(labels) && !isReduction(op)) ||
-        joinsResults(op))) {
-    numRanks = before;
+  std::optional<Labels> labels = label(op);
+  if (!labels || !hasRows(op, *labels) || !isBounded(op, *labels) ||
+      !(has(*labels, reduced) || (isAboutRows(*labels) && !isReduction(op)) ||
+        joinsResults(op)))
     return false;
-  }
-  members[op] = labels;
+  add(op, *labels);
   return true;
 }
 
@@ -269,14 +179,11 @@ bool GroupFinder::isShallow(linalg::GenericOp op, const Labels &labels) {
 
 /// Adds what has all rows and is read by a member.
 bool GroupFinder::addMember(linalg::GenericOp op) {
-  unsigned before = numRanks;
-  Labels labels;
-  if (!label(op, labels) || !hasRows(op, labels) ||
-      (isReduction(op) && !(has(labels, reduced) && isShallow(op, labels)))) {
-    numRanks = before;
+  std::optional<Labels> labels = label(op);
+  if (!labels || !hasRows(op, *labels) ||
+      (isReduction(op) && !(has(*labels, reduced) && isShallow(op, *labels))))
     return false;
-  }
-  members[op] = labels;
+  add(op, *labels);
   return true;
 }
 
@@ -349,13 +256,13 @@ bool GroupFinder::start(AffineMap rowLoops) {
   AffineMap written = seed.getIndexingMapsArray().back();
   Labels labels;
   for (unsigned loop = 0; loop < seed.getNumLoops(); ++loop) {
-    labels.push_back(numRanks++);
+    labels.push_back(loop);
     if (!written.isFunctionOfDim(loop))
       reduced = loop;
     else if (rowLoops.isFunctionOfDim(loop))
       rows.push_back(loop);
   }
-  members[seed] = labels;
+  add(seed, labels);
   return !rows.empty();
 }
 
