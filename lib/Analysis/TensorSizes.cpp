@@ -12,7 +12,7 @@
 #include "lutra/Analysis/TensorSizes.h"
 
 #include "dialects/Cascade/Cascade.h"
-#include "dialects/Lutra/Lutra.h"
+#include "dialects/Lutra/DimEntry.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -28,15 +28,13 @@ using Sizes = FailureOr<SmallVector<OpFoldResult>>;
 
 /// The size of a symbolic dimension, an entry of the function's lutra.dims. Its
 /// lutra.dim is gone where nothing has asked for it so far.
-static Value dimSize(func::FuncOp func, DictionaryAttr dim) {
-  auto name = dim.getAs<StringAttr>("name");
+static Value dimSize(func::FuncOp func, const DimEntry &dim) {
   for (auto op : func.getOps<DimOp>())
-    if (op.getNameAttr() == name)
+    if (op.getNameAttr() == dim.name)
       return op.getSize();
   OpBuilder b = OpBuilder::atBlockBegin(&func.getBody().front());
-  return DimOp::create(
-      b, func.getLoc(), b.getIndexType(), name, dim.getAs<IntegerAttr>("min"),
-      dim.getAs<IntegerAttr>("max"), dim.getAs<IntegerAttr>("multiple"));
+  return DimOp::create(b, func.getLoc(), b.getIndexType(), dim.name, dim.min,
+                       dim.max, dim.multiple);
 }
 
 /// An argument's sizes are the expressions of its `lutra.shape` over the
@@ -52,11 +50,14 @@ static Sizes argumentSizes(OpBuilder &b, BlockArgument argument) {
     return failure();
   AffineMap shape = resolveDims(dims, map.getValue());
   SmallVector<OpFoldResult> symbols;
-  for (unsigned i = 0; i < shape.getNumSymbols(); ++i)
-    symbols.push_back(
-        shape.isFunctionOfSymbol(i)
-            ? OpFoldResult(dimSize(func, cast<DictionaryAttr>(dims[i])))
-            : b.getIndexAttr(0));
+  for (unsigned i = 0; i < shape.getNumSymbols(); ++i) {
+    std::optional<DimEntry> dim = readDim(dims[i]);
+    if (!dim)
+      return failure();
+    symbols.push_back(shape.isFunctionOfSymbol(i)
+                          ? OpFoldResult(dimSize(func, *dim))
+                          : b.getIndexAttr(0));
+  }
   SmallVector<OpFoldResult> sizes;
   for (AffineExpr size : shape.getResults()) {
     AffineMap one = AffineMap::get(0, symbols.size(), size);

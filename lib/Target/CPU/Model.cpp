@@ -11,6 +11,7 @@
 
 #include "Model.h"
 
+#include "dialects/Lutra/DimEntry.h"
 #include "mlir/Dialect/LLVMIR/LLVMTypes.h"
 #include "runtime/include/lutra/abi.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -90,20 +91,14 @@ static FailureOr<TensorArg> readTensor(func::FuncOp main, unsigned position,
 static LogicalResult readDims(Model &model) {
   auto dims = model.main->getAttrOfType<ArrayAttr>(attr::kDims);
   for (Attribute item : dims ? dims.getValue() : ArrayRef<Attribute>()) {
-    auto dict = dyn_cast<DictionaryAttr>(item);
-    auto name = dict ? dict.getAs<StringAttr>("name") : StringAttr();
-    auto number = [&](StringRef key) {
-      return dict ? dict.getAs<IntegerAttr>(key) : IntegerAttr();
-    };
-    IntegerAttr min = number("min"), max = number("max"),
-                multiple = number("multiple");
-    if (!name || !min || !max || !multiple)
+    std::optional<DimEntry> dim = readDim(item);
+    if (!dim)
       return model.main.emitOpError("expects {name, min, max, multiple} in ")
              << attr::kDims << ", got " << item;
-    if (dict.contains("state"))
+    if (cast<DictionaryAttr>(item).contains("state"))
       model.stateDim = model.dims.size();
-    model.dims.push_back(
-        {name.getValue(), min.getInt(), max.getInt(), multiple.getInt()});
+    model.dims.push_back({dim->name.getValue(), dim->min.getInt(),
+                          dim->max.getInt(), dim->multiple.getInt()});
   }
   return success();
 }
