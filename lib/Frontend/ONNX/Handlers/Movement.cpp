@@ -377,5 +377,6 @@ void lutra::addMovementHandlers(Registry &registry) {
   registry.add(
       {"", "SpaceToDepth", {1, 13, 28}, supportsBlocks, lowerSpaceToDepth});
   addSliceHandlers(registry);
+  addSplitHandlers(registry);
   addPadHandlers(registry);
 }

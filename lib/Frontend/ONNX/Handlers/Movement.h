@@ -21,7 +21,8 @@ using IndexBody =
 Tensor readAt(Lowering &lowering, const Tensor &source,
               ArrayRef<AffineExpr> shape, IndexBody from);
 
-void addSliceHandlers(Registry &); // Slice, Split
+void addSliceHandlers(Registry &); // Slice
+void addSplitHandlers(Registry &); // Split
 void addPadHandlers(Registry &);   // Pad
 
 } // namespace mlir::lutra
