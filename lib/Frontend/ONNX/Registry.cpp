@@ -80,6 +80,7 @@ static Registry build() {
                    addLogicHandlers,
                    addCastHandlers,
                    addReductionHandlers,
+                   addCumulativeHandlers,
                    addSoftmaxHandlers,
                    addNormalizationHandlers,
                    addLayerNormalizationHandlers,

@@ -130,7 +130,8 @@ void addUnaryHandlers(Registry &);      // Abs .. Tanh, Erf, Exp, rounding
 void addActivationHandlers(Registry &); // Relu .. Mish, Clip, PRelu
 void addLogicHandlers(Registry &);      // And, Equal, Where, Not, bitwise
 void addCastHandlers(Registry &);       // Cast, CastLike, Identity, Dropout
-void addReductionHandlers(Registry &);  // Reduce*, ArgMax, ArgMin, CumSum
+void addReductionHandlers(Registry &);  // Reduce*, ArgMax, ArgMin
+void addCumulativeHandlers(Registry &); // CumSum, CumProd
 void addSoftmaxHandlers(Registry &);    // Softmax, LogSoftmax, Hardmax
 void addNormalizationHandlers(Registry &); // BatchNorm, GroupNorm, LRN, ...
 void addLayerNormalizationHandlers(Registry &); // LayerNorm, RMSNorm
@@ -166,8 +167,8 @@ void addFeatureHandlers(Registry &);       // Scaler, Imputer, Normalizer, ...
 void addLinearHandlers(Registry &);        // LinearClassifier, LinearRegressor
 void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
 void addTreeHandlers(Registry &);          // TreeEnsemble*
-void addSequenceHandlers(Registry &);  // CumProd, ReverseSequence, Rotary...
-void addAttentionHandlers(Registry &); // Attention
+void addSequenceHandlers(Registry &);      // ReverseSequence, Rotary...
+void addAttentionHandlers(Registry &);     // Attention
 void addMultiHeadAttentionHandlers(Registry &);  // com.microsoft's
 void addGroupQueryAttentionHandlers(Registry &); // com.microsoft's
 

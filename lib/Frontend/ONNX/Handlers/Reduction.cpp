@@ -1,4 +1,4 @@
-//===- Reduction.cpp - Reduce*, ArgMax, ArgMin, CumSum --------------------===//
+//===- Reduction.cpp - Reduce*, ArgMax, ArgMin ----------------------------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -328,84 +328,6 @@ static FailureOr<SmallVector<Tensor>> lowerArg(const Node &node,
   return SmallVector<Tensor>{result};
 }
 
-//===----------------------------------------------------------------------===//
-// CumSum
-//===----------------------------------------------------------------------===//
-
-/// A sum over the prefix for each element: quadratic in the length of the axis,
-/// and so limited.
-static constexpr int64_t kMaxCumSum = 4096;
-
-static FailureOr<Tensor> cumSumAlong(const Node &node, Lowering &lowering,
-                                     int64_t given) {
-  Tensor x = node.input(0);
-  auto axis = normalizeAxis(node, given, x.rank());
-  if (failed(axis))
-    return failure();
-  if (x.staticSize(*axis) > kMaxCumSum)
-    return node.error() << "expected at most " << kMaxCumSum
-                        << " elements along the axis, got "
-                        << x.staticSize(*axis);
-  bool exclusive = node.intAttr("exclusive", 0);
-  bool reverse = node.intAttr("reverse", 0);
-  int64_t rank = x.rank();
-  DType type = computeType(x.dtype);
-  SmallVector<AffineExpr> read;
-  for (int64_t i = 0; i < rank; ++i)
-    read.push_back(lowering.b.getAffineDimExpr(i == *axis ? rank : i));
-  SmallVector<utils::IteratorType> iterators(rank,
-                                             utils::IteratorType::parallel);
-  iterators.push_back(utils::IteratorType::reduction);
-  auto body = [&](ImplicitLocOpBuilder &b, ValueRange v) {
-    Scalars s(b, type);
-    Value to = linalg::IndexOp::create(b, *axis);
-    Value from = linalg::IndexOp::create(b, rank);
-    if (reverse)
-      std::swap(to, from);
-    Value counts = arith::CmpIOp::create(
-        b, exclusive ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle,
-        from, to);
-    Value element = Lowering::castScalar(b, v[0], x.dtype, type);
-    return s.add(v[1], s.select(counts, element, s.constant(0)));
-  };
-  SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  AffineMap maps[] = {AffineMap::get(rank + 1, 0, read, lowering.context()),
-                      selectDims(lowering, rank + 1, all)};
-  Value init = lowering.filled(x.shape, type, lowering.scalarInt(type, 0));
-  Tensor sum = lowering.generic(x, maps, iterators, init, x.shape, type, body);
-  return lowering.cast(sum, x.dtype);
-}
-
-/// An axis known only at run time is one of few: all sums are made.
-static constexpr int64_t kMaxAxes = 4;
-
-static FailureOr<SmallVector<Tensor>> lowerCumSum(const Node &node,
-                                                  Lowering &lowering) {
-  int64_t rank = node.input(0).rank();
-  Axes axes;
-  if (!knownInts(lowering, node.input(1)) && rank >= 1 && rank <= kMaxAxes) {
-    axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  } else {
-    auto given = requireConstants(node, lowering, 1, "axis");
-    if (failed(given))
-      return failure();
-    axes = *given;
-    if (axes.size() != 1)
-      return node.error() << "expected one axis, got " << axes.size();
-  }
-  SmallVector<Axes> possible;
-  SmallVector<Tensor> sums;
-  for (int64_t axis : axes) {
-    FailureOr<Tensor> sum = cumSumAlong(node, lowering, axis);
-    if (failed(sum))
-      return failure();
-    possible.push_back({axis});
-    sums.push_back(*sum);
-  }
-  return SmallVector<Tensor>{
-      selectByAxes(lowering, node.input(1), rank, possible, sums)};
-}
-
 void lutra::addReductionHandlers(Registry &r) {
   addReduction<kSum>(r, "ReduceSum", {1, 11, 13});
   addReduction<kMean>(r, "ReduceMean", {1, 11, 13, 18});
@@ -422,10 +344,4 @@ void lutra::addReductionHandlers(Registry &r) {
   };
   r.add({"", "ArgMax", {1, 11, 12, 13}, numbers, lowerArg<true>});
   r.add({"", "ArgMin", {1, 11, 12, 13}, numbers, lowerArg<false>});
-  r.add({"",
-         "CumSum",
-         {11, 14},
-         numbers,
-         lowerCumSum,
-         "more than 4096 elements along the axis"});
 }

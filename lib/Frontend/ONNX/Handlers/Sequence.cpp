@@ -1,4 +1,4 @@
-//===- Sequence.cpp - CumProd, ReverseSequence, RotaryEmbedding -----------===//
+//===- Sequence.cpp - ReverseSequence, RotaryEmbedding --------------------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -20,87 +20,6 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 using Results = FailureOr<SmallVector<Tensor>>;
-
-//===----------------------------------------------------------------------===//
-// CumProd
-//===----------------------------------------------------------------------===//
-
-/// One element of the running products, the `step`th of its row, from the one
-/// before it.
-static Value runningProduct(ImplicitLocOpBuilder &b, const Tensor &x,
-                            Value products, SmallVector<Value> at, int64_t axis,
-                            Value step, bool reverse, bool exclusive) {
-  DType type = computeType(x.dtype);
-  Scalars s(b, type);
-  Value zero = arith::ConstantIndexOp::create(b, 0);
-  Value one = arith::ConstantIndexOp::create(b, 1);
-  Value isFirst =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, step, zero);
-  // The first element has none before it and reads itself instead.
-  Value back = arith::SelectOp::create(b, isFirst, zero, one);
-  SmallVector<Value> before(at);
-  before[axis] = reverse ? Value(arith::AddIOp::create(b, at[axis], back))
-                         : Value(arith::SubIOp::create(b, at[axis], back));
-  auto read = [&](Value tensor, ArrayRef<Value> index) {
-    return Lowering::castScalar(b, tensor::ExtractOp::create(b, tensor, index),
-                                x.dtype, type);
-  };
-  Value element = read(x.value, exclusive ? before : at);
-  Value product = s.mul(read(products, before), element);
-  Value first = exclusive ? s.constantInt(1) : element;
-  return Lowering::castScalar(b, s.select(isFirst, first, product), type,
-                              x.dtype);
-}
-
-static Support supportsCumProd(const Node &node) {
-  if (node.numInputs() != 2)
-    return Support::no("expected 2 inputs, got " + Twine(node.numInputs()));
-  DType type = node.input(0).dtype;
-  if (type != DType::Undefined && !accepts(Types::Number, type))
-    return Support::no("expected numbers, got " + dtypeName(type));
-  return knownRank(node.input(0)) == 1 ? Support::yes()
-                                       : supportsKnown(node, 1, "axis");
-}
-
-static Results lowerCumProd(const Node &node, Lowering &lowering) {
-  if (Support support = supportsCumProd(node); !support)
-    return node.error() << support.reason();
-  Tensor x = node.input(0);
-  FailureOr<SmallVector<int64_t>> given = SmallVector<int64_t>{0};
-  if (x.rank() != 1)
-    given = requireConstants(node, lowering, 1, "axis");
-  if (failed(given))
-    return failure();
-  if (given->size() != 1)
-    return node.error() << "expected one axis, got " << given->size();
-  auto axis = normalizeAxis(node, given->front(), x.rank());
-  if (failed(axis))
-    return failure();
-  bool exclusive = node.intAttr("exclusive", 0);
-  bool reverse = node.intAttr("reverse", 0);
-  AffineExpr size = x.shape[*axis];
-  Value count = lowering.sizeValue(size);
-  Shape loops = x.shape;
-  loops.erase(loops.begin() + *axis);
-  loops.push_back(size);
-  SmallVector<Value> result = loopInOrder(
-      lowering, loops, lowering.empty(x.shape, x.dtype),
-      [&](ImplicitLocOpBuilder &b, ValueRange index, ValueRange tensors) {
-        Value step = index.back(), place = step;
-        if (reverse) {
-          Value one = arith::ConstantIndexOp::create(b, 1);
-          place = arith::SubIOp::create(b, arith::SubIOp::create(b, count, one),
-                                        step);
-        }
-        SmallVector<Value> at(index.drop_back());
-        at.insert(at.begin() + *axis, place);
-        Value product = runningProduct(b, x, tensors[0], at, *axis, step,
-                                       reverse, exclusive);
-        return SmallVector<Value>{
-            tensor::InsertOp::create(b, product, tensors[0], at)};
-      });
-  return SmallVector<Tensor>{lowering.tensor(result[0], x.shape, x.dtype)};
-}
 
 //===----------------------------------------------------------------------===//
 // ReverseSequence
@@ -231,12 +150,6 @@ static Results lowerRotary(const Node &node, Lowering &lowering) {
 }
 
 void lutra::addSequenceHandlers(Registry &r) {
-  r.add({"",
-         "CumProd",
-         {26},
-         supportsCumProd,
-         lowerCumProd,
-         "axes that are not constant"});
   r.add({"",
          "ReverseSequence",
          {10, 28},
