@@ -98,6 +98,7 @@ static Registry build() {
                    addScaledContractionHandlers,
                    addExpertHandlers,
                    addIntegerContractionHandlers,
+                   addIntegerConvolutionHandlers,
                    addLowBitContractionHandlers,
                    addCodebookContractionHandlers,
                    addRecurrentHandlers,

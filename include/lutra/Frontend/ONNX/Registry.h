@@ -147,10 +147,10 @@ void addQuantizationHandlers(Registry &); // QuantizeLinear, DequantizeLinear
 void addDynamicQuantizationHandlers(Registry &); // DynamicQuantizeLinear
 void addScaledContractionHandlers(
     Registry &); // DynamicQuantizeMatMul, MatMulIntegerToFloat
-void addExpertHandlers(Registry &); // com.microsoft's MoE and QMoE
-void addIntegerContractionHandlers(
-    Registry &);                               // MatMulInteger, QLinearConv ...
-void addLowBitContractionHandlers(Registry &); // com.microsoft's MatMulNBits
+void addExpertHandlers(Registry &);              // com.microsoft's MoE and QMoE
+void addIntegerContractionHandlers(Registry &);  // MatMulInteger, QLinearMatMul
+void addIntegerConvolutionHandlers(Registry &);  // ConvInteger, QLinearConv
+void addLowBitContractionHandlers(Registry &);   // com.microsoft's MatMulNBits
 void addCodebookContractionHandlers(Registry &); // com.microsoft's MatMulBnb4
 void addGatherHandlers(Registry &); // Gather, GatherElements, GatherND, OneHot
 void addQuantizedGatherHandlers(

@@ -16,7 +16,7 @@
 #include "../SizeAlgebra.h"
 #include "ByteConvolution.h"
 #include "Contraction.h"
-#include "IntegerContraction.h"
+#include "IntegerConvolution.h"
 #include "Operands.h"
 #include "Window.h"
 
