@@ -18,6 +18,7 @@ import test_narrow_floats as narrow_floats
 import test_packed_products as packed
 import test_quantize as quantize
 import test_recurrent as recurrent
+import stored_keys
 import variants
 from cascades import Graph
 from cascades import check as check_cascade
@@ -158,7 +159,7 @@ def test_narrow_attention(case, level):
 
 
 @at_each_level
-@pytest.mark.parametrize("write", [variants.gqa, variants.alibi, variants.softcap, variants.kv4_packed])
+@pytest.mark.parametrize("write", [variants.gqa, variants.alibi, variants.softcap, stored_keys.kv4_packed])
 def test_cascades(write, level, tmp_path):
     graph = Graph(dynamic=level == "cortex-a76")
     write(graph)

@@ -3,57 +3,17 @@
 """--calibrate: quantization that goes by samples of a model's inputs. What it is to
 make better is the error of outputs for inputs that it has not seen."""
 
-import json
-
 import lutra
 import numpy as np
 import onnx
 import pytest
-from conftest import MODELS, lutra_compile, run_tool
-from Models.numerals.make_numerals import no_past
-from Models.roman import BEGIN, encode, roman
+from calibration import (
+    K, N, check_numerals, error_of_codes, numeral_samples, outputs_error, refused, report_of,
+    sample_files, unequal,
+)  # fmt: skip
+from conftest import lutra_compile
 from onnx import helper
 from test_quantize import decoded, model_of, normal, perceptron, product, relative
-
-K, N = 256, 96
-
-
-def channels(seed=0):
-    """Magnitudes of input channels that differ as those of language models."""
-    return np.exp(np.random.default_rng(seed).normal(0, 1.5, K)).astype(np.float32)
-
-
-def unequal(rows, seed):
-    """Inputs of channels that differ in magnitude."""
-    return normal(rows, K, seed=seed) * channels()
-
-
-def correlated(rows, seed):
-    """Inputs that lie near a space of fewer dimensions, as activations do."""
-    mix = normal(K // 4, K, seed=99)
-    return normal(rows, K // 4, seed=seed) @ mix + 0.3 * normal(rows, K, seed=seed + 1)
-
-
-def outputs_error(weight, rules, samples, x):
-    """The relative error of outputs for x."""
-    model = lutra.compile(product(weight), quantize=rules, calibrate=samples)
-    return relative(model(x)["y"], x @ weight)
-
-
-def report_of(path, tmp_path, *options, **expected):
-    report = tmp_path / "report.json"
-    done = lutra_compile(
-        path, "-o", tmp_path / "m.so", *options, f"--report=quantization:{report}", **expected
-    )  # fmt: skip
-    return done, {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
-
-
-def error_of_codes(path, x, weight):
-    """The relative error of the outputs that the samples x have, as if channels were
-    uncorrelated, by what the codes of an artifact stand for."""
-    squares = np.sum(x.astype(np.float64) ** 2, axis=0)[:, None]
-    errors = squares * (decoded(lutra.load(path), K) - weight) ** 2
-    return np.sqrt(np.sum(errors) / np.sum(squares * weight**2.0))
 
 
 # What samples are for
@@ -151,169 +111,6 @@ def test_bits_go_where_outputs_need_them(tmp_path):
     assert int(layers["hard"]["format"][3:]) > int(layers["easy"]["format"][3:])
 
 
-# GPTQ
-
-
-@pytest.mark.parametrize("name", ["int3", "int4:g128", "int4:row", "uint4:g40", "nf4", "mxfp4", "nvfp4", "ternary"])
-def test_gptq(name):
-    """Weights that make up for others' errors, where inputs are correlated."""
-    weight, x = normal(K, N), correlated(500, seed=1)
-    samples = {"x": correlated(1000, seed=3)}
-    mse = outputs_error(weight, name, samples, x)
-    assert outputs_error(weight, f"{name}:gptq", samples, x) < 0.75 * mse
-
-
-def test_gptq_of_uncorrelated_inputs():
-    """There is nothing to make up for."""
-    weight, x = normal(K, N), normal(500, K, seed=1)
-    samples = {"x": normal(4000, K, seed=3)}
-    mse = outputs_error(weight, "int4", samples, x)
-    assert outputs_error(weight, "int4:gptq", samples, x) < 1.03 * mse
-
-
-def test_gptq_report(tmp_path):
-    """With all moments the error of outputs is exact for the samples."""
-    weight, x = normal(K, N), correlated(300, seed=1)
-    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
-    onnx.save(product(weight), path)
-    np.savez(data, x=x)
-    for setting in ("gptq", "gptq:smooth", "gptq:outliers8"):
-        _, layers = report_of(path, tmp_path, f"--quantize=int4:{setting}", f"--calibrate={data}")
-        layer = layers["layers.0/proj"]
-        assert layer["method"] == "gptq"
-        got = lutra.load(tmp_path / "m.so")(x)["y"]
-        assert layer["relative_error"] == pytest.approx(relative(got, x @ weight), rel=1e-2)
-
-
-def test_gptq_of_too_many_channels(tmp_path):
-    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
-    onnx.save(product(normal(16385, 2)), path)
-    np.savez(data, x=normal(3, 16385))
-    done, layers = report_of(path, tmp_path, "--quantize=int8:gptq", f"--calibrate={data}")
-    said = "node 'layers.0/proj': has 16385 input channels, too many for gptq; mse is used instead"
-    assert said in done.stderr and done.stderr.count("\n") == 1
-    assert layers["layers.0/proj"]["method"] == "mse"
-
-
-def test_gptq_of_several_products(tmp_path):
-    """Factors of different sizes, and two products that share one."""
-    nodes = [
-        helper.make_node("MatMul", ["x", "a"], ["ya"], "left"),
-        helper.make_node("MatMul", ["x", "b"], ["yb"], "right"),
-        helper.make_node("Mul", ["ya", "yb"], ["h"], "gate"),
-        helper.make_node("MatMul", ["h", "c"], ["y"], "down"),
-    ]
-    weights = {"a": normal(K, 80, seed=1), "b": normal(K, 80, seed=2), "c": normal(80, K, seed=3)}
-    model = model_of(nodes, weights, {"x": ["batch", K]}, {"y": ["batch", K]})
-    samples = {"x": correlated(400, seed=5).reshape(4, 100, K)}
-    x = correlated(200, seed=7)
-    errors = [
-        lutra.check_accuracy(model, rules, {"x": x}, calibrate=samples)["y"].relative
-        for rules in ("int4", "int4:gptq")
-    ]
-    assert errors[1] < 0.8 * errors[0]
-
-
-# Channels of large magnitude
-
-
-def with_outliers(rows, seed):
-    """Inputs of which four channels are far larger than the others."""
-    x = normal(rows, K, seed=seed)
-    x[:, [3, 70, 71, 200]] *= 60
-    return x
-
-
-def test_smooth():
-    """Rounding rows to 8 bits costs less, if weights take over some of what is
-    large."""
-    weight, x = normal(K, N), with_outliers(300, seed=1)
-    samples = {"x": with_outliers(64, seed=2)}
-    rough = outputs_error(weight, "int8:row:a8", samples, x)
-    assert outputs_error(weight, "int8:row:a8:smooth", samples, x) < 0.7 * rough
-    # All that is left is what weights lose.
-    got = lutra.compile(product(weight), quantize="int8:row:smooth", calibrate=samples)
-    assert relative(got(x)["y"], x @ weight) < 0.02
-
-
-def test_smooth_where_it_helps():
-    """Channels that are alike, or weights that take it ill, stay as they are."""
-    samples = {"x": normal(64, K, seed=2)}
-    text = lutra.ir(
-        product(normal(K, N)), "quantize", quantize="int4:a8:smooth", calibrate=samples
-    )
-    assert "factors" not in text
-    # Where only weights are rounded, it costs these more than it brings.
-    weight, x = normal(K, N), with_outliers(300, seed=1)
-    samples = {"x": with_outliers(64, seed=2)}
-    for rules in ("int4", "int3:a8", "nf4"):
-        plain = outputs_error(weight, rules, samples, x)
-        assert outputs_error(weight, f"{rules}:smooth", samples, x) < 1.01 * plain
-
-
-def test_outliers():
-    """Some channels stay f32, exactly."""
-    weight, x = normal(K, N), with_outliers(300, seed=1)
-    samples = {"x": with_outliers(64, seed=2)}
-    # Codebooks have room for what counts more.
-    for name, most in {"int8:row:a8": 0.5, "uint4:a8": 0.5, "int4": 0.5, "nf4": 0.5,
-                       "vptq4": 0.8, "aqlm2:a8": 0.8}.items():  # fmt: skip
-        without = outputs_error(weight, name, samples, x)
-        assert outputs_error(weight, f"{name}:outliers", samples, x) < most * without
-    model = lutra.compile(product(weight), quantize="int4:outliers20", calibrate=samples)
-    kept = np.all(decoded(model, K) == weight, axis=1)
-    assert np.flatnonzero(kept).tolist() == [3, 70, 71, 200]
-
-
-def test_outliers_of_a_model(tmp_path):
-    """Rows in two dimensions, a weight that lies transposed, and one row alone."""
-    weight = normal(N, K)
-    nodes = [
-        helper.make_node("Transpose", ["w"], ["t"], "turn", perm=[1, 0]),
-        helper.make_node("MatMul", ["x", "t"], ["y"], "proj"),
-    ]
-    model = model_of(nodes, {"w": weight}, {"x": ["a", "b", K]}, {"y": ["a", "b", N]})
-    x = with_outliers(24, seed=2).reshape(4, 6, K)
-    rules = "int8:outliers20:smooth:a8"
-    quantized = lutra.compile(model, quantize=rules, calibrate={"x": x})
-    for part in (x, x[:1, :1]):
-        np.testing.assert_allclose(quantized(part)["y"], part @ weight.T, rtol=0.05, atol=4)
-
-
-def test_ir():
-    """What samples say is part of the weight, and inputs are divided where that
-    changes a number."""
-    samples = {"x": with_outliers(64, seed=1)}
-
-    def ir(rules):
-        return lutra.ir(
-            product(normal(K, N)), "quantize", quantize=rules, calibrate=samples
-        )
-
-    text = ir("int8:a8:outliers20")
-    assert 'part = "rest", format = "int8", group = 32, method = "mse", factors = ' in text
-    assert f"tensor<{N}x4xf32>" in text and "tensor.extract" in text
-    assert "moments = {" in text
-    # Zeros for what stays; with activations in f32 codes of 0 are enough.
-    assert text.count("arith.mulf") == 2
-    assert ir("int8:outliers20").count("arith.mulf") == 1
-    assert ir("int8:row:a8:smooth").count("arith.mulf") == 1
-    assert "factors" not in ir("int8:outliers1000")
-
-
-def test_outliers_in_the_report(tmp_path):
-    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
-    onnx.save(product(normal(K, N)), path)
-    np.savez(data, x=with_outliers(64, seed=1))
-    _, layers = report_of(path, tmp_path, "--quantize=int4:outliers20", f"--calibrate={data}")
-    layer = layers["layers.0/proj"]
-    assert layer["quantized_bytes"] == K * N // 2 + 2 * K * N // 32 + 4 * 4 * N
-    assert layer["channels_kept"] == 4
-    # No more than an eighth of the channels.
-    _, layers = report_of(path, tmp_path, "--quantize=int4:outliers0.1", f"--calibrate={data}")
-    assert layers["layers.0/proj"]["channels_kept"] == K // 8
-
-
 # The form of samples
 
 
@@ -367,17 +164,6 @@ def test_is_deterministic(tmp_path):
 
 
 # What is wrong
-
-
-def refused(tmp_path, code, *options, rules="int4:gptq"):
-    """The one line of an error, which leaves nothing behind."""
-    path, output = tmp_path / "m.onnx", tmp_path / "m.so"
-    onnx.save(product(normal(K, N)), path)
-    before = sorted(tmp_path.iterdir())
-    done = lutra_compile(path, "-o", output, f"--quantize={rules}", *options, expect=code)
-    assert done.stderr.count("\n") == 1 and done.stderr.startswith("lutra-compile: error: ")
-    assert sorted(tmp_path.iterdir()) == before
-    return done.stderr
 
 
 @pytest.mark.parametrize(
@@ -483,40 +269,6 @@ def test_dumps_have_no_matrices(tmp_path):
 
 
 # The sample
-
-
-def numeral_samples(numbers, state):
-    """Texts of equal length, by that length, as inputs of the language model."""
-    texts = {}
-    for number in numbers:
-        ids = [BEGIN, *encode(f"{number}={roman(int(number))}\n")]
-        texts.setdefault(len(ids), []).append(ids)
-    for length, ids in texts.items():
-        ids = np.array(ids)
-        yield {
-            "input_ids": ids,
-            "attention_mask": np.ones_like(ids),
-            "position_ids": np.broadcast_to(np.arange(length), ids.shape),
-            **({} if state else no_past(len(ids))),
-        }
-
-
-def check_numerals(path):
-    """The sample language model writes what it was made for."""
-    for number in (7, 48, 1994, 3888):
-        done = run_tool(
-            "lutra-run", path, f"--generate={number}=", "--max-tokens=20",
-            f"--tokenizer={MODELS / 'tokenizer.json'}",
-        )  # fmt: skip
-        assert done.stdout == roman(number) + "\n"
-
-
-def sample_files(tmp_path, numbers, state):
-    files = []
-    for arrays in numeral_samples(numbers, state):
-        files.append(tmp_path / f"samples{len(files)}.npz")
-        np.savez(files[-1], **arrays)
-    return files
 
 
 def test_language_model(numerals, tmp_path):

@@ -12,6 +12,8 @@ import attention_forms
 import lutra
 import numpy as np
 import pytest
+import row_chains
+import stored_keys
 import variants
 from cascades import Graph, check, compare, compile, evaluate
 from masks import EMPTY_ROWS
@@ -100,11 +102,14 @@ VARIANTS = {
 }
 
 
+WRITERS = vars(variants) | vars(stored_keys) | vars(row_chains)
+
+
 @sizes
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variant(tmp_path, name, dynamic):
     *expected, alone = VARIANTS[name]
-    made = made_of(getattr(variants, name), tmp_path, dynamic)
+    made = made_of(WRITERS[name], tmp_path, dynamic)
     assert made == (*expected, alone[dynamic])
 
 
@@ -386,7 +391,7 @@ def test_nan_behind_a_causal_mask(tmp_path):
 @sizes
 @pytest.mark.parametrize(
     ("write", "last"),
-    [(variants.routing, 3), (variants.selected_blocks, 3), (variants.gathered_blocks, 1)],
+    [(row_chains.routing, 3), (stored_keys.selected_blocks, 3), (stored_keys.gathered_blocks, 1)],
     ids=["routing", "selected_blocks", "gathered_blocks"],
 )
 def test_choices_are_barriers(tmp_path, write, last, dynamic):

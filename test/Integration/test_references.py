@@ -8,6 +8,8 @@ import json
 import lutra
 import numpy as np
 import pytest
+import row_chains
+import stored_keys
 import variants
 from cascades import F32, F64, Graph, check, compare, compile, evaluate
 
@@ -113,12 +115,16 @@ def test_not_proven(tmp_path, cap):
 
 
 @pytest.mark.parametrize("policy", ["online", "lazy:8", "fixed:32"])
-@pytest.mark.parametrize("name", ["mha", "causal", "softcap", "alibi", "learned_sink", "log_sum_exp",
-                                  "smooth_softmax", "shared_prefix_merged", "kv8_per_token"])  # fmt: skip
-def test_variants(tmp_path, name, policy):
+@pytest.mark.parametrize(
+    "write",
+    [variants.mha, variants.causal, variants.softcap, variants.alibi, variants.learned_sink,
+     variants.smooth_softmax, row_chains.log_sum_exp, stored_keys.shared_prefix_merged,
+     stored_keys.kv8_per_token],
+)  # fmt: skip
+def test_variants(tmp_path, write, policy):
     for dynamic in (False, True):
         graph = Graph(dynamic)
-        getattr(variants, name)(graph)
+        write(graph)
         assert check(graph, tmp_path, references=policy).after == 1
 
 

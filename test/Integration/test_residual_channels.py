@@ -7,9 +7,9 @@ import lutra
 import numpy as np
 import onnx
 import pytest
+from calibration import K, N, error_of_codes, outputs_error, refused, report_of, with_outliers
 from conftest import lutra_compile
 from onnx import helper
-from test_calibrate import K, N, error_of_codes, outputs_error, refused, report_of, with_outliers
 from test_quantize import decoded, model_of, normal, product, relative
 
 LARGE = [3, 70, 71, 200]
