@@ -10,7 +10,8 @@ import onnx
 from conftest import MODELS, lutra_compile, run_tool
 from Models.numerals.make_numerals import no_past
 from Models.roman import BEGIN, encode, roman
-from test_quantize import decoded, normal, product, relative
+from onnx import helper
+from test_quantize import decoded, model_of, normal, product, relative
 
 K, N = 256, 96
 
@@ -58,6 +59,20 @@ def with_outliers(rows, seed):
     x = normal(rows, K, seed=seed)
     x[:, [3, 70, 71, 200]] *= 60
     return x
+
+
+def check_transposed(rules):
+    """Rows in two dimensions, a weight that lies transposed, and one row alone."""
+    weight = normal(N, K)
+    nodes = [
+        helper.make_node("Transpose", ["w"], ["t"], "turn", perm=[1, 0]),
+        helper.make_node("MatMul", ["x", "t"], ["y"], "proj"),
+    ]
+    model = model_of(nodes, {"w": weight}, {"x": ["a", "b", K]}, {"y": ["a", "b", N]})
+    x = with_outliers(24, seed=2).reshape(4, 6, K)
+    quantized = lutra.compile(model, quantize=rules, calibrate={"x": x})
+    for part in (x, x[:1, :1]):
+        np.testing.assert_allclose(quantized(part)["y"], part @ weight.T, rtol=0.05, atol=4)
 
 
 def refused(tmp_path, code, *options, rules="int4:gptq"):
