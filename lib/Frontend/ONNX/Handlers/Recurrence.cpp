@@ -14,12 +14,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Recurrence.h"
+
+#include "CarriedTensors.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -33,15 +33,11 @@ static constexpr int64_t kMaxStackBytes = 1 << 18;
 static constexpr double kMinTaskWork = 1 << 15;
 
 namespace {
-/// The direction and rows that one loop over time is for.
-struct Task {
-  OpFoldResult direction, row, rows;
-};
-
 class Runner {
 public:
   Runner(Lowering &lowering, const Recurrence &net, StepBody body)
-      : lowering(lowering), b(lowering.b), net(net), body(body) {}
+      : lowering(lowering), b(lowering.b), net(net), carried(lowering, net),
+        body(body) {}
 
   /// One direction with the whole batch, in a loop of its own.
   SmallVector<Tensor> runAlone(int64_t direction);
@@ -51,125 +47,23 @@ public:
   SmallVector<Tensor> runTasks(int64_t chunk);
 
 private:
-  struct Carried {
-    Shape shape;
-    DType dtype;
-    /// The dimension of the directions.
-    int64_t axis;
-    /// Whether it is a result, and not only of use to the loop.
-    bool isKept;
-  };
-  SmallVector<Carried> carried() const;
-  SmallVector<Part> partsOf(const Task &task);
   OpFoldResult index(int64_t value) { return b.getIndexAttr(value); }
 
-  Value initialState(unsigned state, const Task &task, Value destination);
-  SmallVector<Value> runTask(const Task &task, ValueRange outputs);
-  SmallVector<Value> emptyOutputs(bool onlyKept);
-  SmallVector<Tensor> results(ValueRange values, bool onlyKept);
-  Task taskAt(Value direction, Value number, int64_t chunk);
-  SmallVector<Value> overTime(const Task &task, ValueRange inits,
+  SmallVector<Value> runTask(const RecurrenceTask &task, ValueRange outputs);
+  RecurrenceTask taskAt(Value direction, Value number, int64_t chunk);
+  SmallVector<Value> overTime(const RecurrenceTask &task, ValueRange inits,
                               int64_t direction);
   Value placeOf(Value time, OpFoldResult direction);
   /// The part at `place` of sequences that begin with row `row`.
   Part elementOf(OpFoldResult place, OpFoldResult row, OpFoldResult rows) const;
-  size_t firstState() const { return net.hasOutput ? 1 : 0; }
-  size_t firstScratch() const { return firstState() + net.initial.size(); }
 
   Lowering &lowering;
   ImplicitLocOpBuilder &b;
   const Recurrence &net;
+  CarriedTensors carried;
   StepBody body;
 };
 } // namespace
-
-/// What the loop carries for all directions: Y, the states, the scratch.
-SmallVector<Runner::Carried> Runner::carried() const {
-  AffineExpr directions = lowering.constant(net.directions);
-  AffineExpr hidden = lowering.constant(net.hidden);
-  SmallVector<Carried> all;
-  auto add = [&](Shape shape, DType dtype, int64_t axis, bool isKept) {
-    all.push_back({std::move(shape), dtype, axis, isKept});
-  };
-  if (net.hasOutput && net.isBatchFirst)
-    add({net.batch, net.steps, directions, hidden}, net.dtype, 2, true);
-  else if (net.hasOutput)
-    add({net.steps, directions, net.batch, hidden}, net.dtype, 1, true);
-  for (bool isKept : net.keepsState)
-    if (net.isBatchFirst)
-      add({net.batch, directions, hidden}, net.dtype, 1, isKept);
-    else
-      add({directions, net.batch, hidden}, net.dtype, 0, isKept);
-  for (auto [width, dtype] : net.scratch)
-    add({directions, net.batch, lowering.constant(width)}, dtype, 0, false);
-  return all;
-}
-
-/// The task's parts of what is carried.
-SmallVector<Part> Runner::partsOf(const Task &task) {
-  OpFoldResult steps = lowering.size(net.steps);
-  auto [direction, row, rows] = task;
-  SmallVector<Part> parts;
-  auto add = [&](Part part, int64_t width) {
-    parts.push_back(std::move(part).all(width, b.getContext()));
-  };
-  if (net.hasOutput)
-    add(net.isBatchFirst
-            ? Part().take(row, rows).take(index(0), steps).pick(direction)
-            : Part().take(index(0), steps).pick(direction).take(row, rows),
-        net.hidden);
-  for (size_t i = 0; i < net.initial.size(); ++i)
-    add(net.isBatchFirst ? Part().take(row, rows).pick(direction)
-                         : Part().pick(direction).take(row, rows),
-        net.hidden);
-  for (auto [width, dtype] : net.scratch)
-    add(Part().pick(direction).take(row, rows), width);
-  return parts;
-}
-
-/// The scalar that all elements of `value` equal, or null.
-static Value uniformScalar(ImplicitLocOpBuilder &b, Value value) {
-  while (Operation *op = value.getDefiningOp()) {
-    if (auto fill = dyn_cast<linalg::FillOp>(op))
-      return fill.value();
-    if (!isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
-             tensor::CollapseShapeOp, tensor::CastOp>(op))
-      break;
-    value = op->getOperand(0);
-  }
-  DenseElementsAttr elements;
-  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
-    return {};
-  return arith::ConstantOp::create(b, elements.getSplatValue<TypedAttr>());
-}
-
-/// States that begin as the same are different buffers nonetheless: the loop
-/// updates each in place. What tells them apart is of no further meaning.
-static void keepApart(Operation *op, int64_t number) {
-  op->setDiscardableAttr("lutra.state",
-                         Builder(op->getContext()).getI64IntegerAttr(number));
-}
-
-/// The first value of a state: in `destination`, or where that is null, in
-/// whatever tensor it lies.
-Value Runner::initialState(unsigned state, const Task &task,
-                           Value destination) {
-  Tensor initial = net.initial[state];
-  Value scalar =
-      initial ? uniformScalar(b, initial.value) : lowering.scalar(net.dtype, 0);
-  AffineExpr hidden = lowering.constant(net.hidden);
-  if (scalar && !destination)
-    return lowering.filled({net.batch, hidden}, net.dtype, scalar);
-  if (scalar) {
-    auto fill = linalg::FillOp::create(b, scalar, destination);
-    keepApart(fill, state);
-    return fill.getResult(0);
-  }
-  Value value = partsOf(task)[firstState() + state].of(b, initial.value);
-  if (!destination)
-    return value;
-  return linalg::CopyOp::create(b, value, destination).getResult(0);
-}
 
 //===----------------------------------------------------------------------===//
 // Time
@@ -204,8 +98,8 @@ Value Runner::placeOf(Value time, OpFoldResult direction) {
 }
 
 /// The loop over time of one task; `inits` are its parts of what is carried.
-SmallVector<Value> Runner::overTime(const Task &task, ValueRange inits,
-                                    int64_t direction) {
+SmallVector<Value> Runner::overTime(const RecurrenceTask &task,
+                                    ValueRange inits, int64_t direction) {
   Value zero = arith::ConstantIndexOp::create(b, 0);
   Value one = arith::ConstantIndexOp::create(b, 1);
   auto loop =
@@ -249,18 +143,19 @@ SmallVector<Value> Runner::overTime(const Task &task, ValueRange inits,
 }
 
 SmallVector<Tensor> Runner::runAlone(int64_t direction) {
-  Task task{index(direction), index(0), lowering.size(net.batch)};
+  RecurrenceTask task{index(direction), index(0), lowering.size(net.batch)};
   SmallVector<Value> inits;
-  SmallVector<Carried> all = carried();
+  SmallVector<Carried> all(carried.all());
   for (auto [i, each] : llvm::enumerate(all)) {
     each.shape.erase(each.shape.begin() + each.axis);
-    bool isState = i >= firstState() && i < firstScratch();
-    inits.push_back(isState ? initialState(i - firstState(), task, Value())
-                            : lowering.empty(each.shape, each.dtype));
+    bool isState = i >= carried.firstState() && i < carried.firstScratch();
+    inits.push_back(
+        isState ? carried.initialState(i - carried.firstState(), task, Value())
+                : lowering.empty(each.shape, each.dtype));
   }
   SmallVector<Value> values = overTime(task, inits, direction);
   SmallVector<Tensor> tensors;
-  for (size_t i = 0; i < firstScratch(); ++i)
+  for (size_t i = 0; i < carried.firstScratch(); ++i)
     tensors.push_back(lowering.unsqueeze(
         lowering.tensor(values[i], all[i].shape, all[i].dtype), all[i].axis));
   return tensors;
@@ -272,11 +167,12 @@ SmallVector<Tensor> Runner::runAlone(int64_t direction) {
 
 /// Runs a task on its parts of `outputs`. Those may be only what is kept; the
 /// rest is the task's own. Returns the parts.
-SmallVector<Value> Runner::runTask(const Task &task, ValueRange outputs) {
-  SmallVector<Carried> all = carried();
+SmallVector<Value> Runner::runTask(const RecurrenceTask &task,
+                                   ValueRange outputs) {
+  ArrayRef<Carried> all = carried.all();
   bool ownsRest = outputs.size() < all.size();
   SmallVector<Value> inits;
-  for (auto [each, part] : llvm::zip_equal(all, partsOf(task))) {
+  for (auto [each, part] : llvm::zip_equal(all, carried.partsOf(task))) {
     if (each.isKept || !ownsRest) {
       inits.push_back(part.of(b, outputs.front()));
       outputs = outputs.drop_front();
@@ -285,37 +181,14 @@ SmallVector<Value> Runner::runTask(const Task &task, ValueRange outputs) {
     auto empty = tensor::EmptyOp::create(
         b, ArrayRef<OpFoldResult>{task.rows, lowering.size(each.shape.back())},
         storageType(b.getContext(), each.dtype));
-    keepApart(empty, inits.size());
+    CarriedTensors::keepApart(empty, inits.size());
     inits.push_back(empty);
   }
   for (unsigned state = 0; state < net.initial.size(); ++state) {
-    Value &init = inits[firstState() + state];
-    init = initialState(state, task, init);
+    Value &init = inits[carried.firstState() + state];
+    init = carried.initialState(state, task, init);
   }
   return overTime(task, inits, 0);
-}
-
-SmallVector<Value> Runner::emptyOutputs(bool onlyKept) {
-  SmallVector<Value> outputs;
-  for (const Carried &each : carried())
-    if (each.isKept || !onlyKept)
-      outputs.push_back(lowering.empty(each.shape, each.dtype));
-  return outputs;
-}
-
-/// The kept among what the loop carries, and null for the other states.
-SmallVector<Tensor> Runner::results(ValueRange values, bool onlyKept) {
-  SmallVector<Carried> all = carried();
-  SmallVector<Tensor> tensors;
-  for (const Carried &each : ArrayRef(all).take_front(firstScratch())) {
-    if (onlyKept && !each.isKept) {
-      tensors.push_back(Tensor());
-      continue;
-    }
-    tensors.push_back(lowering.tensor(values.front(), each.shape, each.dtype));
-    values = values.drop_front();
-  }
-  return tensors;
 }
 
 SmallVector<Tensor> Runner::runTogether() {
@@ -323,23 +196,23 @@ SmallVector<Tensor> Runner::runTogether() {
   Value one = arith::ConstantIndexOp::create(b, 1);
   Value end = arith::ConstantIndexOp::create(b, net.directions);
   auto loop =
-      scf::ForOp::create(b, zero, end, one, emptyOutputs(/*onlyKept=*/false));
+      scf::ForOp::create(b, zero, end, one, carried.empty(/*onlyKept=*/false));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  Task task{OpFoldResult(loop.getInductionVar()), index(0),
-            lowering.size(net.batch)};
+  RecurrenceTask task{OpFoldResult(loop.getInductionVar()), index(0),
+                      lowering.size(net.batch)};
   SmallVector<Value> next = runTask(task, loop.getRegionIterArgs());
   for (auto [place, part, into] :
-       llvm::zip_equal(partsOf(task), next, loop.getRegionIterArgs()))
+       llvm::zip_equal(carried.partsOf(task), next, loop.getRegionIterArgs()))
     part = place.insert(b, part, into);
   scf::YieldOp::create(b, next);
-  return results(loop.getResults(), /*onlyKept=*/false);
+  return carried.results(loop.getResults(), /*onlyKept=*/false);
 }
 
-Task Runner::taskAt(Value direction, Value number, int64_t chunk) {
+RecurrenceTask Runner::taskAt(Value direction, Value number, int64_t chunk) {
   AffineExpr c = b.getAffineSymbolExpr(0), n = b.getAffineSymbolExpr(1);
   Location loc = b.getLoc();
-  Task task{direction, index(0), lowering.size(net.batch)};
+  RecurrenceTask task{direction, index(0), lowering.size(net.batch)};
   std::optional<int64_t> batch = getConstantIntValue(task.rows);
   if (batch && *batch <= chunk)
     return task;
@@ -359,15 +232,15 @@ Task Runner::taskAt(Value direction, Value number, int64_t chunk) {
 SmallVector<Tensor> Runner::runTasks(int64_t chunk) {
   OpFoldResult sizes[] = {index(net.directions),
                           lowering.size(net.batch.ceilDiv(chunk))};
-  auto forall = scf::ForallOp::create(b, sizes, emptyOutputs(/*onlyKept=*/true),
-                                      std::nullopt);
+  auto forall = scf::ForallOp::create(
+      b, sizes, carried.empty(/*onlyKept=*/true), std::nullopt);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(forall.getBody());
-  Task task =
+  RecurrenceTask task =
       taskAt(forall.getInductionVar(0), forall.getInductionVar(1), chunk);
   SmallVector<Value> parts = runTask(task, forall.getRegionIterArgs());
-  SmallVector<Part> places = partsOf(task);
-  SmallVector<Carried> all = carried();
+  SmallVector<Part> places = carried.partsOf(task);
+  ArrayRef<Carried> all = carried.all();
   ArrayRef<BlockArgument> outputs = forall.getRegionIterArgs();
   b.setInsertionPointToStart(forall.getTerminator().getBody());
   for (auto [each, place, part] : llvm::zip_equal(all, places, parts)) {
@@ -376,7 +249,7 @@ SmallVector<Tensor> Runner::runTasks(int64_t chunk) {
     place.insertInParallel(b, part, outputs.front());
     outputs = outputs.drop_front();
   }
-  return results(forall.getResults(), /*onlyKept=*/true);
+  return carried.results(forall.getResults(), /*onlyKept=*/true);
 }
 
 /// Multiply-adds of all steps; a size that is not known counts as 64.
