@@ -93,14 +93,9 @@ static AttentionSizes sizesOfRows(SizeCheck &check, const Node &node) {
   ArrayRef<AffineExpr> q = node.inputs()[Q].shape, k = node.inputs()[K].shape,
                        v = node.inputs()[V].shape;
   AttentionSizes sizes;
-  for (auto [name, heads] : {std::pair("q_num_heads", &sizes.heads),
-                             std::pair("kv_num_heads", &sizes.keyHeads)}) {
-    int64_t given = node.intAttr(name, 0);
-    if (given < 1 || given > kMaxExtent)
-      check.fail("expected " + Twine(name) +
-                 " of 1 or more for inputs of rank 3, got " + Twine(given));
-    *heads = check.number(std::clamp<int64_t>(given, 1, kMaxExtent));
-  }
+  constexpr StringLiteral where = " for inputs of rank 3";
+  sizes.heads = countHeads(check, node, "q_num_heads", where);
+  sizes.keyHeads = countHeads(check, node, "kv_num_heads", where);
   sizes.batch = q[0], sizes.queries = q[1], sizes.keys = k[1];
   sizes.depth = headSize(check, "Q", q[2], sizes.heads);
   sizes.width = headSize(check, "V", v[2], sizes.keyHeads);
@@ -143,12 +138,6 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
     checkMask(check, node, Mask, "attn_mask", sizes.scores(),
               /*isPadded=*/true);
   return sizes;
-}
-
-static Support supportsAttention(const Node &node) {
-  SizeCheck check(node);
-  checkNode(check, node);
-  return check.result();
 }
 
 //===----------------------------------------------------------------------===//
@@ -214,16 +203,9 @@ static FailureOr<Attend> operandsOf(const Node &node, Lowering &lowering,
   FailureOr<Ranked> query = view(Q, Rank::Query, Rank::Depth),
                     key = view(K, Rank::Key, Rank::Depth),
                     value = view(V, Rank::Key, Rank::Width);
-  if (failed(query) || failed(key) || failed(value))
+  if (failed(query) || failed(key) || failed(value) ||
+      failed(growCaches(node, lowering, PastKey, *key, *value, results)))
     return failure();
-  FailureOr<Tensor> keys = growCache(lowering, *key, node.input(PastKey),
-                                     node.usesOutput(PresentKey)),
-                    values = growCache(lowering, *value, node.input(PastValue),
-                                       node.usesOutput(PresentValue));
-  if (failed(keys) || failed(values))
-    return failure();
-  results[PresentKey] = *keys;
-  results[PresentValue] = *values;
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
   form.layout = apart ? groupLayout(sizes) : splitLayout(sizes);
@@ -266,5 +248,9 @@ static FailureOr<SmallVector<Tensor>> lowerAttention(const Node &node,
 }
 
 void lutra::addAttentionHandlers(Registry &r) {
-  r.add({"", "Attention", {23, 24, 25}, supportsAttention, lowerAttention});
+  r.add({"",
+         "Attention",
+         {23, 24, 25},
+         supportsChecked<checkNode>,
+         lowerAttention});
 }

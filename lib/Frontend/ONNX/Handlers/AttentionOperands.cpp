@@ -32,6 +32,15 @@ bool AttentionSizes::grouped() const { return !isConstant(group, 1); }
 
 AffineExpr AttentionSizes::total() const { return canonicalSize(past + keys); }
 
+AffineExpr lutra::countHeads(SizeCheck &check, const Node &node, StringRef name,
+                             StringRef where) {
+  int64_t heads = node.intAttr(name, 0);
+  if (heads < 1 || heads > kMaxExtent)
+    check.fail("expected " + name + " of 1 or more" + where + ", got " +
+               Twine(heads));
+  return check.number(std::clamp<int64_t>(heads, 1, kMaxExtent));
+}
+
 void lutra::divideHeads(SizeCheck &check, AttentionSizes &sizes) {
   auto known = dyn_cast<AffineConstantExpr>(sizes.keyHeads);
   if (sizes.heads == sizes.keyHeads) {
@@ -130,7 +139,9 @@ Ranked lutra::fromCache(const Tensor &cache, Rank size) {
   return {cache, {Rank::Batch, Rank::Head, Rank::Key, size}};
 }
 
-FailureOr<Tensor> lutra::growCache(Lowering &lowering, Ranked &x,
+/// Puts `past`, where there is one, in front of the keys or values `x`. Returns
+/// the cache that this makes; null where there is none and none is `wanted`.
+static FailureOr<Tensor> growCache(Lowering &lowering, Ranked &x,
                                    const Tensor &past, bool wanted) {
   if (!past && !wanted)
     return Tensor();
@@ -140,6 +151,19 @@ FailureOr<Tensor> lutra::growCache(Lowering &lowering, Ranked &x,
   Tensor cache = lowering.concat({past, *added}, 2);
   x = fromCache(cache, x.ranks.back());
   return cache;
+}
+
+LogicalResult lutra::growCaches(const Node &node, Lowering &lowering,
+                                unsigned past, Ranked &keys, Ranked &values,
+                                MutableArrayRef<Tensor> results) {
+  for (auto [i, x] : {std::pair(0, &keys), {1, &values}}) {
+    FailureOr<Tensor> cache =
+        growCache(lowering, *x, node.input(past + i), node.usesOutput(1 + i));
+    if (failed(cache))
+      return failure();
+    results[1 + i] = *cache;
+  }
+  return success();
 }
 
 SmallVector<Rank> lutra::splitLayout(const AttentionSizes &sizes) {
@@ -219,4 +243,15 @@ FailureOr<Ranked> lutra::alignMask(Lowering &lowering, Tensor mask,
     return failure();
   aligned.tensor = *view;
   return aligned;
+}
+
+LogicalResult lutra::addBias(const Node &node, Lowering &lowering, unsigned i,
+                             const AttentionSizes &sizes, Attend &form) {
+  if (!node.input(i))
+    return success();
+  FailureOr<Ranked> bias = alignMask(lowering, node.input(i), sizes);
+  if (failed(bias))
+    return failure();
+  form.biases.push_back(*bias);
+  return success();
 }

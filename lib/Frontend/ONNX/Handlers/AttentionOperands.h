@@ -34,6 +34,9 @@ struct AttentionSizes {
   Shape scores() const { return {batch, heads, queries, total()}; }
 };
 
+/// The number of heads, which an attribute says; an error says `where` it must.
+AffineExpr countHeads(SizeCheck &check, const Node &node, StringRef name,
+                      StringRef where = "");
 /// Finds `group` from `heads` and `keyHeads`.
 void divideHeads(SizeCheck &check, AttentionSizes &sizes);
 /// The size of one of `heads` in `width`.
@@ -51,10 +54,12 @@ FailureOr<Ranked> groupHeads(Lowering &lowering, const Tensor &x,
 FailureOr<Tensor> asCache(Lowering &lowering, const Ranked &x);
 /// A cache as operand of an attention.
 Ranked fromCache(const Tensor &cache, Rank size);
-/// Puts `past`, where there is one, in front of the keys or values `x`. Returns
-/// the cache that this makes; null where there is none and none is `wanted`.
-FailureOr<Tensor> growCache(Lowering &lowering, Ranked &x, const Tensor &past,
-                            bool wanted);
+/// Puts keys and values behind those of their caches, inputs `past` and
+/// `past` + 1, if there are any. Sets the caches that this makes, which outputs
+/// 1 and 2 of `results` are, where there were some or some are wanted.
+LogicalResult growCaches(const Node &node, Lowering &lowering, unsigned past,
+                         Ranked &keys, Ranked &values,
+                         MutableArrayRef<Tensor> results);
 
 /// Fails unless input i broadcasts to `shape`, which is that of the scores.
 /// Where `isPadded`, its last dimension may be shorter.
@@ -64,6 +69,10 @@ void checkMask(SizeCheck &check, const Node &node, unsigned i, StringRef name,
 /// element for are masked.
 FailureOr<Ranked> alignMask(Lowering &lowering, Tensor mask,
                             const AttentionSizes &sizes);
+
+/// Adds input i, checked by `checkMask`, to the scores, where it is there.
+LogicalResult addBias(const Node &node, Lowering &lowering, unsigned i,
+                      const AttentionSizes &sizes, Attend &form);
 
 /// The output of attention in the layout of `splitHeads`, and of `groupHeads`.
 SmallVector<Rank> splitLayout(const AttentionSizes &sizes);

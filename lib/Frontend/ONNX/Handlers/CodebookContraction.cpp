@@ -94,12 +94,6 @@ static std::optional<Blocks> checkNode(SizeCheck &check, const Node &node) {
   return blocks;
 }
 
-static Support supportsMatMulBnb4(const Node &node) {
-  SizeCheck check(node);
-  checkNode(check, node);
-  return check.result();
-}
-
 //===----------------------------------------------------------------------===//
 // The matrix
 //===----------------------------------------------------------------------===//
@@ -204,7 +198,7 @@ void lutra::addCodebookContractionHandlers(Registry &registry) {
   registry.add({"com.microsoft",
                 "MatMulBnb4",
                 {1},
-                supportsMatMulBnb4,
+                supportsChecked<checkNode>,
                 lowerMatMulBnb4,
                 "a matrix [K, N] (transB 0)"});
 }

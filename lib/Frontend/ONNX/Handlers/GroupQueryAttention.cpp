@@ -49,16 +49,14 @@ enum Output : unsigned { Y, PresentKey, PresentValue, QK };
 static void checkTypes(SizeCheck &check, const Node &node) {
   check.expectType(Query, "query",
                    {DType::Float, DType::Float16, DType::BFloat16});
-  if (DType type = node.input(Query).dtype; type != DType::Undefined)
-    for (auto [i, name] : {std::pair(Key, "key"),
-                           {Values, "value"},
-                           {PastKey, "past_key"},
-                           {PastValue, "past_value"},
-                           {Cos, "cos_cache"},
-                           {Sin, "sin_cache"},
-                           {ScoreBias, "attention_bias"},
-                           {Sink, "head_sink"}})
-      check.expectType(i, name, type);
+  check.expectTypeOf(Query, {{Key, "key"},
+                             {Values, "value"},
+                             {PastKey, "past_key"},
+                             {PastValue, "past_value"},
+                             {Cos, "cos_cache"},
+                             {Sin, "sin_cache"},
+                             {ScoreBias, "attention_bias"},
+                             {Sink, "head_sink"}});
   check.expectType(Lengths, "seqlens_k", DType::Int32);
   check.expectType(Total, "total_sequence_length", DType::Int32);
   check.expectType(Positions, "position_ids", DType::Int64);
@@ -93,19 +91,6 @@ static void checkRefused(SizeCheck &check, const Node &node) {
     check.fail("expected cos_cache and sin_cache with do_rotary");
 }
 
-static void countHeads(SizeCheck &check, const Node &node,
-                       AttentionSizes &sizes) {
-  for (auto [name, heads] : {std::pair("num_heads", &sizes.heads),
-                             std::pair("kv_num_heads", &sizes.keyHeads)}) {
-    int64_t given = node.intAttr(name, 0);
-    if (given < 1 || given > kMaxExtent)
-      check.fail("expected " + Twine(name) + " of 1 or more, got " +
-                 Twine(given));
-    *heads = check.number(std::clamp<int64_t>(given, 1, kMaxExtent));
-  }
-  divideHeads(check, sizes);
-}
-
 static void checkRotation(SizeCheck &check, const Node &node,
                           const AttentionSizes &sizes) {
   if (!node.intAttr("do_rotary", 0) || !check.isKnown(Cos))
@@ -137,7 +122,9 @@ static std::optional<AttentionSizes> checkNode(SizeCheck &check,
   check.expectRank(Query, "query", 3);
   check.expectRank(PastKey, "past_key", 4);
   AttentionSizes sizes;
-  countHeads(check, node, sizes);
+  sizes.heads = countHeads(check, node, "num_heads");
+  sizes.keyHeads = countHeads(check, node, "kv_num_heads");
+  divideHeads(check, sizes);
   if (check.failed() || !check.isKnown(Query))
     return std::nullopt;
   ArrayRef<AffineExpr> q = node.inputs()[Query].shape;
@@ -353,14 +340,9 @@ static FailureOr<Attend> formOf(const Node &node, Lowering &lowering,
   form.softcap = node.floatAttr("softcap", 0);
   form.filter = filterOf(node, sizes, past, lowering.context());
   form.layout = splitLayout(sizes);
-  if (failed(addSink(node, lowering, sizes, form)))
+  if (failed(addSink(node, lowering, sizes, form)) ||
+      failed(addBias(node, lowering, ScoreBias, sizes, form)))
     return failure();
-  if (node.input(ScoreBias)) {
-    FailureOr<Ranked> bias = alignMask(lowering, node.input(ScoreBias), sizes);
-    if (failed(bias))
-      return failure();
-    form.biases.push_back(*bias);
-  }
   return form;
 }
 

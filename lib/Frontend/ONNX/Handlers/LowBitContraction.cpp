@@ -118,12 +118,6 @@ static std::optional<Blocks> checkNode(SizeCheck &check, const Node &node) {
   return blocks;
 }
 
-static Support supportsMatMulNBits(const Node &node) {
-  SizeCheck check(node);
-  checkNode(check, node);
-  return check.result();
-}
-
 //===----------------------------------------------------------------------===//
 // The matrix
 //===----------------------------------------------------------------------===//
@@ -277,7 +271,7 @@ void lutra::addLowBitContractionHandlers(Registry &registry) {
   registry.add({"com.microsoft",
                 "MatMulNBits",
                 {1},
-                supportsMatMulNBits,
+                supportsChecked<checkNode>,
                 lowerMatMulNBits,
                 "weights that were packed for a device"});
 }

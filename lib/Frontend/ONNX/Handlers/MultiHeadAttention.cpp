@@ -57,14 +57,12 @@ struct Form {
 static void checkTypes(SizeCheck &check, const Node &node) {
   check.expectType(Query, "query",
                    {DType::Float, DType::Float16, DType::BFloat16});
-  if (DType type = node.input(Query).dtype; type != DType::Undefined)
-    for (auto [i, name] : {std::pair(Key, "key"),
-                           {Values, "value"},
-                           {Bias, "bias"},
-                           {ScoreBias, "attention_bias"},
-                           {PastKey, "past_key"},
-                           {PastValue, "past_value"}})
-      check.expectType(i, name, type);
+  check.expectTypeOf(Query, {{Key, "key"},
+                             {Values, "value"},
+                             {Bias, "bias"},
+                             {ScoreBias, "attention_bias"},
+                             {PastKey, "past_key"},
+                             {PastValue, "past_value"}});
   check.expectType(Padding, "key_padding_mask", DType::Int32);
 }
 
@@ -105,11 +103,7 @@ static AttentionSizes sizesOf(SizeCheck &check, const Node &node,
                               Packing packing) {
   ArrayRef<AffineExpr> q = node.inputs()[Query].shape;
   AttentionSizes sizes;
-  int64_t heads = node.intAttr("num_heads", 0);
-  if (heads < 1 || heads > kMaxExtent)
-    check.fail("expected num_heads of 1 or more, got " + Twine(heads));
-  sizes.heads = sizes.keyHeads =
-      check.number(std::clamp<int64_t>(heads, 1, kMaxExtent));
+  sizes.heads = sizes.keyHeads = countHeads(check, node, "num_heads");
   sizes.group = check.number(1);
   sizes.batch = q[0], sizes.queries = q[1], sizes.past = check.number(0);
   if (packing == Packing::All) {
@@ -196,12 +190,6 @@ static std::optional<Form> checkNode(SizeCheck &check, const Node &node) {
   checkMask(check, node, ScoreBias, "attention_bias", sizes.scores(),
             /*isPadded=*/false);
   return Form{sizes, *packing};
-}
-
-static Support supportsMultiHead(const Node &node) {
-  SizeCheck check(node);
-  checkNode(check, node);
-  return check.result();
 }
 
 //===----------------------------------------------------------------------===//
@@ -345,17 +333,10 @@ static FailureOr<SmallVector<Tensor>> lowerMultiHead(const Node &node,
   Operands operands(node, lowering, *found);
   FailureOr<Ranked> query = operands.query(), key = operands.key(),
                     value = operands.value();
-  if (failed(query) || failed(key) || failed(value))
-    return failure();
   SmallVector<Tensor> results(4);
-  FailureOr<Tensor> keys = growCache(lowering, *key, node.input(PastKey),
-                                     node.usesOutput(PresentKey)),
-                    values = growCache(lowering, *value, node.input(PastValue),
-                                       node.usesOutput(PresentValue));
-  if (failed(keys) || failed(values))
+  if (failed(query) || failed(key) || failed(value) ||
+      failed(growCaches(node, lowering, PastKey, *key, *value, results)))
     return failure();
-  results[PresentKey] = *keys;
-  results[PresentValue] = *values;
   Attend form;
   form.query = *query, form.key = *key, form.value = *value;
   form.type = node.input(Query).dtype;
@@ -366,12 +347,8 @@ static FailureOr<SmallVector<Tensor>> lowerMultiHead(const Node &node,
   form.layout = splitLayout(sizes);
   if (node.input(Padding))
     form.biases.push_back(paddingBias(node, lowering, sizes));
-  if (node.input(ScoreBias)) {
-    FailureOr<Ranked> bias = alignMask(lowering, node.input(ScoreBias), sizes);
-    if (failed(bias))
-      return failure();
-    form.biases.push_back(*bias);
-  }
+  if (failed(addBias(node, lowering, ScoreBias, sizes, form)))
+    return failure();
   FailureOr<Tensor> y = lowering.reshape(
       attend(lowering, form).result,
       {sizes.batch, sizes.queries, canonicalSize(sizes.heads * sizes.width)});
@@ -385,7 +362,7 @@ void lutra::addMultiHeadAttentionHandlers(Registry &r) {
   r.add({"com.microsoft",
          "MultiHeadAttention",
          {1},
-         supportsMultiHead,
+         supportsChecked<checkNode>,
          lowerMultiHead,
          "shared caches; output qk"});
 }

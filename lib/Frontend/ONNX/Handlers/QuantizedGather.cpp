@@ -123,12 +123,6 @@ static Table checkNode(SizeCheck &check, const Node &node) {
   return table;
 }
 
-static Support supportsGatherBlockQuantized(const Node &node) {
-  SizeCheck check(node);
-  checkNode(check, node);
-  return check.result();
-}
-
 //===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
@@ -305,7 +299,7 @@ void lutra::addQuantizedGatherHandlers(Registry &registry) {
   registry.add({"com.microsoft",
                 "GatherBlockQuantized",
                 {1},
-                supportsGatherBlockQuantized,
+                supportsChecked<checkNode>,
                 lowerGatherBlockQuantized,
                 "data of FP4 and FP8",
                 /*takesNarrow=*/true});

@@ -39,13 +39,6 @@ static void requireInputs(SizeCheck &check, const Node &node,
       check.fail("expected " + name + " (input " + Twine(i) + "), got none");
 }
 
-/// Fails unless input i, where it is there, has the type of input `like`.
-static void expectTypeOf(SizeCheck &check, const Node &node, unsigned i,
-                         StringRef name, unsigned like) {
-  if (DType type = node.input(like).dtype; type != DType::Undefined)
-    check.expectType(i, name, type);
-}
-
 /// Fails unless input i is absent, one number or one per column of B.
 static void expectColumns(SizeCheck &check, const Node &node, unsigned b,
                           unsigned i, StringRef name) {
@@ -56,8 +49,8 @@ static void expectColumns(SizeCheck &check, const Node &node, unsigned b,
 /// Checks B and what belongs to it.
 static void checkSecond(SizeCheck &check, const Node &node, Inputs inputs) {
   check.expectType(inputs.b, "B", kBytes);
-  expectTypeOf(check, node, inputs.bZero, "b_zero_point", inputs.b);
-  expectTypeOf(check, node, inputs.bias, "bias", inputs.bScale);
+  check.expectTypeOf(inputs.b, {{inputs.bZero, "b_zero_point"}});
+  check.expectTypeOf(inputs.bScale, {{inputs.bias, "bias"}});
   if (check.failed() || !check.isKnown(inputs.b))
     return;
   if (int64_t rank = node.input(inputs.b).rank(); rank < 2)
@@ -112,12 +105,6 @@ static void checkDynamic(SizeCheck &check, const Node &node) {
   checkSecond(check, node, kDynamic);
 }
 
-static Support supportsDynamic(const Node &node) {
-  SizeCheck check(node);
-  checkDynamic(check, node);
-  return check.result();
-}
-
 static FailureOr<SmallVector<Tensor>> lowerDynamic(const Node &node,
                                                    Lowering &lowering) {
   SizeCheck check(node, &lowering);
@@ -141,9 +128,9 @@ static constexpr unsigned kAScale = 2, kAZero = 4;
 static void checkToFloat(SizeCheck &check, const Node &node) {
   requireInputs(check, node, {"A", "B", "a_scale", "b_scale"});
   check.expectType(0, "A", kBytes);
-  expectTypeOf(check, node, kAZero, "a_zero_point", 0);
+  check.expectTypeOf(0, {{kAZero, "a_zero_point"}});
   check.expectType(kAScale, "a_scale", {DType::Float, DType::Float16});
-  expectTypeOf(check, node, kToFloat.bScale, "b_scale", kAScale);
+  check.expectTypeOf(kAScale, {{kToFloat.bScale, "b_scale"}});
   expectNotScalar(check, node);
   checkSecond(check, node, kToFloat);
   for (auto [i, name] :
@@ -151,12 +138,6 @@ static void checkToFloat(SizeCheck &check, const Node &node) {
     if (check.isKnown(i) && !hasOneElement(node.input(i)))
       check.fail("expected " + Twine(name) + " to be one number, got " +
                  check.text(node.input(i).shape));
-}
-
-static Support supportsToFloat(const Node &node) {
-  SizeCheck check(node);
-  checkToFloat(check, node);
-  return check.result();
 }
 
 static FailureOr<SmallVector<Tensor>> lowerToFloat(const Node &node,
@@ -173,12 +154,12 @@ void lutra::addScaledContractionHandlers(Registry &registry) {
   registry.add({"com.microsoft",
                 "DynamicQuantizeMatMul",
                 {1},
-                supportsDynamic,
+                supportsChecked<checkDynamic>,
                 lowerDynamic});
   registry.add({"com.microsoft",
                 "MatMulIntegerToFloat",
                 {1},
-                supportsToFloat,
+                supportsChecked<checkToFloat>,
                 lowerToFloat,
                 "a_scale and a_zero_point per row"});
 }

@@ -101,6 +101,13 @@ void SizeCheck::expectBoth(unsigned i, StringRef first, StringRef second) {
          (hasFirst ? first : second));
 }
 
+void SizeCheck::expectTypeOf(unsigned i,
+                             ArrayRef<std::pair<unsigned, StringRef>> inputs) {
+  if (DType type = node.input(i).dtype; type != DType::Undefined)
+    for (auto [input, name] : inputs)
+      expectType(input, name, type);
+}
+
 void SizeCheck::expectLast(unsigned i, StringRef name, int64_t size) {
   if (failed() || !isKnown(i))
     return;

@@ -35,6 +35,9 @@ public:
   void expectRank(unsigned i, StringRef name, ArrayRef<int64_t> ranks);
   /// Fails unless input i, where it is there, is of one of these types.
   void expectType(unsigned i, StringRef name, ArrayRef<DType> types);
+  /// Fails unless those of `inputs` that are there have input i's type.
+  void expectTypeOf(unsigned i,
+                    ArrayRef<std::pair<unsigned, StringRef>> inputs);
   /// Fails unless input i is of rank 1 or more and its last dimension is
   /// `size`.
   void expectLast(unsigned i, StringRef name, int64_t size);
@@ -53,6 +56,14 @@ private:
   Lowering *lowering;
   Support answer = Support::yes();
 };
+
+/// Whether a node passes a check, as far as is known before it is lowered.
+template <auto checkNode>
+Support supportsChecked(const Node &node) {
+  SizeCheck check(node);
+  checkNode(check, node);
+  return check.result();
+}
 
 } // namespace mlir::lutra
 
