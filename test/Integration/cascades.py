@@ -14,6 +14,7 @@ from typing import NamedTuple
 import lutra
 import numpy as np
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -213,3 +214,20 @@ def check(graph, folder, draws=(), peer=True, floor=2e-6, **options):
             if others is not None:
                 np.testing.assert_allclose(actual[name], others[i], rtol=1e-3, atol=1e-3)
     return made
+
+
+def built(write, dynamic=False):
+    graph = Graph(dynamic)
+    write(graph)
+    return graph
+
+
+def made_of(write, folder, dynamic, draws=None):
+    """Runs at the graph's sizes and, if they are symbolic, with all of them 1."""
+    graph = built(write, dynamic)
+    made = check(graph, folder, draws or [dict.fromkeys(graph.dims, 1)])
+    return made.cascades, made.before, made.after, made.cascades + made.others == 1
+
+
+#: A graph of one size, and one of any.
+sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])

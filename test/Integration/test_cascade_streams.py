@@ -7,7 +7,7 @@ import lutra
 import numpy as np
 import pytest
 import variants
-from cascades import Graph, check, compile
+from cascades import Graph, check, compile, sizes
 
 ONE_KERNEL = (1, 0)
 DRAWS = [dict(zip("pm", sizes)) for sizes in ((1, 1), (37, 1), (1, 133), (5, 64), (65, 129))]
@@ -51,7 +51,7 @@ def biased(g):
     g.output(g.node("MatMul", weights, v))
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@sizes
 @pytest.mark.parametrize(
     "write", [variants.sigmoid, grouped_sigmoid, squared_relu, unguarded_softmax, biased]
 )
@@ -157,7 +157,7 @@ def halves_apart(g):
     quantized(g, unpack, dtype=np.uint8, range=(0, 256), width=12)
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@sizes
 @pytest.mark.parametrize(
     ("write", "alone"),
     [
@@ -201,7 +201,7 @@ def two_columns(g):
     g.output(g.node("MatMul", g.node("Slice", weights, g.ints(1), g.ints(-1), g.ints(3)), v))
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@sizes
 @pytest.mark.parametrize("write", [variants.learned_sink, two_columns])
 def test_columns(tmp_path, write, dynamic):
     assert kernels(write, tmp_path, dynamic) == ONE_KERNEL

@@ -7,7 +7,7 @@ import lutra
 import numpy as np
 import pytest
 import variants
-from cascades import Graph, check
+from cascades import Graph, check, sizes
 from onnx import TensorProto, helper
 
 
@@ -53,7 +53,7 @@ DRAWS = [{"m": m} for m in (3, 17, 64, 129, 300)]
 FEW = ["tensor<2x3x3x48xf32>", "tensor<2x3x3x20xf32>"]
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@sizes
 @pytest.mark.parametrize(
     "options", [{}, {"scale": "halves"}, {"mask": "causal"}, {"mask": "bias"}], ids=str
 )

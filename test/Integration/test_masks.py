@@ -8,9 +8,8 @@ import masks
 import numpy as np
 import pytest
 import variants
-from cascades import Graph, check, compile
+from cascades import Graph, check, compile, sizes
 
-sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 named = {"ids": lambda x: x.__name__}
 
 #: More keys than queries and the reverse, one and none of them, and such that

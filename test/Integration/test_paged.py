@@ -7,7 +7,7 @@ import lutra
 import ml_dtypes
 import numpy as np
 import pytest
-from cascades import F32, F64, Graph, check, compare, compile, evaluate
+from cascades import F32, F64, Graph, check, compare, compile, evaluate, sizes
 from variants import repeat
 
 BATCH, HEADS = 2, 2
@@ -72,7 +72,6 @@ def valid(g, scores, q, table, block):
     return g.masked(scores, g.node("Less", keys, lengths))
 
 
-sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 DRAWS = [{"p": p, "n": n} for p, n in ((1, 1), (1, 9), (5, 3), (40, 12))]
 
 

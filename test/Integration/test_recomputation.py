@@ -8,7 +8,7 @@ import lutra
 import numpy as np
 import pytest
 import variants
-from cascades import Graph, check
+from cascades import Graph, check, sizes
 
 AGAIN = "D compute again for sum[m] what is along p"
 
@@ -51,7 +51,6 @@ def rewrites(folder):
     return [text for cascade in cascades for text in cascade["rewrites"]]
 
 
-sizes = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 MASKS = [None, "causal", "least", "bias", "boolean"]
 DRAWS = [{"p": p, "m": m} for p, m in ((1, 1), (1, 133), (5, 64), (37, 2), (130, 129))]
 
