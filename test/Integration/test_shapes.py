@@ -145,10 +145,27 @@ def empty_at_times(g):
             g.node("MatMul", turned, x), g.node("MatMul", x, g.weight([67, 40]))]  # fmt: skip
 
 
+def loops_of_one_step(g):
+    row, at = g.input([1, 5]), g.constant([[2]], I64)
+    one, update = g.input([1, 1]), g.input([1, 1])
+    vector, added = g.input([5]), g.input([1])
+    return [g.node("ScatterElements", row, at, update, axis=1),
+            g.node("ScatterND", vector, at, added, reduction="add"),
+            g.node("TopK", one, g.constant([1], I64), outputs=2)[0]]  # fmt: skip
+
+
+def rows_of_unknown_length(g):
+    """What a row's sum and its other readers read is kept where the result will be."""
+    g.dims.update(m=(1, 40, 1), k=(1, 300, 1))
+    x = g.input(["m", "k"])
+    return [g.node("LogSoftmax", g.node("Softmax", x)),
+            g.node("LpNormalization", g.node("Softmax", x), p=1)]  # fmt: skip
+
+
 CASES = [groups_cut_by_tasks, depth_is_the_only_symbol, both_sides_symbolic,
          nothing_of_a_symbolic_tensor, product_without_depth, sum_of_nothing, uniform_parts, uniform_operands,
          input_and_weight_returned, two_symbols_apart_again, returned_twice, scalars, never_read,
-         empty_at_times]  # fmt: skip
+         empty_at_times, loops_of_one_step, rows_of_unknown_length]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)

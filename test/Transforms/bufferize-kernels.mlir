@@ -149,3 +149,27 @@ func.func private @filled(%x: tensor<8x16xf32>, %o: tensor<8xf32>) -> tensor<8xf
   }
   return %r : tensor<8xf32>
 }
+
+// What a reduction reads of what it updates as well, it reads there: rows of any
+// length need no copy.
+// CHECK-LABEL: func private @updated
+// CHECK-NOT: memref.copy
+// CHECK: linalg.generic {{.*}} outs(%{{.*}}, %{{.*}} : memref<?x?xf32>, memref<?xf32>)
+// CHECK-NEXT: ^bb0(%{{.*}}: f32, %[[KEPT:.*]]: f32, %[[SUM:.*]]: f32):
+// CHECK-NEXT: %[[NEXT:.*]] = arith.addf %[[KEPT]], %[[SUM]]
+// CHECK-NEXT: linalg.yield %[[KEPT]], %[[NEXT]]
+// CHECK-NOT: memref.copy
+// CHECK: return
+func.func private @updated(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>, %s: tensor<?xf32>) -> (tensor<?x?xf32>, tensor<?xf32>) attributes {lutra.kernel} {
+  %e = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<?x?xf32>) outs(%y : tensor<?x?xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %t = math.exp %a : f32
+    linalg.yield %t : f32
+  } -> tensor<?x?xf32>
+  %r:2 = linalg.generic {indexing_maps = [#id, #id, #row], iterator_types = ["parallel", "reduction"]} ins(%e : tensor<?x?xf32>) outs(%e, %s : tensor<?x?xf32>, tensor<?xf32>) {
+  ^bb0(%a: f32, %b: f32, %sum: f32):
+    %t = arith.addf %a, %sum : f32
+    linalg.yield %a, %t : f32, f32
+  } -> (tensor<?x?xf32>, tensor<?xf32>)
+  return %r#0, %r#1 : tensor<?x?xf32>, tensor<?xf32>
+}
