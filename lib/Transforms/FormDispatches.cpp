@@ -7,7 +7,8 @@
 // reduction or a contraction under the elementwise operation that alone reads
 // it, either under the padding that alone reads it, chains of insertions, and
 // reductions of rows with all that is computed from them (RowGroups.cpp). A
-// loop, such as that of a recurrent net over time, is a kernel as it is. What
+// loop, such as that of a recurrent net over time, is a kernel as it is, and so
+// is each insertion of an element that a loop of one step has left. What
 // costs nothing (slices, fills, scalars) is cloned into every kernel that reads
 // it. Reshapes stay on the host, where they are only another view of a buffer.
 //
@@ -43,8 +44,9 @@ static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
     return false;
   return isa<linalg::LinalgOp, tensor::PadOp, tensor::InsertSliceOp,
-             tensor::FromElementsOp, tensor::GenerateOp, LoopLikeOpInterface,
-             cascade::CascadeOp, mpgemm::ProductOpInterface>(op);
+             tensor::InsertOp, tensor::FromElementsOp, tensor::GenerateOp,
+             LoopLikeOpInterface, cascade::CascadeOp,
+             mpgemm::ProductOpInterface>(op);
 }
 
 static bool isReduction(Operation *op) {

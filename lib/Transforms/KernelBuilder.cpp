@@ -15,6 +15,7 @@
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"
+#include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -44,8 +45,26 @@ Value lutra::copyInto(OpBuilder &b, Location loc, Value source,
       .getResult(0);
 }
 
+static bool isScalar(Operation *op) {
+  return isMemoryEffectFree(op) && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getResultTypes(),
+                      [](Type type) { return type.isIntOrIndexOrFloat(); });
+}
+
+/// Whether a scalar comes from an element of a tensor, which the host cannot
+/// read.
+static bool comesFromElement(Operation *op) {
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  options.filter = isScalar;
+  llvm::SetVector<Operation *> slice;
+  return succeeded(getBackwardSlice(op, &slice, options)) &&
+         llvm::any_of(slice, llvm::IsaPred<tensor::ExtractOp>);
+}
+
 /// True for an operation that a kernel repeats for itself rather than being
-/// given its result: views of tensors, uniform tensors and scalars.
+/// given its result: views of tensors, uniform tensors and scalars, but for
+/// indices that the host can compute.
 static bool isCloned(Operation *op) {
   if (isa<tensor::EmptyOp, tensor::ExtractSliceOp, linalg::FillOp>(op))
     return true;
@@ -53,9 +72,9 @@ static bool isCloned(Operation *op) {
     auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
     return !dense || dense.isSplat();
   }
-  return isMemoryEffectFree(op) && op->getNumRegions() == 0 &&
-         llvm::all_of(op->getResultTypes(),
-                      [](Type type) { return type.isIntOrFloat(); });
+  return isScalar(op) &&
+         (llvm::none_of(op->getResultTypes(), llvm::IsaPred<IndexType>) ||
+          comesFromElement(op));
 }
 
 /// The values from outside that `op` or its body reads.

@@ -227,6 +227,13 @@ def test_rows(rows, bits):
     near(mixture.run(symbolic=len(rows) == 1), mixture.expected())
 
 
+@pytest.mark.parametrize("bits", [0, 4])
+def test_one_route(bits):
+    """One token and one expert for it: what goes over the routes is no loop any more."""
+    mixture = Mixture((1,), k=1, activation_type="silu", bits=bits)
+    near(mixture.run(), mixture.expected())
+
+
 @pytest.mark.parametrize("chosen", [[0], [4], [1, 3]], ids=str)
 @pytest.mark.parametrize("bits", [0, 4])
 @pytest.mark.parametrize("symbolic", [False, True])

@@ -538,3 +538,26 @@ func.func @related(%x: tensor<?xindex> {lutra.shape = affine_map<()[s0, s1] -> (
   } -> tensor<?xindex>
   return %y, %z : tensor<?xindex>, tensor<?xindex>
 }
+
+// -----
+
+// A loop of one step leaves insertions of elements behind. Where they go, and
+// what goes there, depends on elements, which the host does not read.
+// CHECK-LABEL: func @element
+// CHECK-NEXT: tensor.empty
+// CHECK-NEXT: %[[Y:.*]] = lutra.dispatch @make_0[] (%arg0, %arg1)
+// CHECK-NEXT: return %[[Y]]
+// CHECK: func.func private @make_0(%[[X:.*]]: tensor<5xf32>, %[[I:.*]]: tensor<1xi64>, %[[OUT:.*]]: tensor<5xf32>)
+// CHECK: %[[ALL:.*]] = linalg.copy ins(%[[X]] : tensor<5xf32>) outs(%[[OUT]] : tensor<5xf32>)
+// CHECK: %[[PLACE:.*]] = tensor.extract %[[I]]
+// CHECK: %[[AT:.*]] = arith.index_cast %[[PLACE]]
+// CHECK: tensor.insert %{{.*}} into %[[ALL]][%[[AT]]]
+func.func @element(%x: tensor<5xf32> {lutra.shape = affine_map<() -> (5)>}, %i: tensor<1xi64> {lutra.shape = affine_map<() -> (1)>}) -> tensor<5xf32> {
+  %c0 = arith.constant 0 : index
+  %place = tensor.extract %i[%c0] : tensor<1xi64>
+  %at = arith.index_cast %place : i64 to index
+  %element = tensor.extract %x[%at] : tensor<5xf32>
+  %less = arith.negf %element : f32
+  %y = tensor.insert %less into %x[%at] : tensor<5xf32>
+  return %y : tensor<5xf32>
+}
