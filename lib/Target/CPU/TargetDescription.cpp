@@ -90,8 +90,11 @@ static void initializeTargets() {
 static llvm::Expected<const llvm::Target *>
 findTarget(const llvm::Triple &triple) {
   initializeTargets();
+  // The artifact's records have pointers of 64 bits.
+  bool hasShortPointers =
+      triple.isX32() || triple.getEnvironment() == llvm::Triple::GNUILP32;
   if ((!triple.isX86_64() && triple.getArch() != llvm::Triple::aarch64) ||
-      !triple.isOSLinux())
+      !triple.isOSLinux() || hasShortPointers)
     return error("unsupported target '" + triple.str() +
                  "', expected Linux on x86_64 or aarch64");
   std::string message;

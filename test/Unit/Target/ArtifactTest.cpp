@@ -254,6 +254,9 @@ TEST(TargetDescription, Errors) {
   EXPECT_EQ(message("riscv64-linux-gnu", "native", ""),
             "unsupported target 'riscv64-unknown-linux-gnu', expected Linux on "
             "x86_64 or aarch64");
+  EXPECT_EQ(message("x86_64-linux-gnux32", "native", ""),
+            "unsupported target 'x86_64-unknown-linux-gnux32', expected Linux "
+            "on x86_64 or aarch64");
 }
 
 TEST(TargetDescription, Levels) {
