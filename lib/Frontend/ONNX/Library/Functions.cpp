@@ -148,6 +148,19 @@ static void adoptOpsets(ModelProto &model, FunctionProto &function) {
   }
 }
 
+/// A call may leave out what is last.
+static void checkCall(const NodeProto &call, const FunctionProto &function) {
+  auto check = [&](const char *what, int given, int known) {
+    if (given > known)
+      throw ModelError(describe(call) + ": expected at most " +
+                       std::to_string(known) + ' ' + what + " of function " +
+                       quoted(function.name()) + ", got " +
+                       std::to_string(given));
+  };
+  check("inputs", call.input_size(), function.input_size());
+  check("outputs", call.output_size(), function.output_size());
+}
+
 /// The library's inliner forgets the defaults of a function's attributes.
 static void addDefaults(NodeProto &node, const FunctionProto &function) {
   for (const AttributeProto &attribute : function.attribute_proto()) {
@@ -173,8 +186,10 @@ void mlir::lutra::model::inlineFunctions(ModelProto &model) {
   checkExpansion(model, table);
   auto call = [&](NodeProto &node) {
     auto callee = table.find(calleeKey(node));
-    if (callee != table.end())
-      addDefaults(node, *callee->second);
+    if (callee == table.end())
+      return;
+    checkCall(node, *callee->second);
+    addDefaults(node, *callee->second);
   };
   forEachNode(*model.mutable_graph()->mutable_node(), call);
   for (FunctionProto &function : *model.mutable_functions()) {
