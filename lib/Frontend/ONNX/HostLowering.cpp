@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -104,6 +105,21 @@ LogicalResult HostLowering::makeDims() {
   return success();
 }
 
+/// Whether a tensor of the sizes that are known has fewer than 2^57 elements,
+/// less than 2^60 bytes, however many of them are 0: offsets into it then fit
+/// 64 bits.
+static bool isAddressable(const Shape &shape) {
+  int64_t elements = 1;
+  for (AffineExpr expr : shape)
+    if (auto size = dyn_cast<AffineConstantExpr>(expr))
+      if (size.getValue() < 0 ||
+          llvm::MulOverflow(elements, std::max<int64_t>(size.getValue(), 1),
+                            elements) ||
+          elements >= int64_t(1) << 57)
+        return false;
+  return true;
+}
+
 /// The shape of an argument, from its attribute or its static type.
 static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
                                       size_t numDims) {
@@ -137,6 +153,10 @@ LogicalResult HostLowering::lowerArgument(BlockArgument argument) {
   FailureOr<Shape> shape = argumentShape(func, argument, dims.size());
   if (failed(shape))
     return failure();
+  if (!isAddressable(*shape))
+    return func.emitError()
+           << "expected fewer than 2^57 elements in argument "
+           << argument.getArgNumber() << ", got " << lowering->str(*shape);
   auto name =
       func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), attr::kDType);
   Type element = getElementTypeOrSelf(argument.getType());
@@ -218,6 +238,10 @@ LogicalResult HostLowering::lower(onnx::NodeOp op) {
       return node.error() << "output "
                           << cast<OpResult>(value).getResultNumber()
                           << " not implemented";
+    if (tensor && !isAddressable(tensor.shape))
+      return node.error()
+             << "expected fewer than 2^57 elements in an output, got "
+             << lowering->str(tensor.shape);
     if (tensor &&
         tensor.value.getType() != lowering->type(tensor.shape, tensor.dtype))
       return node.error() << "expected a lowering to "
