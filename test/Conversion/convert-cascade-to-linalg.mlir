@@ -3,6 +3,10 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(convert-cascade-to-linalg{part=32},canonicalize,cse,lower-affine))' | FileCheck %s --check-prefix=BOUND
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(convert-cascade-to-linalg{part=32},canonicalize,cse),bufferize-kernels)' | FileCheck %s --check-prefix=MEMORY
 
+// CHECK-DAG: #[[$SUM:.*]] = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+// CHECK-DAG: #[[$PARTS:.*]] = affine_map<(d0, d1, d2) -> (d0, d2, d1)>
+// CHECK-DAG: #[[$COMBINED:.*]] = affine_map<(d0, d1, d2) -> (d2, d1)>
+
 // A reduction begins with what changes nothing; ranks that the result lacks are reduced.
 // CHECK-LABEL: func.func @sum
 // CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<?x128xf32>, %[[N:[a-z0-9]*]]: index
@@ -476,6 +480,30 @@ func.func @merge(%d: tensor<3x4xf32>, %s: tensor<3x4x8xf32>) -> (tensor<4xf32>, 
     cascade.yield %m#0, %m#1, %n : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
   } : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
   return %y#0, %y#1, %y#2 : tensor<4xf32>, tensor<4x8xf32>, tensor<4x8xf32>
+}
+
+// A sum whose ranks are in another order than those of its reference, as of heads
+// that lie within rows, is moved under the reference of the same point.
+// CHECK-LABEL: func.func @merge_of_heads_in_rows
+// CHECK: arith.mulf
+// CHECK: %[[REF:.*]] = linalg.generic {{.*}} ins(%[[D:.*]] : tensor<3x2x4xf32>)
+// CHECK: arith.maximumf
+// CHECK: linalg.generic {indexing_maps = [#[[$SUM]], #[[$PARTS]], #[[$COMBINED]], #{{.*}}], {{.*}} ins(%{{.*}}, %[[D]], %[[REF]] : tensor<3x4x2xf32>, tensor<3x2x4xf32>, tensor<2x4xf32>)
+func.func @merge_of_heads_in_rows(%x: tensor<3x2x4xf32>, %z: tensor<3x4x2xf32>) -> (tensor<2x4xf32>, tensor<4x2xf32>) {
+  %y:2 = cascade.cascade reassoc ranks(s = 3, h = 2, p = 4) {
+    %d = cascade.einsum [s, h, p] (%x[s, h, p]) -> [s, h, p] {
+    ^bb0(%a: f32):
+      %b = arith.mulf %a, %a : f32
+      cascade.yield %b : f32
+    } : (tensor<3x2x4xf32>) -> tensor<3x2x4xf32>
+    %t = cascade.einsum [s, p, h] (%z[s, p, h]) -> [s, p, h] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<3x4x2xf32>) -> tensor<3x4x2xf32>
+    %m:2 = cascade.merge %d : tensor<3x2x4xf32> sums(%t) exp max : (tensor<3x4x2xf32>) -> (tensor<2x4xf32>, tensor<4x2xf32>)
+    cascade.yield %m#0, %m#1 : tensor<2x4xf32>, tensor<4x2xf32>
+  } : tensor<2x4xf32>, tensor<4x2xf32>
+  return %y#0, %y#1 : tensor<2x4xf32>, tensor<4x2xf32>
 }
 
 // A final reference stays, and states under it do, also where it is -inf.

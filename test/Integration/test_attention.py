@@ -45,6 +45,10 @@ VARIANTS = {
     "one key": (inputs(keys=1), {}, ["Y"]),
     "shared by 8": (inputs(8, 1, queries=1, keys=33, depth=64, width=64), {}, ["Y"]),
     "rows": (rows(inputs(6, 3)), {"q_num_heads": 6, "kv_num_heads": 3}, ["Y"]),
+    "rows in parts": (
+        rows(inputs(4, 2, queries=4, keys=3000, depth=8, width=8)),
+        {"q_num_heads": 4, "kv_num_heads": 2}, ["Y"],
+    ),
     "rows with cache": (
         rows(inputs(4, 4, past=3)),
         {"q_num_heads": 4, "kv_num_heads": 4, "is_causal": 1},

@@ -80,6 +80,19 @@ void CascadeLowering::lower(RebaseOp op) {
     corrects[op.getCorrection()] = whetherCorrects(generic.getResult(1));
 }
 
+/// The dimensions of a sum that those of its reference are: of the same ranks
+/// or, where these are not known, the first.
+static SmallVector<unsigned> dimsOfReference(MergeOp op, Value sum) {
+  auto wanted = ranksOf(op.getReference()), ranks = ranksOf(sum);
+  int64_t number =
+      cast<RankedTensorType>(op.getReference().getType()).getRank();
+  auto dims = llvm::to_vector(llvm::seq<unsigned>(number));
+  if (wanted && ranks)
+    for (auto [dim, rank] : llvm::zip_equal(dims, *wanted))
+      dim = llvm::find(*ranks, rank) - ranks->begin();
+  return dims;
+}
+
 void CascadeLowering::lower(MergeOp op) {
   loc = op.getLoc();
   auto dropFirst = [&](int64_t rank) {
@@ -103,11 +116,10 @@ void CascadeLowering::lower(MergeOp op) {
     SmallVector<Value> inputs{sum};
     SmallVector<AffineMap> maps{all};
     if (combined) {
-      // References lack what follows their own dimensions.
-      int64_t shared = cast<RankedTensorType>(parts.getType()).getRank();
+      SmallVector<unsigned> dims = dimsOfReference(op, operand);
       inputs.append({parts, combined});
-      maps.append({all.getMajorSubMap(shared),
-                   all.getMajorSubMap(shared).getMinorSubMap(shared - 1)});
+      maps.append({all.getSubMap(dims),
+                   all.getSubMap(ArrayRef<unsigned>(dims).drop_front())});
     }
     maps.push_back(dropFirst(rank));
     auto moved = [&](OpBuilder &b, ValueRange values) -> Value {
