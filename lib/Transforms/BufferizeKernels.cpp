@@ -139,16 +139,18 @@ static void separateDestinations(func::FuncOp kernel) {
   });
 }
 
-/// Lets an operation read what it updates, element by element, as its init
+/// Lets an operation read what it updates, each element once, as its init
 /// alone. Where loops reduce, upstream takes an input that is the init, too,
 /// for one that is read when parts of it are overwritten, and copies it.
 static void readDestination(linalg::GenericOp op) {
-  for (OpOperand &init : op.getDpsInitsMutable())
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&init);
     for (OpOperand *input : op.getDpsInputOperands())
-      if (input->get() == init.get() &&
-          op.getMatchingIndexingMap(input) == op.getMatchingIndexingMap(&init))
+      if (map.isPermutation() && input->get() == init.get() &&
+          op.getMatchingIndexingMap(input) == map)
         op.getMatchingBlockArgument(input).replaceAllUsesWith(
             op.getMatchingBlockArgument(&init));
+  }
 }
 
 static LogicalResult bufferize(func::FuncOp kernel) {

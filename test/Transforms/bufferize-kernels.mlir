@@ -173,3 +173,17 @@ func.func private @updated(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>, %s: tensor<
   } -> (tensor<?x?xf32>, tensor<?xf32>)
   return %r#0, %r#1 : tensor<?x?xf32>, tensor<?xf32>
 }
+
+// But not what it sums up: that is another number at each step.
+// CHECK-LABEL: func private @summed
+// CHECK: ^bb0(%{{.*}}: f32, %[[BEFORE:.*]]: f32, %[[SUM:.*]]: f32):
+// CHECK-NEXT: arith.mulf %{{.*}}, %[[BEFORE]]
+func.func private @summed(%x: tensor<8x16xf32>, %s: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#id, #row, #row], iterator_types = ["parallel", "reduction"]} ins(%x, %s : tensor<8x16xf32>, tensor<8xf32>) outs(%s : tensor<8xf32>) {
+  ^bb0(%a: f32, %before: f32, %sum: f32):
+    %p = arith.mulf %a, %before : f32
+    %t = arith.addf %p, %sum : f32
+    linalg.yield %t : f32
+  } -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
