@@ -276,6 +276,23 @@ static LogicalResult verifyColumns(QuantizeAttr step, int64_t k,
   return success();
 }
 
+/// Checks which of `n` rows a step is of, if not of all.
+static LogicalResult verifyRows(QuantizeAttr step, int64_t n, EmitError error) {
+  DenseElementsAttr rows = step.getRows();
+  if (!rows)
+    return success();
+  if (!rows.getElementType().isInteger(64) || rows.getType().getRank() != 1)
+    return error() << "expects rows as a vector of i64, got " << rows.getType();
+  int64_t last = -1;
+  for (int64_t row : rows.getValues<int64_t>()) {
+    if (row <= last || row >= n)
+      return error() << "expects rows that increase, below " << n << ", got "
+                     << row << " behind " << last;
+    last = row;
+  }
+  return success();
+}
+
 static FailureOr<RankedTensorType> apply(RankedTensorType type,
                                          QuantizeAttr step, EmitError error) {
   if (type.getRank() != 2 || !type.getElementType().isF32())
@@ -304,8 +321,11 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type,
            << step;
   int64_t n = type.getDimSize(0), k = type.getDimSize(1),
           size = step.getGroup();
-  if (failed(verifyColumns(step, k, error)))
+  if (failed(verifyColumns(step, k, error)) ||
+      failed(verifyRows(step, n, error)))
     return failure();
+  if (DenseElementsAttr rows = step.getRows())
+    n = rows.getNumElements();
   int64_t most = std::max<int64_t>(format->groupOf(0, k), 1);
   if (size < 1 || size > most)
     return error() << "expects groups of 1 to " << most << " weights, got "

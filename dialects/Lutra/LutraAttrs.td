@@ -139,12 +139,15 @@ def Lutra_QuantizeAttr : Lutra_Attr<"Quantize", "quantize"> {
     weight of f32, as the scale of `#lutra.dequantize`: sums of squares of what each
     column is multiplied with in the model, [K], by which its errors count, or sums of
     products of any two, [K, K], which "gptq" needs.
+
+    With `rows`, [R] of i64 that increase, it is of these rows alone, and N is R.
   }];
   let parameters = (ins StringRefParameter<>:$part, StringRefParameter<>:$format,
                         "int64_t":$group, StringRefParameter<>:$method,
                         OptionalParameter<"::mlir::DenseElementsAttr">:$factors,
                         OptionalParameter<"::mlir::DictionaryAttr">:$moments,
-                        DefaultValuedParameter<"int64_t", "0">:$superBlock);
+                        DefaultValuedParameter<"int64_t", "0">:$superBlock,
+                        OptionalParameter<"::mlir::DenseElementsAttr">:$rows);
   let assemblyFormat = "`<` struct(params) `>`";
   let extraClassDeclaration = [{
     /// Super-scales of a row of `groups` groups; 0 where scales have none.

@@ -93,6 +93,8 @@ struct WeightFormat {
   int64_t codesOf(int64_t weights) const {
     return weights / vectorSize * books;
   }
+  /// Bits of all codes of a weight.
+  double codeBits() const { return double(bits) * books / vectorSize; }
   /// The numbers of all codebooks, in bytes.
   int64_t codebookSize() const {
     return hasVectors() ? int64_t(books) * vectorSize << bits : 0;

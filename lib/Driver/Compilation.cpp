@@ -208,7 +208,8 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
     if (isDump)
       return verifyPhase(pm, phase);
     WeightMeasures measures = {
-        [&](DictionaryAttr codes) { return measure(codes); },
+        [&](ArrayRef<QuantizedPart> parts) { return measure(parts); },
+        [&](DictionaryAttr codes) { return measureRows(codes); },
         [&](DictionaryAttr codes) { return measureColumns(codes); }};
     buildPhase(pm, phase,
                {name, &sources, options.references, options.lookups,

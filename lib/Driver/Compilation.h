@@ -67,7 +67,8 @@ private:
   bool calibrate();
   bool checkReports();
   bool collectReports(Phase phase);
-  llvm::Expected<double> measure(DictionaryAttr codes);
+  llvm::Expected<double> measure(ArrayRef<QuantizedPart> parts);
+  llvm::Expected<std::vector<double>> measureRows(DictionaryAttr codes);
   llvm::Expected<ColumnSizes> measureColumns(DictionaryAttr codes);
   bool measureLayers();
 

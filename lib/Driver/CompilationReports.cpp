@@ -52,14 +52,25 @@ bool Compilation::checkReports() {
 }
 
 /// The relative error of a weight that is quantized.
-llvm::Expected<double> Compilation::measure(DictionaryAttr codes) {
-  auto error =
-      measureQuantization(codes, module->getLoc(), [&](StringRef source) {
-        return sources.open(source);
-      });
-  if (!error)
-    return error.takeError();
-  return error->relative();
+llvm::Expected<double> Compilation::measure(ArrayRef<QuantizedPart> parts) {
+  QuantizationError sum;
+  for (const QuantizedPart &part : parts) {
+    auto error = measureQuantization(
+        part.codes, module->getLoc(),
+        [&](StringRef source) { return sources.open(source); });
+    if (!error)
+      return error.takeError();
+    sum.squaredError += error->squaredError;
+    sum.squaredWeights += error->squaredWeights;
+  }
+  return sum.relative();
+}
+
+llvm::Expected<std::vector<double>>
+Compilation::measureRows(DictionaryAttr codes) {
+  return lutra::measureRows(codes, module->getLoc(), [&](StringRef source) {
+    return sources.open(source);
+  });
 }
 
 llvm::Expected<ColumnSizes> Compilation::measureColumns(DictionaryAttr codes) {
@@ -76,13 +87,10 @@ llvm::Expected<ColumnSizes> Compilation::measureColumns(DictionaryAttr codes) {
 /// Measures what the weights of quantized products lose.
 bool Compilation::measureLayers() {
   for (const QuantizedLayer &layer : layers) {
-    errors.push_back(0);
-    if (!layer.codes)
-      continue;
-    llvm::Expected<double> error = measure(layer.codes);
+    llvm::Expected<double> error = measure(layer.parts);
     if (!error)
       return succeeded(error.takeError());
-    errors.back() = *error;
+    errors.push_back(*error);
   }
   return true;
 }

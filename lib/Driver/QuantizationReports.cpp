@@ -28,13 +28,13 @@ struct Total {
 /// The bytes that a product's weight takes now.
 static int64_t bytesOf(const QuantizedLayer &layer) {
   return layer.quantizedBytes +
-         (layer.format && !layer.isKept ? 0 : layer.bytes);
+         (!layer.parts.empty() && !layer.isKept ? 0 : layer.bytes);
 }
 
 static Total totalOf(ArrayRef<QuantizedLayer> layers) {
   Total total;
   for (const QuantizedLayer &layer : layers) {
-    total.quantized += layer.format != nullptr;
+    total.quantized += !layer.parts.empty();
     total.before += layer.bytes;
     total.after += bytesOf(layer);
   }
@@ -50,8 +50,8 @@ static double bitsPerWeight(const QuantizedLayer &layer) {
 }
 
 /// Weights whose scales share a super-scale; 0 where there are none.
-static int64_t superBlockOf(const QuantizedLayer &layer) {
-  return layer.superBlock * layer.group / layer.format->planes();
+static int64_t superBlockOf(const QuantizedPart &part) {
+  return part.superBlock * part.group / part.format->planes();
 }
 
 /// How many input channels stay f32.
@@ -67,6 +67,19 @@ static int64_t channelsTwice(const QuantizedLayer &layer) {
                         [](float factor) { return factor < 0; });
 }
 
+/// How many outputs a part has, of some that are not all.
+static int64_t outputsOf(const QuantizedPart &part) {
+  return part.rows.getNumElements();
+}
+
+static void printPart(const QuantizedPart &part, llvm::raw_ostream &os) {
+  os << part.format->name << ", groups of " << part.group;
+  if (part.superBlock > 0)
+    os << ", super-blocks of " << superBlockOf(part);
+  if (part.rows)
+    os << ", of " << outputsOf(part) << " outputs";
+}
+
 void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
                               ArrayRef<double> errors, llvm::raw_ostream &os) {
   Total total = totalOf(layers);
@@ -78,17 +91,17 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
        << printable(layer.nodes) << ": " << printable(layer.weight) << " [";
     llvm::interleaveComma(layer.shape, os);
     os << "]\n    ";
-    if (!layer.format) {
+    if (layer.parts.empty()) {
       os << "stays: " << printable(layer.reason) << "\n";
       continue;
     }
-    os << layer.format->name << ", groups of " << layer.group;
-    if (layer.superBlock > 0)
-      os << ", super-blocks of " << superBlockOf(layer);
+    llvm::interleave(
+        layer.parts, [&](const QuantizedPart &part) { printPart(part, os); },
+        [&] { os << " and "; });
     if (layer.activation)
       os << llvm::format(", activations a8s of scale %.3g and zero point %d",
                          layer.activation->scale, layer.activation->zero);
-    else if (layer.integers)
+    else if (layer.parts.back().integers)
       os << ", activations of 8 bits";
     if (int64_t kept = channelsKept(layer))
       os << ", " << kept << " input channels stay f32";
@@ -103,6 +116,21 @@ void lutra::printQuantization(ArrayRef<QuantizedLayer> layers,
   }
 }
 
+/// The names of the formats of all parts: "int4", "trellis2+trellis3".
+static std::string formatOf(const QuantizedLayer &layer) {
+  return llvm::join(llvm::map_range(layer.parts,
+                                    [](const QuantizedPart &part) {
+                                      return part.format->name.str();
+                                    }),
+                    "+");
+}
+
+static void printPart(const QuantizedPart &part, llvm::json::OStream &json) {
+  json.attribute("group", part.group);
+  json.attribute("super_block", superBlockOf(part));
+  json.attribute("activations", part.integers ? "i8" : "f32");
+}
+
 static void printLayer(const QuantizedLayer &layer, double error,
                        llvm::json::OStream &json) {
   json.object([&] {
@@ -110,14 +138,22 @@ static void printLayer(const QuantizedLayer &layer, double error,
     json.attribute("weight", llvm::json::fixUTF8(layer.weight));
     json.attribute("shape", llvm::json::Array(layer.shape));
     json.attribute("bytes", layer.bytes);
-    if (!layer.format) {
+    if (layer.parts.empty()) {
       json.attribute("reason", llvm::json::fixUTF8(layer.reason));
       return;
     }
-    json.attribute("format", layer.format->name);
-    json.attribute("group", layer.group);
-    json.attribute("super_block", superBlockOf(layer));
-    json.attribute("activations", layer.integers ? "i8" : "f32");
+    json.attribute("format", formatOf(layer));
+    if (layer.parts.size() == 1)
+      printPart(layer.parts.front(), json);
+    else
+      json.attributeArray("parts", [&] {
+        for (const QuantizedPart &part : layer.parts)
+          json.object([&] {
+            json.attribute("format", part.format->name);
+            json.attribute("outputs", outputsOf(part));
+            printPart(part, json);
+          });
+      });
     if (layer.activation) {
       json.attribute("activation_scale", layer.activation->scale);
       json.attribute("activation_zero", layer.activation->zero);

@@ -140,10 +140,10 @@ llvm::Error WeightExpression::quantize(DictionaryAttr weight, unsigned at,
                                        RankedTensorType type, Location loc,
                                        SharedQuantizations *shared) {
   auto step = cast<QuantizeAttr>(weight.getAs<ArrayAttr>("steps")[at]);
-  auto ofCodes =
-      QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
-                        step.getGroup(), step.getMethod(), step.getFactors(),
-                        step.getMoments(), step.getSuperBlock());
+  auto ofCodes = QuantizeAttr::get(step.getContext(), kCodes, step.getFormat(),
+                                   step.getGroup(), step.getMethod(),
+                                   step.getFactors(), step.getMoments(),
+                                   step.getSuperBlock(), step.getRows());
   Attribute key = firstSteps(weight, at, ofCodes);
   if (shared)
     quantization = shared->lookup(key);

@@ -48,19 +48,52 @@ QuantizationError WeightQuantization::measure() {
   return sums;
 }
 
+std::vector<double> WeightQuantization::measureRows() {
+  std::vector<double> sums;
+  for (int64_t row = 0; row < rows; row += panelRows) {
+    encodePanel(row);
+    readPanel(row);
+    makeErrors();
+    for (int64_t r = 0; r < rowsOfPanel(); ++r) {
+      double sum = 0;
+      for (auto [k, error] : llvm::enumerate(weightsOf(r)))
+        sum += double(error) * error * (importance.empty() ? 1 : importance[k]);
+      sums.push_back(sum);
+    }
+  }
+  return sums;
+}
+
 double QuantizationError::relative() const {
   return squaredWeights > 0 ? std::sqrt(squaredError / squaredWeights) : 0;
 }
 
-llvm::Expected<QuantizationError>
-lutra::measureQuantization(DictionaryAttr weight, Location loc,
-                           OpenSource open) {
+/// The matrix that a weight quantizes, with all parameters.
+static llvm::Expected<std::shared_ptr<WeightQuantization>>
+loadQuantization(DictionaryAttr weight, Location loc, OpenSource open) {
   auto quantization = WeightExpression::parseQuantization(weight, loc);
   if (!quantization)
     return quantization.takeError();
   if (llvm::Error error = (*quantization)->load(open))
     return std::move(error);
+  return quantization;
+}
+
+llvm::Expected<QuantizationError>
+lutra::measureQuantization(DictionaryAttr weight, Location loc,
+                           OpenSource open) {
+  auto quantization = loadQuantization(weight, loc, open);
+  if (!quantization)
+    return quantization.takeError();
   return (*quantization)->measure();
+}
+
+llvm::Expected<std::vector<double>>
+lutra::measureRows(DictionaryAttr weight, Location loc, OpenSource open) {
+  auto quantization = loadQuantization(weight, loc, open);
+  if (!quantization)
+    return quantization.takeError();
+  return (*quantization)->measureRows();
 }
 
 llvm::Error WeightQuantization::measureColumns(OpenSource open,

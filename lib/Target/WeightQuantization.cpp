@@ -35,7 +35,9 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
                                        WeightExpression matrix)
     : context(step.getContext()), format(*findWeightFormat(step.getFormat())),
       leastSquares(step.getMethod() != kNearest),
-      compensates(step.getMethod() == kCompensated), rows(type.getDimSize(0)),
+      compensates(step.getMethod() == kCompensated),
+      rows(step.getRows() ? step.getRows().getNumElements()
+                          : type.getDimSize(0)),
       columns(type.getDimSize(1)), size(step.getGroup()),
       groups(numGroups(step, columns) * format.planes()),
       width(groups * format.codesOf(size)), superBlock(step.getSuperBlock()),
@@ -43,6 +45,8 @@ WeightQuantization::WeightQuantization(QuantizeAttr step, RankedTensorType type,
           kPanelWeights / std::max<int64_t>(columns, 1), 1, kPanelRows)),
       panelColumns(columns + numRepeated(step)),
       operand(std::make_unique<WeightExpression>(std::move(matrix))) {
+  if (DenseElementsAttr given = step.getRows())
+    llvm::append_range(places, given.getValues<int64_t>());
   if (DenseElementsAttr given = step.getFactors())
     llvm::append_range(factors, given.getValues<float>());
   for (auto [k, factor] : llvm::enumerate(factors))
@@ -117,8 +121,26 @@ WeightQuantization::parametersOf(int64_t row, int64_t count) {
 void WeightQuantization::readPanel(int64_t row) {
   panelStart = row;
   numbers.resize(rowsOfPanel() * columns);
-  operand->read(row * columns, numbers.size(),
-                reinterpret_cast<char *>(numbers.data()));
+  auto read = [&](int64_t first, MutableArrayRef<float> out) {
+    operand->read(first * columns, out.size(),
+                  reinterpret_cast<char *>(out.data()));
+  };
+  if (places.empty())
+    return read(row, numbers);
+  // Neighbours together with what lies between them: what is stored by columns
+  // is then read by whole cache lines, too.
+  std::vector<float> near;
+  auto out = numbers.begin();
+  for (auto rest = ArrayRef(places).slice(row, rowsOfPanel()); !rest.empty();) {
+    int64_t first = rest.front();
+    auto run =
+        rest.take_while([&](int64_t at) { return at < first + panelRows; });
+    near.resize((run.back() - first + 1) * columns);
+    read(first, near);
+    for (int64_t at : run)
+      out = std::copy_n(near.begin() + (at - first) * columns, columns, out);
+    rest = rest.drop_front(run.size());
+  }
 }
 
 /// Multiplies the columns of the panel with their factors, and puts those that
@@ -143,12 +165,12 @@ llvm::Error WeightQuantization::checkPanel() const {
       numbers, [](float number) { return std::isfinite(number); });
   if (wrong == numbers.end())
     return llvm::Error::success();
-  int64_t at = wrong - numbers.begin();
+  int64_t at = wrong - numbers.begin(), row = panelStart + at / panelColumns;
   return llvm::make_error<InvalidWeight>(
       "weight '" + operand->getName().str() +
       "': expected finite numbers to quantize, got " + std::to_string(*wrong) +
       " for input " + std::to_string(at % panelColumns) + " of output " +
-      std::to_string(panelStart + at / panelColumns));
+      std::to_string(places.empty() ? row : places[row]));
 }
 
 /// To be called when what is known of columns is.

@@ -50,6 +50,9 @@ public:
 
   /// To be called after load().
   QuantizationError measure();
+  /// The squared error of each row, of which columns count by their moments; to
+  /// be called after load().
+  std::vector<double> measureRows();
 
 private:
   WeightQuantization(QuantizeAttr step, RankedTensorType type,
@@ -83,6 +86,8 @@ private:
   MLIRContext *context;
   const WeightFormat &format;
   bool leastSquares, compensates;
+  /// Where rows are in the operand, unless they are all of it.
+  std::vector<int64_t> places;
   /// Of columns, or none.
   std::vector<float> factors;
   /// Columns with a negative factor.

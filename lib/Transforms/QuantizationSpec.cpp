@@ -18,7 +18,7 @@ static std::string formatNames() {
   std::string names;
   for (const WeightFormat &format : weightFormats())
     names += format.name.str() + ", ";
-  return names + "auto:BITS or none";
+  return names + "two of them as FORMAT+PERCENT%FORMAT, auto:BITS or none";
 }
 
 static bool parsePositive(StringRef text, double &number) {
@@ -55,8 +55,10 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
   } else if (text.consume_front("s")) {
     return !text.getAsInteger(10, rule.superBlock) && rule.superBlock > 0;
   } else {
-    return text.consume_front("g") && !text.getAsInteger(10, rule.group) &&
-           rule.group > 0;
+    int64_t group;
+    if (!text.consume_front("g") || text.getAsInteger(10, group) || group <= 0)
+      return false;
+    rule.group = group;
   }
   return true;
 }
@@ -64,46 +66,48 @@ static bool parseSetting(StringRef text, QuantizationRule &rule) {
 /// Checks what must be where channels are rounded twice: tables of sums and
 /// weights that make up for others know nothing of it, and columns are padded
 /// to groups.
-static llvm::Error checkResiduals(const QuantizationRule &rule) {
+static llvm::Error checkResiduals(const QuantizationRule &rule,
+                                  const WeightFormat *format, int64_t group) {
   constexpr int64_t kMostGroup = 4096;
   auto error = [&](const Twine &expected) {
     return llvm::createStringError("expected " + expected + " with arc, got '" +
                                    rule.text + "'");
   };
-  if (!rule.format || rule.format->bits < 4 ||
-      rule.format->coding != WeightCoding::Numbers)
+  if (!format || format->bits < 4 || format->coding != WeightCoding::Numbers)
     return error("a format of 4 bits or more, a number for each code,");
   if (!rule.integers || rule.isStatic)
     return error("activations a8");
-  if (rule.group < 1 || rule.group > kMostGroup)
+  if (group < 1 || group > kMostGroup)
     return error("groups of 1 to " + Twine(kMostGroup) + " weights");
   if (rule.compensates || rule.outliers > 0)
     return error("neither gptq nor outliers");
   return llvm::Error::success();
 }
 
-/// Checks what settings together must be.
-static llvm::Error checkRule(const QuantizationRule &rule) {
+/// Checks what settings together must be for a format, or where bits choose
+/// between some.
+static llvm::Error checkRule(const QuantizationRule &rule,
+                             const WeightFormat *chosen) {
+  int64_t group = chosen ? rule.groupOf(*chosen) : *rule.group;
   if (rule.residuals > 0)
-    if (llvm::Error error = checkResiduals(rule))
+    if (llvm::Error error = checkResiduals(rule, chosen, group))
       return error;
-  if (rule.superBlock > 0 &&
-      (rule.group == 0 || rule.superBlock % rule.group != 0))
+  if (rule.superBlock > 0 && (group == 0 || rule.superBlock % group != 0))
     return llvm::createStringError(
         "expected super-blocks of a multiple of the weights of a group, got '" +
         rule.text + "'");
-  if (!rule.format)
+  if (!chosen)
     return llvm::Error::success();
-  const WeightFormat &format = *rule.format;
+  const WeightFormat &format = *chosen;
   if (rule.mostError > 0 && (format.hasFixedGroup || format.groupMultiple > 1))
     return llvm::createStringError("expected no error for " + format.name +
                                    ", whose groups are not halved, got '" +
                                    rule.text + "'");
-  if (rule.group % format.groupMultiple != 0)
+  if (group % format.groupMultiple != 0)
     return llvm::createStringError("expected groups of a multiple of " +
                                    Twine(format.groupMultiple) + " for " +
                                    format.name + ", got '" + rule.text + "'");
-  if (format.hasFixedGroup && rule.group != format.group)
+  if (format.hasFixedGroup && group != format.group)
     return llvm::createStringError("expected groups of " + Twine(format.group) +
                                    " for " + format.name + ", got '" +
                                    rule.text + "'");
@@ -123,23 +127,56 @@ static llvm::Error checkRule(const QuantizationRule &rule) {
   return llvm::Error::success();
 }
 
+/// Reads FORMAT or FORMAT+[PERCENT%]FORMAT.
+static llvm::Error parseFormats(StringRef text, QuantizationRule &rule) {
+  auto [first, second] = text.split('+');
+  SmallVector<StringRef> names = {first};
+  if (text.contains('+')) {
+    double percent = 50;
+    if (second.contains('%')) {
+      auto [number, name] = second.split('%');
+      if (!parsePositive(number, percent) || percent >= 100)
+        return llvm::createStringError(
+            "expected a percentage of outputs above 0 and below 100, got '" +
+            number + "' in '" + rule.text + "'");
+      second = name;
+    }
+    rule.share = percent / 100;
+    names.push_back(second);
+  }
+  for (StringRef name : names) {
+    rule.formats.push_back(findWeightFormat(name));
+    if (!rule.formats.back())
+      return llvm::createStringError("expected a format, " + formatNames() +
+                                     ", got '" + name + "' in '" + rule.text +
+                                     "'");
+  }
+  if (names.size() > 1 &&
+      rule.formats[0]->codeBits() >= rule.formats[1]->codeBits())
+    return llvm::createStringError(
+        "expected a format of more bits behind '+', got '" + rule.text + "'");
+  return llvm::Error::success();
+}
+
 /// Reads what the weights of a rule become.
 static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
   SmallVector<StringRef> parts;
   text.split(parts, ':');
   ArrayRef<StringRef> rest = ArrayRef(parts).drop_front();
-  rule.format = findWeightFormat(parts[0]);
   bool isAuto = parts[0] == "auto" && !rest.empty();
-  if (!rule.format && !isAuto)
-    return llvm::createStringError("expected a format, " + formatNames() +
-                                   ", got '" + parts[0] + "' in '" + rule.text +
-                                   "'");
-  if (isAuto && !parsePositive(rest.consume_front(), rule.bits))
-    return llvm::createStringError("expected bits per weight, got '" +
-                                   parts[1] + "' in '" + rule.text + "'");
-  rule.group = isAuto ? 32 : rule.format->group;
+  if (isAuto) {
+    if (!parsePositive(rest.consume_front(), rule.bits))
+      return llvm::createStringError("expected bits per weight, got '" +
+                                     parts[1] + "' in '" + rule.text + "'");
+    rule.group = 32;
+  } else if (llvm::Error error = parseFormats(parts[0], rule)) {
+    return error;
+  }
   // Floats of 8 bits are dense where most weights are.
-  rule.leastSquares = isAuto || rule.format->values.size() <= 16;
+  rule.leastSquares =
+      isAuto || llvm::any_of(rule.formats, [](const WeightFormat *format) {
+        return format->values.size() <= 16;
+      });
   for (StringRef setting : rest)
     if (!parseSetting(setting, rule) || (isAuto && rule.mostError > 0))
       return llvm::createStringError(
@@ -149,7 +186,12 @@ static llvm::Error parseSettings(StringRef text, QuantizationRule &rule) {
           "1, outliers, outliersMAGNITUDE, arc, arcCHANNELS or, "
           "unless bits are given, eN% for an error of N percent, got '" +
           setting + "' in '" + rule.text + "'");
-  return checkRule(rule);
+  if (isAuto)
+    return checkRule(rule, /*chosen=*/nullptr);
+  for (const WeightFormat *format : rule.formats)
+    if (llvm::Error error = checkRule(rule, format))
+      return error;
+  return llvm::Error::success();
 }
 
 static llvm::Expected<QuantizationRule> parseRule(StringRef text) {
@@ -192,9 +234,11 @@ LogicalResult QuantizationSpec::initialize(StringRef text,
   return success();
 }
 
-QuantizeAttr QuantizedLayer::step(MLIRContext *context, StringRef part) const {
-  return QuantizeAttr::get(context, part, format->name, group, method, factors,
-                           moments, superBlock);
+QuantizeAttr QuantizedLayer::step(MLIRContext *context,
+                                  const QuantizedPart &part,
+                                  StringRef name) const {
+  return QuantizeAttr::get(context, name, part.format->name, part.group, method,
+                           factors, moments, part.superBlock, part.rows);
 }
 
 const QuantizationRule *

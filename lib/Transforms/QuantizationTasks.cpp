@@ -27,7 +27,7 @@ static std::string reasonToStay(WeightProduct &product,
     return reason.str();
   if (!rule)
     return "no rule";
-  if (!rule->format && rule->bits == 0)
+  if (rule->formats.empty() && rule->bits == 0)
     return "'" + rule->text + "'";
   if (product.type().getNumElements() < kLeastWeights)
     return "fewer than " + std::to_string(kLeastWeights) + " weights";

@@ -12,8 +12,8 @@
 #include "ActivationScale.h"
 #include "AllocateBits.h"
 #include "ChannelFactors.h"
+#include "QuantizedParts.h"
 #include "WeightProduct.h"
-#include "dialects/Lutra/WeightSteps.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -42,51 +42,6 @@ static constexpr double kResidualPart = 0.125;
 /// What bits choose between.
 static constexpr StringLiteral kAutoFormats[] = {"int2", "int3", "int4", "int5",
                                                  "int6", "int7", "int8"};
-
-/// Blocks of equally many of `groups`, as far as that goes, and as many blocks
-/// as if they had `most` each; 0 for none.
-static int64_t evenBlock(int64_t groups, int64_t most) {
-  return most == 0 || groups == 0
-             ? 0
-             : llvm::divideCeil(groups, llvm::divideCeil(groups, most));
-}
-
-/// Says in the task's layer that it becomes codes of `format`.
-static void describe(Task &task, const WeightFormat &format, int64_t group) {
-  QuantizedLayer &layer = *task.layer;
-  WeightProduct &product = task.product;
-  int64_t rows = product.weights(product.n),
-          columns = product.weights(product.k);
-  layer.format = &format;
-  layer.group = format.groupOf(group, columns);
-  layer.integers = task.rule->integers &&
-                   mpgemm::fitsAccumulator(format.numberBits(), layer.group);
-  MLIRContext *context = product.op.getContext();
-  int64_t ofRow = numGroups(layer.step(context, kCodes), columns),
-          groups = rows * ofRow;
-  layer.superBlock = evenBlock(ofRow * format.planes(),
-                               task.rule->superBlock * format.planes() /
-                                   std::max<int64_t>(1, group));
-  QuantizeAttr step = layer.step(context, kCodes);
-  bool isByte = layer.superBlock > 0 || format.scale != WeightScale::BF16;
-  int64_t ofGroup =
-      (isByte ? 1 : 2) * format.planes() + (format.hasZeros() ? 1 : 0);
-  layer.quantizedBytes =
-      llvm::divideCeil(groups * format.codesOf(layer.group) * format.bits, 8) +
-      groups * ofGroup + format.codebookSize();
-  int64_t floats = step.numKept();
-  if (layer.integers && layer.activation && layer.activation->zero != 0)
-    ++floats;
-  layer.quantizedBytes +=
-      rows * (2 * step.numSuperScales(ofRow * format.planes()) +
-              floats * sizeof(float));
-  SmallVector<Attribute> steps(product.weight().getSteps().getValue());
-  llvm::append_range(steps, product.matrixSteps());
-  steps.push_back(step);
-  NamedAttrList attributes(product.weight()->getAttrDictionary());
-  attributes.set("steps", ArrayAttr::get(context, steps));
-  layer.codes = attributes.getDictionary(context);
-}
 
 /// The moments of a product's inputs as a weight: of any two, which a file has,
 /// or the squares.
@@ -143,12 +98,13 @@ struct QuantizeContractions
         collectTasks(getOperation(), rules, found, weights);
     for (Task &task : tasks)
       if (failed(useStatistics(task)) ||
-          (task.rule->format && failed(chooseGroup(task))))
+          (!task.rule->formats.empty() && failed(chooseGroup(task))))
         return signalPassFailure();
     if (failed(chooseBits(tasks)))
       return signalPassFailure();
     for (Task &task : tasks) {
-      if (!task.layer->integers)
+      if (llvm::none_of(task.layer->parts,
+                        std::mem_fn(&QuantizedPart::integers)))
         task.layer->activation.reset();
       if (failed(quantizeProduct(task.product, *task.layer, task.sizes)))
         return signalPassFailure();
@@ -159,6 +115,7 @@ struct QuantizeContractions
       *layers = std::move(found);
   }
 
+  LogicalResult chooseParts(Task &task);
   LogicalResult useStatistics(Task &task);
   FailureOr<double> costOf(Task &task, const ChannelStatistics &statistics,
                            const ColumnSizes &weights, ArrayRef<float> factors);
@@ -185,19 +142,18 @@ QuantizeContractions::costOf(Task &task, const ChannelStatistics &statistics,
   const QuantizationRule &rule = *task.rule;
   QuantizedLayer &layer = *task.layer;
   layer.factors = factorsOf(factors, &getContext());
-  // Where bits are still open, 4 stand for them.
-  describe(task, rule.format ? *rule.format : *findWeightFormat("int4"),
-           rule.group);
+  describe(task);
   FailureOr<double> error = errorOf(layer);
   if (failed(error))
     return failure();
-  if (!layer.integers)
+  const QuantizedPart &part = layer.parts.front();
+  if (!part.integers)
     return *error * *error;
   double ofInputs =
       rule.isStatic ? roundingError(chooseActivationScale(statistics, factors,
                                                           rule.leastSquares),
                                     statistics, weights, factors)
-                    : roundingError(statistics, weights, factors, layer.group);
+                    : roundingError(statistics, weights, factors, part.group);
   return *error * *error + ofInputs;
 }
 
@@ -216,8 +172,8 @@ QuantizeContractions::chooseFactors(Task &task,
       markOutliers(factors, largest, rule.outliers, largest.size(), 0);
   ColumnSizes weights;
   if (rule.smooth > 0 || rule.residuals > 0) {
-    describe(task, weightFormats().front(), 0);
-    llvm::Expected<ColumnSizes> measured = measures.columns(layer.codes);
+    QuantizedPart any = partOf(task, weightFormats().front(), {}, 0);
+    llvm::Expected<ColumnSizes> measured = measures.columns(any.codes);
     if (!measured)
       return getOperation().emitError(llvm::toString(measured.takeError()));
     weights = std::move(*measured);
@@ -256,12 +212,48 @@ QuantizeContractions::chooseFactors(Task &task,
   return success();
 }
 
+/// Chooses what outputs have which of the rule's formats. Of two, those that
+/// lose most by the first have the second; what is nearest tells them apart as
+/// well as what is best, in less time.
+LogicalResult QuantizeContractions::chooseParts(Task &task) {
+  const QuantizationRule &rule = *task.rule;
+  QuantizedLayer &layer = *task.layer;
+  // Where bits are still open, 4 stand for them.
+  layer.parts = {
+      {rule.formats.empty() ? findWeightFormat("int4") : rule.formats.front()}};
+  if (rule.formats.size() < 2)
+    return success();
+  int64_t outputs = task.product.weights(task.product.n),
+          wide = outputsOf(rule.share, outputs);
+  if (outputs == 1) {
+    layer.parts.front().format = rule.formats[wide];
+    return success();
+  }
+  if (!measures.rows)
+    return getOperation().emitError("expected a rule that needs no weights");
+  StringRef method = std::exchange(layer.method, kNearest);
+  const WeightFormat &narrow = *rule.formats.front();
+  auto errors = measures.rows(
+      partOf(task, narrow, /*rows=*/{}, rule.groupOf(narrow)).codes);
+  layer.method = method;
+  if (!errors)
+    return getOperation().emitError(llvm::toString(errors.takeError()));
+  auto [few, many] = splitRows(*errors, wide, &getContext());
+  layer.parts = {{&narrow, few}, {rule.formats.back(), many}};
+  return success();
+}
+
 /// Puts what samples say about a product's inputs into its layer.
 LogicalResult QuantizeContractions::useStatistics(Task &task) {
   const QuantizationRule &rule = *task.rule;
   QuantizedLayer &layer = *task.layer;
   layer.method = rule.leastSquares ? kLeastSquares : kNearest;
   auto found = calibration.find(task.number);
+  bool isConvolution = task.product.isConvolution();
+  if (found != calibration.end() && !isConvolution)
+    layer.moments = momentsOf(found->second, /*isMatrix=*/false, &getContext());
+  if (failed(chooseParts(task)))
+    return failure();
   if (found == calibration.end()) {
     if (rule.needsSamples())
       task.product.op.emitWarning()
@@ -270,7 +262,7 @@ LogicalResult QuantizeContractions::useStatistics(Task &task) {
     return success();
   }
   const ChannelStatistics &statistics = found->second;
-  if (task.product.isConvolution()) {
+  if (isConvolution) {
     std::vector<float> ones(statistics.largest.size(), 1);
     layer.activation =
         chooseActivationScale(statistics, ones, rule.leastSquares);
@@ -281,7 +273,6 @@ LogicalResult QuantizeContractions::useStatistics(Task &task) {
           << rule.text << "'";
     return success();
   }
-  layer.moments = momentsOf(statistics, /*isMatrix=*/false, &getContext());
   // Not by the matrix, whose errors take longer.
   if (failed(chooseFactors(task, statistics)))
     return failure();
@@ -301,7 +292,7 @@ LogicalResult QuantizeContractions::useStatistics(Task &task) {
 FailureOr<double> QuantizeContractions::errorOf(const QuantizedLayer &layer) {
   if (!measures.error)
     return getOperation().emitError("expected a rule that needs no weights");
-  llvm::Expected<double> error = measures.error(layer.codes);
+  llvm::Expected<double> error = measures.error(layer.parts);
   if (!error)
     return getOperation().emitError(llvm::toString(error.takeError()));
   return *error;
@@ -310,15 +301,19 @@ FailureOr<double> QuantizeContractions::errorOf(const QuantizedLayer &layer) {
 /// Halves groups, as FineQuant (Kim et al., 2023) does, while the error is
 /// above what the rule allows.
 LogicalResult QuantizeContractions::chooseGroup(Task &task) {
-  describe(task, *task.rule->format, task.rule->group);
-  while (task.rule->mostError > 0 && task.layer->group > kLeastGroup) {
+  describe(task);
+  auto largest = [&] {
+    auto groups =
+        llvm::map_range(task.layer->parts, std::mem_fn(&QuantizedPart::group));
+    return *llvm::max_element(groups);
+  };
+  while (task.rule->mostError > 0 && largest() > kLeastGroup) {
     FailureOr<double> error = errorOf(*task.layer);
     if (failed(error))
       return failure();
     if (*error <= task.rule->mostError)
       break;
-    describe(task, *task.rule->format,
-             std::max(kLeastGroup, task.layer->group / 2));
+    describe(task, std::max(kLeastGroup, largest() / 2));
   }
   return success();
 }
@@ -343,7 +338,7 @@ LogicalResult QuantizeContractions::chooseBits(const QuantizationRule &rule,
   for (Task *task : tasks) {
     choices.emplace_back();
     for (StringRef name : kAutoFormats) {
-      describe(*task, *findWeightFormat(name), rule.group);
+      describe(*task, *findWeightFormat(name));
       FailureOr<double> error = errorOf(*task->layer);
       if (failed(error))
         return failure();
@@ -359,7 +354,7 @@ LogicalResult QuantizeContractions::chooseBits(const QuantizationRule &rule,
            << llvm::formatv("{0:F2}", double(least) / weights).str()
            << " bits per weight, got '" << rule.text << "'";
   for (auto [task, format] : llvm::zip_equal(tasks, *chosen))
-    describe(*task, *findWeightFormat(kAutoFormats[format]), rule.group);
+    describe(*task, *findWeightFormat(kAutoFormats[format]));
   return success();
 }
 

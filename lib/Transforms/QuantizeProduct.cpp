@@ -8,11 +8,13 @@
 // transposed where their dimensions are not in this order. Of a convolution,
 // rows of x are what windows see (ReadWindows.cpp); where groups are of
 // channels, or all have one scale, these are rounded to integers before they
-// are seen many times.
+// are seen many times. Where some rows of the weight have another format, each
+// part is a product of its own, of the same x, and y takes columns of both.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ActivationScale.h"
+#include "QuantizedParts.h"
 #include "ReadWindows.h"
 #include "TensorBuilder.h"
 #include "WeightProduct.h"
@@ -32,8 +34,7 @@ public:
   ProductQuantizer(WeightProduct &product, const QuantizedLayer &layer,
                    ArrayRef<OpFoldResult> sizes)
       : TensorBuilder(product.op), product(product), layer(layer), sizes(sizes),
-        rows(product.weights(product.n)), columns(product.weights(product.k)),
-        size(layer.group), groups(llvm::divideCeil(columns, size)) {}
+        columns(product.weights(product.k)) {}
 
   LogicalResult run();
 
@@ -44,7 +45,10 @@ private:
   };
 
   mpgemm::FormatInterface format();
-  FailureOr<Value> part(StringRef name);
+  QuantizeAttr step(StringRef name) {
+    return layer.step(b.getContext(), *part, name);
+  }
+  FailureOr<Value> weightOf(StringRef name);
   FailureOr<Factor> factor(OpFoldResult count);
   Factor rounded(Value x);
   Value sumsOf(Value numbers, OpFoldResult count);
@@ -58,6 +62,7 @@ private:
   Value withResiduals(Value x, OpFoldResult count);
   FailureOr<Value> multiply(const Factor &x, OpFoldResult count);
   FailureOr<Value> addRest(Value y, OpFoldResult count);
+  FailureOr<Value> productOf(const QuantizedPart &of, OpFoldResult count);
   Value shapedY(Value y);
 
   Value constant(DenseElementsAttr elements);
@@ -66,14 +71,19 @@ private:
   const QuantizedLayer &layer;
   /// Of the result.
   ArrayRef<OpFoldResult> sizes;
-  int64_t rows, columns, size, groups;
+  int64_t columns;
+  /// What is being made a product, how many rows it has, and their groups.
+  const QuantizedPart *part = nullptr;
+  int64_t rows = 0, size = 0, groups = 0;
+  /// What x is rounded with, if it is.
+  std::optional<ActivationScale> activation;
   /// x [M, K]; null where windows are rounded.
   Value matrix;
 };
 } // namespace
 
 mpgemm::FormatInterface ProductQuantizer::format() {
-  const WeightFormat &format = *layer.format;
+  const WeightFormat &format = *part->format;
   if (format.coding == WeightCoding::Binary)
     return mpgemm::BinaryAttr::get(b.getContext(), format.bits);
   if (format.coding == WeightCoding::Trellis)
@@ -90,13 +100,13 @@ mpgemm::FormatInterface ProductQuantizer::format() {
                                  isFull ? 0 : format.levels);
 }
 
-/// The codes, scales or zero points of the weight.
-FailureOr<Value> ProductQuantizer::part(StringRef name) {
+/// The codes, scales or zero points of the part's weight.
+FailureOr<Value> ProductQuantizer::weightOf(StringRef name) {
   OpBuilder::InsertionGuard guard(b);
   WeightOp weight = product.weight();
   b.setInsertionPoint(weight);
   SmallVector<Attribute> steps = product.matrixSteps();
-  steps.push_back(layer.step(b.getContext(), name));
+  steps.push_back(step(name));
   FailureOr<WeightOp> result = addSteps(b, weight, steps);
   if (failed(result))
     return failure();
@@ -145,7 +155,7 @@ Value ProductQuantizer::scaled(Value x, OpFoldResult count) {
   // Codes of what stays stand for 0 where each is a number; otherwise, and for
   // sums of bytes, x is to be 0 too.
   auto given = layer.factors.getValues<float>();
-  if (!layer.integers && layer.format->coding == WeightCoding::Numbers &&
+  if (!part->integers && part->format->coding == WeightCoding::Numbers &&
       llvm::all_of(given, [](float f) { return f == 0 || f == 1; }))
     return x;
   SmallVector<float> inverses = llvm::map_to_vector(
@@ -313,7 +323,6 @@ Value ProductQuantizer::sumsOf(Value numbers, OpFoldResult count) {
 FailureOr<ProductQuantizer::Factor>
 ProductQuantizer::factor(OpFoldResult count) {
   Value x;
-  const std::optional<ActivationScale> &activation = layer.activation;
   if (product.isConvolution()) {
     WindowReader windows(b, product, sizes);
     FailureOr<Value> last = windows.channelsLast();
@@ -321,7 +330,7 @@ ProductQuantizer::factor(OpFoldResult count) {
       return failure();
     std::optional<int64_t> channels =
         getConstantIntValue(windows.getSizes().back());
-    if (layer.integers && !activation && channels && *channels % size == 0)
+    if (part->integers && !activation && channels && *channels % size == 0)
       return roundedWindows(windows, *last);
     if (activation)
       *last = lutra::rounded(b, *last, windows.getSizes(), *activation);
@@ -337,7 +346,7 @@ ProductQuantizer::factor(OpFoldResult count) {
   if (activation)
     return Factor{x, Value(), sumsOf(x, count)};
   x = withResiduals(x, count);
-  return layer.integers ? rounded(x) : Factor{x, Value(), Value()};
+  return part->integers ? rounded(x) : Factor{x, Value(), Value()};
 }
 
 /// y [M, N] as the result.
@@ -363,14 +372,14 @@ Value ProductQuantizer::shapedY(Value y) {
 
 FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
                                             OpFoldResult count) {
-  FailureOr<Value> codes = part(kCodes), scales = part(kScales),
+  FailureOr<Value> codes = weightOf(kCodes), scales = weightOf(kScales),
                    superScales = Value(), zeros = Value(), codebook = Value();
-  if (layer.step(b.getContext(), kScales).numSuperScales(groups) > 0)
-    superScales = part(kSuperScales);
-  if (layer.format->hasZeros())
-    zeros = part(kZeros);
-  if (layer.format->hasVectors())
-    codebook = part(kCodebook);
+  if (step(kScales).numSuperScales(groups) > 0)
+    superScales = weightOf(kSuperScales);
+  if (part->format->hasZeros())
+    zeros = weightOf(kZeros);
+  if (part->format->hasVectors())
+    codebook = weightOf(kCodebook);
   if (failed(codes) || failed(scales) || failed(superScales) || failed(zeros) ||
       failed(codebook))
     return failure();
@@ -381,21 +390,21 @@ FailureOr<Value> ProductQuantizer::multiply(const Factor &x,
                                *superScales, *zeros, *codebook, x.scales,
                                x.sums, init, format(), mpgemm::LayoutAttr())
           .getResult();
-  if (!layer.activation)
+  if (!activation)
     return y;
   FailureOr<Value> sums = Value();
-  if (layer.activation->zero != 0)
-    sums = part(kSums);
+  if (activation->zero != 0)
+    sums = weightOf(kSums);
   if (failed(sums))
     return failure();
-  return scaledBack(b, y, *sums, shape, *layer.activation);
+  return scaledBack(b, y, *sums, shape, *activation);
 }
 
 /// Adds to y [M, N] the products of inputs and columns that are not quantized.
 FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
   SmallVector<int64_t> kept =
       channels([](float factor) { return factor == 0; });
-  FailureOr<Value> w = part(kRest);
+  FailureOr<Value> w = weightOf(kRest);
   if (failed(w))
     return failure();
   OpFoldResult n = b.getIndexAttr(rows);
@@ -417,6 +426,23 @@ FailureOr<Value> ProductQuantizer::addRest(Value y, OpFoldResult count) {
                  });
 }
 
+/// y [M, rows] of a part.
+FailureOr<Value> ProductQuantizer::productOf(const QuantizedPart &of,
+                                             OpFoldResult count) {
+  part = &of;
+  rows = of.rows ? of.rows.getNumElements() : product.weights(product.n);
+  size = of.group;
+  groups = llvm::divideCeil(columns, size);
+  activation = of.integers ? layer.activation : std::nullopt;
+  FailureOr<Factor> x = factor(count);
+  if (failed(x))
+    return failure();
+  FailureOr<Value> y = multiply(*x, count);
+  if (succeeded(y) && step(kCodes).numKept() > 0)
+    y = addRest(*y, count);
+  return y;
+}
+
 LogicalResult ProductQuantizer::run() {
   SmallVector<OpFoldResult> outer;
   AffineExpr count = b.getAffineConstantExpr(1);
@@ -428,17 +454,17 @@ LogicalResult ProductQuantizer::run() {
     }
   OpFoldResult m = affine::makeComposedFoldedAffineApply(
       b, b.getLoc(), AffineMap::get(0, outer.size(), count), outer);
-  FailureOr<Factor> x = factor(m);
-  if (failed(x))
-    return failure();
-  FailureOr<Value> y = multiply(*x, m);
-  if (succeeded(y) && layer.step(b.getContext(), kCodes).numKept() > 0)
-    y = addRest(*y, m);
-  if (failed(y))
-    return failure();
+  SmallVector<Value> ofParts;
+  for (const QuantizedPart &each : layer.parts) {
+    FailureOr<Value> y = productOf(each, m);
+    if (failed(y))
+      return failure();
+    ofParts.push_back(*y);
+  }
+  Value y = joinOutputs(b, product.weight().getName(), layer.parts, ofParts, m);
   Value result = product.op->getResult(0);
   result.replaceAllUsesWith(
-      withType(shapedY(*y), cast<RankedTensorType>(result.getType())));
+      withType(shapedY(y), cast<RankedTensorType>(result.getType())));
   product.op->erase();
   return success();
 }

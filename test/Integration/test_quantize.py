@@ -447,7 +447,7 @@ def test_deviation():
     "rules, said",
     [
         ("", "expected a format, uint1, "),
-        ("int9", "mxfp8e5m2, auto:BITS or none, got 'int9' in 'int9'"),
+        ("int9", "mxfp8e5m2, two of them as FORMAT+PERCENT%FORMAT, auto:BITS or none, got 'int9' in 'int9'"),
         ("*a*=int4;int9", "got 'int9' in 'int9'"),
         ("int4:g0", "eN% for an error of N percent, got 'g0' in 'int4:g0'"),
         ("int4:g-1", "got 'g-1'"),

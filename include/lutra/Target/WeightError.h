@@ -29,6 +29,11 @@ struct QuantizationError {
 llvm::Expected<QuantizationError>
 measureQuantization(DictionaryAttr weight, Location loc, OpenSource open);
 
+/// The squared error of each row of such a weight, as far as rows are to be
+/// compared: where moments are known, columns count by these.
+llvm::Expected<std::vector<double>> measureRows(DictionaryAttr weight,
+                                                Location loc, OpenSource open);
+
 /// The largest magnitude and the sum of squares of each column of the matrix
 /// that such a weight quantizes.
 llvm::Error measureColumns(DictionaryAttr weight, Location loc, OpenSource open,

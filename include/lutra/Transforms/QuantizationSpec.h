@@ -26,13 +26,17 @@ struct QuantizationRule {
   /// As it was written: "*mlp*=int4:g32".
   std::string text;
   llvm::GlobPattern pattern;
-  /// Null for weights that stay as they are, and where `bits` choose.
-  const WeightFormat *format = nullptr;
+  /// One, or two of which the second has more bits; none for weights that stay
+  /// as they are, and where `bits` choose.
+  SmallVector<const WeightFormat *, 2> formats;
+  /// The part of outputs that takes the second format: those that lose most by
+  /// the first.
+  double share = 0;
   /// Bits per weight of all that the rule is for, with scales, in symmetric
   /// formats such that the sum of their squared relative errors is least; or 0.
   double bits = 0;
-  /// Weights of a group; 0 for all of a row.
-  int64_t group = 0;
+  /// Weights of a group, 0 for all of a row; none for as many as formats say.
+  std::optional<int64_t> group;
   /// Weights whose groups' scales are integers of 8 bits with a super-scale; 0
   /// where scales have none.
   int64_t superBlock = 0;
@@ -53,6 +57,9 @@ struct QuantizationRule {
   /// first leaves (ARCQuant); or 0.
   size_t residuals = 0;
 
+  int64_t groupOf(const WeightFormat &format) const {
+    return group.value_or(format.group);
+  }
   /// Whether it takes samples of the model's inputs to go by the rule.
   bool needsSamples() const { return isStatic || needsChannels(); }
   /// Whether these are to tell channels apart.
@@ -84,6 +91,18 @@ struct ActivationScale {
   int32_t zero = 0;
 };
 
+/// Outputs of a product, all or some, whose weights have one format.
+struct QuantizedPart {
+  const WeightFormat *format;
+  /// Of the weight as a matrix [N, K], in order; null for all.
+  DenseElementsAttr rows = {};
+  /// Weights of a group, and groups of a super-block, 0 where there is none.
+  int64_t group = 0, superBlock = 0;
+  bool integers = false;
+  /// The attributes of the weight that its codes are.
+  DictionaryAttr codes = {};
+};
+
 /// What became of a product with a constant weight.
 struct QuantizedLayer {
   /// The names of its nodes and of its weight.
@@ -95,11 +114,8 @@ struct QuantizedLayer {
   /// Why the weight stays as it was; empty where it does not.
   std::string reason;
 
-  /// Null where it stays.
-  const WeightFormat *format = nullptr;
-  /// Weights of a group, and groups of a super-block, 0 where there is none.
-  int64_t group = 0, superBlock = 0;
-  bool integers = false;
+  /// None where it stays.
+  SmallVector<QuantizedPart, 2> parts;
   /// Of integers, unless groups of each row have scales of their own.
   std::optional<ActivationScale> activation;
   /// As the step has it.
@@ -108,15 +124,15 @@ struct QuantizedLayer {
   /// their inputs.
   DenseElementsAttr factors;
   DictionaryAttr moments;
-  /// The attributes of the weight that its codes are.
-  DictionaryAttr codes;
   /// Bytes of codes, scales, zero points and columns that stay.
   int64_t quantizedBytes = 0;
   /// Whether something else still reads the weight as it was.
   bool isKept = false;
 
-  /// The step that makes its codes, scales, zero points or columns that stay.
-  QuantizeAttr step(MLIRContext *context, StringRef part) const;
+  /// The step that makes the codes, scales, zero points or columns that stay of
+  /// a part.
+  QuantizeAttr step(MLIRContext *context, const QuantizedPart &part,
+                    StringRef name) const;
 };
 
 /// Of each column of a matrix: the largest magnitude, and the sum of squares.
@@ -156,9 +172,13 @@ struct ObservedFactor {
 inline constexpr int64_t kLimits = 48;
 inline float limitOf(int64_t i) { return std::exp2((i - kLimits / 2) / 2.0f); }
 
-/// The relative error of a weight that is quantized, whose attributes are
-/// given.
-using MeasureWeight = std::function<llvm::Expected<double>(DictionaryAttr)>;
+/// The relative error of a weight that is quantized, in parts whose attributes
+/// are given.
+using MeasureWeight =
+    std::function<llvm::Expected<double>(ArrayRef<QuantizedPart>)>;
+/// The squared errors of the rows of such a weight.
+using MeasureRows =
+    std::function<llvm::Expected<std::vector<double>>(DictionaryAttr)>;
 /// The columns of what such a weight quantizes.
 using MeasureColumns =
     std::function<llvm::Expected<ColumnSizes>(DictionaryAttr)>;
@@ -166,6 +186,7 @@ using MeasureColumns =
 /// How a pass asks about weights, which it does not read.
 struct WeightMeasures {
   MeasureWeight error;
+  MeasureRows rows;
   MeasureColumns columns;
 };
 

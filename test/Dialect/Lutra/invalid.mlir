@@ -428,6 +428,46 @@ func.func @quantize_rest() {
 
 // -----
 
+func.func @quantize_rows_type() {
+  // expected-error @below {{expects rows as a vector of i64, got 'tensor<1xi32>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<0> : tensor<1xi32>>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_rank() {
+  // expected-error @below {{expects rows as a vector of i64, got 'tensor<1x1xi64>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<0> : tensor<1x1xi64>>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_beyond() {
+  // expected-error @below {{expects rows that increase, below 2, got 2 behind 0}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<[0, 2]> : tensor<2xi64>>] : tensor<2x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_twice() {
+  // expected-error @below {{expects rows that increase, below 2, got 1 behind 1}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<1> : tensor<2xi64>>] : tensor<2x1x4xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_negative() {
+  // expected-error @below {{expects rows that increase, below 2, got -1 behind -1}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<-1> : tensor<1xi64>>] : tensor<1x1x4xi8>
+  return
+}
+
+// -----
+
 func.func @quantize_moments() {
   // expected-error @below {{expects moments of 4 columns in f32, got}}
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", moments = {name = "m", storage = tensor<4x3xf32>, value = dense<1.0> : tensor<4x3xf32>}>] : tensor<1x1x4xi8>

@@ -37,10 +37,10 @@ struct WeightQuantizationTest : testing::Test {
   }
 
   QuantizeAttr step(StringRef part, StringRef format, int64_t group,
-                    DenseElementsAttr factors = {},
-                    DictionaryAttr moments = {}) {
+                    DenseElementsAttr factors = {}, DictionaryAttr moments = {},
+                    DenseElementsAttr rows = {}) {
     return QuantizeAttr::get(&context, part, format, group, kLeastSquares,
-                             factors, moments, /*superBlock=*/0);
+                             factors, moments, /*superBlock=*/0, rows);
   }
 
   DenseElementsAttr vector(ArrayRef<float> numbers) {
@@ -168,6 +168,27 @@ TEST_F(WeightQuantizationTest, MovesCodesAsAnyOthers) {
       for (int64_t i = 0; i < 16; ++i)
         ASSERT_EQ(image[(row * 3 + group) * 16 + i],
                   image[second + (i * 70 + row) * 3 + group]);
+}
+
+TEST_F(WeightQuantizationTest, QuantizesSomeRows) {
+  // Neighbours and rows that lie more than a panel apart, of several panels.
+  fill(700, 40);
+  SmallVector<int64_t> rows = {0};
+  while (rows.back() + 1 < 699)
+    rows.push_back(rows.back() + (rows.size() % 90 == 0 ? 150 : 1));
+  while (rows.back() > 699)
+    rows.pop_back();
+  int64_t some = rows.size(), second = 0;
+  ASSERT_GT(some, 128);
+  std::string image =
+      write(weight(step(kCodes, "int4", 16)),
+            RankedTensorType::get({700, 3, 16}, b.getI8Type()),
+            weight(step(kCodes, "int4", 16, {}, {}, b.getI64TensorAttr(rows))),
+            RankedTensorType::get({some, 3, 16}, b.getI8Type()), second);
+  ASSERT_EQ(error, "");
+  for (auto [i, row] : llvm::enumerate(rows))
+    ASSERT_EQ(image.substr(second + i * 48, 48), image.substr(row * 48, 48))
+        << row;
 }
 
 TEST_F(WeightQuantizationTest, NamesWhatIsNotFinite) {
