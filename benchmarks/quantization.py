@@ -23,7 +23,8 @@ FORMATS = ["bcq1", "bcq2", "bcq3", "bcq4", "trellis2", "trellis3", "trellis4",
            "ternary", "pot3", "nf4", "iq4", "pot4", "posit4", "fp4", "mxfp4", "nvfp4",
            "mxfp6", "mxfp6e3m2", "posit8", "fp8", "fp8e5m2", "mxfp8", "mxfp8e5m2",
            *(f"int{bits}" for bits in range(2, 9)),
-           *(f"uint{bits}" for bits in range(1, 9))]  # fmt: skip
+           *(f"uint{bits}" for bits in range(1, 9)),
+           "trellis2+trellis3", "trellis3+trellis4", "int4+10%int8"]  # fmt: skip
 METHODS = ["nearest", "mse"]
 
 
@@ -54,7 +55,7 @@ def main():
         write_product(small, 1024, 256)
         write_product(large, 4096, 4096)
         report, copied = Path(folder, "report.json"), seconds(large)
-        print(f"{'format':10}{'group':>6}{'bits':>7}" + "".join(
+        print(f"{'format':18}{'group':>6}{'bits':>7}" + "".join(
             f"{method:>10}{'time':>10}" for method in METHODS))  # fmt: skip
         for name in formats:
             row = ""
@@ -65,7 +66,8 @@ def main():
                 (product,) = json.loads(report.read_text())["products"]
                 each = (seconds(large, quantize=rules) - copied) / 4096**2
                 row += f"{100 * product['relative_error']:>8.2f} %{1e9 * each:>7.1f} ns"
-            print(f"{name:10}{product['group']:>6}{product['bits_per_weight']:>7.2f}{row}")
+            group = product.get("parts", [product])[0]["group"]
+            print(f"{name:18}{group:>6}{product['bits_per_weight']:>7.2f}{row}")
 
 
 if __name__ == "__main__":

@@ -281,8 +281,10 @@ static LogicalResult verifyRows(QuantizeAttr step, int64_t n, EmitError error) {
   DenseElementsAttr rows = step.getRows();
   if (!rows)
     return success();
-  if (!rows.getElementType().isInteger(64) || rows.getType().getRank() != 1)
-    return error() << "expects rows as a vector of i64, got " << rows.getType();
+  if (!rows.getElementType().isInteger(64) || rows.getType().getRank() != 1 ||
+      rows.empty())
+    return error() << "expects some rows as a vector of i64, got "
+                   << rows.getType();
   int64_t last = -1;
   for (int64_t row : rows.getValues<int64_t>()) {
     if (row <= last || row >= n)

@@ -2,8 +2,8 @@
 // outputs lose the same, the last ones have the second format.
 // RUN: lutra-compile %s --compile-from=tensor --compile-to=quantize -o - --quantize=int4+25%%int8:a8 | FileCheck %s
 
-// CHECK-DAG: %[[NARROW:.*]] = lutra.weight "w" {{.*}} part = "codes", format = "int4", group = 32, method = "mse", rows = dense<[0, 1, 2, {{.*}}, 47]> : tensor<48xi64>>] : tensor<48x2x32xi8>
-// CHECK-DAG: %[[WIDE:.*]] = lutra.weight "w" {{.*}} part = "codes", format = "int8", group = 32, method = "mse", rows = dense<[48, {{.*}}, 63]> : tensor<16xi64>>] : tensor<16x2x32xi8>
+// CHECK-DAG: %[[NARROW:.*]] = lutra.weight "w" {{.*}}<part = "codes", format = "int4", group = 32, method = "mse", rows = dense<[0, 1, 2, {{.*}}, 47]> : tensor<48xi64>>] : tensor<48x2x32xi8>
+// CHECK-DAG: %[[WIDE:.*]] = lutra.weight "w" {{.*}}<part = "codes", format = "int8", group = 32, method = "mse", rows = dense<[48, {{.*}}, 63]> : tensor<16xi64>>] : tensor<16x2x32xi8>
 // CHECK: %[[X:.*]], %[[XS:.*]], %[[SUMS:.*]] = mpgemm.quantize_act
 // CHECK: %[[FIRST:.*]] = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%[[X]] {{.*}} codes(%[[NARROW]] {{.*}} -> tensor<8x48xf32>
 // CHECK-NOT: mpgemm.quantize_act

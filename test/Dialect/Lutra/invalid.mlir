@@ -429,15 +429,23 @@ func.func @quantize_rest() {
 // -----
 
 func.func @quantize_rows_type() {
-  // expected-error @below {{expects rows as a vector of i64, got 'tensor<1xi32>'}}
+  // expected-error @below {{expects some rows as a vector of i64, got 'tensor<1xi32>'}}
   %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<0> : tensor<1xi32>>] : tensor<1x1x4xi8>
   return
 }
 
 // -----
 
+func.func @quantize_no_rows() {
+  // expected-error @below {{expects some rows as a vector of i64, got 'tensor<0xi64>'}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<> : tensor<0xi64>>] : tensor<0x1x4xi8>
+  return
+}
+
+// -----
+
 func.func @quantize_rows_rank() {
-  // expected-error @below {{expects rows as a vector of i64, got 'tensor<1x1xi64>'}}
+  // expected-error @below {{expects some rows as a vector of i64, got 'tensor<1x1xi64>'}}
   %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.quantize<part = "codes", format = "int4", group = 4, method = "mse", rows = dense<0> : tensor<1x1xi64>>] : tensor<1x1x4xi8>
   return
 }
