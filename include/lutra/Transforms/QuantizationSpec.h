@@ -28,7 +28,7 @@ struct QuantizationRule {
   llvm::GlobPattern pattern;
   /// One, or two of which the second has more bits; none for weights that stay
   /// as they are, and where `bits` choose.
-  SmallVector<const WeightFormat *, 2> formats;
+  SmallVector<const WeightFormat *, 2> formats = {};
   /// The part of outputs that takes the second format: those that lose most by
   /// the first.
   double share = 0;
@@ -36,7 +36,7 @@ struct QuantizationRule {
   /// formats such that the sum of their squared relative errors is least; or 0.
   double bits = 0;
   /// Weights of a group, 0 for all of a row; none for as many as formats say.
-  std::optional<int64_t> group;
+  std::optional<int64_t> group = {};
   /// Weights whose groups' scales are integers of 8 bits with a super-scale; 0
   /// where scales have none.
   int64_t superBlock = 0;
