@@ -6,8 +6,8 @@ Two cases are neighbours where they differ in one thing only, by one step. Bytes
 what grows with sizes and bits: a case with more of them should take no less time, and
 no more time for each byte. By what factor one of the two fails is the ratio of a pair;
 the worst of each direction is printed, and should be below 2. What a call costs at
-least is part of it. With --all the sweep takes hours, else it goes along one direction
-from some cases.
+least is part of it. With --all the sweep takes half an hour without peers, and hours with
+them; else it goes along one direction from some cases.
 """
 
 import itertools
