@@ -128,6 +128,57 @@ tileAndFuse(IRRewriter &rewriter, TilingInterface op, ArrayRef<int64_t> sizes,
   return cast<TilingInterface>(result->tiledAndFusedOps.front());
 }
 
+/// The index arguments that are sizes of the kernel's tensors, by these and the
+/// dimension: those that a loop over both has.
+using KnownSizes = DenseMap<std::pair<Value, int64_t>, Value>;
+
+/// The size of a dimension, where it was said already: of what a result is
+/// computed into, at last.
+static Value knownSize(const KnownSizes &sizes, Value tensor, int64_t dim) {
+  while (auto op = tensor.getDefiningOp<linalg::LinalgOp>())
+    tensor = op.getTiedOpOperand(cast<OpResult>(tensor))->get();
+  if (auto empty = tensor.getDefiningOp<tensor::EmptyOp>())
+    return dyn_cast<Value>(empty.getMixedSizes()[dim]);
+  auto slice = tensor.getDefiningOp<tensor::ExtractSliceOp>();
+  if (slice && slice.getType().getRank() == slice.getSourceType().getRank())
+    return dyn_cast<Value>(slice.getMixedSizes()[dim]);
+  return sizes.lookup({tensor, dim});
+}
+
+static KnownSizes sizesOfArguments(func::FuncOp func) {
+  KnownSizes sizes;
+  for (auto op : func.getBody().front().getOps<linalg::GenericOp>()) {
+    SmallVector<Value> ofLoops(op.getNumLoops());
+    auto visit = [&](function_ref<void(Value, int64_t, Value &)> each) {
+      for (OpOperand &operand : op->getOpOperands())
+        for (auto [dim, expr] :
+             llvm::enumerate(op.getMatchingIndexingMap(&operand).getResults()))
+          if (auto loop = dyn_cast<AffineDimExpr>(expr))
+            each(operand.get(), dim, ofLoops[loop.getPosition()]);
+    };
+    visit([&](Value tensor, int64_t dim, Value &ofLoop) {
+      if (!ofLoop)
+        ofLoop = knownSize(sizes, tensor, dim);
+    });
+    visit([&](Value tensor, int64_t dim, Value &ofLoop) {
+      if (isa_and_nonnull<BlockArgument>(ofLoop) && isa<BlockArgument>(tensor))
+        sizes.try_emplace({tensor, dim}, ofLoop);
+    });
+  }
+  return sizes;
+}
+
+/// Says sizes as they were said before, so that what is computed of the same
+/// elements is seen to be the same.
+static void unifySizes(IRRewriter &rewriter, func::FuncOp func,
+                       const KnownSizes &sizes) {
+  func.walk([&](tensor::DimOp op) {
+    std::optional<int64_t> dim = op.getConstantIndex();
+    if (Value size = dim ? knownSize(sizes, op.getSource(), *dim) : Value())
+      rewriter.replaceOp(op, size);
+  });
+}
+
 /// Makes the tensors of whole rows that lead to `root` be computed where its
 /// result will be: each is read element by element by the next.
 static void shareDestination(IRRewriter &rewriter, linalg::GenericOp root) {
@@ -278,6 +329,7 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     if (sizes.size() != loops)
       return root->emitError("expected a schedule of ")
              << loops << " loops, got " << sizes.size();
+    KnownSizes known = sizesOfArguments(getOperation());
     FailureOr<TilingInterface> tiled =
         tileAndFuse(rewriter, root, sizes, order, loop);
     if (failed(tiled))
@@ -291,6 +343,7 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
         });
     // What several operations of a kernel read has been computed for each.
     if (getOperation()->hasAttr(attr::kRows)) {
+      unifySizes(rewriter, getOperation(), known);
       DominanceInfo dominance;
       eliminateCommonSubExpressions(rewriter, dominance, getOperation());
     }

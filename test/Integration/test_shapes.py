@@ -223,6 +223,38 @@ def test_normalization_of_unknown_sizes():
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
+ROWS = {
+    "Softmax": lambda x: np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True),
+    "LayerNormalization": lambda x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5),
+    "Hardmax": lambda x: np.eye(x.shape[-1])[x.argmax(-1)],
+    "RMSNormalization": lambda x: x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("second", ROWS)
+@pytest.mark.parametrize("first", ROWS)
+def test_chains_of_rows_of_unknown_sizes(first, second):
+    """One kernel, in which no row has a place of its own."""
+    value = helper.make_tensor_value_info
+    scale = helper.make_node("Shape", ["x"], ["k"], start=1)
+    ones = helper.make_node("Expand", ["one", "k"], ["ones"])
+    nodes = [scale, ones]
+    for op, x, y in ((first, "x", "z"), (second, "z", "y")):
+        inputs = [x, "ones"] if "Norm" in op else [x]
+        nodes.append(helper.make_node(op, inputs, [y], axis=-1))
+    graph = helper.make_graph(
+        nodes, "rows", [value("x", TensorProto.FLOAT, ["m", "k"])],
+        [value("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+    compiled = lutra.compile(model)
+    for shape in ((1, 1), (5, 3), (70, 33), (3, 1000)):
+        x = np.random.default_rng(0).standard_normal(shape, np.float32)
+        expected = ROWS[second](ROWS[first](x.astype(np.float64)))
+        np.testing.assert_allclose(compiled(x)["y"], expected, rtol=1e-4, atol=1e-5)
+
+
 def sweep(first, last):
     for seed in range(first, last):
         for kind in KINDS:
