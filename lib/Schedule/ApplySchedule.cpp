@@ -296,6 +296,8 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
         root = cast<TilingInterface>(op);
     if (!root)
       return;
+    if (func->hasAttr(attr::kRows))
+      argumentSizes = sizesOfArguments(func);
     using LoopType = scf::SCFTilingOptions::LoopType;
     if (isTiled(schedule.getDistribute()) &&
         failed(tile(rewriter, root, schedule.getDistribute(), {},
@@ -329,7 +331,6 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
     if (sizes.size() != loops)
       return root->emitError("expected a schedule of ")
              << loops << " loops, got " << sizes.size();
-    KnownSizes known = sizesOfArguments(getOperation());
     FailureOr<TilingInterface> tiled =
         tileAndFuse(rewriter, root, sizes, order, loop);
     if (failed(tiled))
@@ -343,11 +344,14 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
         });
     // What several operations of a kernel read has been computed for each.
     if (getOperation()->hasAttr(attr::kRows)) {
-      unifySizes(rewriter, getOperation(), known);
+      unifySizes(rewriter, getOperation(), argumentSizes);
       DominanceInfo dominance;
       eliminateCommonSubExpressions(rewriter, dominance, getOperation());
     }
     return success();
   }
+
+  /// Of a kernel of rows, as they were before it was tiled.
+  KnownSizes argumentSizes;
 };
 } // namespace

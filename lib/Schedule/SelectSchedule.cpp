@@ -38,8 +38,6 @@ static constexpr int64_t kMaxStackTile = 1 << 12;
 /// enough.
 static constexpr int64_t kMaxRows = 64;
 
-/// Rows that are summed up next to each other, in registers.
-static constexpr int64_t kRowsOfSums = 4;
 /// Bytes that a tile of rows from memory reads and writes.
 static constexpr int64_t kStreamedTile = 4096;
 

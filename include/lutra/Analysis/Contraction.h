@@ -61,6 +61,9 @@ struct RegisterTile {
 RegisterTile registerTile(TargetAttr target, Type type, int64_t staticM,
                           int64_t staticN);
 
+/// The most rows of a register tile of sums that `registerTile` does not size.
+inline constexpr int64_t kRowsOfSums = 4;
+
 /// Words of a row of a matrix tile, quads of bytes or pairs of bf16, which
 /// divide `words`: the most, up to 16.
 int64_t wordsOfTile(int64_t words);

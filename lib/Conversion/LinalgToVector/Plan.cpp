@@ -23,9 +23,9 @@ using namespace mlir::lutra;
 
 namespace {
 
-/// The tile of a reduction that is not a contraction: at most so many rows, and
-/// vectors for as many sums as hide the latency of an addition.
-constexpr int64_t kRows = 4, kSums = 8;
+/// Vectors of the tile of a reduction that is not a contraction: for as many
+/// sums as hide the latency of an addition.
+constexpr int64_t kSums = 8;
 
 class Planner {
 public:
@@ -185,9 +185,10 @@ void Planner::fillInnerProducts(Plan &plan) const {
     plan.columns = isWithin(*plan.column, columns)
                        ? std::max<int64_t>(1, extents[*plan.column])
                        : columns;
-  plan.rows = llvm::bit_floor<uint64_t>(
-      isWithin(*plan.row, kRows) ? std::max<int64_t>(1, extents[*plan.row])
-                                 : kRows);
+  plan.rows =
+      llvm::bit_floor<uint64_t>(isWithin(*plan.row, kRowsOfSums)
+                                    ? std::max<int64_t>(1, extents[*plan.row])
+                                    : kRowsOfSums);
   plan.vectors = std::max<int64_t>(1, kSums / (plan.rows * plan.columns));
 }
 
@@ -217,7 +218,8 @@ void Planner::fillTile(Plan &plan) const {
       plan.row = loop;
   if (plan.row) {
     int64_t rows = extents[*plan.row];
-    plan.rows = ShapedType::isDynamic(rows) ? kRows : std::min(rows, kRows);
+    plan.rows =
+        ShapedType::isDynamic(rows) ? kRowsOfSums : std::min(rows, kRowsOfSums);
   }
   plan.vectors = !hasStreams           ? kSums / plan.rows
                  : plan.reducesLanes() ? 1

@@ -19,6 +19,12 @@ using namespace mlir::lutra;
 /// A line of a cache.
 static constexpr int64_t kLineBits = 512;
 
+/// The operand that is streamed, if one is.
+static OpOperand *streamOf(linalg::GenericOp op) {
+  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
+  return stream ? op.getDpsInputOperand(stream.getInt()) : nullptr;
+}
+
 /// Fetches what the next tile of rows reads where this one stands at `row` and
 /// `lane`: while so much is computed, memory has nothing else to do. Addresses
 /// may lie behind the operands; nothing is read there.
@@ -51,10 +57,9 @@ void Nest::emitPrefetchOfNextTile(int64_t row, int64_t lane) {
 /// which it is read, a bit at each step. Addresses may lie behind the stream;
 /// nothing is read there.
 void Nest::emitPrefetch(int64_t rows, const Piece &piece) {
-  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
-  if (!stream || !plan.isContraction || plan.reductions.size() != 1)
+  OpOperand *operand = streamOf(op);
+  if (!operand || !plan.isContraction || plan.reductions.size() != 1)
     return;
-  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   AffineMap map = op.getMatchingIndexingMap(operand);
   unsigned reduction = plan.reductions[0];
   bool isAlongRows = map.getResults().back().isFunctionOfDim(reduction);
@@ -115,10 +120,9 @@ std::optional<int64_t> Nest::timesRead(AffineMap map) {
 /// row, of which `rows` rows and `columns` columns are read at once. It is told
 /// of again wherever it is read, which pays for few times.
 void Nest::emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns) {
-  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
-  if (!stream || plan.fetchAhead == 0)
+  OpOperand *operand = streamOf(op);
+  if (!operand || plan.fetchAhead == 0)
     return;
-  OpOperand *operand = op.getDpsInputOperand(stream.getInt());
   auto type = dyn_cast<MemRefType>(operand->get().getType());
   AffineMap map = op.getMatchingIndexingMap(operand);
   constexpr int64_t kFewTimes = 2;
