@@ -12,7 +12,9 @@
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/ModelReport.h"
+#include "lutra/Analysis/ProductCost.h"
 #include "lutra/Analysis/SizeExpressions.h"
+#include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -180,6 +182,8 @@ ReportCollector::Template KernelReader::read() {
   } else if (auto product = dyn_cast<mpgemm::ProductOpInterface>(root)) {
     if (product.hasTables())
       report.root += " tables";
+    else if (areFloatTilesFaster(product, targetOf(kernel)))
+      report.root += " bf16";
     report.work.loops = loopsOf(product);
     report.isReduction = {false, false, true, true};
   }

@@ -84,3 +84,23 @@ bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
   lookUp = registers * lookUp + 16 / lanes * (keyCodes + 4) / keyCodes;
   return lookUp * (isFew && hasDot(target) ? 2 : 1.1) < multiply;
 }
+
+bool lutra::areFloatTilesFaster(mpgemm::ProductOpInterface product,
+                                TargetAttr target) {
+  /// Codes of a group, which fill halves of a tile, and rows for which codes
+  /// are decoded (benchmarks/mpgemm.py --kind prefill, on Sapphire Rapids: at
+  /// 64 codes both take as long, and at 32 those of bytes 1.7 times as long).
+  constexpr int64_t kMostCodes = 32, kHalfOfTile = 16, kLeastRows = 48;
+  mpgemm::FormatInterface format = product.getFormatAttr();
+  int64_t rows = product.getXType().getDimSize(0),
+          codes = product.getGroupSize();
+  // Integers with one scale for all may lie far from 0, which bf16 is less
+  // exact for, and with a model's own sums are exact.
+  return hasBF16Tiles(target) && target.hasFeature("avx512bf16") &&
+         product.getLayoutAttr() && product.isInteger() &&
+         product.getXScales() && !product.hasTables() &&
+         !product.isUnscaled() && format.getPlanes() == 1 &&
+         format.getWindow() == format.getBits() && codes <= kMostCodes &&
+         codes % kHalfOfTile == 0 &&
+         (ShapedType::isDynamic(rows) || rows >= kLeastRows);
+}

@@ -7,11 +7,13 @@
 // whose codes then are in a cache, over the rows of x, as many at a time as
 // registers allow, and the rest by powers of two. Of many rows, those that fill
 // tiles are multiplied with codes that are decoded once for all of them: bytes
-// by matrix tiles, where the machine has such, and floats.
+// by matrix tiles, where the machine has such, and floats. Matrix tiles of bf16
+// go over a product in an order of their own.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Frame.h"
+#include "MPGemmToVector/FloatTileKernel.h"
 #include "MPGemmToVector/MicroKernel.h"
 #include "MPGemmToVector/PanelKernel.h"
 #include "MPGemmToVector/TileKernel.h"
@@ -135,14 +137,39 @@ struct ConvertMPGemmToVector
     }
   }
 
+  /// Computes rows by matrix tiles of bf16, if they are many. Returns the tiles
+  /// of columns that are left: none, or all of them.
+  static Value emitFloatTiles(OpBuilder &b, mpgemm::MatmulOp op,
+                              FloatTileKernel kernel, Value rows, Value tiles) {
+    Location loc = op.getLoc();
+    Value done = kernel.emit(rows, tiles),
+          isDone = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, done,
+                                         rows),
+          none = arith::ConstantIndexOp::create(b, loc, 0);
+    return arith::SelectOp::create(b, loc, isDone, none, tiles);
+  }
+
   void convert(mpgemm::MatmulOp op, TargetAttr target) {
     OpBuilder b(op);
     Location loc = op.getLoc();
-    Value table = makeTable(b, op);
+    Value table = makeTable(b, op),
+          first = arith::ConstantIndexOp::create(b, loc, 0),
+          step = arith::ConstantIndexOp::create(b, loc, 1),
+          tiles = memref::DimOp::create(b, loc, op.getCodes(), first),
+          all = b.createOrFold<memref::DimOp>(loc, op.getX(), first);
+    int64_t count = op.getXType().getDimSize(0);
+    bool isKnown = !ShapedType::isDynamic(count),
+         hasFloatTiles = FloatTileKernel::supports(op, target);
+    if (hasFloatTiles)
+      tiles = emitFloatTiles(b, op, {b, op, target, table}, all, tiles);
+    if (hasFloatTiles && isKnown)
+      return;
     MicroKernel kernel(b, op, target, table);
     std::optional<TileKernel> tileKernel;
     std::optional<PanelKernel> panelKernel;
-    if (TileKernel::supports(op, target))
+    // Beside tiles of bf16 few rows are left to vectors: tiles of bytes have
+    // other shapes, and LLVM gives each of their registers one in a function.
+    if (!hasFloatTiles && TileKernel::supports(op, target))
       tileKernel.emplace(b, op);
     else if (PanelKernel::supports(op))
       panelKernel.emplace(b, op, target, table);
@@ -152,18 +179,12 @@ struct ConvertMPGemmToVector
              : panelKernel ? panelKernel->emit(count, tile)
                            : none;
     };
-    Value first = arith::ConstantIndexOp::create(b, loc, 0),
-          step = arith::ConstantIndexOp::create(b, loc, 1);
-    Value tiles = memref::DimOp::create(b, loc, op.getCodes(), first);
     auto loop = scf::ForOp::create(b, loc, first, tiles, step);
     b.setInsertionPointToStart(loop.getBody());
     Value tile = loop.getInductionVar();
     Rows rows(b, kernel, loc, tile);
-    int64_t count = op.getXType().getDimSize(0);
-    if (!ShapedType::isDynamic(count))
-      return rows.emit(emitMany(count, tile, int64_t(0)), count);
-    Value all = memref::DimOp::create(b, loc, op.getX(), first);
-    rows.emit(emitMany(all, tile, first), all);
+    isKnown ? rows.emit(emitMany(count, tile, int64_t(0)), count)
+            : rows.emit(emitMany(all, tile, first), all);
   }
 };
 } // namespace

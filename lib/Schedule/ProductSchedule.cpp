@@ -10,6 +10,7 @@
 #include "Tasks.h"
 #include "dialects/MPGemm/MPGemm.h"
 #include "lutra/Analysis/Contraction.h"
+#include "lutra/Analysis/ProductCost.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -32,6 +33,9 @@ static int64_t mostProductRows(mpgemm::MatmulOp op, int64_t depth,
   }
   if (!op.isInteger() || !hasByteTiles(target))
     return kMaxProductRows;
+  // Rows of a panel of codes, and no more, stay in the cache.
+  if (areFloatTilesFaster(cast<mpgemm::ProductOpInterface>(*op), target))
+    return 2 * kRowsOfTiles;
   int64_t blocks = target.getL2() / 2 / (depth * kRowsOfTiles);
   return kRowsOfTiles * std::clamp<int64_t>(blocks, 1, 2);
 }

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MaxWorkers = 1024, ChunksPerWorker = 4 };
+enum { MaxWorkers = 1024, ChunksPerWorker = 4, LeastStack = 2 << 20 };
 
 static const uint64_t insideMask = 0x7fff;
 static const uint64_t openBit = 0x8000;
@@ -217,6 +217,22 @@ void lutra_pool_destroy(lutra_pool *pool) {
   free(pool);
 }
 
+/// Starts a thread with at least LeastStack bytes of stack for tiles of
+/// kernels; by itself it might have a tenth.
+static int startHelper(Helper *helper) {
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error)
+    return error;
+  size_t size;
+  pthread_attr_getstacksize(&attributes, &size);
+  if (size < LeastStack)
+    pthread_attr_setstacksize(&attributes, LeastStack);
+  error = pthread_create(&helper->thread, &attributes, help, helper);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
 lutra_status *lutra_pool_create(int64_t workers, lutra_pool **result) {
   if (workers < 0 || workers > MaxWorkers)
     return lutraError(LUTRA_INVALID_ARGUMENT,
@@ -243,7 +259,7 @@ lutra_status *lutra_pool_create(int64_t workers, lutra_pool **result) {
   pthread_cond_init(&pool->left, NULL);
   for (int64_t i = 0; i < workers - 1; ++i) {
     helpers[i] = (Helper){.pool = pool, .worker = i + 1};
-    int error = pthread_create(&helpers[i].thread, NULL, help, &helpers[i]);
+    int error = startHelper(&helpers[i]);
     if (error) {
       lutra_pool_destroy(pool);
       return lutraError(LUTRA_OUT_OF_RESOURCES,

@@ -78,7 +78,7 @@ func.func @matrix_tiles(%x: memref<?x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: me
 // CHECK: amx.tile_store %[[SUMS]]
 // CHECK: memref.load %arg2
 // CHECK: vector.store %{{.*}}, %arg3{{.*}} : memref<19x16xi32>
-// CHECK-NOT: amx
+// CHECK-NOT: amx.tile_
 // CHECK: "llvm.x86.avx512.vpdpbusd.512"
 // CHECK: return
 func.func @sums_in_memory(%x: memref<19x1x1024xi8>, %w: memref<1x256x1x64xi8>, %sums: memref<19x1xi32>,
@@ -90,9 +90,9 @@ func.func @sums_in_memory(%x: memref<19x1x1024xi8>, %w: memref<1x256x1x64xi8>, %
 
 // Fewer rows than a tile has, and groups that would leave most of one empty.
 // CHECK-LABEL: func.func @few_rows
-// CHECK-NOT: amx
+// CHECK-NOT: amx.tile_
 // CHECK-LABEL: func.func @short_groups
-// CHECK-NOT: amx
+// CHECK-NOT: amx.tile_
 func.func @few_rows(%x: memref<15x1x64xi8>, %w: memref<1x16x1x64xi8>, %sums: memref<15x1xi32>,
                     %y: memref<15x16xi32>) attributes {lutra.kernel} {
   mpgemm.matmul #mpgemm.affine<bits = 8, zero = 100> layout <rows = 16> x(%x : memref<15x1x64xi8>)
@@ -104,6 +104,84 @@ func.func @short_groups(%x: memref<64x2x8xi8>, %w: memref<1x4x1x64xi8>, %s: memr
   mpgemm.matmul #mpgemm.affine<bits = 8, zero = 128> layout <rows = 16> x(%x : memref<64x2x8xi8>)
       codes(%w : memref<1x4x1x64xi8>) scales(%s : memref<1x2x16xf32>) xscales(%xs : memref<64x2xf32>)
       xsums(%sums : memref<64x2xi32>) outs(%y : memref<64x16xf32>)
+  return
+}
+}
+
+// -----
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni,+avx512bf16,+amx-tile,+amx-int8,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+// Short groups: x and codes are scaled before they are multiplied, in bf16. A block of rows passes by
+// the panel of each tile of columns. Few rows are left to vectors, since tiles of bytes would have
+// another shape.
+// CHECK-LABEL: func.func @float_tiles
+// CHECK-DAG: %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<64x256xf32>
+// CHECK-DAG: %[[PANEL:.*]] = memref.alloca() {{.*}} : memref<2x2048xbf16>
+// CHECK-DAG: %[[X:.*]] = memref.alloca() {{.*}} : memref<16x2048xbf16>
+// CHECK: %[[ROWS:.*]] = memref.dim %arg0
+// CHECK: %[[ARE_MANY:.*]] = arith.cmpi uge, %[[ROWS]], %c32
+// CHECK: %[[DONE:.*]] = arith.select %[[ARE_MANY]], %[[ROWS]], %c0
+// CHECK: scf.for %{{.*}} = %c0 to %[[DONE]] step %c256
+// CHECK: vector.store %{{.*}}, %[[SUMS]]
+// CHECK: arith.mulf
+// CHECK: "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+// CHECK: vector.store %{{.*}}, %[[X]]
+// CHECK: memref.prefetch %arg1
+// CHECK: "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+// CHECK: vector.store %{{.*}}, %[[PANEL]]
+// CHECK-COUNT-4: amx.tile_load %[[SUMS]]
+// CHECK-COUNT-2: amx.tile_load %[[X]]{{.*}} {lutra.nontemporal} : memref<16x2048xbf16> into !amx.tile<16x32xbf16>
+// CHECK: amx.tile_load %[[PANEL]]{{.*}}, %c32 : memref
+// CHECK-COUNT-2: amx.tile_mulf
+// CHECK: amx.tile_load %[[PANEL]]
+// CHECK-COUNT-2: amx.tile_mulf
+// CHECK-COUNT-4: amx.tile_store %[[SUMS]]
+// CHECK: vector.maskedstore %arg5
+// CHECK: %[[ARE_DONE:.*]] = arith.cmpi eq, %[[DONE]], %[[ROWS]]
+// CHECK: arith.select %[[ARE_DONE]], %c0
+// CHECK-NOT: amx.tile_
+// CHECK: "llvm.x86.avx512.vpdpbusd.512"
+func.func @float_tiles(%x: memref<?x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,
+                       %xs: memref<?x4xf32>, %sums: memref<?x4xi32>, %y: memref<?x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<?x4x32xi8>)
+      codes(%w : memref<2x16x1x128xi8>) scales(%s : memref<2x4x32xf32>) xscales(%xs : memref<?x4xf32>)
+      xsums(%sums : memref<?x4xi32>) outs(%y : memref<?x40xf32>)
+  return
+}
+
+// The second half of the last tile is empty: zeros.
+// CHECK-LABEL: func.func @half_tiles
+// CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : vector<16xf32>
+// CHECK-COUNT-8: vector.store %{{.*}} : memref<1x1024xbf16>, vector<32xbf16>
+// CHECK: amx.tile_mulf
+// CHECK-NOT: vpdpbusd
+// CHECK: return
+func.func @half_tiles(%x: memref<64x3x16xi8>, %w: memref<1x6x1x64xi8>, %s: memref<1x3x16xf32>,
+                      %xs: memref<64x3xf32>, %sums: memref<64x3xi32>, %y: memref<64x16xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 16> x(%x : memref<64x3x16xi8>)
+      codes(%w : memref<1x6x1x64xi8>) scales(%s : memref<1x3x16xf32>) xscales(%xs : memref<64x3xf32>)
+      xsums(%sums : memref<64x3xi32>) outs(%y : memref<64x16xf32>)
+  return
+}
+
+// Sums of longer groups leave their tiles less often; of fewer rows to decode takes longer.
+// CHECK-LABEL: func.func @longer_groups
+// CHECK: amx.tile_muli
+// CHECK-LABEL: func.func @fewer_rows
+// CHECK: amx.tile_muli
+func.func @longer_groups(%x: memref<64x4x64xi8>, %w: memref<2x32x1x128xi8>, %s: memref<2x4x32xf32>,
+                         %xs: memref<64x4xf32>, %sums: memref<64x4xi32>, %y: memref<64x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<64x4x64xi8>)
+      codes(%w : memref<2x32x1x128xi8>) scales(%s : memref<2x4x32xf32>) xscales(%xs : memref<64x4xf32>)
+      xsums(%sums : memref<64x4xi32>) outs(%y : memref<64x40xf32>)
+  return
+}
+func.func @fewer_rows(%x: memref<47x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: memref<2x4x32xf32>,
+                      %xs: memref<47x4xf32>, %sums: memref<47x4xi32>, %y: memref<47x40xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 32> x(%x : memref<47x4x32xi8>)
+      codes(%w : memref<2x16x1x128xi8>) scales(%s : memref<2x4x32xf32>) xscales(%xs : memref<47x4xf32>)
+      xsums(%sums : memref<47x4xi32>) outs(%y : memref<47x40xf32>)
   return
 }
 }
@@ -289,8 +367,8 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
 // result until the next; tiles of eight rows. What is left is decoded as it is multiplied.
 // CHECK-LABEL: func.func @panel_of_floats
 // CHECK: %[[PANEL:.*]] = memref.alloca() {{.*}} : memref<128x32xf32>
-// CHECK: %[[X:.*]] = memref.collapse_shape %arg0
-// CHECK: %[[ROWS:.*]] = memref.dim %arg0
+// CHECK-DAG: %[[X:.*]] = memref.collapse_shape %arg0
+// CHECK-DAG: %[[ROWS:.*]] = memref.dim %arg0
 // CHECK: %[[REST:.*]] = arith.remui %[[ROWS]], %c8
 // CHECK: %[[MANY:.*]] = arith.cmpi uge, %[[ROWS]], %c16
 // CHECK: %[[WHOLE:.*]] = arith.subi %[[ROWS]], %[[REST]]

@@ -45,6 +45,25 @@ TILES = ("--mcpu=x86-64-v4", "--mattr=+avx512vnni,+amx-tile,+amx-int8")
 on_tiles = pytest.mark.skipif(
     "amx_int8" not in open("/proc/cpuinfo").read(), reason="needs a CPU with AMX"
 )
+#: Where groups end in panels of codes and in halves of a tile of these, and columns in blocks.
+FLOAT_TILE_SIZES = [
+    (1, 1, 32),
+    (7, 3, 16),
+    (16, 2, 32),
+    (17, 37, 16),
+    (33, 16, 32),
+    (70, 9, 32),
+    (300, 33, 32),
+    (40, 65, 16),
+]
+#: Where rows are enough for a panel, and end in tiles and blocks of rows.
+FLOAT_TILE_ROWS = [48, 65, 80, 97, 256, 257, 300]
+FLOAT_TILES = (TILES[0], TILES[1] + ",+avx512bf16,+amx-bf16")
+on_float_tiles = pytest.mark.skipif(
+    "amx_bf16" not in open("/proc/cpuinfo").read(), reason="needs a CPU with AMX for bf16"
+)
+#: Both factors are rounded to 8 bits.
+FLOAT_TILE_ERROR = 2**-8 + 2**-16
 
 
 def run(source, x, *options):
@@ -53,11 +72,11 @@ def run(source, x, *options):
     return lutra.load(artifact)(x)["y"]
 
 
-def check(case, folder, *options, seed=0):
+def check(case, folder, *options, seed=0, error=2e-6):
     source, x, result, size = write(case, folder, seed)
     got = run(source, x, "--lookups=never", *options)
     # Sums of integers are exact, those over groups are in f32.
-    np.testing.assert_array_less(np.abs(got - result), 2e-6 * size + 1e-30)
+    np.testing.assert_array_less(np.abs(got - result), error * size + 1e-30)
 
 
 def cases():
@@ -256,6 +275,50 @@ def test_rows_of_tiles(rows, dynamic, tmp_path):
     check(Product(rows, 70, 9, 32, 4, dynamic=dynamic), tmp_path, *TILES)
 
 
+@on_float_tiles
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("size", FLOAT_TILE_SIZES, ids=str)
+def test_float_tiles(bits, size, tmp_path):
+    turn = bits + FLOAT_TILE_SIZES.index(size)
+    zeros = ["shared", "codes", "floats"][turn % 3]
+    rows = FLOAT_TILE_ROWS[turn % len(FLOAT_TILE_ROWS)]
+    case = Product(rows, *size, bits, zeros=zeros)
+    check(case, tmp_path, *FLOAT_TILES, seed=turn, error=FLOAT_TILE_ERROR)
+
+
+@on_float_tiles
+@pytest.mark.parametrize("rows", [0, 1, 17, 31, 32, *FLOAT_TILE_ROWS])
+def test_rows_of_float_tiles(rows, tmp_path):
+    case = Product(rows, 70, 9, 32, 4, dynamic=True)
+    # Of few rows sums are exact.
+    error = FLOAT_TILE_ERROR if rows >= 32 else 2e-6
+    check(case, tmp_path, *FLOAT_TILES, error=error)
+
+
+@on_float_tiles
+@pytest.mark.parametrize("case", [
+    Product(64, 33, 9, 32, 4, scales="f8E8M0FNU"), Product(80, 33, 8, 32, 4, scales="i8", super_scales=4),
+    Product(97, 70, 9, 16, 4, scales="f8E4M3FN", super_scales=3), Product(64, 33, 5, 32, 4, codebook=True),
+    Product(65, 17, 5, 32, 3, codebook=True, zeros="floats"), Product(64, 40, 9, 32, 8, vector=8, books=2),
+    Product(64, 40, 9, 32, 1, planes=2), Product(64, 40, 1, 32, 4, trellis=True),
+    Product(64, 40, 3, 32, 8, extreme=True), Product(64, 40, 3, 32, 3, scales="f16"),
+], ids=str)  # fmt: skip
+def test_other_formats_in_float_tiles(case, tmp_path):
+    check(case, tmp_path, *FLOAT_TILES, error=FLOAT_TILE_ERROR)
+
+
+@on_float_tiles
+def test_numbers_that_are_none_in_float_tiles(tmp_path):
+    """A row of x with one has no number, and no other row is touched."""
+    source, x, result, size = write(Product(66, 20, 3, 32, 4), tmp_path)
+    x[0, 1, 5], x[65, 2, 0], x[33] = np.nan, np.inf, 0
+    got = run(source, x, "--lookups=never", *FLOAT_TILES)
+    assert np.isnan(got[[0, 65]]).all()
+    assert (got[33] == 0).all()
+    rest = [row for row in range(66) if row not in (0, 33, 65)]
+    np.testing.assert_array_less(np.abs(got - result)[rest], FLOAT_TILE_ERROR * size[rest])
+
+
 @on_tiles
 @pytest.mark.parametrize("bits", [1, 4, 7, 8])
 @pytest.mark.parametrize("zeros", ["shared", "codes"])
@@ -298,6 +361,20 @@ def test_tiles_are_configured_once(tmp_path):
     assert "\ttdpbssd\t" in text
     assert "\tvpdpbusd\t" in text  # for fewer rows
     assert text.count("\tldtilecfg\t") == 1
+
+
+@pytest.mark.parametrize("size, dot", [(16, "tdpbf16ps"), (32, "tdpbf16ps"), (64, "tdpbssd")])
+def test_groups_in_float_tiles(size, dot, tmp_path):
+    """Sums of longer groups need not be scaled so often."""
+    source, *_ = write(Product(64, 40, 9, size, 4), tmp_path)
+    assembly, report = tmp_path / "product.s", tmp_path / "report.txt"
+    lutra_compile("--compile-from=tensor", source, "--emit=asm", "-o", assembly,
+                  f"--report=kernels:{report}", *FLOAT_TILES)  # fmt: skip
+    assert ("mpgemm.matmul bf16" in report.read_text()) == (dot == "tdpbf16ps")
+    text = assembly.read_text()
+    assert set(re.findall(r"\t(tdp\w+)\t", text)) == {dot}
+    # Rows pass by a panel that stays.
+    assert ("\ttileloaddt1\t" in text) == (dot == "tdpbf16ps")
 
 
 def test_longer_groups_are_refused(tmp_path):

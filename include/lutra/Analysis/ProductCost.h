@@ -9,6 +9,7 @@
 #define LUTRA_ANALYSIS_PRODUCTCOST_H
 
 #include "dialects/Lutra/Lutra.h"
+#include "dialects/MPGemm/MPGemm.h"
 #include <optional>
 
 namespace mlir::lutra {
@@ -34,6 +35,13 @@ std::optional<LookupForm> lookupForm(const CodedProduct &product,
 /// Whether looking up is faster than multiplying, and as exact, or nearly so.
 bool isLookupFaster(const CodedProduct &product, LookupForm form,
                     TargetAttr target);
+
+/// Whether many rows of `product`, of integers with a scale for each group, are
+/// computed in matrix tiles of bf16. That is less exact than by tiles of bytes,
+/// though its factors lost more when they were quantized: sums of bytes leave
+/// tiles after each group to be scaled, which for short groups takes longer
+/// than to multiply. Rows are many, or their number is unknown.
+bool areFloatTilesFaster(mpgemm::ProductOpInterface product, TargetAttr target);
 
 } // namespace mlir::lutra
 

@@ -28,83 +28,48 @@ static constexpr int64_t kLeastRows = 16;
 /// Codes that are multiplied without a branch.
 static constexpr int64_t kUnrolledCodes = 4;
 
-/// The dimensions of x as rows and codes of a row.
-static const SmallVector<ReassociationIndices> kRowsOfX = {{0}, {1, 2}};
-
 bool PanelKernel::supports(mpgemm::MatmulOp op) {
-  auto x = cast<MemRefType>(op.getX().getType());
-  int64_t chunk = op.getPlanes().depth * unitOf(op).quads,
-          rows = x.getDimSize(0);
-  mpgemm::FormatInterface format = op.getFormat();
-  return !op.isInteger() && op.getGroupSize() % chunk == 0 &&
-         chunk <= kPanelCodes && format.getPlanes() == 1 &&
-         format.getWindow() == format.getBits() &&
-         (ShapedType::isDynamic(rows) || rows >= kLeastRows) &&
-         memref::CollapseShapeOp::isGuaranteedCollapsible(x, kRowsOfX);
+  int64_t rows = op.getXType().getDimSize(0);
+  return !op.isInteger() && ScaledNumbers::supports(op) &&
+         ScaledNumbers::chunkOf(op) <= kPanelCodes &&
+         (ShapedType::isDynamic(rows) || rows >= kLeastRows) && hasRowsOfX(op);
 }
 
 PanelKernel::PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
-      unit(unitOf(op)), lanes(lanesOf(target, planes)),
-      parts(planes.rows / lanes), dot(createDot(b, op, lanes, target, table)),
-      groupSums(b, op, lanes, parts) {
-  mpgemm::FormatInterface format = op.getFormat();
-  if (NumberDecoder::isNeeded(format) && !dot->takesCodes())
-    decoder.emplace(b, op, lanes);
-  int64_t chunk = planes.depth * unit.quads;
-  ofGroup = op.getGroupSize() / chunk;
-  ofRow = op.getXType().getDimSize(1) * ofGroup;
-  ofPanel = kPanelCodes / chunk;
+    : IndexBuilder(b, op.getLoc()), op(op), numbers(b, op, target, table),
+      lanes(numbers.lanes()), parts(numbers.parts()),
+      chunk(ScaledNumbers::chunkOf(op)),
+      ofRow(op.getXType().getDimSize(1) * op.getGroupSize() / chunk),
+      ofPanel(kPanelCodes / chunk),
+      dot(createDot(b, op, lanes, target, table)) {
   // Sums, a row of the panel, and an element of x.
   rows =
       std::clamp<int64_t>((vectorRegisters(target) - parts - 1) / parts, 1, 8);
-  x = memref::CollapseShapeOp::create(b, loc, op.getX(), kRowsOfX);
+  x = rowsOfX(b, op);
   panel = allocateOnFrame(
-      b, op, MemRefType::get({kPanelCodes, planes.rows}, b.getF32Type()));
+      b, op, MemRefType::get({kPanelCodes, parts * lanes}, b.getF32Type()));
 }
 
 //===----------------------------------------------------------------------===//
 // The panel
 //===----------------------------------------------------------------------===//
 
-/// Puts the numbers of quad `quad` of a chunk into the panel from `place` on.
-void PanelKernel::decode(CodesOfChunk &codes, Value place, int64_t quad) {
-  for (int64_t part = 0; part < parts; ++part) {
-    Value bytes, zero = groupSums.zero(part);
-    if (decoder)
-      bytes = decoder->decode(codes, quad, part, {});
-    for (unsigned step = 0; step < dot->steps(); ++step) {
-      Value number = bytes ? dot->codes(bytes, step, zero)
-                           : dot->codesOfQuad(codes, quad, part, step, zero);
-      number = arith::MulFOp::create(b, loc, number, groupSums.scale(part));
-      Value at = add(place, constant(quad * planes.depth + step));
-      vector::StoreOp::create(b, loc, number, panel,
-                              ValueRange{at, constant(part * lanes)});
-    }
-  }
-}
-
 /// Fills the panel from `count` chunks of a row, from the chunk `first` on.
 void PanelKernel::fill(Value first, Value count) {
-  int64_t perChunk = unit.quads;
-  loop(constant(0), count, 1, [&](Value i) {
-    Value chunk = add(first, i);
-    groupSums.enter(tile,
-                    arith::DivUIOp::create(b, loc, chunk, constant(ofGroup)));
-    groupSums.loadScales();
-    CodesOfChunk codes(b, loc, planes, lanes, op.getCodes(), tile,
-                       times(chunk, unit.chunks));
-    for (int64_t quad = 0; quad < perChunk; ++quad)
-      decode(codes, times(i, perChunk * planes.depth), quad);
-  });
+  auto store = [&](Value code, int64_t part, ArrayRef<Value> four) {
+    for (auto [step, number] : llvm::enumerate(four))
+      vector::StoreOp::create(
+          b, loc, number, panel,
+          ValueRange{plus(code, step), constant(part * lanes)});
+  };
+  numbers.decode(tile, first, count, store);
 }
 
 /// Adds what `count` chunks from `first` on, which are in the panel, give to
 /// the results of a tile of rows from `row` on.
 void PanelKernel::multiply(Value row, Value first, Value count,
                            ResultColumns &columns) {
-  int64_t chunk = planes.depth * unit.quads;
   Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, first,
                                         constant(0)),
         begin = times(first, chunk);
@@ -120,16 +85,16 @@ void PanelKernel::multiply(Value row, Value first, Value count,
   auto type = VectorType::get({lanes}, b.getF32Type());
   auto multiplyCode = [&](Value code, unsigned step,
                           MutableArrayRef<Value> sums) {
-    Values numbers;
+    Values factors;
     for (int64_t part = 0; part < parts; ++part)
-      numbers.push_back(vector::LoadOp::create(
+      factors.push_back(vector::LoadOp::create(
           b, loc, type, panel,
           ValueRange{add(code, constant(step)), constant(part * lanes)}));
     for (int64_t i = 0; i < rows; ++i) {
       Value factor = dot->factor(x, {rowIndex[i], add(begin, code)}, step);
       for (int64_t part = 0; part < parts; ++part) {
         Value &sum = sums[i * parts + part];
-        sum = dot->add(sum, numbers[part], factor);
+        sum = dot->add(sum, factors[part], factor);
       }
     }
   };

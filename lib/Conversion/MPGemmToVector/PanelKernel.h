@@ -8,10 +8,9 @@
 #ifndef LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_PANELKERNEL_H
 #define LUTRA_LIB_CONVERSION_MPGEMMTOVECTOR_PANELKERNEL_H
 
-#include "Codes.h"
 #include "Dots.h"
 #include "IndexBuilder.h"
-#include "Numbers.h"
+#include "ScaledNumbers.h"
 #include "Sums.h"
 
 namespace mlir::lutra {
@@ -20,8 +19,7 @@ namespace mlir::lutra {
 /// columns of one tile of codes.
 class PanelKernel : IndexBuilder {
 public:
-  /// Whether x is floats, in groups of whole chunks of codes that do not depend
-  /// on those before them.
+  /// Whether x is floats, and codes become numbers by themselves.
   static bool supports(mpgemm::MatmulOp op);
   /// `op` must be supported.
   PanelKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
@@ -38,21 +36,15 @@ private:
 
   void emitRows(Value count, Value chunks, Value column);
   void fill(Value first, Value count);
-  void decode(CodesOfChunk &codes, Value place, int64_t quad);
   void multiply(Value row, Value first, Value count, ResultColumns &columns);
 
   mpgemm::MatmulOp op;
-  CodePlanes planes;
-  /// What is decoded together, a chunk from here on.
-  CodeUnit unit;
+  ScaledNumbers numbers;
   /// Lanes of a register, registers of a row of the panel, and rows of a tile.
   int64_t lanes, parts, rows;
-  /// Chunks of a group, of a row of x, and of a panel.
-  int64_t ofGroup, ofRow, ofPanel;
+  /// Codes of a chunk, and chunks of a row of x and of a panel.
+  int64_t chunk, ofRow, ofPanel;
   std::unique_ptr<Dot> dot;
-  /// Where codes are not numbers of the dot.
-  std::optional<NumberDecoder> decoder;
-  GroupSums groupSums;
   /// [M, groups * codes], and on the stack [codes, columns].
   Value x, panel;
   /// What is being emitted.

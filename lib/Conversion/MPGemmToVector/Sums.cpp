@@ -25,6 +25,18 @@ static bool areFloats(Value vector) {
          isa<FloatType>(cast<VectorType>(vector.getType()).getElementType());
 }
 
+static SmallVector<ReassociationIndices> groupsInOne() { return {{0}, {1, 2}}; }
+
+bool lutra::hasRowsOfX(mpgemm::MatmulOp op) {
+  return memref::CollapseShapeOp::isGuaranteedCollapsible(
+      cast<MemRefType>(op.getX().getType()), groupsInOne());
+}
+
+Value lutra::rowsOfX(OpBuilder &b, mpgemm::MatmulOp op) {
+  return memref::CollapseShapeOp::create(b, op.getLoc(), op.getX(),
+                                         groupsInOne());
+}
+
 Value lutra::groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group) {
   int64_t planes = op.getFormat().getPlanes();
   if (planes == 1)

@@ -13,6 +13,10 @@
 
 namespace mlir::lutra {
 
+/// x as rows, [M, groups * codes], and whether it lies so that it can be.
+bool hasRowsOfX(mpgemm::MatmulOp op);
+Value rowsOfX(OpBuilder &b, mpgemm::MatmulOp op);
+
 /// The group of x that a group of codes is multiplied with.
 Value groupOfX(OpBuilder &b, mpgemm::MatmulOp op, Value group);
 

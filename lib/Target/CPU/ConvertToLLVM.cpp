@@ -11,6 +11,7 @@
 #include "lutra/Target/Passes.h"
 
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Conversion/MatrixTiles.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -87,6 +88,15 @@ static void moveHalvesAsBits(ModuleOp module) {
   });
 }
 
+/// Loads matrix tiles that are not read again past the first-level cache: AMX's
+/// operations have one way to load, whose attributes its calls have too.
+static void loadNontemporally(ModuleOp module) {
+  module.walk([](LLVM::CallIntrinsicOp op) {
+    if (op->removeAttr(kNontemporal))
+      op.setIntrin("llvm.x86.tileloaddt164.internal");
+  });
+}
+
 /// What LLVM has to know of each function. Only the descriptor is exported.
 static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
   if (function.isExternal())
@@ -135,6 +145,7 @@ struct ConvertToLLVM : lutra::impl::ConvertToLLVMBase<ConvertToLLVM> {
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();
     moveHalvesAsBits(module);
+    loadNontemporally(module);
     for (auto function : module.getOps<LLVM::LLVMFuncOp>())
       markFunction(function, description);
   }

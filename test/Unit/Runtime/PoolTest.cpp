@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <pthread.h>
 #include <thread>
 #include <vector>
 
@@ -154,6 +155,41 @@ TEST(PoolCreateTest, WorkersAreBounded) {
   EXPECT_EQ(take(lutra_pool_create(1025, &pool)),
             "pool: expected 0 to 1024 workers, got 1025");
   EXPECT_EQ(pool, nullptr);
+}
+
+/// The bytes of stack that the thread has which is not the caller.
+struct StackOfHelper {
+  static void task(void *data, int64_t, int64_t, int64_t worker) {
+    auto *self = static_cast<StackOfHelper *>(data);
+    ++self->arrived;
+    while (self->arrived < 2)
+      std::this_thread::yield();
+    pthread_attr_t attributes;
+    if (worker == 0 || pthread_getattr_np(pthread_self(), &attributes))
+      return;
+    pthread_attr_getstacksize(&attributes, &self->size);
+    pthread_attr_destroy(&attributes);
+  }
+
+  std::atomic<int> arrived = 0;
+  size_t size = 0;
+};
+
+TEST(PoolCreateTest, ThreadsHaveStackForKernels) {
+  pthread_attr_t before, small;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&small), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&small, 128 << 10), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&small), 0);
+  lutra_pool *pool = nullptr;
+  std::string status = take(lutra_pool_create(2, &pool));
+  pthread_setattr_default_np(&before);
+  ASSERT_EQ(status, "ok");
+  StackOfHelper stack;
+  lutra_executor *executor = lutra_pool_executor(pool);
+  executor->parallel_for(executor, 2, StackOfHelper::task, &stack);
+  lutra_pool_destroy(pool);
+  EXPECT_GE(stack.size, size_t(2) << 20);
 }
 
 /// Two workers meet in a loop of two: neither task can end before the other has
