@@ -91,6 +91,8 @@ bool lutra::areFloatTilesFaster(mpgemm::ProductOpInterface product,
   /// are decoded (benchmarks/mpgemm.py --kind prefill, on Sapphire Rapids: at
   /// 64 codes both take as long, and at 32 those of bytes 1.7 times as long).
   constexpr int64_t kMostCodes = 32, kHalfOfTile = 16, kLeastRows = 48;
+  /// Of codes that lost ten times as much as bf16 loses.
+  constexpr unsigned kMostBits = 5;
   mpgemm::FormatInterface format = product.getFormatAttr();
   int64_t rows = product.getXType().getDimSize(0),
           codes = product.getGroupSize();

@@ -38,9 +38,9 @@ bool isLookupFaster(const CodedProduct &product, LookupForm form,
 
 /// Whether many rows of `product`, of integers with a scale for each group, are
 /// computed in matrix tiles of bf16. That is less exact than by tiles of bytes,
-/// though its factors lost more when they were quantized: sums of bytes leave
-/// tiles after each group to be scaled, which for short groups takes longer
-/// than to multiply. Rows are many, or their number is unknown.
+/// though codes of so few bits lost far more when they were made: sums of bytes
+/// leave tiles after each group to be scaled, which for short groups takes
+/// longer than to multiply. Rows are many, or their number is unknown.
 bool areFloatTilesFaster(mpgemm::ProductOpInterface product, TargetAttr target);
 
 } // namespace mlir::lutra
