@@ -102,7 +102,8 @@ bool lutra::areFloatTilesFaster(mpgemm::ProductOpInterface product,
          product.getLayoutAttr() && product.isInteger() &&
          product.getXScales() && !product.hasTables() &&
          !product.isUnscaled() && format.getPlanes() == 1 &&
-         format.getWindow() == format.getBits() && codes <= kMostCodes &&
-         codes % kHalfOfTile == 0 &&
+         format.getWindow() == format.getBits() &&
+         (format.getBits() <= kMostBits || !format.isScalar()) &&
+         codes <= kMostCodes && codes % kHalfOfTile == 0 &&
          (ShapedType::isDynamic(rows) || rows >= kLeastRows);
 }
