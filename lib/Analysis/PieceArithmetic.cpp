@@ -110,7 +110,7 @@ Content lutra::contentOf(Attribute constant) {
                  number.getType());
 }
 
-static Piece piece(Content what, Points where = {}) {
+static ValuePiece piece(Content what, Points where = {}) {
   return {std::move(where), std::move(what)};
 }
 

@@ -55,22 +55,23 @@ bool Content::isOrdinary() const {
            (number->isFinite() && ilogb(*number) < maxExponent(*number) - 27)));
 }
 
-static Pieces anything() { return {Piece()}; }
+static Pieces anything() { return {ValuePiece()}; }
 
 /// Leaves out pieces that lie in others of the same content.
-static Pieces compact(ArrayRef<Piece> pieces) {
+static Pieces compact(ArrayRef<ValuePiece> pieces) {
   Pieces kept;
-  for (const Piece &piece : pieces) {
-    auto isInside = [](const Piece &inner, const Piece &outer) {
+  for (const ValuePiece &piece : pieces) {
+    auto isInside = [](const ValuePiece &inner, const ValuePiece &outer) {
       return inner.what == outer.what &&
              llvm::all_of(outer.where, [&](AffineExpr constraint) {
                return llvm::is_contained(inner.where, constraint);
              });
     };
     if (llvm::any_of(kept,
-                     [&](Piece &other) { return isInside(piece, other); }))
+                     [&](ValuePiece &other) { return isInside(piece, other); }))
       continue;
-    llvm::erase_if(kept, [&](Piece &other) { return isInside(other, piece); });
+    llvm::erase_if(kept,
+                   [&](ValuePiece &other) { return isInside(other, piece); });
     kept.push_back(piece);
   }
   return kept.size() > kMaxPieces ? anything() : kept;
@@ -208,7 +209,7 @@ const Pieces &PieceReader::lookup(Value value) {
 }
 
 /// Adds the points of `piece` that are in `where` to `pieces`.
-void PieceReader::add(Pieces &pieces, Points where, const Piece &piece) {
+void PieceReader::add(Pieces &pieces, Points where, const ValuePiece &piece) {
   for (AffineExpr constraint : piece.where)
     if (!narrow(where, constraint))
       return;
@@ -222,13 +223,13 @@ static std::optional<int64_t> constantOf(const Content &what) {
 
 Pieces PieceReader::select(arith::SelectOp op) {
   Pieces pieces;
-  for (const Piece &condition : Pieces(lookup(op.getCondition()))) {
+  for (const ValuePiece &condition : Pieces(lookup(op.getCondition()))) {
     std::optional<int64_t> truth = constantOf(condition.what);
     if (truth != 0)
-      for (const Piece &piece : Pieces(lookup(op.getTrueValue())))
+      for (const ValuePiece &piece : Pieces(lookup(op.getTrueValue())))
         add(pieces, condition.where, piece);
     if (!truth || truth == 0)
-      for (const Piece &piece : Pieces(lookup(op.getFalseValue())))
+      for (const ValuePiece &piece : Pieces(lookup(op.getFalseValue())))
         add(pieces, condition.where, piece);
   }
   return pieces;
@@ -237,7 +238,7 @@ Pieces PieceReader::select(arith::SelectOp op) {
 /// Whether a value is 0 or 1 at all points.
 static bool isTruth(Value value, const Pieces &pieces) {
   return value.getType().isInteger(1) ||
-         llvm::all_of(pieces, [](const Piece &piece) {
+         llvm::all_of(pieces, [](const ValuePiece &piece) {
            std::optional<int64_t> number = constantOf(piece.what);
            return number && (*number == 0 || *number == 1);
          });
@@ -251,15 +252,15 @@ Pieces PieceReader::connect(Operation &op) {
                          isTruth(op.getOperand(1), sides[1])))
     return combine(op);
   Pieces pieces;
-  auto isDecisive = [&](const Piece &piece) {
+  auto isDecisive = [&](const ValuePiece &piece) {
     return constantOf(piece.what) == decisive;
   };
   for (const Pieces &side : sides)
     llvm::copy_if(side, std::back_inserter(pieces), isDecisive);
-  for (const Piece &x : sides[0])
-    for (const Piece &y : sides[1])
+  for (const ValuePiece &x : sides[0])
+    for (const ValuePiece &y : sides[1])
       if (!isDecisive(x) && !isDecisive(y))
-        for (Piece &piece : transfer(op, {x.what, y.what})) {
+        for (ValuePiece &piece : transfer(op, {x.what, y.what})) {
           piece.where.append(y.where);
           add(pieces, x.where, piece);
         }
@@ -283,7 +284,7 @@ Pieces PieceReader::combine(Operation &op) {
     size_t rest = i;
     bool isPossible = true;
     for (const Pieces &operand : operands) {
-      const Piece &piece = operand[rest % operand.size()];
+      const ValuePiece &piece = operand[rest % operand.size()];
       rest /= operand.size();
       contents.push_back(piece.what);
       if (where.empty())
@@ -293,7 +294,7 @@ Pieces PieceReader::combine(Operation &op) {
           isPossible = isPossible && narrow(where, constraint);
     }
     if (isPossible)
-      for (const Piece &piece : transfer(op, contents))
+      for (const ValuePiece &piece : transfer(op, contents))
         add(pieces, where, piece);
   }
   return pieces;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 using namespace lutra::run;
 
@@ -46,10 +47,12 @@ public:
 
   Header parse() {
     expect('{');
-    bool seen[3] = {};
+    std::set<std::string_view> seen;
     while (!accept('}')) {
       std::string_view key = string();
       expect(':');
+      if (!seen.insert(key).second)
+        fail("expected one " + std::string(key) + " in the header, got two");
       if (key == "descr")
         parseDescr();
       else if (key == "fortran_order")
@@ -58,13 +61,12 @@ public:
         parseShape();
       else
         fail("unknown key in the header");
-      seen[key == "descr" ? 0 : key == "shape" ? 1 : 2] = true;
       if (!accept(',')) {
         expect('}');
         break;
       }
     }
-    if (!seen[0] || !seen[1] || !seen[2])
+    if (seen.size() != 3)
       fail("the header lacks descr, fortran_order or shape");
     return std::move(header);
   }

@@ -250,9 +250,13 @@ bool Observer::run() {
   }
   if (!batch.empty() && !observePairs(batch))
     return false;
-  for (auto [factor, known] : llvm::zip_equal(factors, statistics))
+  for (auto [factor, known] : llvm::zip_equal(factors, statistics)) {
+    // Inputs that are all 0, or none at all, tell nothing.
+    if (llvm::all_of(known.largest, [](float input) { return input == 0; }))
+      continue;
     for (size_t product : factor.products)
       compilation.calibration[product] = known;
+  }
   return true;
 }
 

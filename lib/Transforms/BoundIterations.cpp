@@ -116,15 +116,15 @@ Pieces FilterFinder::inputOf(EinsumOp einsum, unsigned number) {
   Value input = einsum.getInputs()[number];
   auto it = results.find(input);
   if (it == results.end())
-    return {Piece()};
+    return {ValuePiece()};
   auto ranks = ranksOf(input);
   AffineMap read = einsum.getInputMap(number);
   if (!ranks || ranks->size() != read.getNumResults())
-    return {Piece()};
+    return {ValuePiece()};
   for (auto [name, expr] : llvm::zip(*ranks, read.getResults())) {
     auto dim = dyn_cast<AffineDimExpr>(expr);
     if (!dim || einsum.getRankName(dim.getPosition()) != name)
-      return {Piece()};
+      return {ValuePiece()};
   }
   return it->second;
 }
@@ -162,7 +162,7 @@ void FilterFinder::read(EinsumOp einsum) {
     return;
   }
   // Sums of products are what scores are: data of an ordinary size.
-  bool isData = llvm::all_of(point, [](const Piece &piece) {
+  bool isData = llvm::all_of(point, [](const ValuePiece &piece) {
     return piece.what.kind == Kind::Any || piece.what.kind == Kind::Ordinary;
   });
   if (isData && einsum.getMonoid() == Monoid::Add &&

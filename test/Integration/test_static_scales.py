@@ -134,6 +134,21 @@ def test_is_elementwise():
 # Scales
 
 
+def test_nothing_but_zeros(tmp_path):
+    """They tell nothing of inputs: these are rounded row by row, as a warning says."""
+    weight = normal(K, 32)
+    path, data = tmp_path / "m.onnx", tmp_path / "x.npz"
+    onnx.save(product(weight), path)
+    np.savez(data, x=np.zeros((3, K), np.float32))
+    done, layers = report_of(path, tmp_path, "--quantize=int8:row:a8s", f"--calibrate={data}")
+    (warning,) = [line for line in done.stderr.splitlines() if "warning: " in line]
+    assert "has inputs of which samples tell nothing, as 'int8:row:a8s' needs" in warning
+    (layer,) = layers.values()
+    assert layer["activations"] == "i8" and "activation_scale" not in layer
+    x = normal(4, K, seed=1) / 100
+    assert relative(lutra.load(tmp_path / "m.so")(x)["y"], x @ weight) < 0.02
+
+
 def test_largest_magnitude(tmp_path):
     samples = normal(64, K)
     layer = scale_of(samples, tmp_path, "int8:row:nearest:a8s")

@@ -60,13 +60,13 @@ struct Content {
 /// The points of the ranks of a cascade where all of these are >= 0.
 using Points = SmallVector<AffineExpr>;
 
-struct Piece {
+struct ValuePiece {
   Points where;
   Content what;
 };
 
 /// At each point a value is what one of the pieces says that the point lies in.
-using Pieces = SmallVector<Piece>;
+using Pieces = SmallVector<ValuePiece>;
 
 /// Reads the bodies of the Einsums of one cascade. The expressions of pieces
 /// have its ranks as dimensions.
@@ -103,7 +103,7 @@ private:
   Pieces select(arith::SelectOp op);
   Pieces connect(Operation &op);
   Pieces combine(Operation &op);
-  void add(Pieces &pieces, Points where, const Piece &piece);
+  void add(Pieces &pieces, Points where, const ValuePiece &piece);
   bool canHold(AffineExpr constraint);
 
   cascade::CascadeOp cascade;

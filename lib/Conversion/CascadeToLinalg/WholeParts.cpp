@@ -80,7 +80,7 @@ static bool follows(PieceReader &reader, const Points &points,
 static std::optional<bool> truthOf(PieceReader &reader, const Points &points,
                                    Value value) {
   std::optional<bool> truth;
-  for (const Piece &piece : reader.lookup(value)) {
+  for (const ValuePiece &piece : reader.lookup(value)) {
     Points where(points);
     where.append(piece.where);
     if (reader.isEmpty(where))

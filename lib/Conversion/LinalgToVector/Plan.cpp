@@ -236,7 +236,11 @@ static bool isDense(Type type, unsigned dims) {
   for (unsigned i = 0; i < dims; ++i) {
     if (strides[memref.getRank() - 1 - i] != expected)
       return false;
-    expected *= memref.getDimSize(memref.getRank() - 1 - i);
+    int64_t size = memref.getDimSize(memref.getRank() - 1 - i);
+    // Strides of what is outside of it are not known.
+    if (ShapedType::isDynamic(size))
+      return i + 1 == dims;
+    expected *= size;
   }
   return true;
 }

@@ -189,6 +189,16 @@ static Support supportedTypes(onnx::NodeOp node, bool takesNarrow) {
   return inputs ? check(node.getResults(), "output", takesNarrow) : inputs;
 }
 
+/// Flags of which ONNX Runtime takes 0 and 1 only. For others it has one
+/// meaning for all other numbers, 0's or 1's, which the handlers follow.
+static Support supportedFlags(const Node &node) {
+  for (StringRef name :
+       {"causal", "exclusive", "fmod", "layout", "reverse", "storage_order"})
+    if (int64_t value = node.intAttr(name, 0); value != 0 && value != 1)
+      return Support::no("expected " + name + " 0 or 1, got " + Twine(value));
+  return Support::yes();
+}
+
 Support Registry::supports(onnx::NodeOp node) const {
   std::optional<int64_t> since =
       sinceVersion(node.getDomain(), node.getOpType(), node.getVersion());
@@ -206,5 +216,7 @@ Support Registry::supports(onnx::NodeOp node) const {
   SmallVector<Tensor> inputs;
   for (Value input : node.getInputs())
     inputs.push_back(importedTensor(input, unknown));
-  return handler->supports(Node(node, *since, inputs));
+  Node checked(node, *since, inputs);
+  Support flags = supportedFlags(checked);
+  return flags ? handler->supports(checked) : flags;
 }

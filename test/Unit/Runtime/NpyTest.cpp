@@ -113,6 +113,10 @@ TEST(NpyTest, Hostile) {
             "shape");
   EXPECT_EQ(errorOf(npy("{'evil': 1}", "")),
             "a.npy: bad .npy file: unknown key in the header");
+  EXPECT_EQ(errorOf(npy(header("<f4", "(1,), 'shape': (2,)"), "12345678")),
+            "a.npy: bad .npy file: expected one shape in the header, got two");
+  EXPECT_EQ(errorOf(npy(header("<f4", "(), 'descr': '<f4'"), "1234")),
+            "a.npy: bad .npy file: expected one descr in the header, got two");
   EXPECT_EQ(errorOf(npy(header("<f4", "()", "Maybe"), "1234")),
             "a.npy: bad .npy file: expected True or False in the header");
   EXPECT_EQ(errorOf(npy(header("|b1", "(2,)"), "\1\2")),

@@ -62,6 +62,11 @@ static void checkTypes(SizeCheck &check, const Node &node) {
   check.expectType(Positions, "position_ids", DType::Int64);
 }
 
+/// ONNX Runtime takes any number but 1 for 0.
+static bool turns(const Node &node) {
+  return node.intAttr("do_rotary", 0) == 1;
+}
+
 static void checkRefused(SizeCheck &check, const Node &node) {
   for (StringRef name : {"k_quant_type", "v_quant_type"})
     if (StringRef type = node.stringAttr(name, "NONE"); type != "NONE")
@@ -87,13 +92,13 @@ static void checkRefused(SizeCheck &check, const Node &node) {
   check.expectBoth(Key, "key", "value");
   check.expectBoth(PastKey, "past_key", "past_value");
   check.expectBoth(Cos, "cos_cache", "sin_cache");
-  if (node.intAttr("do_rotary", 0) && !node.input(Cos))
+  if (turns(node) && !node.input(Cos))
     check.fail("expected cos_cache and sin_cache with do_rotary");
 }
 
 static void checkRotation(SizeCheck &check, const Node &node,
                           const AttentionSizes &sizes) {
-  if (!node.intAttr("do_rotary", 0) || !check.isKnown(Cos))
+  if (!turns(node) || !check.isKnown(Cos))
     return;
   check.expectRank(Cos, "cos_cache", 2);
   if (check.failed())
@@ -233,7 +238,7 @@ static FailureOr<Tensor> turned(const Node &node, Lowering &lowering,
                                 const AttentionSizes &sizes, const Tensor &x,
                                 AffineExpr heads, const BatchNumber &past) {
   Rotation rotation{node.input(Cos), node.input(Sin), node.input(Positions),
-                    past, node.intAttr("rotary_interleaved", 0) != 0};
+                    past, node.intAttr("rotary_interleaved", 0) == 1};
   FailureOr<Tensor> apart =
       lowering.reshape(x, {sizes.batch, sizes.queries, heads, sizes.depth});
   if (failed(apart))
@@ -252,7 +257,7 @@ static FailureOr<QueryKeyValue> headsOf(const Node &node, Lowering &lowering,
   if (failed(inputs))
     return failure();
   MutableArrayRef<Tensor> parts = *inputs;
-  if (node.intAttr("do_rotary", 0))
+  if (turns(node))
     for (auto [i, heads] : {std::pair(0, sizes.heads), {1, sizes.keyHeads}}) {
       FailureOr<Tensor> x =
           turned(node, lowering, sizes, parts[i], heads, past);

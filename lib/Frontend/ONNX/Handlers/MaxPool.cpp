@@ -122,9 +122,6 @@ static Support supportsMaxPool(const Node &node) {
   DType dtype = node.input(0).dtype;
   if (dtype == DType::Bool)
     return Support::no("expected a numeric element type, got BOOL");
-  int64_t order = node.intAttr("storage_order", 0);
-  if (order != 0 && order != 1)
-    return Support::no("expected storage_order 0 or 1, got " + Twine(order));
   return supportsPool(node);
 }
 

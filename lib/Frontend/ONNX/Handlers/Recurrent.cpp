@@ -66,9 +66,6 @@ static Support supportsRecurrent(const Node &node) {
   if (direction != "forward" && direction != "reverse" &&
       direction != "bidirectional")
     return Support::no("unknown direction '" + direction + "'");
-  int64_t layout = node.intAttr("layout", 0);
-  if (layout != 0 && layout != 1)
-    return Support::no("expected layout 0 or 1, got " + Twine(layout));
   if (node.hasAttr("clip") && !(node.floatAttr("clip", 0) > 0))
     return Support::no("expected clip above 0, got " +
                        std::to_string(node.floatAttr("clip", 0)));

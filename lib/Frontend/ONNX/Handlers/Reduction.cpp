@@ -134,6 +134,11 @@ static constexpr Reduction kLogSum = {Monoid::Sum, nullptr, logOf, false, true};
 static constexpr Reduction kLogSumExp = {Monoid::Sum, nullptr, nullptr, false,
                                          true};
 
+/// ONNX Runtime, as ONNX's inference, takes any number but 1 for 0.
+static bool keepsDims(const Node &node) {
+  return node.intAttr("keepdims", 1) == 1;
+}
+
 /// The axes to reduce, from the attribute or the input: what they are, or the
 /// few sets that they can be.
 static FailureOr<SmallVector<Axes>>
@@ -141,13 +146,13 @@ reductionAxes(const Node &node, Lowering &lowering, int64_t axesInput) {
   int64_t rank = node.input(0).rank();
   SmallVector<Axes> possible = {node.intsAttr("axes")};
   if (node.sinceVersion >= axesInput && node.input(1)) {
-    auto given = possibleAxes(node, lowering, 1, node.intAttr("keepdims", 1));
+    auto given = possibleAxes(node, lowering, 1, keepsDims(node));
     if (failed(given))
       return failure();
     possible = *given;
   }
   for (Axes &axes : possible) {
-    if (axes.empty() && !node.intAttr("noop_with_empty_axes", 0))
+    if (axes.empty() && node.intAttr("noop_with_empty_axes", 0) != 1)
       axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
     auto normal = normalizeAxes(node, axes, rank);
     if (failed(normal))
@@ -222,7 +227,7 @@ static std::optional<Tensor> foldReduction(const Node &node, Lowering &lowering,
   }
   if (!result)
     return std::nullopt;
-  return lowering.intsTensor(result, x.dtype, !node.intAttr("keepdims", 1));
+  return lowering.intsTensor(result, x.dtype, !keepsDims(node));
 }
 
 static FailureOr<SmallVector<Tensor>>
@@ -245,7 +250,7 @@ lowerReduction(const Node &node, Lowering &lowering,
     Tensor result = &reduction == &kLogSumExp
                         ? lowerLogSumExp(lowering, x, reduced, type)
                         : lowerPlain(lowering, x, reduced, type, reduction);
-    if (node.intAttr("keepdims", 1) && !reduced.empty())
+    if (keepsDims(node) && !reduced.empty())
       result = lowering.unsqueeze(result, reduced);
     results.push_back(result);
   }
@@ -323,7 +328,7 @@ static FailureOr<SmallVector<Tensor>> lowerArg(const Node &node,
     return failure();
   Tensor result = argExtreme(lowering, x, *axis, isMax,
                              node.intAttr("select_last_index", 0));
-  if (node.intAttr("keepdims", 1))
+  if (keepsDims(node))
     result = lowering.unsqueeze(result, *axis);
   return SmallVector<Tensor>{result};
 }

@@ -139,7 +139,7 @@ static Results lowerRotary(const Node &node, Lowering &lowering) {
   if (failed(checkCaches(node, lowering, x->shape[0], sequence, rotated / 2)))
     return failure();
   Rotation rotation{node.input(1), node.input(2), node.input(3), std::nullopt,
-                    node.intAttr("interleaved", 0) != 0};
+                    node.intAttr("interleaved", 0) == 1};
   FailureOr<Tensor> result = rotate(lowering, *x, heads, rotation);
   if (failed(result))
     return failure();

@@ -86,7 +86,7 @@ static FailureOr<Shape> reshapeTarget(const Node &node, Lowering &lowering,
                                       ArrayRef<AffineExpr> requested) {
   Shape shape, rest;
   std::optional<size_t> inferred;
-  bool keepZero = node.intAttr("allowzero", 0) != 0;
+  bool keepZero = node.intAttr("allowzero", 0) == 1;
   for (size_t i = 0; i < requested.size(); ++i) {
     AffineExpr size = requested[i];
     auto number = dyn_cast<AffineConstantExpr>(size);

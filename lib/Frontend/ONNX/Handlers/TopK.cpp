@@ -112,7 +112,7 @@ static FailureOr<SmallVector<Tensor>> lowerTopK(const Node &node,
     return node.error() << "expected k in [0, " << sizeText(lowering, size)
                         << "], got " << sizeText(lowering, *k);
   auto [values, indices] =
-      topK(lowering, x, *axis, *k, node.intAttr("largest", 1));
+      topK(lowering, x, *axis, *k, node.intAttr("largest", 1) == 1);
   return SmallVector<Tensor>{values, indices};
 }
 

@@ -161,7 +161,8 @@ FailureOr<Window> lutra::makeWindow(const Node &node, Lowering &lowering,
         mode.starts_with("SAME")
             ? padSame(node, lowering, axis, mode == "SAME_UPPER")
             : padExplicitly(node, lowering, axis,
-                            mode == "NOTSET" && node.intAttr("ceil_mode", 0));
+                            mode == "NOTSET" &&
+                                node.intAttr("ceil_mode", 0) == 1);
     if (failed(made))
       return failure();
     window.low.push_back(axis.low);
