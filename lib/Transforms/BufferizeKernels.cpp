@@ -88,11 +88,61 @@ static MemRefType bufferType(Type tensor) {
   return MemRefType::get(type.getShape(), type.getElementType());
 }
 
+/// The insertions that `result` ends, from the last to the first, if nothing
+/// else reads what they insert into, nor `output`.
+static SmallVector<tensor::InsertSliceOp> insertionsBehind(Value result,
+                                                           Value output) {
+  SmallVector<tensor::InsertSliceOp> chain;
+  auto insert = result.getDefiningOp<tensor::InsertSliceOp>();
+  while (insert && result.hasOneUse() && insert.getDest().hasOneUse()) {
+    chain.push_back(insert);
+    insert = insert.getDest().getDefiningOp<tensor::InsertSliceOp>();
+  }
+  return output.hasOneUse() ? chain : SmallVector<tensor::InsertSliceOp>();
+}
+
+/// Stores what the kernel returns as `result` in `buffer`, which `output` is
+/// the tensor of. Parts that are inserted one after the other are stored so:
+/// upstream's analysis asks of any two insertions of a chain whether they
+/// conflict, and follows the chain to tell.
+static void storeResult(OpBuilder &b, Value result, Value output,
+                        Value buffer) {
+  auto store = [&](Location loc, Value tensor, Value place) {
+    auto op = bufferization::MaterializeInDestinationOp::create(
+        b, loc, Type(), tensor, place);
+    op.setRestrict(true);
+    op.setWritable(true);
+  };
+  SmallVector<tensor::InsertSliceOp> chain = insertionsBehind(result, output);
+  Value base = chain.empty() ? result : chain.back().getDest();
+  OpBuilder::InsertionGuard guard(b);
+  if (!chain.empty())
+    b.setInsertionPoint(chain.back());
+  if (base != output)
+    store(base.getLoc(), base, buffer);
+  for (tensor::InsertSliceOp insert : llvm::reverse(chain)) {
+    b.setInsertionPoint(insert);
+    MemRefType type = memref::SubViewOp::inferRankReducedResultType(
+        insert.getSourceType().getShape(), cast<MemRefType>(buffer.getType()),
+        insert.getMixedOffsets(), insert.getMixedSizes(),
+        insert.getMixedStrides());
+    Value place = memref::SubViewOp::create(
+        b, insert.getLoc(), type, buffer, insert.getMixedOffsets(),
+        insert.getMixedSizes(), insert.getMixedStrides());
+    store(insert.getLoc(), insert.getSource(), place);
+  }
+  for (tensor::InsertSliceOp insert : chain) {
+    insert->dropAllUses();
+    insert.erase();
+  }
+}
+
 /// Gives the kernel buffers for its tensors, and no results.
 static void convertSignature(func::FuncOp kernel) {
   Block &entry = kernel.getBody().front();
   OpBuilder b = OpBuilder::atBlockBegin(&entry);
   unsigned firstOutput = kernel.getNumArguments() - kernel.getNumResults();
+  SmallVector<Value> outputs;
   for (BlockArgument argument : entry.getArguments()) {
     if (!isa<RankedTensorType>(argument.getType()))
       continue;
@@ -102,15 +152,15 @@ static void convertSignature(func::FuncOp kernel) {
         b, argument.getLoc(), tensorType, argument, /*restrict=*/true,
         /*writable=*/argument.getArgNumber() >= firstOutput);
     argument.replaceAllUsesExcept(tensor, tensor);
+    if (argument.getArgNumber() >= firstOutput)
+      outputs.push_back(tensor);
   }
   auto ret = cast<func::ReturnOp>(entry.getTerminator());
   b.setInsertionPoint(ret);
-  for (auto [i, result] : llvm::enumerate(ret.getOperands())) {
-    auto store = bufferization::MaterializeInDestinationOp::create(
-        b, ret.getLoc(), Type(), result, entry.getArgument(firstOutput + i));
-    store.setRestrict(true);
-    store.setWritable(true);
-  }
+  for (auto [result, output, buffer] :
+       llvm::zip_equal(ret.getOperands(), outputs,
+                       entry.getArguments().drop_front(firstOutput)))
+    storeResult(b, result, output, buffer);
   ret->setOperands({});
   kernel.setFunctionType(
       b.getFunctionType(entry.getArgumentTypes(), TypeRange()));

@@ -21,6 +21,12 @@ def EmitModel : Pass<"emit-model", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
 }
 
+def SplitMain : Pass<"split-main", "::mlir::ModuleOp"> {
+  let summary = "splits a host program of more than some calls into functions of as many";
+  let options = [Option<"calls", "calls", "size_t", "170", "kernels that a part calls">];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def LowerVectors : Pass<"lower-vectors", "::mlir::func::FuncOp"> {
   let summary = "reduces vector operations to those which convert to the llvm dialect one by one";
   let description = [{
