@@ -6,7 +6,9 @@
 // This file drives upstream's elementwise fusion with one rule: fuse where
 // nothing is computed twice that costs more than a few additions. A contraction
 // never takes producers, since its operands are read many times; it takes
-// consumers, in form-dispatches.
+// consumers, in form-dispatches. What is fused stays of bounded size: to read
+// and write a tensor costs nothing beside so much arithmetic, and what follows
+// takes more than linear time for one kernel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,6 +30,9 @@ namespace mlir::lutra {
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+/// More operations and inputs than what is worth fusing has.
+static constexpr int64_t kMaxOperations = 128, kMaxInputs = 64;
 
 /// True where an element of `op` costs no more than reading it.
 static bool isCheap(linalg::GenericOp op) {
@@ -72,12 +77,21 @@ static bool followsProduct(linalg::GenericOp op) {
   return false;
 }
 
+/// Whether both together are small enough for one kernel.
+static bool isSmall(linalg::GenericOp producer, linalg::GenericOp consumer) {
+  auto operations = [](linalg::GenericOp op) {
+    return int64_t(op.getBlock()->getOperations().size());
+  };
+  return operations(producer) + operations(consumer) <= kMaxOperations &&
+         producer.getNumDpsInputs() + consumer.getNumDpsInputs() <= kMaxInputs;
+}
+
 static bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
   auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
   if (!producer || !consumer || !isOnlyReadBy(producer, consumer) ||
       llvm::count(consumer->getOperands(), operand->get()) != 1 ||
-      matchContraction(consumer))
+      matchContraction(consumer) || !isSmall(producer, consumer))
     return false;
   AffineMap map = consumer.getMatchingIndexingMap(operand);
   // A window reads an element many times, at positions that are no permutation.

@@ -21,7 +21,7 @@ def EmitModel : Pass<"emit-model", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
 }
 
-def SplitMain : Pass<"split-main", "::mlir::ModuleOp"> {
+def SplitRun : Pass<"split-run", "::mlir::ModuleOp"> {
   let summary = "splits a host program of more than some calls into functions of as many";
   let options = [Option<"calls", "calls", "size_t", "170", "kernels that a part calls">];
   let dependentDialects = ["::mlir::func::FuncDialect"];

@@ -32,7 +32,7 @@ void lutra::buildTargetPipeline(OpPassManager &pm, StringRef modelName) {
   EmitModelOptions options;
   options.name = modelName.str();
   pm.addPass(createEmitModel(options));
-  pm.addPass(createSplitMain());
+  pm.addPass(createSplitRun());
   pm.addNestedPass<func::FuncOp>(createExpandHalf());
   pm.addNestedPass<func::FuncOp>(createExpandRounding());
   pm.addPass(memref::createExpandStridedMetadataPass());

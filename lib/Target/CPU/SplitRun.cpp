@@ -1,10 +1,10 @@
-//===- SplitMain.cpp - A long host program becomes several functions ------===//
+//===- SplitRun.cpp - A long host program becomes several functions ------===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // LLVM's time for a function grows with the square of its length where values
-// live through all of it, as the buffers of a model do. So @main calls parts of
+// live through all of it, as the buffers of a model do. So lutra_run calls parts of
 // a bounded number of calls, each of which takes what it reads: views of
 // buffers are made again, numbers are passed.
 //
@@ -22,7 +22,7 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::lutra {
-#define GEN_PASS_DEF_SPLITMAIN
+#define GEN_PASS_DEF_SPLITRUN
 #include "lutra/Target/Passes.h.inc"
 } // namespace mlir::lutra
 
@@ -33,7 +33,7 @@ using namespace mlir::lutra;
 static bool isStep(Operation &op) { return isa<func::CallOp, scf::IfOp>(op); }
 
 namespace {
-/// Moves steps of @main to a function of their own.
+/// Moves steps of lutra_run to a function of their own.
 class Part {
 public:
   explicit Part(ArrayRef<Operation *> steps) : steps(steps) {}
@@ -54,7 +54,7 @@ private:
 void Part::collect(Value value) {
   Operation *op = value.getDefiningOp();
   bool isRepeated = op && isPure(op) &&
-                    (isa<MemRefType>(value.getType()) ||
+                    (isa<MemRefType, LLVM::LLVMStructType>(value.getType()) ||
                      matchPattern(op, m_Constant()));
   if (!isRepeated) {
     arguments.insert(value);
@@ -73,11 +73,12 @@ void Part::outline(SymbolTable &symbols) {
     getUsedValuesDefinedAbove(step->getRegions(), values);
     llvm::for_each(values, [&](Value value) { collect(value); });
   }
-  OpBuilder b(steps.front());
-  Location loc = steps.front()->getLoc();
-  auto main = steps.front()->getParentOfType<func::FuncOp>();
+  // What any of the steps reads is known before the last.
+  OpBuilder b(steps.back());
+  Location loc = steps.back()->getLoc();
+  auto run = steps.back()->getParentOfType<func::FuncOp>();
   auto part = func::FuncOp::create(
-      loc, (main.getSymName() + "_part").str(),
+      loc, (run.getSymName() + "_part").str(),
       b.getFunctionType(TypeRange(arguments.getArrayRef()), {}));
   part.setPrivate();
   part.setNoInline(true);
@@ -98,16 +99,16 @@ void Part::outline(SymbolTable &symbols) {
 }
 
 namespace {
-struct SplitMain : lutra::impl::SplitMainBase<SplitMain> {
-  using SplitMainBase::SplitMainBase;
+struct SplitRun : lutra::impl::SplitRunBase<SplitRun> {
+  using SplitRunBase::SplitRunBase;
 
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    auto main = symbols.lookup<func::FuncOp>("main");
-    if (!main)
+    auto run = symbols.lookup<func::FuncOp>("lutra_run");
+    if (!run)
       return;
     SmallVector<Operation *> steps;
-    for (Operation &op : main.getBody().front())
+    for (Operation &op : run.getBody().front())
       if (isStep(op))
         steps.push_back(&op);
     // A call and what frames it are three.
