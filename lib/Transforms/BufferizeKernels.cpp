@@ -108,8 +108,8 @@ static SmallVector<tensor::InsertSliceOp> insertionsBehind(Value result,
 static void storeResult(OpBuilder &b, Value result, Value output,
                         Value buffer) {
   auto store = [&](Location loc, Value tensor, Value place) {
-    auto op = bufferization::MaterializeInDestinationOp::create(
-        b, loc, Type(), tensor, place);
+    auto op = bufferization::MaterializeInDestinationOp::create(b, loc, Type(),
+                                                                tensor, place);
     op.setRestrict(true);
     op.setWritable(true);
   };

@@ -187,3 +187,41 @@ func.func private @summed(%x: tensor<8x16xf32>, %s: tensor<8xf32>) -> tensor<8xf
   } -> tensor<8xf32>
   return %r : tensor<8xf32>
 }
+
+// -----
+
+// What is concatenated is stored part by part, in order, behind what is filled.
+// CHECK-LABEL: func private @concat
+// CHECK-SAME: (%[[X:.*]]: memref<2x3xf32>, %[[Y:.*]]: memref<2xf32>, %[[N:.*]]: index, %[[OUT:.*]]: memref<2x?xf32>)
+// CHECK-NOT: memref.alloc
+// CHECK: linalg.fill ins(%{{.*}}) outs(%[[OUT]]
+// CHECK: %[[FIRST:.*]] = memref.subview %[[OUT]][0, 0] [2, 3]
+// CHECK: memref.copy %[[X]], %[[FIRST]]
+// CHECK: %[[SECOND:.*]] = memref.subview %[[OUT]][0, %[[N]]] [2, 1]
+// CHECK: memref.copy %[[Y]], %[[SECOND]]
+// CHECK-NEXT: return
+func.func private @concat(%x: tensor<2x3xf32>, %y: tensor<2xf32>, %n: index, %o: tensor<2x?xf32>) -> tensor<2x?xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%zero : f32) outs(%o : tensor<2x?xf32>) -> tensor<2x?xf32>
+  %a = tensor.insert_slice %x into %f[0, 0] [2, 3] [1, 1] : tensor<2x3xf32> into tensor<2x?xf32>
+  %b = tensor.insert_slice %y into %a[0, %n] [2, 1] [1, 1] : tensor<2xf32> into tensor<2x?xf32>
+  return %b : tensor<2x?xf32>
+}
+
+// -----
+
+// An insertion of what was made of the same tensor is in its place already.
+// CHECK-LABEL: func private @update
+// CHECK-SAME: (%[[OUT:.*]]: memref<8xf32>)
+// CHECK-NOT: memref.alloc
+// CHECK-NOT: memref.copy
+// CHECK: %[[PART:.*]] = memref.subview %[[OUT]][0] [4]
+// CHECK: linalg.fill ins(%{{.*}}) outs(%[[PART]]
+// CHECK-NEXT: return
+func.func private @update(%o: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %part = tensor.extract_slice %o[0] [4] [1] : tensor<8xf32> to tensor<4xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%part : tensor<4xf32>) -> tensor<4xf32>
+  %r = tensor.insert_slice %f into %o[0] [4] [1] : tensor<4xf32> into tensor<8xf32>
+  return %r : tensor<8xf32>
+}

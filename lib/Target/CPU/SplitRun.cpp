@@ -4,9 +4,9 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // LLVM's time for a function grows with the square of its length where values
-// live through all of it, as the buffers of a model do. So lutra_run calls parts of
-// a bounded number of calls, each of which takes what it reads: views of
-// buffers are made again, numbers are passed.
+// live through all of it, as the buffers of a model do. So lutra_run calls
+// parts of a bounded number of calls, each of which takes what it reads: views
+// of buffers are made again, numbers are passed.
 //
 //===----------------------------------------------------------------------===//
 

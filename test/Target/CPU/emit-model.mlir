@@ -7,8 +7,9 @@
 // CHECK: module attributes {
 // CHECK-SAME: lutra.model = {inputs = ["x: FLOAT[batch, 8]"], name = "affine", outputs = ["y: FLOAT[batch, 8]"]}
 
-// Each dispatch is framed by the hook.
-// CHECK-LABEL: func.func @main(
+// The program is what the runtime calls, and each dispatch is framed by the hook.
+// CHECK-NOT: @main
+// CHECK-LABEL: func.func private @lutra_run(
 // CHECK-SAME:    %[[CALL:[a-z0-9]+]]: !llvm.ptr
 // CHECK:         %[[AT:.*]] = llvm.getelementptr %[[CALL]][48]
 // CHECK:         %[[HOOK:.*]] = llvm.load %[[AT]]
@@ -18,17 +19,15 @@
 // CHECK:           %[[FIRST:.*]] = arith.constant 0 : i64
 // CHECK:           %[[BEGIN:.*]] = arith.constant 1 : i64
 // CHECK:           llvm.call %[[HOOK]](%{{.*}}, %[[FIRST]], %[[BEGIN]])
-// CHECK:         call @scale
+// CHECK:         call @scale(%[[CALL]],
 // CHECK:         scf.if %[[HOOKED]] {
 // CHECK:           llvm.call %[[HOOK]]
 // CHECK:         scf.if %[[HOOKED]] {
 // CHECK:           %[[SECOND:.*]] = arith.constant 1 : i64
 // CHECK:           llvm.call %[[HOOK]](%{{.*}}, %[[SECOND]]
-// CHECK:         call @scale
+// CHECK:         call @scale(%[[CALL]],
 // CHECK:         scf.if %[[HOOKED]]
-
-// CHECK-LABEL: func.func private @lutra_run(
-// CHECK:         call @main(
+// CHECK:         return
 
 // CHECK-LABEL: func.func private @lutra_plan(
 // CHECK:         call @plan(

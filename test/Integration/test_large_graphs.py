@@ -1,0 +1,89 @@
+# Part of the Lutra project, under the Apache License v2.0 with LLVM
+# Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Graphs of hundreds and thousands of nodes: what grows faster than they do is
+bounded, and what is bounded computes what it should."""
+
+import re
+import subprocess
+
+import lutra
+import numpy as np
+import onnx
+import pytest
+from conftest import BUILD, lutra_compile
+from onnx import TensorProto, helper, numpy_helper
+
+#: Seconds for what took several minutes, and takes a few seconds.
+PATIENCE = 120
+
+
+def save(path, nodes, inputs, output, weights=()):
+    """A model of f32 tensors; `inputs` and `output` are names and shapes."""
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in [*inputs, output]
+    ]
+    graph = helper.make_graph(nodes, "g", infos[:-1], infos[-1:], weights)
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+def chain(operators, *weights):
+    """Nodes that read each other's results, from x to y."""
+    names = ["x", *(f"t{i}" for i in range(1, len(operators))), "y"]
+    return [
+        helper.make_node(op, [names[i], *weights], [names[i + 1]])
+        for i, op in enumerate(operators)
+    ]
+
+
+def compiled(model, folder):
+    """The model compiled, and what its phases left."""
+    lutra_compile(model, "-o", folder / "m.so", f"--dump-ir={folder}")
+    return lutra.load(folder / "m.so"), {
+        path.stem[3:]: path.read_text() for path in folder.glob("*.mlir")
+    }
+
+
+def test_concatenates_hundreds(tmp_path):
+    names = [f"x{i}" for i in range(400)]
+    nodes = [helper.make_node("Concat", names, ["y"], axis=1)]
+    shapes = [(name, [2, 3]) for name in names]
+    model = save(tmp_path / "m.onnx", nodes, shapes, ("y", [2, 1200]))
+    command = [BUILD / "bin" / "lutra-compile", model, "-o", tmp_path / "m.so"]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    x = np.arange(2400, dtype=np.float32).reshape(400, 2, 3)
+    y = lutra.load(tmp_path / "m.so")(dict(zip(names, x)))["y"]
+    np.testing.assert_array_equal(y, np.concatenate(x, axis=1))
+
+
+def test_kernels_of_long_chains_are_bounded(tmp_path):
+    operators = ["Relu", "Neg"] * 500
+    sizes = [("x", [2, 16])], ("y", [2, 16])
+    model = save(tmp_path / "m.onnx", chain(operators), *sizes)
+    run, phases = compiled(model, tmp_path)
+    kernels = re.findall(r"linalg\.generic.*?linalg\.yield", phases["form"], re.S)
+    operations = [kernel.count(" = arith.") for kernel in kernels]
+    assert 64 < max(operations) <= 128
+    x = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
+    np.testing.assert_array_equal(run({"x": x})["y"], np.zeros_like(x))
+
+
+@pytest.mark.parametrize("rows", [2, "rows"])
+def test_long_programs_are_functions_of_bounded_length(tmp_path, rows):
+    rotation = np.roll(np.eye(8, dtype=np.float32), 1, axis=1)
+    model = save(
+        tmp_path / "m.onnx",
+        chain(["MatMul"] * 500, "w"),
+        [("x", [rows, 8])],
+        ("y", [rows, 8]),
+        [numpy_helper.from_array(rotation, "w")],
+    )
+    run, phases = compiled(model, tmp_path)
+    functions = phases["target"].split("llvm.func ")
+    calls = [len(re.findall(r"llvm\.call @contract", f)) for f in functions]
+    assert sum(calls) == 500
+    assert max(calls) == 170
+    x = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
+    np.testing.assert_array_equal(run({"x": x})["y"], np.roll(x, 500, axis=1))
