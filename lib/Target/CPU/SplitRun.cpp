@@ -30,7 +30,9 @@ using namespace mlir;
 using namespace mlir::lutra;
 
 /// A call of a kernel, or what tells the hook of it.
-static bool isStep(Operation &op) { return isa<func::CallOp, scf::IfOp>(op); }
+static bool isStep(Operation &op) {
+  return isa<func::CallOp, scf::IfOp>(op) && op.getNumResults() == 0;
+}
 
 namespace {
 /// Moves steps of lutra_run to a function of their own.
@@ -107,17 +109,23 @@ struct SplitRun : lutra::impl::SplitRunBase<SplitRun> {
     auto run = symbols.lookup<func::FuncOp>("lutra_run");
     if (!run)
       return;
-    SmallVector<Operation *> steps;
-    for (Operation &op : run.getBody().front())
-      if (isStep(op))
-        steps.push_back(&op);
     // A call and what frames it are three.
     size_t length = 3 * calls;
-    if (steps.size() <= length)
+    if (size_t(llvm::count_if(run.getOps(), isStep)) <= length)
       return;
-    for (ArrayRef<Operation *> left = steps; !left.empty();
-         left = left.drop_front(std::min(length, left.size())))
-      Part(left.take_front(length)).outline(symbols);
+    SmallVector<SmallVector<Operation *>> parts(1);
+    for (Operation &op : run.getBody().front()) {
+      // What reads or writes memory itself keeps its place among the steps.
+      bool isEnd =
+          parts.back().size() == length || !(isStep(op) || isPure(&op));
+      if (isEnd && !parts.back().empty())
+        parts.emplace_back();
+      if (isStep(op))
+        parts.back().push_back(&op);
+    }
+    for (ArrayRef<Operation *> steps : parts)
+      if (!steps.empty())
+        Part(steps).outline(symbols);
   }
 };
 } // namespace
