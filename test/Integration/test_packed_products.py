@@ -97,7 +97,8 @@ def test_affine(case, level, tmp_path):
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("scales", ["f32", "f16"])
 def test_rows(rows, dynamic, scales, tmp_path):
-    check(Product(rows, 70, 3, 32, 4, scales=scales, dynamic=dynamic), tmp_path)
+    case = Product(rows, 70, 3, 32, 4, scales=scales, dynamic=dynamic)
+    check(case, tmp_path, "--mattr=-amx-bf16")
 
 
 #: Groups of a row and super-scales of it.

@@ -231,6 +231,8 @@ static bool isDense(Type type, unsigned dims) {
   auto memref = dyn_cast<MemRefType>(type);
   if (!memref || memref.getRank() < dims)
     return false;
+  if (memref.getLayout().isIdentity())
+    return true;
   auto [strides, offset] = memref.getStridesAndOffset();
   int64_t expected = 1;
   for (unsigned i = 0; i < dims; ++i) {
