@@ -137,10 +137,14 @@ static void *help(void *argument) {
   return NULL;
 }
 
+// A store that no later load passes. Stores are so by themselves, but as qemu
+// runs those of AArch64 on x86: a sleeper then is not seen, nor woken.
+#define storeAndFence(place, value) ((void)atomic_exchange(place, value))
+
 static void openLoop(lutra_pool *pool) {
   uint64_t state = atomic_load(&pool->state);
-  atomic_store(&pool->state,
-               (state & ~(openBit | insideMask)) + loopStep + openBit);
+  storeAndFence(&pool->state,
+                (state & ~(openBit | insideMask)) + loopStep + openBit);
   if (!atomic_load(&pool->sleepers))
     return;
   pthread_mutex_lock(&pool->mutex);
@@ -156,7 +160,7 @@ static void closeLoop(lutra_pool *pool) {
     relax();
   }
   pthread_mutex_lock(&pool->mutex);
-  atomic_store(&pool->ownerSleeps, true);
+  storeAndFence(&pool->ownerSleeps, true);
   while (atomic_load(&pool->state) & insideMask)
     pthread_cond_wait(&pool->left, &pool->mutex);
   atomic_store(&pool->ownerSleeps, false);
