@@ -34,7 +34,7 @@ static int64_t mostProductRows(mpgemm::MatmulOp op, int64_t depth,
   if (!op.isInteger() || !hasByteTiles(target))
     return kMaxProductRows;
   // Rows of a panel of codes, and no more, stay in the cache.
-  if (areFloatTilesFaster(cast<mpgemm::ProductOpInterface>(*op), target))
+  if (areFloatTilesFaster(op, target))
     return 2 * kRowsOfTiles;
   int64_t blocks = target.getL2() / 2 / (depth * kRowsOfTiles);
   return kRowsOfTiles * std::clamp<int64_t>(blocks, 1, 2);

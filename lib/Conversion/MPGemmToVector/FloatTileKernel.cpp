@@ -44,8 +44,7 @@ static constexpr int64_t kLeastRows = 32;
 
 bool FloatTileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows();
-  return areFloatTilesFaster(cast<mpgemm::ProductOpInterface>(*op), target) &&
-         ScaledNumbers::supports(op) &&
+  return areFloatTilesFaster(op, target) && ScaledNumbers::supports(op) &&
          kPanelCodes % ScaledNumbers::chunkOf(op) == 0 &&
          (columns == kSize || columns == 2 * kSize) && hasRowsOfX(op);
 }
@@ -57,14 +56,14 @@ FloatTileKernel::FloatTileKernel(OpBuilder &b, mpgemm::MatmulOp op,
   int64_t codes = op.getXType().getDimSize(1) * op.getGroupSize(),
           columns = parts * kSize;
   // No larger than what there is.
-  auto upTo = [](int64_t most, int64_t count, int64_t size) {
+  auto sizeOf = [](int64_t most, int64_t count, int64_t size) {
     return ShapedType::isDynamic(count)
                ? most
                : std::min(most, int64_t(llvm::alignTo(count, size)));
   };
-  blockRows = upTo(kBlockRows, op.getXType().getDimSize(0), kSize);
-  blockColumns = upTo(kBlockColumns, op.getInitType().getDimSize(1), columns);
-  panelCodes = upTo(kPanelCodes, codes, kDepth);
+  blockRows = sizeOf(kBlockRows, op.getXType().getDimSize(0), kSize);
+  blockColumns = sizeOf(kBlockColumns, op.getInitType().getDimSize(1), columns);
+  panelCodes = sizeOf(kPanelCodes, codes, kDepth);
   ofRow = codes / chunk;
   ofPanel = std::min(kPanelCodes, codes) / chunk;
   x = rowsOfX(b, op);
@@ -279,9 +278,7 @@ void FloatTileKernel::emitBlock(Value tiles) {
   rowTiles = arith::CeilDivUIOp::create(b, loc, rows, constant(kSize));
   clear(tiles);
   loop(constant(0), constant(ofRow), ofPanel, [&](Value first) {
-    Value count = arith::MinUIOp::create(
-              b, loc, constant(ofPanel),
-              arith::SubIOp::create(b, loc, constant(ofRow), first)),
+    Value count = upTo(ofPanel, first, constant(ofRow)),
           codes = times(count, chunk),
           steps = arith::CeilDivUIOp::create(b, loc, codes, constant(kDepth));
     loop(constant(0), rows, 1,
@@ -303,17 +300,13 @@ Value FloatTileKernel::emit(Value count, Value tiles) {
         areMany = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                         count, constant(kLeastRows)),
         done = arith::SelectOp::create(b, loc, areMany, count, none);
-  auto left = [&](Value end, Value begin, int64_t most) -> Value {
-    return arith::MinUIOp::create(b, loc, constant(most),
-                                  arith::SubIOp::create(b, loc, end, begin));
-  };
   int64_t tilesOfBlock = blockColumns / (parts * kSize);
   loop(none, tiles, tilesOfBlock, [&](Value tile) {
     firstTile = tile;
     loop(none, done, blockRows, [&](Value row) {
       firstRow = row;
-      rows = left(done, row, blockRows);
-      emitBlock(left(tiles, tile, tilesOfBlock));
+      rows = upTo(blockRows, row, done);
+      emitBlock(upTo(tilesOfBlock, tile, tiles));
     });
   });
   return done;

@@ -33,6 +33,11 @@ Value IndexBuilder::times(Value index, int64_t by) {
                        .getResult();
 }
 
+Value IndexBuilder::upTo(int64_t most, Value begin, Value end) {
+  return arith::MinUIOp::create(b, loc, constant(most),
+                                arith::SubIOp::create(b, loc, end, begin));
+}
+
 void IndexBuilder::loop(Value begin, Value end, int64_t step,
                         function_ref<void(Value)> body) {
   auto loop = scf::ForOp::create(b, loc, begin, end, constant(step));

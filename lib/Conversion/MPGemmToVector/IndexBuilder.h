@@ -21,6 +21,8 @@ protected:
   Value add(Value lhs, Value rhs);
   Value plus(Value index, int64_t by);
   Value times(Value index, int64_t by);
+  /// How many there are from `begin` to `end`, but no more than `most`.
+  Value upTo(int64_t most, Value begin, Value end);
   /// `body` gets the index and yields nothing.
   void loop(Value begin, Value end, int64_t step,
             function_ref<void(Value)> body);

@@ -120,8 +120,7 @@ void PanelKernel::emitRows(Value count, Value chunks, Value column) {
   tile = column;
   ResultColumns columns(b, op, lanes, parts, tile);
   loop(constant(0), chunks, ofPanel, [&](Value first) {
-    Value left = arith::SubIOp::create(b, loc, chunks, first),
-          here = arith::MinUIOp::create(b, loc, left, constant(ofPanel));
+    Value here = upTo(ofPanel, first, chunks);
     fill(first, here);
     loop(constant(0), count, rows,
          [&](Value row) { multiply(row, first, here, columns); });

@@ -70,11 +70,6 @@ bool TileKernel::hasLongGroups() {
 // Values and loops
 //===----------------------------------------------------------------------===//
 
-Value TileKernel::upTo(Value most, Value begin, Value end) {
-  return arith::MinUIOp::create(b, loc, most,
-                                arith::SubIOp::create(b, loc, end, begin));
-}
-
 /// Calls `body` with a slot and the first rows of the tiles from there on, for
 /// all slots of the block: two tiles of rows, and one where one is left.
 void TileKernel::forTiles(function_ref<void(Value, ArrayRef<Value>)> body) {
@@ -228,7 +223,7 @@ void TileKernel::emitShortGroups() {
   int64_t perPanel = TilePanel::kQuads / quads;
   clear(results);
   loop(constant(0), constant(groups), perPanel, [&](Value firstGroup) {
-    Value count = upTo(constant(perPanel), firstGroup, constant(groups));
+    Value count = upTo(perPanel, firstGroup, constant(groups));
     panel.fill(tile, times(firstGroup, quads), times(count, quads));
     forTiles([&](Value slot, ArrayRef<Value> rows) {
       loop(constant(0), count, 1, [&](Value at) {
@@ -255,7 +250,7 @@ void TileKernel::emitLongGroups() {
     clear(sums);
     Value steps = constant(quads / tileQuads);
     loop(constant(0), steps, perPanel, [&](Value firstStep) {
-      Value count = upTo(constant(perPanel), firstStep, steps),
+      Value count = upTo(perPanel, firstStep, steps),
             quad = add(times(group, quads), times(firstStep, tileQuads));
       panel.fill(tile, quad, times(count, tileQuads));
       forTiles([&](Value slot, ArrayRef<Value> rows) {
@@ -281,7 +276,7 @@ void TileKernel::emitRows(Value count, Value column) {
   last = arith::SubIOp::create(b, loc, count, constant(kTileRows));
   loop(constant(0), count, kBlockRows, [&](Value block) {
     first = block;
-    slots = upTo(constant(kBlockRows), first, count);
+    slots = upTo(kBlockRows, first, count);
     hasLongGroups() ? emitLongGroups() : emitShortGroups();
     if (!results)
       groupSums.enter(tile, constant(0));

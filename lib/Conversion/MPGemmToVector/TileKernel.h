@@ -49,7 +49,6 @@ private:
   Values loadSums(Value row, Value slot);
   void flush(Value group, ArrayRef<Value> rows, Value slot, Value resultSlot);
 
-  Value upTo(Value most, Value begin, Value end);
   void forTiles(function_ref<void(Value, ArrayRef<Value>)> body);
   void forRows(Value slot, ArrayRef<Value> rows,
                function_ref<void(Value, Value)> body);

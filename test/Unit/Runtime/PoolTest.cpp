@@ -157,13 +157,23 @@ TEST(PoolCreateTest, WorkersAreBounded) {
   EXPECT_EQ(pool, nullptr);
 }
 
+/// Two workers meet in a loop of two: neither task can end before the other has
+/// begun.
+struct Encounter {
+  void meet() {
+    ++arrived;
+    while (arrived < 2)
+      std::this_thread::yield();
+  }
+
+  std::atomic<int> arrived = 0;
+};
+
 /// The bytes of stack that the thread has which is not the caller.
-struct StackOfHelper {
+struct StackOfHelper : Encounter {
   static void task(void *data, int64_t, int64_t, int64_t worker) {
     auto *self = static_cast<StackOfHelper *>(data);
-    ++self->arrived;
-    while (self->arrived < 2)
-      std::this_thread::yield();
+    self->meet();
     pthread_attr_t attributes;
     if (worker == 0 || pthread_getattr_np(pthread_self(), &attributes))
       return;
@@ -171,7 +181,6 @@ struct StackOfHelper {
     pthread_attr_destroy(&attributes);
   }
 
-  std::atomic<int> arrived = 0;
   size_t size = 0;
 };
 
@@ -192,14 +201,13 @@ TEST(PoolCreateTest, ThreadsHaveStackForKernels) {
   EXPECT_GE(stack.size, size_t(2) << 20);
 }
 
-/// Two workers meet in a loop of two: neither task can end before the other has
-/// begun. The pool's thread then lags, and the loop must wait for it.
-struct Meeting {
+/// The pool's thread lags behind an encounter, and the loop must wait for it.
+struct Meeting : Encounter {
+  explicit Meeting(std::chrono::milliseconds lag) : lag(lag) {}
+
   static void task(void *data, int64_t, int64_t, int64_t worker) {
     auto *self = static_cast<Meeting *>(data);
-    ++self->arrived;
-    while (self->arrived < 2)
-      std::this_thread::yield();
+    self->meet();
     if (worker == 0)
       return;
     std::this_thread::sleep_for(self->lag);
@@ -207,7 +215,6 @@ struct Meeting {
   }
 
   std::chrono::milliseconds lag;
-  std::atomic<int> arrived = 0;
   std::atomic<bool> left = false;
 };
 
