@@ -68,10 +68,9 @@ namespace mlir::lutra {
 /// Emits tiles of rows by tiles of lanes of a nest.
 class MatrixTiles {
 public:
-  MatrixTiles(Nest &nest, const Piece &lanes)
+  explicit MatrixTiles(Nest &nest)
       : nest(nest), b(nest.b), loc(nest.loc), op(nest.op), plan(nest.plan),
-        contraction(*matchContraction(op)), lanes(lanes),
-        laneCount(countOf(lanes, plan.loop)) {}
+        contraction(*matchContraction(op)) {}
   void emit();
 
 private:
@@ -87,8 +86,11 @@ private:
     bool isWhole() const { return !rows && !elements; }
   };
 
-  void emitTiles(const Piece &rows);
-  Values multiply(const Piece &rows, ValueRange sums);
+  bool readsLanesOften() const;
+  void coverRows(function_ref<void()> inside);
+  void coverLanes(function_ref<void()> inside);
+  void emitTiles();
+  Values multiply(ValueRange sums);
   Place placeOf(OpOperand &operand, unsigned rowLoop, int64_t row,
                 int64_t lane);
   Place buffer(Type element);
@@ -115,8 +117,10 @@ private:
   linalg::GenericOp op;
   const Plan &plan;
   Contraction contraction;
-  const Piece &lanes;
-  Value laneCount;
+  /// What the loops stand at, and what is left there of rows and lanes; null
+  /// for all.
+  Piece rows, lanes;
+  Value rowCount, laneCount;
   /// [16, elements of a row], for what does not fill a tile.
   llvm::SmallMapVector<Type, Value, 2> buffers;
 };
@@ -236,9 +240,8 @@ void MatrixTiles::store(Value tile, int64_t row, int64_t lane, Part part) {
 
 /// Adds the products of all steps of the innermost reduction to the sums,
 /// [rows.vectors, lanes.vectors].
-Values MatrixTiles::multiply(const Piece &rows, ValueRange sums) {
+Values MatrixTiles::multiply(ValueRange sums) {
   unsigned step = plan.reductions.back();
-  Value rowCount = countOf(rows, *plan.row);
   SmallVector<Piece> pieces{{1, kSize, false}, {1, kSize, true}};
   if (auto steps = getConstantIntValue(nest.extents[step]))
     pieces.resize(1 + (*steps % kSize != 0));
@@ -264,8 +267,8 @@ Values MatrixTiles::multiply(const Piece &rows, ValueRange sums) {
       });
 }
 
-void MatrixTiles::emitTiles(const Piece &rows) {
-  Part part{countOf(rows, *plan.row), laneCount};
+void MatrixTiles::emitTiles() {
+  Part part{rowCount, laneCount};
   auto type = amx::TileType::get({kSize, kSize}, b.getF32Type());
   auto visit = [&](function_ref<void(int64_t row, int64_t lane)> each) {
     for (int64_t i = 0; i < rows.vectors; ++i)
@@ -279,28 +282,56 @@ void MatrixTiles::emitTiles(const Piece &rows) {
             ? amx::TileZeroOp::create(b, loc, type).getResult()
             : load(*op.getDpsInitOperand(0), *plan.row, row, lane, part));
   });
-  sums = nest.emitReductions(
-      ArrayRef(plan.reductions).drop_back(), sums,
-      [&](ValueRange inner) { return multiply(rows, inner); });
+  sums = nest.emitReductions(ArrayRef(plan.reductions).drop_back(), sums,
+                             [&](ValueRange inner) { return multiply(inner); });
   const Value *sum = sums.begin();
   visit([&](int64_t row, int64_t lane) { store(*sum++, row, lane, part); });
 }
 
-/// All rows by the lanes.
-void MatrixTiles::emit() {
+/// Whether the rows are so many more that what lies along the lanes is read
+/// again for all of them, rather than they for all lanes.
+bool MatrixTiles::readsLanesOften() const {
+  SmallVector<int64_t> known = staticExtents(op);
+  int64_t lanes = known[plan.loop], rows = known[*plan.row];
+  return !ShapedType::isDynamic(lanes) &&
+         (ShapedType::isDynamic(rows) || rows > lanes);
+}
+
+void MatrixTiles::coverRows(function_ref<void()> inside) {
   OpFoldResult extent = nest.extents[*plan.row];
   SmallVector<Piece> pieces{{2, kSize, false}, {1, kSize, false}};
   auto known = getConstantIntValue(extent);
   if (!known || *known % kSize != 0)
     pieces.push_back({1, kSize, true});
   coverLoop(b, loc, extent, pieces, {},
-            [&](const Piece &rows, Index index, ValueRange) {
+            [&](const Piece &piece, Index index, ValueRange) {
               nest.position[*plan.row] = index;
-              emitTiles(rows);
+              rows = piece;
+              rowCount = countOf(piece, *plan.row);
+              inside();
               return Values();
             });
 }
 
-void Nest::emitMatrixRows(const Piece &lanes) {
-  MatrixTiles(*this, lanes).emit();
+void MatrixTiles::coverLanes(function_ref<void()> inside) {
+  OpFoldResult extent = nest.extents[plan.loop];
+  coverLoop(b, loc, extent,
+            piecesOfLanes(extent, kSize, plan.vectors, /*keepLanes=*/true), {},
+            [&](const Piece &piece, Index index, ValueRange) {
+              nest.position[plan.loop] = index;
+              lanes = piece;
+              laneCount = countOf(piece, plan.loop);
+              inside();
+              return Values();
+            });
 }
+
+void MatrixTiles::emit() {
+  auto inside = [&] { emitTiles(); };
+  if (readsLanesOften())
+    coverRows([&] { coverLanes(inside); });
+  else
+    coverLanes([&] { coverRows(inside); });
+}
+
+void Nest::emitMatrixTiles() { MatrixTiles(*this).emit(); }

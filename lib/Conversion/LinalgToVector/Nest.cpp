@@ -55,6 +55,8 @@ void Nest::emitOuter(unsigned depth) {
   }
   if (!plan.transposed.empty())
     return emitTransposes();
+  if (plan.hasMatrixTiles)
+    return emitMatrixTiles();
   // Rows are innermost, since they are what a stream has many of.
   if (plan.reducesLanes())
     return emitRows(plan.column, plan.columns, [&](int64_t columns) {
@@ -68,11 +70,8 @@ void Nest::emitOuter(unsigned depth) {
       piecesOfLanes(extents[plan.loop], plan.lanes, plan.vectors, keepLanes),
       {}, [&](const Piece &piece, Index index, ValueRange) {
         position[plan.loop] = index;
-        if (plan.hasMatrixTiles)
-          emitMatrixRows(piece);
-        else
-          emitRows(plan.row, plan.rows,
-                   [&](int64_t rows) { emitTile(rows, piece); });
+        emitRows(plan.row, plan.rows,
+                 [&](int64_t rows) { emitTile(rows, piece); });
         return Values();
       });
 }

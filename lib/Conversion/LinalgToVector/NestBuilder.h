@@ -36,7 +36,7 @@ private:
   void emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   void emitTile(int64_t rows, const Piece &piece);
-  void emitMatrixRows(const Piece &lanes);
+  void emitMatrixTiles();
   void emitLaneReduction(int64_t rows, int64_t columns);
   Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
