@@ -279,17 +279,18 @@ static LogicalResult distribute(RewriterBase &b, CascadeOp op,
   return success();
 }
 
-/// Whether an element of `op` is better computed again by each that reads it
+/// Whether an element of `op` is better computed again where `reader` reads it
 /// than stored in a pass of its own over the tile. Movement is not: it puts a
 /// tile where it is read in order.
-static bool isWorthRepeating(linalg::GenericOp op) {
+static bool isWorthRepeating(linalg::GenericOp op, linalg::GenericOp reader) {
   auto isCheap = [](Operation &inner) {
     return isa<linalg::IndexOp, linalg::YieldOp>(inner) ||
            (isa<arith::ArithDialect>(inner.getDialect()) &&
             !isa<arith::DivFOp>(inner));
   };
   return op.getBlock()->getOperations().size() > 1 &&
-         (op->hasOneUse() || llvm::all_of(*op.getBlock(), isCheap));
+         ((op->hasOneUse() && reader.getNumLoops() <= op.getNumLoops()) ||
+          llvm::all_of(*op.getBlock(), isCheap));
 }
 
 /// Computes maps where they are read, in place: upstream's patterns would take
@@ -306,7 +307,7 @@ static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
       for (OpOperand *operand : op.getDpsInputOperands()) {
         auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
         if (!producer || producer->getBlock() != op->getBlock() ||
-            !isWorthRepeating(producer) ||
+            !isWorthRepeating(producer, op) ||
             !linalg::areElementwiseOpsFusable(operand))
           continue;
         rewriter.setInsertionPoint(op);

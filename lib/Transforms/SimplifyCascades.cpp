@@ -8,10 +8,12 @@
 // what reads them. A map that keeps the order of numbers is applied to a
 // maximum and not to each point of it. Exponentials of differences to a
 // reference are taken to base 2, with the logarithm of e in a factor that is
-// there anyway. And conversions of results are done where these are computed.
+// there anyway. A sum of them divides once a row. And conversions of results
+// are done where these are computed.
 //
 //===----------------------------------------------------------------------===//
 
+#include "CascadeDivisions.h"
 #include "CascadeResults.h"
 #include "MaskingMaps.h"
 #include "dialects/Cascade/Cascade.h"
@@ -198,7 +200,20 @@ BlockArgument Scaling::elementOf(Value x) const {
                                                           : BlockArgument();
 }
 
+/// What `x` rounds and widens again, which a cascade does not do in the end
+/// (`dropRoundings`); else `x`.
+static Value withoutRounding(Value x) {
+  auto widen = x.getDefiningOp<arith::ExtFOp>();
+  auto round = widen ? widen.getIn().getDefiningOp<arith::TruncFOp>()
+                     : arith::TruncFOp();
+  return round && round.getIn().getType() == x.getType() &&
+                 round.getType().getIntOrFloatBitWidth() >= 16
+             ? withoutRounding(round.getIn())
+             : x;
+}
+
 bool Scaling::isPossible(Value x) const {
+  x = withoutRounding(x);
   if (scaled(x))
     return true;
   if (BlockArgument element = elementOf(x))
@@ -218,6 +233,7 @@ bool Scaling::isPossible(Value x) const {
 }
 
 Value Scaling::scale(OpBuilder &b, Value x) const {
+  x = withoutRounding(x);
   Location loc = x.getLoc();
   auto type = cast<FloatType>(x.getType());
   // Products and the differences that read them may become one operation.
@@ -379,6 +395,7 @@ struct SimplifyCascades : lutra::impl::SimplifyCascadesBase<SimplifyCascades> {
       for (auto op : iterate.getBlock()->getOps<RebaseOp>())
         if (auto reference = matchReference(iterate, op))
           takeBaseTwo(*reference);
+      divideOnceARow(iterate);
     }
   }
 };

@@ -1,7 +1,7 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(simplify-cascades,canonicalize))' | FileCheck %s
 
-// The rounding and the scale leave the maximum, the exponentials are to base 2 with
-// log2(e) in the scale (0.125 * 1.4427 = 0.18034), and a tolerance of 8 is 11.54 there.
+// Roundings and the scale leave the maximum, the exponentials are to base 2 with log2(e)
+// in the scale, behind which nothing is rounded (0.125 * 1.4427 = 0.18034), and a tolerance of 8 is 11.54 there.
 // CHECK-LABEL: func.func @scores(
 // CHECK-DAG: %[[SCALE:.*]] = arith.constant 0.180336878 : f32
 // CHECK: cascade.iterate
@@ -46,7 +46,9 @@ func.func @scores(%q: tensor<8x4xf32>, %k: tensor<16x4xf32>) -> tensor<8xf32> {
         %c = arith.constant 0.125 : f32
         %w = arith.extf %a : bf16 to f32
         %t = arith.mulf %w, %c : f32
-        cascade.yield %t : f32
+        %r = arith.truncf %t : f32 to bf16
+        %v = arith.extf %r : bf16 to f32
+        cascade.yield %v : f32
       } : (tensor<8x?xbf16>) -> tensor<8x?xf32>
       %l = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
       ^bb0(%a: f32):
