@@ -72,6 +72,38 @@ func.func @divided(%x: tensor<4x256xf32>, %off: index) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 
+// Half a part divides the rank and parts: parts at the edges are as long.
+// CHECK-LABEL: func.func @halves
+// CHECK: scf.for
+// CHECK-NOT: linalg.index
+// CHECK: scf.for {{.*}} step %c16
+// CHECK: tensor.extract_slice %{{.*}} [4, 16] [1, 1]
+// CHECK: arith.cmpi sle
+// CHECK-NOT: scf.for
+func.func @halves(%x: tensor<4x272xf32>, %off: index) -> tensor<4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %y = cascade.cascade ranks(p = 4, m = 272) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      cascade.yield %zero : f32
+    } : () -> tensor<4xf32>
+    %r = cascade.iterate "m" (%part = %x[1]) carry(%s = %s0)
+        filters([affine_set<(d0, d1)[s0] : (d0 - d1 + s0 >= 0)>][%off]) : (tensor<4x272xf32>), (tensor<4xf32>) {
+      %s1 = cascade.einsum [p, m] (%part[p, m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%a: f32):
+        %p = cascade.index "p"
+        %m = cascade.index "m"
+        %last = arith.addi %p, %off : index
+        %seen = arith.cmpi sle, %m, %last : index
+        %v = arith.select %seen, %a, %zero : f32
+        cascade.yield %v : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      cascade.yield %s1 : tensor<4xf32>
+    }
+    cascade.yield %r : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
 // Both edges of a window are one loop, which leaves out what is between them.
 // CHECK-LABEL: func.func @window
 // CHECK: %[[LENGTH:.*]] = affine.apply #{{.*}}()[%[[FROM:.*]], %[[TO:.*]]]

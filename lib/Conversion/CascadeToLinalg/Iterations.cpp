@@ -15,6 +15,8 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace mlir::lutra;
 using namespace mlir::lutra::cascade;
@@ -24,6 +26,14 @@ SmallVector<OpFoldResult> CascadeLowering::sizesOfRanks() {
   for (StringRef rank : root.getRanks().getAsValueRange<StringAttr>())
     sizes.push_back(extents[rank]);
   return sizes;
+}
+
+/// The length of parts at the edges of a mask, which whole parts of `size` and
+/// all of a rank are multiples of. 1 if it were less than a third of a part,
+/// since shorter ones are mostly what is done for each of them.
+static int64_t unitOfEdges(int64_t extent, int64_t size) {
+  int64_t unit = std::gcd(extent, size);
+  return 3 * unit >= size ? unit : 1;
 }
 
 /// From where to where an iteration has to go.
@@ -139,7 +149,10 @@ void CascadeLowering::lower(IterateOp op) {
         b, loc, stepValue, arith::ConstantIndexOp::create(b, loc, 1));
   if (size)
     findBlocks(op, *size);
-  unit = isWhole ? *size : blocks.empty() ? 1 : blockLength;
+  unit = isWhole                            ? *size
+         : !blocks.empty()                  ? blockLength
+         : whole && size && op.getFilters() ? unitOfEdges(*whole, *size)
+                                            : 1;
   IterationRange range = rangeOf(op, stepValue);
   hasOnePart = whole && whole == size;
   bool hasEdges = size && whole != size &&
@@ -158,8 +171,12 @@ void CascadeLowering::lower(IterateOp op) {
     carried = goOver(op, range, from, last, stepValue, true, carried);
     from = last;
   }
-  if (!isWhole)
-    carried = goOver(op, range, from, to, stepValue, false, carried);
+  if (!isWhole) {
+    bool areEven = blocks.empty() && unit > 1;
+    Value each =
+        areEven ? arith::ConstantIndexOp::create(b, loc, unit) : stepValue;
+    carried = goOver(op, range, from, to, each, areEven, carried);
+  }
   unit = 1;
   hasOnePart = false;
   blocks.clear();
