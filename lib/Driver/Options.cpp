@@ -154,6 +154,7 @@ static llvm::Error parseReferences(StringRef text,
                                    ReferenceOptions &references) {
   auto [policy, distance] = text.split(':');
   ReferenceOptions read;
+  read.lazy = 0;
   double number = 0;
   bool isKnown = policy == "lazy" || policy == "fixed";
   if (isKnown ? distance.getAsDouble(number) || !(number > 0) ||

@@ -70,8 +70,8 @@ static cl::opt<std::string> references(
     "references", cl::value_desc("policy"), cl::cat(category),
     cl::desc("What exponentials are summed under before all are seen: online, "
              "their maximum so far; lazy:DISTANCE, one that stays until it is "
-             "farther below; fixed:DISTANCE, a number that they are proven "
-             "to be so near"));
+             "farther below (the default, lazy:8); fixed:DISTANCE, a number "
+             "that they are proven to be so near"));
 static cl::opt<std::string> lookups(
     "lookups", cl::value_desc("when"), cl::cat(category),
     cl::desc("Whether products with codes of 1 to 4 bits are looked up in "

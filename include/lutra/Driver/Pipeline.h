@@ -23,7 +23,8 @@ class WeightSources;
 /// under their maximum so far, but for these.
 struct ReferenceOptions {
   /// The maximum may grow by so much before sums move to it; 0 for not at all.
-  double lazy = 0;
+  /// What moves seldom is corrected seldom, and sums have room for e^8.
+  double lazy = 8;
   /// A number instead, where exponents are proven no farther from one; 0 for
   /// never.
   double fixed = 0;
