@@ -16,8 +16,10 @@
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace mlir::lutra {
@@ -72,6 +74,37 @@ static bool isWorthMoving(IterateOp iterate, unsigned number) {
   });
 }
 
+/// Rows that are a multiple of so many bytes apart share few sets of the
+/// first-level cache, which then does not hold a tile of them beside what else
+/// is at hand. Rows that are longer by a line do not.
+static constexpr int64_t kAlias = 1024, kLine = 64;
+
+/// The result of `op`, with rows that are a line longer in memory if they
+/// alias.
+static Value spreadRows(OpBuilder &b, linalg::TransposeOp op) {
+  Location loc = op.getLoc();
+  auto type = cast<RankedTensorType>(op.getInit().getType());
+  int64_t bytes = type.getElementTypeBitWidth() / 8;
+  if (type.getShape().back() * bytes % kAlias != 0)
+    return op->getResult(0);
+  // Only what is generic is written into its place in what is padded.
+  IRRewriter rewriter(b);
+  Value tensor = linalg::generalizeNamedOp(rewriter, op)->getResult(0);
+  SmallVector<int64_t> shape(type.getShape());
+  shape.back() += kLine / bytes;
+  SmallVector<OpFoldResult> none(type.getRank(), b.getIndexAttr(0)), high(none),
+      ones(type.getRank(), b.getIndexAttr(1));
+  high.back() = b.getIndexAttr(kLine / bytes);
+  Value zero =
+      arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+  Value padded = tensor::PadOp::create(
+      b, loc, RankedTensorType::get(shape, type.getElementType()), tensor, none,
+      high, zero);
+  return tensor::ExtractSliceOp::create(
+      b, loc, padded, none,
+      getAsIndexOpFoldResult(b.getContext(), type.getShape()), ones);
+}
+
 static void moveStream(IterateOp iterate, unsigned number) {
   CascadeOp cascade = iterate->getParentOfType<CascadeOp>();
   OpBuilder b(cascade);
@@ -82,15 +115,15 @@ static void moveStream(IterateOp iterate, unsigned number) {
   Value to = tensor::EmptyOp::create(b, iterate.getLoc(),
                                      moveLast(type.getShape(), dim),
                                      type.getElementType());
-  auto moved =
-      linalg::TransposeOp::create(b, iterate.getLoc(), stream, to, order);
-  iterate.getStreamsMutable()[number].assign(moved->getResult(0));
+  Value moved = spreadRows(
+      b, linalg::TransposeOp::create(b, iterate.getLoc(), stream, to, order));
+  iterate.getStreamsMutable()[number].assign(moved);
   SmallVector<int64_t> dims(iterate.getDims());
   dims[number] = type.getRank() - 1;
   iterate.setDims(dims);
   Value part = iterate.getParts()[number];
-  part.setType(
-      IterateOp::partType(moved->getResult(0).getType(), dims[number]));
+  part.setType(IterateOp::partType(cast<RankedTensorType>(moved.getType()),
+                                   dims[number]));
   for (OpOperand &use : part.getUses()) {
     auto reader = cast<EinsumOp>(use.getOwner());
     SmallVector<AffineMap> maps(
