@@ -96,7 +96,8 @@ def check(case, causal=False, dynamic=False, cpu="native"):
 
 
 #: heads, heads of keys, queries, keys, head sizes of keys and values: even and odd,
-#: shorter and longer than a vector; a part of the keys and one more.
+#: shorter and longer than a vector; a part of the keys and one more; keys that are turned
+#: for many rows, among them rows that alias.
 CASES = [
     (2, 2, 37, 133, 24, 40),
     (2, 2, 37, 133, 33, 35),
@@ -110,6 +111,8 @@ CASES = [
     (1, 1, 16, 2, 80, 96),
     (2, 1, 300, 260, 64, 64),
     (1, 1, 197, 197, 80, 72),
+    (2, 1, 256, 512, 64, 48),
+    (1, 1, 300, 576, 33, 40),
 ]
 
 
