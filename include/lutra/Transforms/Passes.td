@@ -180,9 +180,11 @@ def EncodeCascades : Pass<"encode-cascades", "::mlir::func::FuncOp"> {
 def TransposeStreams : Pass<"transpose-streams", "::mlir::func::FuncOp"> {
   let summary = "lays streams that are summed along the iterated rank along it, where matrix tiles multiply them";
   let description = [{
-    Of bf16, for the module's `lutra.target`, where enough rows read the copy.
+    Of bf16, for the module's `lutra.target`, where enough rows read the copy. Rows of the
+    copy that would share few sets of a cache are a line longer than what is in them.
   }];
-  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
