@@ -52,6 +52,10 @@ std::optional<Monoid> monoidOf(Operation *op);
 /// outside, whose readers alone know, and for a part of one.
 std::optional<SmallVector<StringRef>> ranksOf(Value tensor);
 
+/// The ranks that `op` reads the dimensions of an input along, if each goes
+/// along one.
+std::optional<SmallVector<StringRef>> ranksRead(EinsumOp op, unsigned input);
+
 /// The ranks of the rows of a cascade, which tiles are cut along: those that
 /// all states and results have. Where a step sums up what it then goes over, a
 /// rank that none of these sums has is no row, as each tile along it would

@@ -26,12 +26,20 @@ bool lutra::cascade::isBefore(Value value, Operation *op) {
 /// by hand or by a rewrite, and every verifier asks.
 static constexpr unsigned kMaxSteps = 64;
 
-/// The ranks of an Einsum's result.
-static SmallVector<StringRef> resultRanks(EinsumOp op) {
+/// The ranks of `op` that the results of a map, which are ranks, go along.
+static SmallVector<StringRef> ranksAlong(EinsumOp op, AffineMap map) {
   SmallVector<StringRef> ranks;
-  for (AffineExpr expr : op.getResultMap().getResults())
+  for (AffineExpr expr : map.getResults())
     ranks.push_back(op.getRankName(cast<AffineDimExpr>(expr).getPosition()));
   return ranks;
+}
+
+std::optional<SmallVector<StringRef>>
+lutra::cascade::ranksRead(EinsumOp op, unsigned input) {
+  AffineMap map = op.getInputMap(input);
+  if (!map.isProjectedPermutation())
+    return std::nullopt;
+  return ranksAlong(op, map);
 }
 
 /// What an operation gives the ranks of `result` from, if not itself.
@@ -63,7 +71,8 @@ std::optional<SmallVector<StringRef>> lutra::cascade::ranksOf(Value tensor) {
     } else {
       op = tensor.getDefiningOp();
       if (auto einsum = dyn_cast<EinsumOp>(op)) {
-        SmallVector<StringRef> ranks = resultRanks(einsum);
+        SmallVector<StringRef> ranks =
+            ranksAlong(einsum, einsum.getResultMap());
         if (merged > ranks.size())
           return std::nullopt;
         ranks.erase(ranks.begin(), ranks.begin() + merged);

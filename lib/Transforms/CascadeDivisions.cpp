@@ -52,22 +52,35 @@ static RebaseOp referenceOf(EinsumOp op) {
              : RebaseOp();
 }
 
+/// Whether `maximum` is that of all points of `sum`, whose exponentials
+/// `powers` computes.
+static bool isOfSamePoints(EinsumOp maximum, EinsumOp powers, EinsumOp sum) {
+  if (maximum.getInputs().size() != 1 || maximum.getMask() != sum.getMask() ||
+      maximum.getFilters() != sum.getFilters() ||
+      ranksOf(maximum.getResult()) != ranksOf(sum.getResult()))
+    return false;
+  auto ranks = ranksRead(maximum, 0);
+  return ranks &&
+         llvm::any_of(llvm::enumerate(powers.getInputs()), [&](auto input) {
+           return input.value() == maximum.getInputs()[0] &&
+                  ranksRead(powers, input.index()) == ranks;
+         });
+}
+
 /// Whether a result of `iterate` is a sum of exponentials under the maximum of
-/// the same points.
+/// the same points, in a type whose reciprocals are as precise.
 static bool sumsUnderMaximum(IterateOp iterate, unsigned number) {
   Operation *yield = iterate.getBlock()->getTerminator();
   auto sum = yield->getOperand(number).getDefiningOp<EinsumOp>();
   if (!sum || sum.getMonoid() != Monoid::Add || sum.getInputs().size() != 1 ||
       sum.getEinsumPoint() != sum.getBlock()->getArgument(0) ||
+      sum.getType().getElementTypeBitWidth() < 32 ||
       !isNotNegative(iterate.getInits()[number]))
     return false;
   auto powers = sum.getInputs()[0].getDefiningOp<EinsumOp>();
   RebaseOp rebase = powers ? referenceOf(powers) : RebaseOp();
   EinsumOp maximum = rebase ? maximumBehind(rebase.getLocal()) : EinsumOp();
-  return maximum && maximum.getInputs().size() == 1 &&
-         llvm::is_contained(powers.getInputs(), maximum.getInputs()[0]) &&
-         maximum.getMask() == sum.getMask() &&
-         maximum.getFilters() == sum.getFilters();
+  return maximum && isOfSamePoints(maximum, powers, sum);
 }
 
 /// Whether a body divides by an element, and does nothing else with it.

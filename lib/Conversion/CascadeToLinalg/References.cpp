@@ -37,19 +37,6 @@ static bool keepsNaN(EinsumOp op, unsigned number) {
   return keeps(op.getEinsumPoint());
 }
 
-/// The ranks that `op` reads an input along, if they are all that it is read
-/// by.
-static std::optional<SmallVector<StringRef>> ranksRead(EinsumOp op,
-                                                       unsigned number) {
-  AffineMap map = op.getInputMap(number);
-  if (!map.isProjectedPermutation())
-    return std::nullopt;
-  SmallVector<StringRef> ranks;
-  for (AffineExpr expr : map.getResults())
-    ranks.push_back(op.getRankName(cast<AffineDimExpr>(expr).getPosition()));
-  return ranks;
-}
-
 /// Whether `op` is NaN where one of `values` is, of which it reads some, each
 /// along the ranks that it has, or `ranks` if it is from outside.
 static bool keepsNaNOf(EinsumOp op, const DenseSet<Value> &values,

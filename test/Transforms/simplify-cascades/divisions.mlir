@@ -321,3 +321,66 @@ func.func @both_sides(%x: tensor<8x16xf32>, %z: tensor<8x16xf32>, %v: tensor<16x
   } : tensor<8x4xf32>
   return %y : tensor<8x4xf32>
 }
+
+// Reciprocals of large halves have few bits.
+// CHECK-LABEL: func.func @halves(
+// CHECK: arith.divf %{{.*}}, %{{.*}} : f16
+// CHECK-NEXT: cascade.yield
+// CHECK-NOT: cascade.einsum
+// CHECK: return
+func.func @halves(%x: tensor<8x16xf16>, %z: tensor<8x16xf16>, %v: tensor<16x4xf16>) -> tensor<8x4xf16> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 16, f = 4) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant -65504.0 : f16
+      cascade.yield %c : f16
+    } : () -> tensor<8xf16>
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f16
+      cascade.yield %c : f16
+    } : () -> tensor<8xf16>
+    %o0 = cascade.einsum [p, f] () -> [p, f] {
+      %c = arith.constant 0.0 : f16
+      cascade.yield %c : f16
+    } : () -> tensor<8x4xf16>
+    %r:3 = cascade.iterate "m" (%a = %x[1], %b = %z[1], %w = %v[0]) carry(%d = %d0, %s = %s0, %o = %o0) : (tensor<8x16xf16>, tensor<8x16xf16>, tensor<16x4xf16>), (tensor<8xf16>, tensor<8xf16>, tensor<8x4xf16>) {
+      %l = cascade.einsum [p, m] (%a[p, m]) reduce(max) -> [p] {
+      ^bb0(%e: f16):
+        cascade.yield %e : f16
+      } : (tensor<8x?xf16>) -> tensor<8xf16>
+      %d1, %c = cascade.rebase %d, %l exp2 max : tensor<8xf16>
+      %u = cascade.einsum [p, m] (%a[p, m], %d1[p]) -> [p, m] {
+      ^bb0(%e: f16, %g: f16):
+        %t = arith.subf %e, %g : f16
+        %h = math.exp2 %t : f16
+        cascade.yield %h : f16
+      } : (tensor<8x?xf16>, tensor<8xf16>) -> tensor<8x?xf16>
+      %ms = cascade.einsum [p] (%s[p], %c[p]) -> [p] {
+      ^bb0(%e: f16, %g: f16):
+        %t = arith.mulf %e, %g : f16
+        cascade.yield %t : f16
+      } : (tensor<8xf16>, tensor<8xf16>) -> tensor<8xf16>
+      %s1 = cascade.einsum [p, m] (%u[p, m]) reduce(add) init(%ms) -> [p] {
+      ^bb0(%e: f16):
+        cascade.yield %e : f16
+      } : (tensor<8x?xf16>) -> tensor<8xf16>
+      %mo = cascade.einsum [p, f] (%o[p, f], %c[p]) -> [p, f] {
+      ^bb0(%e: f16, %g: f16):
+        %t = arith.mulf %e, %g : f16
+        cascade.yield %t : f16
+      } : (tensor<8x4xf16>, tensor<8xf16>) -> tensor<8x4xf16>
+      %o1 = cascade.einsum [p, f, m] (%u[p, m], %w[m, f]) reduce(add) init(%mo) -> [p, f] {
+      ^bb0(%e: f16, %g: f16):
+        %t = arith.mulf %e, %g : f16
+        cascade.yield %t : f16
+      } : (tensor<8x?xf16>, tensor<?x4xf16>) -> tensor<8x4xf16>
+      cascade.yield %d1, %s1, %o1 : tensor<8xf16>, tensor<8xf16>, tensor<8x4xf16>
+    }
+    %q = cascade.einsum [p, f] (%r#2[p, f], %r#1[p]) -> [p, f] {
+    ^bb0(%e: f16, %g: f16):
+      %t = arith.divf %e, %g : f16
+      cascade.yield %t : f16
+    } : (tensor<8x4xf16>, tensor<8xf16>) -> tensor<8x4xf16>
+    cascade.yield %q : tensor<8x4xf16>
+  } : tensor<8x4xf16>
+  return %y : tensor<8x4xf16>
+}
