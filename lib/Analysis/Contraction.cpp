@@ -186,6 +186,38 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   return loop;
 }
 
+bool lutra::readsPanels(linalg::LinalgOp op, const Contraction &contraction,
+                        TargetAttr target) {
+  AffineMap a = op.getMatchingIndexingMap(contraction.a),
+            b = op.getMatchingIndexingMap(contraction.b);
+  Type sum = getElementTypeOrSelf(op.getDpsInitOperand(0)->get().getType());
+  Type factor = getElementTypeOrSelf(contraction.b->get().getType());
+  bool hasGroups = dotGroup(target, factor, sum) > 1;
+  if (!contraction.m || contraction.reductions.size() != 1 ||
+      !b.isProjectedPermutation() || !b.isFunctionOfDim(contraction.n) ||
+      !b.isFunctionOfDim(contraction.reductions[0]) ||
+      a.isFunctionOfDim(contraction.n) ||
+      !a.getResultPosition(
+          getAffineDimExpr(contraction.reductions[0], op.getContext())) ||
+      (hasGroups && !a.isProjectedPermutation()))
+    return false;
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  auto isAtMost = [&](unsigned loop, int64_t most) {
+    return !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= most;
+  };
+  // Few rows read all of them in the order in which they lie.
+  if (isAtMost(*contraction.m, kRowsOfSums))
+    return false;
+  // So do tiles of short rows, which need not be put into pairs.
+  int64_t n = registerTile(target, sum, ranges[*contraction.m],
+                           ranges[contraction.n])
+                  .n;
+  return hasGroups ||
+         b.getResults().back() !=
+             getAffineDimExpr(contraction.n, op.getContext()) ||
+         !isAtMost(contraction.n, 4 * n);
+}
+
 RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
                                  int64_t staticN) {
   // The sums, the vectors of a row of `b` and one element of `a` must fit; two
@@ -204,9 +236,12 @@ RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
         m = rows;
         break;
       }
-    // Few rows: more vectors, for enough independent sums.
+    // Few rows: more vectors, for enough independent sums, and to read as much
+    // of a row of `b` at once as the sums leave registers for.
     if (m <= (manyRegisters ? 4 : 2))
-      n = 4 * lanes;
+      n = lanes * std::min<int64_t>(
+                      8, llvm::bit_floor<uint64_t>(
+                             (vectorRegisters(target) - 1 - m) / (m + 1)));
   }
   if (!ShapedType::isDynamic(staticN) && staticN > 0)
     n = std::min<int64_t>(n, llvm::PowerOf2Ceil(staticN));

@@ -51,6 +51,18 @@ int64_t dotGroup(TargetAttr target, Type factor, Type sum);
 std::optional<unsigned>
 dotLoop(linalg::LinalgOp op, const Contraction &contraction, TargetAttr target);
 
+/// On a contraction: its columns are to be copied in panels of register tiles.
+inline constexpr StringLiteral kPanelsAttr = "lutra.panels";
+
+/// Copies of factors lie on the stack: larger ones, in elements, are not made.
+inline constexpr int64_t kMaxCopy = 1 << 16;
+
+/// Whether a contraction is to go over its reduction in blocks, whose columns
+/// are copied into panels where they are read: of a factor `b` that lies as
+/// somebody else wants it, if enough rows share the copy.
+bool readsPanels(linalg::LinalgOp op, const Contraction &contraction,
+                 TargetAttr target);
+
 struct RegisterTile {
   int64_t m, n;
 };
