@@ -186,36 +186,32 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   return loop;
 }
 
-bool lutra::readsPanels(linalg::LinalgOp op, const Contraction &contraction,
-                        TargetAttr target) {
+Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
+                       TargetAttr target) {
   AffineMap a = op.getMatchingIndexingMap(contraction.a),
             b = op.getMatchingIndexingMap(contraction.b);
+  if (contraction.reductions.size() != 1 || !b.isProjectedPermutation() ||
+      !b.isFunctionOfDim(contraction.n) || a.isFunctionOfDim(contraction.n))
+    return Blocks::None;
+  AffineExpr n = getAffineDimExpr(contraction.n, op.getContext()),
+             step = getAffineDimExpr(contraction.reductions[0], op.getContext());
+  if (!a.getResultPosition(step) || !b.getResultPosition(step))
+    return Blocks::None;
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = contraction.m ? ranges[*contraction.m] : 1;
+  bool areAlongRows = b.getResults().back() == n;
+  if (!ShapedType::isDynamic(rows) && rows <= kRowsOfSums)
+    return areAlongRows ? Blocks::Rows : Blocks::None;
   Type sum = getElementTypeOrSelf(op.getDpsInitOperand(0)->get().getType());
   Type factor = getElementTypeOrSelf(contraction.b->get().getType());
-  bool hasGroups = dotGroup(target, factor, sum) > 1;
-  if (!contraction.m || contraction.reductions.size() != 1 ||
-      !b.isProjectedPermutation() || !b.isFunctionOfDim(contraction.n) ||
-      !b.isFunctionOfDim(contraction.reductions[0]) ||
-      a.isFunctionOfDim(contraction.n) ||
-      !a.getResultPosition(
-          getAffineDimExpr(contraction.reductions[0], op.getContext())) ||
-      (hasGroups && !a.isProjectedPermutation()))
-    return false;
-  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
-  auto isAtMost = [&](unsigned loop, int64_t most) {
-    return !ShapedType::isDynamic(ranges[loop]) && ranges[loop] <= most;
-  };
-  // Few rows read all of them in the order in which they lie.
-  if (isAtMost(*contraction.m, kRowsOfSums))
-    return false;
-  // So do tiles of short rows, which need not be put into pairs.
-  int64_t n = registerTile(target, sum, ranges[*contraction.m],
-                           ranges[contraction.n])
-                  .n;
-  return hasGroups ||
-         b.getResults().back() !=
-             getAffineDimExpr(contraction.n, op.getContext()) ||
-         !isAtMost(contraction.n, 4 * n);
+  if (dotGroup(target, factor, sum) > 1)
+    return a.isProjectedPermutation() ? Blocks::Panels : Blocks::None;
+  // Tiles of short rows read all of them in the order in which they lie.
+  int64_t columns = ranges[contraction.n];
+  bool areShort =
+      !ShapedType::isDynamic(columns) &&
+      columns <= 4 * registerTile(target, sum, rows, columns).n;
+  return areAlongRows && areShort ? Blocks::None : Blocks::Panels;
 }
 
 RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,

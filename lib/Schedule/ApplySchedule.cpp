@@ -259,10 +259,9 @@ static void fuseIntoReductions(IRRewriter &rewriter, func::FuncOp func) {
 }
 
 /// Makes a contraction go over its reduction in blocks of `depth` steps, of which
-/// the last may be shorter, with its columns in panels.
+/// the last may be shorter.
 static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
                                     unsigned loop, int64_t depth) {
-  op->setAttr(kPanelsAttr, rewriter.getUnitAttr());
   int64_t extent = op.getStaticLoopRanges()[loop];
   if (!ShapedType::isDynamic(extent) && extent <= depth)
     return success();
@@ -276,6 +275,7 @@ static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
   if (failed(tiled))
     return op.emitError("expected a contraction whose reduction can be tiled");
   rewriter.replaceOp(op, tiled->replacements);
+  keepPackedTilesWhole(cast<linalg::GenericOp>(tiled->tiledOps.front()));
   // Of whole blocks, all sizes are known. There may be no others.
   scf::ForOp last;
   (void)scf::peelForLoopAndSimplifyBounds(
@@ -288,11 +288,12 @@ static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
 static LogicalResult blockReductions(IRRewriter &rewriter, Operation *root,
                                      int64_t depth) {
   auto ops = llvm::to_vector(root->getBlock()->getOps<linalg::GenericOp>());
-  for (linalg::GenericOp op : ops)
-    if (std::optional<Contraction> contraction = matchContraction(op);
-        contraction && failed(blockReduction(
-                           rewriter, op, contraction->reductions[0], depth)))
+  for (linalg::GenericOp op : ops) {
+    std::optional<Contraction> contraction = matchContraction(op);
+    if (contraction && failed(blockReduction(rewriter, op,
+                                             contraction->reductions[0], depth)))
       return failure();
+  }
   return success();
 }
 

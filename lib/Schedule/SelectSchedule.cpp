@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlockSchedule.h"
 #include "CascadeSchedule.h"
 #include "ProductSchedule.h"
 #include "Tasks.h"
@@ -40,13 +41,6 @@ static constexpr int64_t kMaxRows = 64;
 
 /// Bytes that a tile of rows from memory reads and writes.
 static constexpr int64_t kStreamedTile = 4096;
-
-/// Rows of two matrix tiles, which are multiplied together.
-static constexpr int64_t kRowsOfMatrixTiles = 32;
-
-/// Columns of a task that copies them into panels: fewer are read of memory at
-/// half the speed (a line of a cache and the next come together).
-static constexpr int64_t kColumnsOfPanels = 128;
 
 /// Steps of a loop that are taken together where an operand lies along it, and
 /// not along the innermost: whole tiles that are transposed in registers.
@@ -167,58 +161,31 @@ static bool multipliesTiles(linalg::GenericOp op,
          (ShapedType::isDynamic(rows) || rows >= kRowsOfMatrixTiles / 2);
 }
 
-/// Blocks of a contraction that reads columns in panels: so many columns are read
-/// of a row of `b` that memory is at its best, and the copy of a block of them, the
-/// block of rows that it is multiplied with and the sums stay in the second-level
-/// cache. Sums and copies lie on the stack.
-static ScheduleAttr panelSchedule(Kernel &kernel,
-                                  const Contraction &contraction,
+/// One task for each block of a contraction, if they are worth several.
+static ScheduleAttr blockSchedule(Kernel &kernel,
+                                  const Contraction &contraction, Blocks blocks,
                                   TargetAttr target) {
   linalg::GenericOp op = kernel.reduction, root = kernel.root;
-  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
-  int64_t extentM = ranges[*contraction.m], extentN = ranges[contraction.n];
-  Type element = getElementTypeOrSelf(op.getResult(0)),
-       factor = getElementTypeOrSelf(contraction.a->get().getType());
-  RegisterTile tile = registerTile(target, element, extentM, extentN);
-  bool hasGroups = dotGroup(target, factor, element) > 1;
-  if (hasGroups && hasBF16Tiles(target))
-    tile.m = kRowsOfMatrixTiles;
-  AffineMap a = op.getMatchingIndexingMap(contraction.a);
-  tile.m = packedTile(a, *contraction.m).value_or(tile.m);
-
-  // As many columns, of as few rows, as keep threads busy.
-  int64_t depth = kMaxCopy / kColumnsOfPanels, work = 1,
-          bytes = factor.getIntOrFloatBitWidth() / 8,
-          most = std::min(target.getL2() / 2 / (depth * bytes), depth);
-  // Groups of rows that lie apart are copied, too.
-  if (hasGroups && a.getResults().back() !=
-                       getAffineDimExpr(contraction.reductions[0], op.getContext()))
-    most = std::min(most, kMaxCopy / depth);
-  for (int64_t range : ranges)
-    work *= known(range);
-  int64_t tasks = 1;
+  ProductBlock block = selectBlock(op, contraction, blocks, target);
+  if (blocks == Blocks::Panels)
+    op->setAttr(kPanelsAttr, UnitAttr::get(op.getContext()));
+  int64_t work = 1;
+  // What is not known may be much: sums of a whole block have a bound.
+  for (int64_t range : op.getStaticLoopRanges())
+    work *= ShapedType::isDynamic(range) ? kMinTaskWork : range;
+  SmallVector<int64_t> distribute(root.getNumLoops(), 0);
+  auto set = [&](unsigned loop, int64_t size) {
+    std::optional<unsigned> position = rootLoop(kernel, loop);
+    if (position && work >= kMinTaskWork)
+      distribute[*position] = size;
+  };
   for (unsigned loop : contraction.batch)
-    tasks *= known(ranges[loop]);
-  if (!ShapedType::isDynamic(extentM))
-    tasks *= llvm::divideCeil(extentM, most);
-  int64_t columns = kColumnsOfPanels;
-  if (!ShapedType::isDynamic(extentN))
-    columns = std::min<int64_t>(
-        columns, llvm::divideCeil(extentN, llvm::divideCeil(kMinTasks, tasks)));
-  int64_t blockN = blockOf(tile.n, llvm::alignTo(columns, tile.n), extentN);
-  int64_t blockM = blockOf(tile.m, most, extentM);
-
-  unsigned loops = root.getNumLoops();
-  SmallVector<int64_t> distribute(loops, 0);
-  for (unsigned loop : contraction.batch)
-    if (std::optional<unsigned> position = rootLoop(kernel, loop))
-      distribute[*position] = 1;
-  distribute[*rootLoop(kernel, *contraction.m)] = blockM;
-  distribute[*rootLoop(kernel, contraction.n)] = blockN;
-  if (work < kMinTaskWork)
-    distribute.assign(loops, 0);
+    set(loop, 1);
+  if (contraction.m)
+    set(*contraction.m, block.rows);
+  set(contraction.n, block.columns);
   return ScheduleAttr::get(root.getContext(), distribute, {}, {},
-                           lanes(kernel, target), depth);
+                           lanes(kernel, target), block.depth);
 }
 
 static ScheduleAttr contractionSchedule(Kernel &kernel,
@@ -432,14 +399,16 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
       std::optional<Contraction> contraction;
       if (kernel->reduction)
         contraction = matchContraction(kernel->reduction);
+      Blocks blocks =
+          contraction ? blocksOf(kernel->reduction, *contraction, target)
+                      : Blocks::None;
       ScheduleAttr schedule;
       if (!contraction)
         schedule = chunkSchedule(*kernel, target);
-      else if (readsPanels(kernel->reduction, *contraction, target) &&
-               rootLoop(*kernel, *contraction->m))
-        schedule = panelSchedule(*kernel, *contraction, target);
-      else
+      else if (blocks == Blocks::None)
         schedule = contractionSchedule(*kernel, *contraction, target);
+      else
+        schedule = blockSchedule(*kernel, *contraction, blocks, target);
       func->setAttr(attr::kSchedule, schedule);
     }
   }

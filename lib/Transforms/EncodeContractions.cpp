@@ -362,17 +362,18 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
-    // What is copied where it is read is not copied before; nor is what it is
-    // multiplied with, where groups of that are read as they lie.
-    bool hasPanels = columns && !isWeight(*columns) &&
-                     isa<func::FuncOp>(op->getParentOp()) &&
-                     readsPanels(op, *contraction, target);
-    if (hasPanels && dotGroup(target,
-                              getElementTypeOrSelf(contraction->b->get()),
-                              element) > 1)
+    // What is read in blocks is not copied before; nor are rows for it, but for
+    // panels of single elements.
+    Blocks blocks = columns && !isWeight(*columns) &&
+                            isa<func::FuncOp>(op->getParentOp())
+                        ? blocksOf(op, *contraction, target)
+                        : Blocks::None;
+    Type factor = getElementTypeOrSelf(contraction->b->get());
+    if (blocks == Blocks::Rows || (blocks == Blocks::Panels &&
+                                   dotGroup(target, factor, element) > 1))
       return success();
     bool packsColumns =
-        columns && !hasPanels &&
+        columns && blocks == Blocks::None &&
         paysToPack(op, *contraction, *columns, extent(op, m), tile.m);
     int64_t group = groupOf(op, *contraction, target);
     if (packsColumns && group > 1)

@@ -57,11 +57,17 @@ inline constexpr StringLiteral kPanelsAttr = "lutra.panels";
 /// Copies of factors lie on the stack: larger ones, in elements, are not made.
 inline constexpr int64_t kMaxCopy = 1 << 16;
 
-/// Whether a contraction is to go over its reduction in blocks, whose columns
-/// are copied into panels where they are read: of a factor `b` that lies as
-/// somebody else wants it, if enough rows share the copy.
-bool readsPanels(linalg::LinalgOp op, const Contraction &contraction,
-                 TargetAttr target);
+/// How a contraction goes over its reduction in blocks, where its columns' factor
+/// lies as somebody else wants it.
+enum class Blocks {
+  None,
+  /// Few rows: some rows of the columns' factor at once, as they lie.
+  Rows,
+  /// Columns are copied where they are read, into panels of register tiles.
+  Panels
+};
+Blocks blocksOf(linalg::LinalgOp op, const Contraction &contraction,
+                TargetAttr target);
 
 struct RegisterTile {
   int64_t m, n;
