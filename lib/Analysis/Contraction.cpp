@@ -198,20 +198,27 @@ Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
   if (!a.getResultPosition(step) || !b.getResultPosition(step))
     return Blocks::None;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
-  int64_t rows = contraction.m ? ranges[*contraction.m] : 1;
-  bool areAlongRows = b.getResults().back() == n;
-  if (!ShapedType::isDynamic(rows) && rows <= kRowsOfSums)
-    return areAlongRows ? Blocks::Rows : Blocks::None;
+  int64_t rows = contraction.m ? ranges[*contraction.m] : 1,
+          columns = ranges[contraction.n];
   Type sum = getElementTypeOrSelf(op.getDpsInitOperand(0)->get().getType());
   Type factor = getElementTypeOrSelf(contraction.b->get().getType());
-  if (dotGroup(target, factor, sum) > 1)
+  bool hasGroups = dotGroup(target, factor, sum) > 1;
+  RegisterTile tile = registerTile(target, sum, rows, columns);
+  auto isAtMost = [](int64_t size, int64_t most) {
+    return !ShapedType::isDynamic(size) && size <= most;
+  };
+  // Copying takes as long as multiplying some rows.
+  int64_t few = kRowsOfSums;
+  bool areAlongRows = b.getResults().back() == n;
+  if (areAlongRows)
+    few = hasGroups ? mostFewRows(target, hasBF16Tiles(target)) : 4 * tile.m - 1;
+  if (isAtMost(rows, few))
+    return areAlongRows ? Blocks::Rows : Blocks::None;
+  if (hasGroups)
     return a.isProjectedPermutation() ? Blocks::Panels : Blocks::None;
   // Tiles of short rows read all of them in the order in which they lie.
-  int64_t columns = ranges[contraction.n];
-  bool areShort =
-      !ShapedType::isDynamic(columns) &&
-      columns <= 4 * registerTile(target, sum, rows, columns).n;
-  return areAlongRows && areShort ? Blocks::None : Blocks::Panels;
+  return areAlongRows && isAtMost(columns, 4 * tile.n) ? Blocks::None
+                                                       : Blocks::Panels;
 }
 
 RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
