@@ -35,6 +35,8 @@ static constexpr int64_t kSums = 1 << 14;
 /// Rows that share a copy. More leave the sets of a cache that rows a power of two
 /// apart share; for fewer, copying takes too long.
 static constexpr int64_t kMaxRows = 256;
+/// Bytes of a copy: there may be two, since the last block is shorter.
+static constexpr int64_t kMaxCopyBytes = 1 << 18;
 /// Steps of a copy are whole matrix tiles.
 static constexpr int64_t kStepsOfMatrixTile = 32;
 
@@ -46,26 +48,31 @@ static int64_t evenBlock(int64_t unit, int64_t limit, int64_t extent) {
   return llvm::alignTo(limit, unit);
 }
 
-/// The rows of a block that shares the copy of its columns.
-static int64_t rowsOfPanels(linalg::GenericOp op,
-                            const Contraction &contraction, RegisterTile tile,
-                            TargetAttr target) {
-  AffineMap a = op.getMatchingIndexingMap(contraction.a);
+/// What the rows of a block are a multiple of.
+static int64_t unitOfRows(linalg::GenericOp op, const Contraction &contraction,
+                          RegisterTile tile, TargetAttr target) {
   Type factor = getElementTypeOrSelf(contraction.a->get().getType());
-  int64_t unit = packedTile(a, *contraction.m).value_or(tile.m),
-          deepest = kMaxCopy / kColumns,
+  if (dotGroup(target, factor, getElementTypeOrSelf(op.getResult(0))) > 1 &&
+      hasBF16Tiles(target))
+    return kRowsOfMatrixTiles;
+  return packedTile(op.getMatchingIndexingMap(contraction.a), *contraction.m)
+      .value_or(tile.m);
+}
+
+/// The most rows of a block that shares the copy of its columns.
+static int64_t mostRows(linalg::GenericOp op, const Contraction &contraction,
+                        TargetAttr target) {
+  Type factor = getElementTypeOrSelf(contraction.a->get().getType());
+  int64_t deepest = kMaxCopy / kColumns,
           bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8),
           rows = std::min(target.getL2() / 4 / (deepest * bytes), kMaxRows);
-  if (dotGroup(target, factor, getElementTypeOrSelf(op.getResult(0))) > 1) {
-    if (hasBF16Tiles(target))
-      unit = kRowsOfMatrixTiles;
-    // Groups that lie apart are copied, too.
-    AffineExpr step =
-        getAffineDimExpr(contraction.reductions[0], op.getContext());
-    if (a.getResults().back() != step)
-      rows = std::min(rows, kMaxCopy / deepest);
-  }
-  return evenBlock(unit, rows, op.getStaticLoopRanges()[*contraction.m]);
+  // Groups that lie apart are copied, too.
+  AffineExpr step =
+      getAffineDimExpr(contraction.reductions[0], op.getContext());
+  if (dotGroup(target, factor, getElementTypeOrSelf(op.getResult(0))) > 1 &&
+      op.getMatchingIndexingMap(contraction.a).getResults().back() != step)
+    rows = std::min(rows, kMaxCopy / deepest);
+  return rows;
 }
 
 ProductBlock lutra::selectBlock(linalg::GenericOp op,
@@ -86,13 +93,16 @@ ProductBlock lutra::selectBlock(linalg::GenericOp op,
   int64_t bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8);
   bool hasPanels = blocks == Blocks::Panels;
 
-  ProductBlock block{m, kMaxColumns, kFewSteps};
+  ProductBlock block{m, kMaxColumns, kFewSteps, m};
   int64_t least = kMinRowBytes / bytes;
   if (hasPanels) {
-    block.rows = rowsOfPanels(op, contraction, tile, target);
-    block.columns = std::clamp(kSums / block.rows, kColumns, block.columns);
+    int64_t unit = unitOfRows(op, contraction, tile, target);
+    block.rows = evenBlock(unit, mostRows(op, contraction, target),
+                           ranges[*contraction.m]);
+    block.strip = llvm::alignTo(kRowsOfMatrixTiles, unit);
     least = kLeastColumns;
   }
+  block.columns = std::clamp(kSums / block.rows, kColumns, kMaxColumns);
   // As many tasks as keep threads busy, if they are worth it.
   int64_t tasks = llvm::divideCeil(m, block.rows);
   for (unsigned loop : contraction.batch)
@@ -108,7 +118,11 @@ ProductBlock lutra::selectBlock(linalg::GenericOp op,
             llvm::divideCeil(extent, llvm::divideCeil(kMinTasks, tasks))));
   block.columns = evenBlock(tile.n, block.columns, extent);
   if (hasPanels)
-    block.depth = llvm::alignDown(kMaxCopy / std::max(kColumns, block.columns),
-                                  kStepsOfMatrixTile);
+    block.depth = evenBlock(
+        kStepsOfMatrixTile,
+        llvm::alignDown(std::min(kMaxCopy, kMaxCopyBytes / bytes) /
+                            std::max(kColumns, block.columns),
+                        kStepsOfMatrixTile),
+        ranges[contraction.reductions[0]]);
   return block;
 }

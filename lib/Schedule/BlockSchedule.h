@@ -16,9 +16,9 @@ namespace mlir::lutra {
 inline constexpr int64_t kRowsOfMatrixTiles = 32;
 
 /// What a task computes of a product, and how many steps of the reduction it
-/// goes at once.
+/// goes at once. Of a strip of rows the sums fit the first-level cache.
 struct ProductBlock {
-  int64_t rows, columns, depth;
+  int64_t rows, columns, depth, strip;
 };
 
 /// The blocks of a contraction that goes over its reduction so: as much of a row

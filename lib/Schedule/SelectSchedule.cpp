@@ -184,6 +184,16 @@ static ScheduleAttr blockSchedule(Kernel &kernel,
   if (contraction.m)
     set(*contraction.m, block.rows);
   set(contraction.n, block.columns);
+  // Sums that are complete are passed on from the first-level cache.
+  int64_t depth = op.getStaticLoopRanges()[contraction.reductions[0]];
+  if (blocks == Blocks::Panels && op != root &&
+      !ShapedType::isDynamic(depth) && depth <= block.depth) {
+    unsigned m = *rootLoop(kernel, *contraction.m);
+    SmallVector<int64_t> tile(root.getNumLoops(), 0);
+    tile[m] = block.strip;
+    return ScheduleAttr::get(root.getContext(), distribute, tile, m,
+                             lanes(kernel, target));
+  }
   return ScheduleAttr::get(root.getContext(), distribute, {}, {},
                            lanes(kernel, target), block.depth);
 }

@@ -362,15 +362,16 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
-    // What is read in blocks is not copied before; nor are rows for it, but for
-    // panels of single elements.
+    // What is read in blocks is not copied before; nor are rows for it, unless
+    // they cost nothing or are many, and groups of rows are read as they lie.
     Blocks blocks = columns && !isWeight(*columns) &&
                             isa<func::FuncOp>(op->getParentOp())
                         ? blocksOf(op, *contraction, target)
                         : Blocks::None;
     Type factor = getElementTypeOrSelf(contraction->b->get());
-    if (blocks == Blocks::Rows || (blocks == Blocks::Panels &&
-                                   dotGroup(target, factor, element) > 1))
+    bool hasGroups = dotGroup(target, factor, element) > 1;
+    if ((blocks == Blocks::Rows && !(rows && isWeight(*rows))) ||
+        (blocks != Blocks::None && hasGroups))
       return success();
     bool packsColumns =
         columns && blocks == Blocks::None &&
