@@ -220,6 +220,7 @@ Value Packing::rest(Value sums) {
   Operation *own = b.clone(*op);
   own->setOperands({x, y, sums});
   own->removeAttr(kStreamAttr);
+  own->removeAttr(kPanelsAttr);
   return own->getResult(0);
 }
 
@@ -245,6 +246,7 @@ void Packing::runAlone() {
   maps[contraction.b->getOperandNumber()] = map;
   op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
   contraction.b->set(tensor);
+  op->removeAttr(kPanelsAttr);
   fuseProducers();
 }
 
