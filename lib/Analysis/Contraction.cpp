@@ -194,7 +194,8 @@ Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
       !b.isFunctionOfDim(contraction.n) || a.isFunctionOfDim(contraction.n))
     return Blocks::None;
   AffineExpr n = getAffineDimExpr(contraction.n, op.getContext()),
-             step = getAffineDimExpr(contraction.reductions[0], op.getContext());
+             step =
+                 getAffineDimExpr(contraction.reductions[0], op.getContext());
   if (!a.getResultPosition(step) || !b.getResultPosition(step))
     return Blocks::None;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
@@ -211,7 +212,8 @@ Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
   int64_t few = kRowsOfSums;
   bool areAlongRows = b.getResults().back() == n;
   if (areAlongRows)
-    few = hasGroups ? mostFewRows(target, hasBF16Tiles(target)) : 4 * tile.m - 1;
+    few =
+        hasGroups ? mostFewRows(target, hasBF16Tiles(target)) : 4 * tile.m - 1;
   if (isAtMost(rows, few))
     return areAlongRows ? Blocks::Rows : Blocks::None;
   if (hasGroups)

@@ -258,8 +258,8 @@ static void fuseIntoReductions(IRRewriter &rewriter, func::FuncOp func) {
   }
 }
 
-/// Makes a contraction go over its reduction in blocks of `depth` steps, of which
-/// the last may be shorter.
+/// Makes a contraction go over its reduction in blocks of `depth` steps, of
+/// which the last may be shorter.
 static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
                                     unsigned loop, int64_t depth) {
   int64_t extent = op.getStaticLoopRanges()[loop];
@@ -283,15 +283,15 @@ static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
   return success();
 }
 
-/// Does so with the contraction of a kernel, in the block of `root`: what it was
-/// tiled from may still be there.
+/// Does so with the contraction of a kernel, in the block of `root`: what it
+/// was tiled from may still be there.
 static LogicalResult blockReductions(IRRewriter &rewriter, Operation *root,
                                      int64_t depth) {
   auto ops = llvm::to_vector(root->getBlock()->getOps<linalg::GenericOp>());
   for (linalg::GenericOp op : ops) {
     std::optional<Contraction> contraction = matchContraction(op);
-    if (contraction && failed(blockReduction(rewriter, op,
-                                             contraction->reductions[0], depth)))
+    if (contraction &&
+        failed(blockReduction(rewriter, op, contraction->reductions[0], depth)))
       return failure();
   }
   return success();
@@ -348,10 +348,10 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
       if (failed(blockReductions(rewriter, root, schedule.getDepth())))
         return signalPassFailure();
     } else if (isTiled(schedule.getTile()) &&
-        failed(tile(rewriter, root, schedule.getTile(),
-                    interchange(schedule.getOrder(),
-                                root.getLoopIteratorTypes().size()),
-                    LoopType::ForOp)))
+               failed(tile(rewriter, root, schedule.getTile(),
+                           interchange(schedule.getOrder(),
+                                       root.getLoopIteratorTypes().size()),
+                           LoopType::ForOp)))
       return signalPassFailure();
     // A tile of an empty tensor is an empty tile: what is computed in passing
     // takes a tile's memory and not a tensor's.

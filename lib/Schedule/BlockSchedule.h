@@ -21,10 +21,10 @@ struct ProductBlock {
   int64_t rows, columns, depth, strip;
 };
 
-/// The blocks of a contraction that goes over its reduction so: as much of a row
-/// of `b` is read at once as leaves threads and sums enough, and the copy of its
-/// columns and the rows that it is multiplied with stay in the second-level
-/// cache. Sums and copies lie on the stack.
+/// The blocks of a contraction that goes over its reduction so: as much of a
+/// row of `b` is read at once as leaves threads and sums enough, and the copy
+/// of its columns and the rows that it is multiplied with stay in the
+/// second-level cache. Sums and copies lie on the stack.
 ProductBlock selectBlock(linalg::GenericOp op, const Contraction &contraction,
                          Blocks blocks, TargetAttr target);
 

@@ -186,8 +186,8 @@ static ScheduleAttr blockSchedule(Kernel &kernel,
   set(contraction.n, block.columns);
   // Sums that are complete are passed on from the first-level cache.
   int64_t depth = op.getStaticLoopRanges()[contraction.reductions[0]];
-  if (blocks == Blocks::Panels && op != root &&
-      !ShapedType::isDynamic(depth) && depth <= block.depth) {
+  if (blocks == Blocks::Panels && op != root && !ShapedType::isDynamic(depth) &&
+      depth <= block.depth) {
     unsigned m = *rootLoop(kernel, *contraction.m);
     SmallVector<int64_t> tile(root.getNumLoops(), 0);
     tile[m] = block.strip;
@@ -409,9 +409,9 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
       std::optional<Contraction> contraction;
       if (kernel->reduction)
         contraction = matchContraction(kernel->reduction);
-      Blocks blocks =
-          contraction ? blocksOf(kernel->reduction, *contraction, target)
-                      : Blocks::None;
+      Blocks blocks = contraction
+                          ? blocksOf(kernel->reduction, *contraction, target)
+                          : Blocks::None;
       ScheduleAttr schedule;
       if (!contraction)
         schedule = chunkSchedule(*kernel, target);

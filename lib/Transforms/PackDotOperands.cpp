@@ -54,8 +54,8 @@ private:
   Factor factor(OpOperand &operand, bool isVector);
   Factor pack(OpOperand &operand, bool isVector);
   Value transpose(OpOperand &operand, ArrayRef<int64_t> order);
-  Value copy(Value tensor, ArrayRef<OpFoldResult> to,
-             ArrayRef<AffineExpr> read, ArrayRef<AffineExpr> written);
+  Value copy(Value tensor, ArrayRef<OpFoldResult> to, ArrayRef<AffineExpr> read,
+             ArrayRef<AffineExpr> written);
   Value rest(Value sums);
   void fuseProducers();
   OpFoldResult apply(AffineExpr expr, OpFoldResult size) {
@@ -149,9 +149,9 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   if (group > 1)
     append(b.getIndexAttr(group), position,
            b.getAffineDimExpr(op.getNumLoops()));
-  return {copy(tensor, to, read, written),
-          AffineMap::get(op.getNumLoops() + (group > 1), 0, index,
-                         b.getContext())};
+  return {
+      copy(tensor, to, read, written),
+      AffineMap::get(op.getNumLoops() + (group > 1), 0, index, b.getContext())};
 }
 
 /// The copy of a factor with the reduction innermost, as matrix tiles read it.

@@ -419,7 +419,7 @@ func.func private @one_row(%x: tensor<1x2048xf32>, %y: tensor<2048x3072xf32>, %o
 
 // Many rows share a copy of their columns.
 // CHECK-LABEL: func private @many_rows
-// CHECK-SAME: #lutra.schedule<distribute = [256, 128], tile = [], order = [], vector = 16, depth = 512>
+// CHECK-SAME: #lutra.schedule<distribute = [256, 256], tile = [], order = [], vector = 16, depth = 256>
 // CHECK: lutra.panels
 func.func private @many_rows(%x: tensor<512x2048xbf16>, %y: tensor<2048x2048xbf16>, %o: tensor<512x2048xbf16>) -> tensor<512x2048xbf16> attributes {lutra.kernel} {
   %zero = arith.constant 0.0 : f32
@@ -482,7 +482,7 @@ func.func private @some_rows(%x: tensor<36x2048xf32>, %y: tensor<2048x2048xf32>,
 
 // Nothing is known: blocks have bounds.
 // CHECK-LABEL: func private @unknown
-// CHECK-SAME: #lutra.schedule<distribute = [264, 128, 0], tile = [], order = [], vector = 16, depth = 512>
+// CHECK-SAME: #lutra.schedule<distribute = [264, 256, 0], tile = [], order = [], vector = 16, depth = 256>
 // CHECK: lutra.panels
 func.func private @unknown(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>, %o: tensor<?x?xf32>) -> tensor<?x?xf32> attributes {lutra.kernel} {
   %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<?x?xf32>, tensor<?x?xf32>) outs(%o : tensor<?x?xf32>) {

@@ -57,8 +57,8 @@ inline constexpr StringLiteral kPanelsAttr = "lutra.panels";
 /// Copies of factors lie on the stack: larger ones, in elements, are not made.
 inline constexpr int64_t kMaxCopy = 1 << 16;
 
-/// How a contraction goes over its reduction in blocks, where its columns' factor
-/// lies as somebody else wants it.
+/// How a contraction goes over its reduction in blocks, where its columns'
+/// factor lies as somebody else wants it.
 enum class Blocks {
   None,
   /// Few rows: some rows of the columns' factor at once, as they lie.
