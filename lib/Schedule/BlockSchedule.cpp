@@ -21,8 +21,9 @@ using namespace mlir::lutra;
 
 /// Columns of a row that are read at once, a page of bf16: more are no faster.
 static constexpr int64_t kMaxColumns = 2048;
-/// Bytes of a row below which so few are slower than threads make up for.
-static constexpr int64_t kMinRowBytes = 1024;
+/// Bytes of a row, fewer of which are slower than threads beyond so many make
+/// up for.
+static constexpr int64_t kMinRowBytes = 1024, kFewTasks = 4;
 /// Rows of columns that few rows are multiplied with at once, between which
 /// sums rest in the first-level cache.
 static constexpr int64_t kFewSteps = 16;
@@ -74,54 +75,75 @@ static int64_t mostRows(linalg::GenericOp op, const Contraction &contraction,
   return rows;
 }
 
-ProductBlock lutra::selectBlock(linalg::GenericOp op,
-                                const Contraction &contraction, Blocks blocks,
-                                TargetAttr target) {
-  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
-  auto known = [&](unsigned loop) {
+namespace {
+/// Extents of a contraction's loops; what is not known counts as one.
+struct Extents {
+  Extents(linalg::GenericOp op, const Contraction &contraction)
+      : ranges(op.getStaticLoopRanges()),
+        m(contraction.m ? known(*contraction.m) : 1),
+        depth(known(contraction.reductions[0])) {
+    for (unsigned loop : contraction.batch)
+      batch = std::min(batch, kMinTasks) * std::min(known(loop), kMinTasks);
+  }
+  int64_t known(unsigned loop) const {
     return ShapedType::isDynamic(ranges[loop])
                ? 1
                : std::max<int64_t>(1, ranges[loop]);
+  }
+
+  SmallVector<int64_t> ranges;
+  int64_t m, depth;
+  /// All that count for tasks.
+  int64_t batch = 1;
+};
+} // namespace
+
+/// The most columns of a task of `rows`, of `n`: as many tasks as keep threads
+/// busy, if they are worth it.
+static int64_t columnsForThreads(const Extents &extents, int64_t n,
+                                 int64_t rows, int64_t least) {
+  int64_t tasks = llvm::divideCeil(extents.m, rows) * extents.batch;
+  auto share = [&](int64_t most) -> int64_t {
+    return llvm::divideCeil(n, llvm::divideCeil(most, tasks));
   };
-  int64_t m = contraction.m ? known(*contraction.m) : 1,
-          extent = ranges[contraction.n],
-          depth = known(contraction.reductions[0]);
+  int64_t work =
+      std::min(extents.m, rows) * std::min(extents.depth, kMinTaskWork);
+  return std::max({share(kMinTasks), std::min(least, share(kFewTasks)),
+                   int64_t(llvm::divideCeil(kMinTaskWork, work))});
+}
+
+ProductBlock lutra::selectBlock(linalg::GenericOp op,
+                                const Contraction &contraction, Blocks blocks,
+                                TargetAttr target) {
+  Extents extents(op, contraction);
+  int64_t n = extents.ranges[contraction.n];
   RegisterTile tile =
       registerTile(target, getElementTypeOrSelf(op.getResult(0)),
-                   contraction.m ? ranges[*contraction.m] : 1, extent);
+                   contraction.m ? extents.ranges[*contraction.m] : 1, n);
   Type factor = getElementTypeOrSelf(contraction.b->get().getType());
-  int64_t bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8);
+  int64_t bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8),
+          least = kMinRowBytes / bytes;
   bool hasPanels = blocks == Blocks::Panels;
 
-  ProductBlock block{m, kMaxColumns, kFewSteps, m};
-  int64_t least = kMinRowBytes / bytes;
+  ProductBlock block{extents.m, kMaxColumns, kFewSteps, extents.m};
   if (hasPanels) {
     int64_t unit = unitOfRows(op, contraction, tile, target);
     block.rows = evenBlock(unit, mostRows(op, contraction, target),
-                           ranges[*contraction.m]);
+                           extents.ranges[*contraction.m]);
     block.strip = llvm::alignTo(kRowsOfMatrixTiles, unit);
     least = kLeastColumns;
   }
   block.columns = std::clamp(kSums / block.rows, kColumns, kMaxColumns);
-  // As many tasks as keep threads busy, if they are worth it.
-  int64_t tasks = llvm::divideCeil(m, block.rows);
-  for (unsigned loop : contraction.batch)
-    tasks *= known(loop);
-  least = std::max<int64_t>(
-      least, llvm::divideCeil(kMinTaskWork, std::min(m, block.rows) * depth));
-  if (!ShapedType::isDynamic(extent))
-    block.columns = std::min<int64_t>(
-        block.columns,
-        std::max<int64_t>(
-            least,
-            llvm::divideCeil(extent, llvm::divideCeil(kMinTasks, tasks))));
-  block.columns = evenBlock(tile.n, block.columns, extent);
+  if (!ShapedType::isDynamic(n))
+    block.columns = std::min(block.columns,
+                             columnsForThreads(extents, n, block.rows, least));
+  block.columns = evenBlock(tile.n, block.columns, n);
   if (hasPanels) {
     int64_t most = std::min(kMaxCopy, kMaxCopyBytes / bytes) / block.columns;
     block.depth = evenBlock(
         kStepsOfMatrixTile,
         llvm::alignDown(std::min(most, kMaxDepth), kStepsOfMatrixTile),
-        ranges[contraction.reductions[0]]);
+        extents.ranges[contraction.reductions[0]]);
   }
   return block;
 }

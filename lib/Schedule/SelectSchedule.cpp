@@ -170,9 +170,11 @@ static ScheduleAttr blockSchedule(Kernel &kernel,
   if (blocks == Blocks::Panels)
     op->setAttr(kPanelsAttr, UnitAttr::get(op.getContext()));
   int64_t work = 1;
-  // What is not known may be much: sums of a whole block have a bound.
+  // What is not known may be much: only the sums of a block have a bound.
   for (int64_t range : op.getStaticLoopRanges())
-    work *= ShapedType::isDynamic(range) ? kMinTaskWork : range;
+    work = std::min(kMinTaskWork, work * (ShapedType::isDynamic(range)
+                                              ? kMinTaskWork
+                                              : std::min(range, kMinTaskWork)));
   SmallVector<int64_t> distribute(root.getNumLoops(), 0);
   auto set = [&](unsigned loop, int64_t size) {
     std::optional<unsigned> position = rootLoop(kernel, loop);

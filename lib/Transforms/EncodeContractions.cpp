@@ -352,7 +352,9 @@ struct EncodeContractions
     std::optional<Contraction> contraction = matchContraction(op);
     if (!contraction || !contraction->m)
       return success();
-    readTransposed(op, *contraction);
+    bool isInLoop = !isa<func::FuncOp>(op->getParentOp());
+    if (!isInLoop)
+      readTransposed(op, *contraction);
     unsigned m = *contraction->m, n = contraction->n;
     Type element = getElementTypeOrSelf(op.getResult(0));
     RegisterTile tile =
@@ -364,10 +366,9 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->b, n, tile.n);
     // What is read in blocks is not copied before; nor are rows for it, unless
     // they cost nothing or are many, and groups of rows are read as they lie.
-    Blocks blocks =
-        columns && !isWeight(*columns) && isa<func::FuncOp>(op->getParentOp())
-            ? blocksOf(op, *contraction, target)
-            : Blocks::None;
+    Blocks blocks = columns && !isWeight(*columns) && !isInLoop
+                        ? blocksOf(op, *contraction, target)
+                        : Blocks::None;
     Type factor = getElementTypeOrSelf(contraction->b->get());
     bool hasGroups = dotGroup(target, factor, element) > 1;
     if ((blocks == Blocks::Rows && !(rows && isWeight(*rows))) ||

@@ -7,6 +7,8 @@
 // wide sum, the reduction of a contraction is split into groups, and a factor
 // whose groups are not side by side is copied so that they are. What is left
 // of a reduction that is no multiple of the group is an operation of its own.
+// Where the schedule asks for it, columns are copied in panels of register
+// tiles, of single elements, too.
 //
 //===----------------------------------------------------------------------===//
 
