@@ -195,9 +195,8 @@ def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
     them, which for a contraction are register tiles; `order` is the nesting of the
     inner tile loops, outermost first. `vector` is the number of elements in a
     vector register, of the kernel's widest element type. Where `depth` is given, a
-    contraction goes over its reduction in blocks of so many steps, and what of the
-    columns' factor a block reads is copied first, into panels of register tiles;
-    then there are no inner tile loops.
+    contraction goes over its reduction in blocks of so many steps, between which its
+    sums rest in memory, and there are no inner tile loops.
   }];
   let parameters = (ins OptionalArrayRefParameter<"int64_t">:$distribute,
                         OptionalArrayRefParameter<"int64_t">:$tile,

@@ -318,7 +318,9 @@ static void readTransposed(linalg::GenericOp op,
   AffineMap map = op.getMatchingIndexingMap(columns);
   Value source = readThrough(columns->get(), map);
   if (source == columns->get() || !map.isProjectedPermutation() ||
-      contraction.reductions.size() != 1)
+      contraction.reductions.size() != 1 ||
+      !map.isFunctionOfDim(contraction.n) ||
+      !map.isFunctionOfDim(contraction.reductions[0]))
     return;
   unsigned innermost = map.getDimPosition(map.getNumResults() - 1);
   if (innermost != contraction.n && innermost != contraction.reductions[0])

@@ -138,6 +138,7 @@ func.func @streams(%x: tensor<512x768xf32>, %v: tensor<768x64xf32>) -> tensor<51
 #c = affine_map<(m, n, k) -> (m, n)>
 #id = affine_map<(i, j) -> (i, j)>
 #turned = affine_map<(i, j) -> (j, i)>
+#row = affine_map<(i, j) -> (i)>
 #id3 = affine_map<(h, i, j) -> (h, i, j)>
 #moved = affine_map<(h, i, j) -> (i, j, h)>
 #a3 = affine_map<(h, m, n, k) -> (h, m, k)>
@@ -226,5 +227,26 @@ func.func @batch_innermost(%x: tensor<8x64x130xbf16>, %y: tensor<130x70x8xbf16>,
     linalg.yield %3 : f32
   } -> tensor<8x64x70xf32>
   return %r : tensor<8x64x70xf32>
+}
+
+// Columns that are all the same stay a factor that has columns.
+// CHECK-LABEL: func.func @repeated(
+// CHECK: %[[ALL:.*]] = linalg.generic
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[ALL]] :
+func.func @repeated(%x: tensor<64x130xbf16>, %y: tensor<130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64x70xf32> {
+  %e = tensor.empty() : tensor<130x70xbf16>
+  %t = linalg.generic {indexing_maps = [#row, #id], iterator_types = ["parallel", "parallel"]} ins(%y : tensor<130xbf16>) outs(%e : tensor<130x70xbf16>) {
+  ^bb0(%i: bf16, %o: bf16):
+    linalg.yield %i : bf16
+  } -> tensor<130x70xbf16>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %t : tensor<64x130xbf16>, tensor<130x70xbf16>) outs(%sums : tensor<64x70xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<64x70xf32>
+  return %r : tensor<64x70xf32>
 }
 }
