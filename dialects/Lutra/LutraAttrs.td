@@ -194,16 +194,23 @@ def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
     `distribute` gives the tiles that run in parallel, `tile` the tiles inside
     them, which for a contraction are register tiles; `order` is the nesting of the
     inner tile loops, outermost first. `vector` is the number of elements in a
-    vector register, of the kernel's widest element type.
+    vector register, of the kernel's widest element type. Where `depth` is given, a
+    contraction goes over its reduction in blocks of so many steps, between which its
+    sums rest in memory, and there are no inner tile loops.
   }];
   let parameters = (ins OptionalArrayRefParameter<"int64_t">:$distribute,
                         OptionalArrayRefParameter<"int64_t">:$tile,
                         OptionalArrayRefParameter<"int64_t">:$order,
-                        "int64_t":$vector);
+                        "int64_t":$vector, OptionalParameter<"int64_t">:$depth);
+  let builders = [AttrBuilder<
+      (ins "::llvm::ArrayRef<int64_t>":$distribute, "::llvm::ArrayRef<int64_t>":$tile,
+          "::llvm::ArrayRef<int64_t>":$order, "int64_t":$vector),
+      [{ return $_get($_ctxt, distribute, tile, order, vector, /*depth=*/0); }]>];
   let assemblyFormat = [{
     `<` `distribute` `=` custom<Integers>($distribute) `,`
         `tile` `=` custom<Integers>($tile) `,`
-        `order` `=` custom<Integers>($order) `,` `vector` `=` $vector `>`
+        `order` `=` custom<Integers>($order) `,` `vector` `=` $vector
+        (`,` `depth` `=` $depth^)? `>`
   }];
 }
 

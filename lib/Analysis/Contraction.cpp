@@ -186,6 +186,43 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   return loop;
 }
 
+Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
+                       TargetAttr target) {
+  AffineMap a = op.getMatchingIndexingMap(contraction.a),
+            b = op.getMatchingIndexingMap(contraction.b);
+  if (contraction.reductions.size() != 1 || !b.isProjectedPermutation() ||
+      !b.isFunctionOfDim(contraction.n) || a.isFunctionOfDim(contraction.n))
+    return Blocks::None;
+  AffineExpr n = getAffineDimExpr(contraction.n, op.getContext()),
+             step =
+                 getAffineDimExpr(contraction.reductions[0], op.getContext());
+  if (!a.getResultPosition(step) || !b.getResultPosition(step))
+    return Blocks::None;
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = contraction.m ? ranges[*contraction.m] : 1,
+          columns = ranges[contraction.n];
+  Type sum = getElementTypeOrSelf(op.getDpsInitOperand(0)->get().getType());
+  Type factor = getElementTypeOrSelf(contraction.b->get().getType());
+  bool hasGroups = dotGroup(target, factor, sum) > 1;
+  RegisterTile tile = registerTile(target, sum, rows, columns);
+  auto isAtMost = [](int64_t size, int64_t most) {
+    return !ShapedType::isDynamic(size) && size <= most;
+  };
+  // Copying takes as long as multiplying some rows.
+  int64_t few = kRowsOfSums;
+  bool areAlongRows = b.getResults().back() == n;
+  if (areAlongRows)
+    few =
+        hasGroups ? mostFewRows(target, hasBF16Tiles(target)) : 4 * tile.m - 1;
+  if (isAtMost(rows, few))
+    return areAlongRows ? Blocks::Rows : Blocks::None;
+  if (hasGroups)
+    return a.isProjectedPermutation() ? Blocks::Panels : Blocks::None;
+  // Tiles of short rows read all of them in the order in which they lie.
+  return areAlongRows && isAtMost(columns, 4 * tile.n) ? Blocks::None
+                                                       : Blocks::Panels;
+}
+
 RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
                                  int64_t staticN) {
   // The sums, the vectors of a row of `b` and one element of `a` must fit; two
@@ -204,9 +241,12 @@ RegisterTile lutra::registerTile(TargetAttr target, Type type, int64_t staticM,
         m = rows;
         break;
       }
-    // Few rows: more vectors, for enough independent sums.
+    // Few rows: more vectors, for enough independent sums, and to read as much
+    // of a row of `b` at once as the sums leave registers for.
     if (m <= (manyRegisters ? 4 : 2))
-      n = 4 * lanes;
+      n = lanes * std::min<int64_t>(
+                      8, llvm::bit_floor<uint64_t>(
+                             (vectorRegisters(target) - 1 - m) / (m + 1)));
   }
   if (!ShapedType::isDynamic(staticN) && staticN > 0)
     n = std::min<int64_t>(n, llvm::PowerOf2Ceil(staticN));

@@ -71,6 +71,8 @@ std::string lutra::formatSchedule(ScheduleAttr schedule) {
   add("distribute", schedule.getDistribute());
   add("tile", schedule.getTile());
   add("order", schedule.getOrder());
+  if (int64_t depth = schedule.getDepth())
+    text += "depth " + std::to_string(depth) + ", ";
   return text + "vector " + std::to_string(schedule.getVector());
 }
 

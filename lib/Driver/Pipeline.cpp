@@ -114,6 +114,8 @@ static void buildTile(OpPassManager &pm) {
   // dump or a user can change it.
   pm.addPass(createSelectSchedule());
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
+  // So that types tell the sizes of whole blocks.
+  simplify(pm);
   pm.addNestedPass<func::FuncOp>(createPackDotOperands());
   simplify(pm);
   // When the second reader has its layout.

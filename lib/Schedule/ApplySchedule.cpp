@@ -13,6 +13,7 @@
 #include "CascadeSchedule.h"
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
+#include "lutra/Analysis/Contraction.h"
 #include "lutra/Schedule/Passes.h"
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -21,6 +22,7 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/SCF/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/IR/Dominance.h"
@@ -256,6 +258,45 @@ static void fuseIntoReductions(IRRewriter &rewriter, func::FuncOp func) {
   }
 }
 
+/// Makes a contraction go over its reduction in blocks of `depth` steps, of
+/// which the last may be shorter.
+static LogicalResult blockReduction(IRRewriter &rewriter, linalg::GenericOp op,
+                                    unsigned loop, int64_t depth) {
+  int64_t extent = op.getStaticLoopRanges()[loop];
+  if (!ShapedType::isDynamic(extent) && extent <= depth)
+    return success();
+  SmallVector<int64_t> sizes(op.getNumLoops(), 0);
+  sizes[loop] = depth;
+  scf::SCFTilingOptions options;
+  options.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
+  rewriter.setInsertionPoint(op);
+  FailureOr<scf::SCFTilingResult> tiled = scf::tileUsingSCF(
+      rewriter, cast<TilingInterface>(op.getOperation()), options);
+  if (failed(tiled))
+    return op.emitError("expected a contraction whose reduction can be tiled");
+  rewriter.replaceOp(op, tiled->replacements);
+  keepPackedTilesWhole(cast<linalg::GenericOp>(tiled->tiledOps.front()));
+  // Of whole blocks, all sizes are known. There may be no others.
+  scf::ForOp last;
+  (void)scf::peelForLoopAndSimplifyBounds(
+      rewriter, cast<scf::ForOp>(tiled->loops.front()), last);
+  return success();
+}
+
+/// Does so with the contraction of a kernel, in the block of `root`: what it
+/// was tiled from may still be there.
+static LogicalResult blockReductions(IRRewriter &rewriter, Operation *root,
+                                     int64_t depth) {
+  auto ops = llvm::to_vector(root->getBlock()->getOps<linalg::GenericOp>());
+  for (linalg::GenericOp op : ops) {
+    std::optional<Contraction> contraction = matchContraction(op);
+    if (contraction &&
+        failed(blockReduction(rewriter, op, contraction->reductions[0], depth)))
+      return failure();
+  }
+  return success();
+}
+
 static bool isTiled(ArrayRef<int64_t> sizes) {
   return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
 }
@@ -303,11 +344,14 @@ struct ApplySchedule : lutra::impl::ApplyScheduleBase<ApplySchedule> {
         failed(tile(rewriter, root, schedule.getDistribute(), {},
                     LoopType::ForallOp)))
       return signalPassFailure();
-    if (isTiled(schedule.getTile()) &&
-        failed(tile(rewriter, root, schedule.getTile(),
-                    interchange(schedule.getOrder(),
-                                root.getLoopIteratorTypes().size()),
-                    LoopType::ForOp)))
+    if (schedule.getDepth() > 0) {
+      if (failed(blockReductions(rewriter, root, schedule.getDepth())))
+        return signalPassFailure();
+    } else if (isTiled(schedule.getTile()) &&
+               failed(tile(rewriter, root, schedule.getTile(),
+                           interchange(schedule.getOrder(),
+                                       root.getLoopIteratorTypes().size()),
+                           LoopType::ForOp)))
       return signalPassFailure();
     // A tile of an empty tensor is an empty tile: what is computed in passing
     // takes a tile's memory and not a tensor's.

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlockSchedule.h"
 #include "CascadeSchedule.h"
 #include "ProductSchedule.h"
 #include "Tasks.h"
@@ -40,9 +41,6 @@ static constexpr int64_t kMaxRows = 64;
 
 /// Bytes that a tile of rows from memory reads and writes.
 static constexpr int64_t kStreamedTile = 4096;
-
-/// Rows of two matrix tiles, which are multiplied together.
-static constexpr int64_t kRowsOfMatrixTiles = 32;
 
 /// Steps of a loop that are taken together where an operand lies along it, and
 /// not along the innermost: whole tiles that are transposed in registers.
@@ -161,6 +159,45 @@ static bool multipliesTiles(linalg::GenericOp op,
   int64_t rows = ranges[*contraction.m];
   return group > 1 && ranges[contraction.reductions.back()] == group &&
          (ShapedType::isDynamic(rows) || rows >= kRowsOfMatrixTiles / 2);
+}
+
+/// One task for each block of a contraction, if they are worth several.
+static ScheduleAttr blockSchedule(Kernel &kernel,
+                                  const Contraction &contraction, Blocks blocks,
+                                  TargetAttr target) {
+  linalg::GenericOp op = kernel.reduction, root = kernel.root;
+  ProductBlock block = selectBlock(op, contraction, blocks, target);
+  if (blocks == Blocks::Panels)
+    op->setAttr(kPanelsAttr, UnitAttr::get(op.getContext()));
+  int64_t work = 1;
+  // What is not known may be much: only the sums of a block have a bound.
+  for (int64_t range : op.getStaticLoopRanges())
+    work = std::min(kMinTaskWork, work * (ShapedType::isDynamic(range)
+                                              ? kMinTaskWork
+                                              : std::min(range, kMinTaskWork)));
+  SmallVector<int64_t> distribute(root.getNumLoops(), 0);
+  auto set = [&](unsigned loop, int64_t size) {
+    std::optional<unsigned> position = rootLoop(kernel, loop);
+    if (position && work >= kMinTaskWork)
+      distribute[*position] = size;
+  };
+  for (unsigned loop : contraction.batch)
+    set(loop, 1);
+  if (contraction.m)
+    set(*contraction.m, block.rows);
+  set(contraction.n, block.columns);
+  // Sums that are complete are passed on from the first-level cache.
+  int64_t depth = op.getStaticLoopRanges()[contraction.reductions[0]];
+  if (blocks == Blocks::Panels && op != root && !ShapedType::isDynamic(depth) &&
+      depth <= block.depth) {
+    unsigned m = *rootLoop(kernel, *contraction.m);
+    SmallVector<int64_t> tile(root.getNumLoops(), 0);
+    tile[m] = block.strip;
+    return ScheduleAttr::get(root.getContext(), distribute, tile, m,
+                             lanes(kernel, target));
+  }
+  return ScheduleAttr::get(root.getContext(), distribute, {}, {},
+                           lanes(kernel, target), block.depth);
 }
 
 static ScheduleAttr contractionSchedule(Kernel &kernel,
@@ -374,10 +411,17 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
       std::optional<Contraction> contraction;
       if (kernel->reduction)
         contraction = matchContraction(kernel->reduction);
-      func->setAttr(attr::kSchedule,
-                    contraction
-                        ? contractionSchedule(*kernel, *contraction, target)
-                        : chunkSchedule(*kernel, target));
+      Blocks blocks = contraction
+                          ? blocksOf(kernel->reduction, *contraction, target)
+                          : Blocks::None;
+      ScheduleAttr schedule;
+      if (!contraction)
+        schedule = chunkSchedule(*kernel, target);
+      else if (blocks == Blocks::None)
+        schedule = contractionSchedule(*kernel, *contraction, target);
+      else
+        schedule = blockSchedule(*kernel, *contraction, blocks, target);
+      func->setAttr(attr::kSchedule, schedule);
     }
   }
 };

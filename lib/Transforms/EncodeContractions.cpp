@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Movement.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
@@ -233,14 +234,19 @@ static bool areShortRows(linalg::GenericOp op, const Packing &packing) {
          !ShapedType::isDynamic(size) && size <= 4 * packing.tile;
 }
 
+/// Whether what is to be packed is known before the model runs.
+static bool isWeight(const Packing &packing) {
+  Value tensor = packing.operand->get();
+  return tensor.getDefiningOp<WeightOp>() || packingOfSliced(tensor, packing);
+}
+
 /// A copy costs one pass over the operand; it pays where the tiles of the other
 /// operand's loop read it several times, but not at each iteration of a loop
 /// around the operation, and not where it lies well as it is.
 static bool paysToPack(linalg::GenericOp op, const Contraction &contraction,
                        const Packing &packing, int64_t readers, int64_t tile) {
   OpOperand *operand = packing.operand;
-  if (operand->get().getDefiningOp<WeightOp>() ||
-      packingOfSliced(operand->get(), packing))
+  if (isWeight(packing))
     return true;
   if (!isa<func::FuncOp>(op->getParentOp()) || isStateSlice(operand->get()))
     return false;
@@ -303,6 +309,28 @@ static LogicalResult packGroups(linalg::GenericOp op,
   return success();
 }
 
+/// Lets a contraction read what a transposition makes the columns' factor of,
+/// where it lies: a copy of its own costs as much for any order, and rows that
+/// read it as it is do well along the reduction, too.
+static void readTransposed(linalg::GenericOp op,
+                           const Contraction &contraction) {
+  OpOperand *columns = contraction.b;
+  AffineMap map = op.getMatchingIndexingMap(columns);
+  Value source = readThrough(columns->get(), map);
+  if (source == columns->get() || !map.isProjectedPermutation() ||
+      contraction.reductions.size() != 1 ||
+      !map.isFunctionOfDim(contraction.n) ||
+      !map.isFunctionOfDim(contraction.reductions[0]))
+    return;
+  unsigned innermost = map.getDimPosition(map.getNumResults() - 1);
+  if (innermost != contraction.n && innermost != contraction.reductions[0])
+    return;
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps[columns->getOperandNumber()] = map;
+  columns->set(source);
+  op.setIndexingMapsAttr(Builder(op).getAffineMapArrayAttr(maps));
+}
+
 namespace {
 struct EncodeContractions
     : lutra::impl::EncodeContractionsBase<EncodeContractions> {
@@ -326,6 +354,9 @@ struct EncodeContractions
     std::optional<Contraction> contraction = matchContraction(op);
     if (!contraction || !contraction->m)
       return success();
+    bool isInLoop = !isa<func::FuncOp>(op->getParentOp());
+    if (!isInLoop)
+      readTransposed(op, *contraction);
     unsigned m = *contraction->m, n = contraction->n;
     Type element = getElementTypeOrSelf(op.getResult(0));
     RegisterTile tile =
@@ -335,8 +366,19 @@ struct EncodeContractions
         findPacking(op, *contraction, contraction->a, m, tile.m);
     std::optional<Packing> columns =
         findPacking(op, *contraction, contraction->b, n, tile.n);
-    bool packsColumns = columns && paysToPack(op, *contraction, *columns,
-                                              extent(op, m), tile.m);
+    // What is read in blocks is not copied before; nor are rows for it, unless
+    // they cost nothing or are many, and groups of rows are read as they lie.
+    Blocks blocks = columns && !isWeight(*columns) && !isInLoop
+                        ? blocksOf(op, *contraction, target)
+                        : Blocks::None;
+    Type factor = getElementTypeOrSelf(contraction->b->get());
+    bool hasGroups = dotGroup(target, factor, element) > 1;
+    if ((blocks == Blocks::Rows && !(rows && isWeight(*rows))) ||
+        (blocks != Blocks::None && hasGroups))
+      return success();
+    bool packsColumns =
+        columns && blocks == Blocks::None &&
+        paysToPack(op, *contraction, *columns, extent(op, m), tile.m);
     int64_t group = groupOf(op, *contraction, target);
     if (packsColumns && group > 1)
       return packGroups(op, *contraction, *columns, group);

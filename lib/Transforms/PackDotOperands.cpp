@@ -7,6 +7,8 @@
 // wide sum, the reduction of a contraction is split into groups, and a factor
 // whose groups are not side by side is copied so that they are. What is left
 // of a reduction that is no multiple of the group is an operation of its own.
+// Where the schedule asks for it, columns are copied in panels of register
+// tiles, of single elements, too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,21 +36,19 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Copies lie on the stack: larger ones, in elements, are not made.
-static constexpr int64_t kMaxCopy = 1 << 16;
-
 namespace {
 /// One contraction, split.
 class Packing {
 public:
   Packing(IRRewriter &b, linalg::GenericOp op, Contraction contraction,
-          int64_t group, bool hasTiles)
+          int64_t group, int64_t panel, bool hasTiles)
       : b(b), loc(op.getLoc()), op(op), contraction(contraction),
-        reduction(contraction.reductions.front()), group(group),
+        reduction(contraction.reductions.front()), group(group), panel(panel),
         hasTiles(hasTiles) {}
   void run();
 
 private:
+  void runAlone();
   struct Factor {
     Value tensor;
     AffineMap map;
@@ -56,8 +56,8 @@ private:
   Factor factor(OpOperand &operand, bool isVector);
   Factor pack(OpOperand &operand, bool isVector);
   Value transpose(OpOperand &operand, ArrayRef<int64_t> order);
-  Value copy(Value tensor, ArrayRef<OpFoldResult> to,
-             ArrayRef<AffineExpr> read);
+  Value copy(Value tensor, ArrayRef<OpFoldResult> to, ArrayRef<AffineExpr> read,
+             ArrayRef<AffineExpr> written);
   Value rest(Value sums);
   void fuseProducers();
   OpFoldResult apply(AffineExpr expr, OpFoldResult size) {
@@ -70,6 +70,8 @@ private:
   Contraction contraction;
   unsigned reduction;
   int64_t group;
+  /// Columns of a panel; 0 where all are one.
+  int64_t panel;
   /// Whether matrix tiles multiply the groups.
   bool hasTiles;
   SmallVector<linalg::GenericOp> copies;
@@ -87,17 +89,18 @@ static bool isGrouped(AffineMap map, unsigned reduction) {
   return dimOf(map, reduction) + 1 == map.getNumResults();
 }
 
-/// Copies a tensor of which a loop of `copy` reads an element for each of `to`.
+/// Copies a tensor into one of the sizes `to`: a loop nest reads and writes the
+/// elements at these places.
 Value Packing::copy(Value tensor, ArrayRef<OpFoldResult> to,
-                    ArrayRef<AffineExpr> read) {
+                    ArrayRef<AffineExpr> read, ArrayRef<AffineExpr> written) {
   Value empty = tensor::EmptyOp::create(b, loc, to,
                                         getElementTypeOrSelf(tensor.getType()));
-  unsigned loops = to.size();
+  SmallVector<AffineMap> maps =
+      AffineMap::inferFromExprList({read, written}, b.getContext());
   auto copy = linalg::GenericOp::create(
-      b, loc, empty.getType(), tensor, empty,
-      {AffineMap::get(loops, 0, read, b.getContext()),
-       b.getMultiDimIdentityMap(loops)},
-      SmallVector<utils::IteratorType>(loops, utils::IteratorType::parallel),
+      b, loc, empty.getType(), tensor, empty, maps,
+      SmallVector<utils::IteratorType>(maps.front().getNumDims(),
+                                       utils::IteratorType::parallel),
       [](OpBuilder &b, Location loc, ValueRange values) {
         linalg::YieldOp::create(b, loc, values.front());
       });
@@ -106,7 +109,8 @@ Value Packing::copy(Value tensor, ArrayRef<OpFoldResult> to,
 }
 
 /// The copy of a factor with the reduction split: position in the group
-/// innermost, before it the vectors' loop where vectors are read of it.
+/// innermost, before it the vectors' loop where vectors are read of it. Panels
+/// of that loop are before the reduction.
 Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   OpBuilder::InsertionGuard guard(b);
   Value tensor = operand.get();
@@ -117,23 +121,39 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   SmallVector<int64_t> order =
       isVector ? orderWithLast(rank, dimOf(map, contraction.n))
                : llvm::to_vector(llvm::seq(rank));
-  unsigned loops = order.size() + 1;
-  AffineExpr position = b.getAffineDimExpr(loops - 1);
+  AffineExpr position = b.getAffineDimExpr(rank),
+             size = b.getAffineSymbolExpr(0);
   SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
-  SmallVector<AffineExpr> read(order.size()), index;
+  SmallVector<AffineExpr> read(rank), written, index;
+  auto append = [&](OpFoldResult size, AffineExpr place, AffineExpr loop) {
+    to.push_back(size);
+    written.push_back(place);
+    index.push_back(loop);
+  };
+  unsigned columns = order.back();
+  AffineExpr column = b.getAffineDimExpr(rank - 1),
+             n = b.getAffineDimExpr(contraction.n);
+  bool hasPanels = isVector && panel > 0;
   for (auto [loop, dim] : llvm::enumerate(order)) {
-    AffineExpr d = b.getAffineDimExpr(loop);
+    AffineExpr d = b.getAffineDimExpr(loop),
+               each = b.getAffineDimExpr(map.getDimPosition(dim));
     bool isSplit = map.getDimPosition(dim) == reduction;
-    read[dim] = isSplit ? d * group + position : d;
-    to.push_back(
-        isSplit ? apply(b.getAffineSymbolExpr(0).floorDiv(group), from[dim])
-                : from[dim]);
-    index.push_back(b.getAffineDimExpr(map.getDimPosition(dim)));
+    read[dim] = isSplit && group > 1 ? d * group + position : d;
+    if (isSplit && hasPanels)
+      append(apply(size.ceilDiv(panel), from[columns]), column.floorDiv(panel),
+             n.floorDiv(panel));
+    if (hasPanels && dim == columns)
+      append(b.getIndexAttr(panel), column % panel, n % panel);
+    else
+      append(isSplit ? apply(size.floorDiv(group), from[dim]) : from[dim], d,
+             each);
   }
-  to.push_back(b.getIndexAttr(group));
-  index.push_back(b.getAffineDimExpr(op.getNumLoops()));
-  return {copy(tensor, to, read),
-          AffineMap::get(op.getNumLoops() + 1, 0, index, b.getContext())};
+  if (group > 1)
+    append(b.getIndexAttr(group), position,
+           b.getAffineDimExpr(op.getNumLoops()));
+  return {
+      copy(tensor, to, read, written),
+      AffineMap::get(op.getNumLoops() + (group > 1), 0, index, b.getContext())};
 }
 
 /// The copy of a factor with the reduction innermost, as matrix tiles read it.
@@ -143,12 +163,13 @@ Value Packing::transpose(OpOperand &operand, ArrayRef<int64_t> order) {
   if (Operation *producer = tensor.getDefiningOp())
     b.setInsertionPointAfter(producer);
   SmallVector<OpFoldResult> from = tensor::getMixedSizes(b, loc, tensor), to;
-  SmallVector<AffineExpr> read(order.size());
+  SmallVector<AffineExpr> read(order.size()), written;
   for (auto [loop, dim] : llvm::enumerate(order)) {
     read[dim] = b.getAffineDimExpr(loop);
+    written.push_back(read[dim]);
     to.push_back(from[dim]);
   }
-  return copy(tensor, to, read);
+  return copy(tensor, to, read, written);
 }
 
 /// A factor as the groups are read: as it lies, if they are side by side.
@@ -201,6 +222,7 @@ Value Packing::rest(Value sums) {
   Operation *own = b.clone(*op);
   own->setOperands({x, y, sums});
   own->removeAttr(kStreamAttr);
+  own->removeAttr(kPanelsAttr);
   return own->getResult(0);
 }
 
@@ -218,7 +240,21 @@ void Packing::fuseProducers() {
   }
 }
 
+/// Replaces the columns by their panels.
+void Packing::runAlone() {
+  b.setInsertionPoint(op);
+  auto [tensor, map] = pack(*contraction.b, /*isVector=*/true);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps[contraction.b->getOperandNumber()] = map;
+  op.setIndexingMapsAttr(b.getAffineMapArrayAttr(maps));
+  contraction.b->set(tensor);
+  op->removeAttr(kPanelsAttr);
+  fuseProducers();
+}
+
 void Packing::run() {
+  if (group == 1)
+    return runAlone();
   b.setInsertionPoint(op);
   OpOperand *operands[] = {op.getDpsInputOperand(0), op.getDpsInputOperand(1)};
   SmallVector<Value> inputs;
@@ -266,10 +302,12 @@ static bool isSmall(Value tensor) {
 }
 
 namespace {
-/// A contraction, and how many factors are multiplied at once.
+/// A contraction, how many factors are multiplied at once, and the columns of a
+/// panel.
 struct Dot {
   Contraction contraction;
   int64_t group;
+  int64_t panel;
 };
 } // namespace
 
@@ -284,10 +322,13 @@ static std::optional<Dot> matchDot(linalg::GenericOp op, TargetAttr target) {
   unsigned reduction = contraction->reductions.front();
   Type factor = getElementTypeOrSelf(contraction->a->get().getType());
   int64_t group = dotGroup(target, factor, sums.getElementType());
-  if (group < 2 ||
+  bool hasPanels = op->hasAttr(kPanelsAttr);
+  if ((group < 2 && !hasPanels) ||
       getElementTypeOrSelf(contraction->b->get().getType()) != factor)
     return std::nullopt;
   for (OpOperand *operand : {contraction->a, contraction->b}) {
+    if (group == 1 && operand == contraction->a)
+      continue;
     AffineMap map = op.getMatchingIndexingMap(operand);
     auto type = cast<RankedTensorType>(operand->get().getType());
     if (!map.isProjectedPermutation() || !map.isFunctionOfDim(reduction))
@@ -299,15 +340,17 @@ static std::optional<Dot> matchDot(linalg::GenericOp op, TargetAttr target) {
         !isSmall(operand->get()))
       return std::nullopt;
   }
-  AffineMap written = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-  auto row = written.getResultPosition(
-      getAffineDimExpr(*contraction->m, op.getContext()));
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  int64_t rows = ranges[*contraction->m];
   // Few rows do not pay for the copies.
-  if (!row ||
-      (!sums.isDynamicDim(*row) &&
-       sums.getDimSize(*row) <= mostFewRows(target, hasBF16Tiles(target))))
+  if (!hasPanels && !ShapedType::isDynamic(rows) &&
+      rows <= mostFewRows(target, hasBF16Tiles(target)))
     return std::nullopt;
-  return Dot{*contraction, group};
+  int64_t panel = hasPanels ? registerTile(target, sums.getElementType(), rows,
+                                           ranges[contraction->n])
+                                  .n
+                            : 0;
+  return Dot{*contraction, group, panel};
 }
 
 namespace {
@@ -323,7 +366,7 @@ struct PackDotOperands : lutra::impl::PackDotOperandsBase<PackDotOperands> {
     IRRewriter rewriter(&getContext());
     for (linalg::GenericOp op : ops)
       if (auto dot = matchDot(op, target))
-        Packing(rewriter, op, dot->contraction, dot->group,
+        Packing(rewriter, op, dot->contraction, dot->group, dot->panel,
                 hasBF16Tiles(target))
             .run();
   }

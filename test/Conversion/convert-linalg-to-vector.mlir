@@ -500,3 +500,23 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     return
   }
 }
+
+// -----
+
+#steps = affine_map<(k, n, p) -> (k * 2 + p, n)>
+#panels = affine_map<(k, n, p) -> (n floordiv 32, k, n mod 32, p)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4", features = "+avx512bf16,+avx512vl", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+  // Rows side by side become pairs on the way into a panel.
+  // CHECK-LABEL: func.func @panels_of_pairs
+  // CHECK: %[[LOW:.*]] = vector.load %{{.*}}, vector<32xbf16>
+  // CHECK: %[[HIGH:.*]] = vector.load %{{.*}}, vector<32xbf16>
+  // CHECK: %[[PAIRS:.*]] = vector.interleave %[[LOW]], %[[HIGH]]
+  // CHECK: vector.store %[[PAIRS]], %{{.*}} vector<64xbf16>
+  func.func @panels_of_pairs(%x: memref<64x128xbf16, strided<[2048, 1], offset: ?>>, %y: memref<4x32x32x2xbf16>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#steps, #panels], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x : memref<64x128xbf16, strided<[2048, 1], offset: ?>>) outs(%y : memref<4x32x32x2xbf16>) {
+    ^bb0(%i: bf16, %o: bf16):
+      linalg.yield %i : bf16
+    }
+    return
+  }
+}

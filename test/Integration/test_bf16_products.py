@@ -30,8 +30,12 @@ SIZES = [
     (1, 16, 8, 16),
     (2, 50, 66, 9),
     (1, 24, 31, 130),
-    # One that is copied into pairs before.
     (1, 130, 70, 150),
+    # Blocks of the reduction, whole and not: of rows that read columns as they lie, and
+    # of such that share a copy, which is for more than one block of rows or columns.
+    (1, 3, 50, 1100),
+    (2, 40, 1027, 300),
+    (1, 300, 600, 140),
 ]
 
 
@@ -120,6 +124,6 @@ def test_levels(level, turned):
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["plain", "turned"])
-@pytest.mark.parametrize("sizes", SIZES[-6:], ids=str)
+@pytest.mark.parametrize("sizes", SIZES[-9:], ids=str)
 def test_without_matrix_tiles(sizes, turned):
     check(sizes, turned, mattr=WITHOUT_TILES)

@@ -314,3 +314,36 @@ func.func private @gather_floats(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tenso
   %r = mpgemm.gather_matmul layout <rows = 32> experts(%b : tensor<?xi64>) offsets(%o : tensor<?xi64>) x(%x : tensor<?x1x64xf32>) codes(%w : tensor<6x1x64x32xf32>) outs(%y : tensor<?x40xf32>) -> tensor<?x40xf32>
   return %r : tensor<?x40xf32>
 }
+
+// -----
+
+// Sums wait in memory while the reduction goes on by a block, whose sizes are known;
+// what is left behind the last is a block of its own. Packed rows stay whole.
+#a = affine_map<(m, n, k) -> (m floordiv 12, k, m mod 12)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+// CHECK-LABEL: func private @blocks
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<4x1000x12xf32>
+// CHECK: scf.forall
+// CHECK: %[[Y:.*]] = tensor.extract_slice %{{.*}} to tensor<1000x?xf32>
+// CHECK: %[[SUMS:.*]] = scf.for %[[AT:.*]] = %c0 to %c768 step %c256
+// CHECK-DAG: tensor.extract_slice %[[X]][0, %[[AT]], 0] [4, 256, 12]
+// CHECK-DAG: tensor.extract_slice %[[Y]][%[[AT]], 0] [256, %{{.*}}]
+// CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<4x256x12xf32>, tensor<256x?xf32>)
+// CHECK-SAME: lutra.panels
+// CHECK: scf.yield
+// CHECK-DAG: tensor.extract_slice %[[X]][0, 768, 0] [4, 232, 12]
+// CHECK-DAG: tensor.extract_slice %[[Y]][768, 0] [232, %{{.*}}]
+// CHECK-DAG: tensor.extract_slice %[[SUMS]]
+// CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<4x232x12xf32>, tensor<232x?xf32>)
+// CHECK-SAME: lutra.panels
+func.func private @blocks(%x: tensor<4x1000x12xf32>, %y: tensor<1000x300xf32>, %o: tensor<48x300xf32>) -> tensor<48x300xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [48, 128, 0], tile = [], order = [], vector = 16, depth = 256>} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<4x1000x12xf32>, tensor<1000x300xf32>) outs(%o : tensor<48x300xf32>) attrs = {lutra.panels} {
+  ^bb0(%i: f32, %j: f32, %s: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<48x300xf32>
+  return %r : tensor<48x300xf32>
+}

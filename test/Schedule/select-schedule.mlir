@@ -393,3 +393,104 @@ func.func private @gather_floats(%b: tensor<?xi64>, %o: tensor<?xi64>, %x: tenso
   return %r : tensor<?x2048xf32>
 }
 }
+
+// -----
+
+#a = affine_map<(m, n, k) -> (m, k)>
+#b = affine_map<(m, n, k) -> (k, n)>
+#c = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#amx = #lutra.target<triple = "x86_64-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>
+module attributes {lutra.target = #amx} {
+
+// One row reads columns as they lie, wide and a few rows at once.
+// CHECK-LABEL: func private @one_row
+// CHECK-SAME: #lutra.schedule<distribute = [1, 512, 0], tile = [], order = [], vector = 16, depth = 16>
+// CHECK-NOT: lutra.panels
+func.func private @one_row(%x: tensor<1x2048xf32>, %y: tensor<2048x3072xf32>, %o: tensor<1x3072xf32>) -> tensor<1x3072xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<1x2048xf32>, tensor<2048x3072xf32>) outs(%o : tensor<1x3072xf32>) {
+  ^bb0(%i: f32, %j: f32, %s: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<1x3072xf32>
+  return %r : tensor<1x3072xf32>
+}
+
+// Many rows share a copy of their columns.
+// CHECK-LABEL: func private @many_rows
+// CHECK-SAME: #lutra.schedule<distribute = [256, 256], tile = [], order = [], vector = 16, depth = 256>
+// CHECK: lutra.panels
+func.func private @many_rows(%x: tensor<512x2048xbf16>, %y: tensor<2048x2048xbf16>, %o: tensor<512x2048xbf16>) -> tensor<512x2048xbf16> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<512x2048xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<512x2048xf32>) -> tensor<512x2048xf32>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<512x2048xbf16>, tensor<2048x2048xbf16>) outs(%f : tensor<512x2048xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %iw = arith.extf %i : bf16 to f32
+    %jw = arith.extf %j : bf16 to f32
+    %p = arith.mulf %iw, %jw : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<512x2048xf32>
+  %z = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%r : tensor<512x2048xf32>) outs(%o : tensor<512x2048xbf16>) {
+  ^bb0(%i: f32, %s: bf16):
+    %t = arith.truncf %i : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<512x2048xbf16>
+  return %z : tensor<512x2048xbf16>
+}
+
+// Fewer rows have fewer sums, and so more columns at once. Of a short reduction
+// the sums of some rows are complete, and passed on.
+// CHECK-LABEL: func private @short_reduction
+// CHECK-SAME: #lutra.schedule<distribute = [64, 256], tile = [32, 0], order = [0], vector = 16>
+// CHECK: lutra.panels
+func.func private @short_reduction(%x: tensor<64x64xbf16>, %y: tensor<64x2048xbf16>, %o: tensor<64x2048xbf16>) -> tensor<64x2048xbf16> attributes {lutra.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<64x2048xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<64x2048xf32>) -> tensor<64x2048xf32>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<64x64xbf16>, tensor<64x2048xbf16>) outs(%f : tensor<64x2048xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %iw = arith.extf %i : bf16 to f32
+    %jw = arith.extf %j : bf16 to f32
+    %p = arith.mulf %iw, %jw : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<64x2048xf32>
+  %z = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%r : tensor<64x2048xf32>) outs(%o : tensor<64x2048xbf16>) {
+  ^bb0(%i: f32, %s: bf16):
+    %t = arith.truncf %i : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<64x2048xbf16>
+  return %z : tensor<64x2048xbf16>
+}
+
+// A copy of columns costs what multiplying some rows does.
+// CHECK-LABEL: func private @some_rows
+// CHECK-SAME: distribute = [36, 352, 0], {{.*}} depth = 16>
+// CHECK-NOT: lutra.panels
+func.func private @some_rows(%x: tensor<36x2048xf32>, %y: tensor<2048x2048xf32>, %o: tensor<36x2048xf32>) -> tensor<36x2048xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<36x2048xf32>, tensor<2048x2048xf32>) outs(%o : tensor<36x2048xf32>) {
+  ^bb0(%i: f32, %j: f32, %s: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<36x2048xf32>
+  return %r : tensor<36x2048xf32>
+}
+
+// Nothing is known: blocks have bounds.
+// CHECK-LABEL: func private @unknown
+// CHECK-SAME: #lutra.schedule<distribute = [264, 256, 0], tile = [], order = [], vector = 16, depth = 256>
+// CHECK: lutra.panels
+func.func private @unknown(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>, %o: tensor<?x?xf32>) -> tensor<?x?xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<?x?xf32>, tensor<?x?xf32>) outs(%o : tensor<?x?xf32>) {
+  ^bb0(%i: f32, %j: f32, %s: f32):
+    %p = arith.mulf %i, %j : f32
+    %t = arith.addf %s, %p : f32
+    linalg.yield %t : f32
+  } -> tensor<?x?xf32>
+  return %r : tensor<?x?xf32>
+}
+}

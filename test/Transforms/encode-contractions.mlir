@@ -24,12 +24,12 @@ func.func @weight(%x: tensor<1x64xf32>) -> tensor<1x80xf32> {
   return %y : tensor<1x80xf32>
 }
 
-// Two large activations are both copied into panels.
+// Of two large activations the rows are copied, and the columns are where they
+// are read.
 // CHECK-LABEL: func @activations
 // CHECK: %[[E:.*]] = tensor.empty() : tensor<[[TILES:[0-9]+]]x512x[[MR:[0-9]+]]xf32>
 // CHECK: %[[A:.*]] = linalg.generic {{.*}} ins(%arg0 : tensor<512x512xf32>) outs(%[[E]]
-// CHECK: %[[B:.*]] = linalg.generic {{.*}} ins(%arg1 : tensor<512x512xf32>)
-// CHECK: linalg.generic {{.*}} ins(%[[A]], %[[B]] : tensor<[[TILES]]x512x[[MR]]xf32>, tensor<16x512x32xf32>)
+// CHECK: linalg.generic {{.*}} ins(%[[A]], %arg1 : tensor<[[TILES]]x512x[[MR]]xf32>, tensor<512x512xf32>)
 func.func @activations(%x: tensor<512x512xf32>, %w: tensor<512x512xf32>) -> tensor<512x512xf32> {
   %e = tensor.empty() : tensor<512x512xf32>
   %y = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<512x512xf32>, tensor<512x512xf32>) outs(%e : tensor<512x512xf32>) {
@@ -136,9 +136,20 @@ func.func @streams(%x: tensor<512x768xf32>, %v: tensor<768x64xf32>) -> tensor<51
 #a = affine_map<(m, n, k) -> (m, k)>
 #b = affine_map<(m, n, k) -> (k, n)>
 #c = affine_map<(m, n, k) -> (m, n)>
+#id = affine_map<(i, j) -> (i, j)>
+#turned = affine_map<(i, j) -> (j, i)>
+#row = affine_map<(i, j) -> (i)>
+#id3 = affine_map<(h, i, j) -> (h, i, j)>
+#moved = affine_map<(h, i, j) -> (i, j, h)>
+#a3 = affine_map<(h, m, n, k) -> (h, m, k)>
+#b3 = affine_map<(h, m, n, k) -> (h, k, n)>
+#c3 = affine_map<(h, m, n, k) -> (h, m, n)>
 // CHECK-DAG: #[[X:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d2 * 2 + d3)>
 // CHECK-DAG: #[[W:.*]] = affine_map<(d0, d1, d2, d3) -> (d1 floordiv 32, d2, d1 mod 32, d3)>
 // CHECK-DAG: #[[Z:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1)>
+// CHECK-DAG: #[[PLAIN:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-DAG: #[[TURNED:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK-DAG: #[[SUMS:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4", features = "+avx512bf16,+avx512vl", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
 // Pairs of bf16 are multiplied at once: those of the weight lie side by side for
 // each column, and the members of a pair are a loop. The rows stay as they lie.
@@ -159,12 +170,11 @@ func.func @pairs(%x: tensor<64x130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64
   return %r : tensor<64x70xf32>
 }
 
-// What is no weight is copied so, for enough rows.
+// What is no weight is put into pairs where it is read.
 // CHECK-LABEL: func.func @computed_pairs(
 // CHECK-SAME: %[[LEFT:[a-z0-9]*]]: tensor<512x130xbf16>, %[[RIGHT:[a-z0-9]*]]: tensor<130x256xbf16>
-// CHECK: %[[TILES:.*]] = linalg.generic {{.*}} ins(%[[RIGHT]] : tensor<130x256xbf16>) outs(%{{.*}} : tensor<8x130x32xbf16>)
-// CHECK: %[[PAIRS:.*]] = linalg.generic {{.*}} ins(%[[TILES]] : tensor<8x130x32xbf16>) outs(%{{.*}} : tensor<8x65x32x2xbf16>)
-// CHECK: linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[Z]]], {{.*}} ins(%[[LEFT]], %[[PAIRS]] :
+// CHECK-NOT: tensor.empty
+// CHECK: linalg.generic {{.*}} ins(%[[LEFT]], %[[RIGHT]] :
 func.func @computed_pairs(%x: tensor<512x130xbf16>, %y: tensor<130x256xbf16>, %sums: tensor<512x256xf32>) -> tensor<512x256xf32> {
   %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : tensor<512x130xbf16>, tensor<130x256xbf16>) outs(%sums : tensor<512x256xf32>) {
   ^bb0(%i: bf16, %j: bf16, %s: f32):
@@ -175,5 +185,68 @@ func.func @computed_pairs(%x: tensor<512x130xbf16>, %y: tensor<130x256xbf16>, %s
     linalg.yield %3 : f32
   } -> tensor<512x256xf32>
   return %r : tensor<512x256xf32>
+}
+
+// A transposition of columns is read through, unless neither these nor the
+// reduction are innermost behind it.
+// CHECK-LABEL: func.func @transposed(
+// CHECK-SAME: %[[LEFT:[a-z0-9]*]]: tensor<64x130xbf16>, %[[RIGHT:[a-z0-9]*]]: tensor<70x130xbf16>
+// CHECK: linalg.generic {indexing_maps = [#[[PLAIN]], #[[TURNED]], #[[SUMS]]], {{.*}} ins(%[[LEFT]], %[[RIGHT]] :
+func.func @transposed(%x: tensor<64x130xbf16>, %y: tensor<70x130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64x70xf32> {
+  %e = tensor.empty() : tensor<130x70xbf16>
+  %t = linalg.generic {indexing_maps = [#turned, #id], iterator_types = ["parallel", "parallel"]} ins(%y : tensor<70x130xbf16>) outs(%e : tensor<130x70xbf16>) {
+  ^bb0(%i: bf16, %o: bf16):
+    linalg.yield %i : bf16
+  } -> tensor<130x70xbf16>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %t : tensor<64x130xbf16>, tensor<130x70xbf16>) outs(%sums : tensor<64x70xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<64x70xf32>
+  return %r : tensor<64x70xf32>
+}
+
+// CHECK-LABEL: func.func @batch_innermost(
+// CHECK: %[[MOVED:.*]] = linalg.generic
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[MOVED]] :
+func.func @batch_innermost(%x: tensor<8x64x130xbf16>, %y: tensor<130x70x8xbf16>, %sums: tensor<8x64x70xf32>) -> tensor<8x64x70xf32> {
+  %e = tensor.empty() : tensor<8x130x70xbf16>
+  %t = linalg.generic {indexing_maps = [#moved, #id3], iterator_types = ["parallel", "parallel", "parallel"]} ins(%y : tensor<130x70x8xbf16>) outs(%e : tensor<8x130x70xbf16>) {
+  ^bb0(%i: bf16, %o: bf16):
+    linalg.yield %i : bf16
+  } -> tensor<8x130x70xbf16>
+  %r = linalg.generic {indexing_maps = [#a3, #b3, #c3], iterator_types = ["parallel", "parallel", "parallel", "reduction"]} ins(%x, %t : tensor<8x64x130xbf16>, tensor<8x130x70xbf16>) outs(%sums : tensor<8x64x70xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<8x64x70xf32>
+  return %r : tensor<8x64x70xf32>
+}
+
+// Columns that are all the same stay a factor that has columns.
+// CHECK-LABEL: func.func @repeated(
+// CHECK: %[[ALL:.*]] = linalg.generic
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[ALL]] :
+func.func @repeated(%x: tensor<64x130xbf16>, %y: tensor<130xbf16>, %sums: tensor<64x70xf32>) -> tensor<64x70xf32> {
+  %e = tensor.empty() : tensor<130x70xbf16>
+  %t = linalg.generic {indexing_maps = [#row, #id], iterator_types = ["parallel", "parallel"]} ins(%y : tensor<130xbf16>) outs(%e : tensor<130x70xbf16>) {
+  ^bb0(%i: bf16, %o: bf16):
+    linalg.yield %i : bf16
+  } -> tensor<130x70xbf16>
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %t : tensor<64x130xbf16>, tensor<130x70xbf16>) outs(%sums : tensor<64x70xf32>) {
+  ^bb0(%i: bf16, %j: bf16, %s: f32):
+    %0 = arith.extf %i : bf16 to f32
+    %1 = arith.extf %j : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %s, %2 : f32
+    linalg.yield %3 : f32
+  } -> tensor<64x70xf32>
+  return %r : tensor<64x70xf32>
 }
 }

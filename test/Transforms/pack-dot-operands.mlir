@@ -132,3 +132,55 @@ func.func @rows_of_tiles(%a: tensor<64x16xbf16>, %b: tensor<64x16xbf16>, %c: ten
   return %r : tensor<16x16xf32>
 }
 }
+
+// -----
+
+// Columns are put into panels where a schedule asks for it: pairs, with one step
+// that is left alone as it lies, and single elements.
+#target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>
+#a = affine_map<(i, j, k) -> (i, k)>
+#b = affine_map<(i, j, k) -> (k, j)>
+#bt = affine_map<(i, j, k) -> (j, k)>
+#c = affine_map<(i, j, k) -> (i, j)>
+
+// CHECK-DAG: #[[STEPS:.*]] = affine_map<(d0, d1, d2) -> (d0 * 2 + d2, d1)>
+// CHECK-DAG: #[[PAIRS:.*]] = affine_map<(d0, d1, d2) -> (d1 floordiv 32, d0, d1 mod 32, d2)>
+// CHECK-DAG: #[[A:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d2 * 2 + d3)>
+// CHECK-DAG: #[[B:.*]] = affine_map<(d0, d1, d2, d3) -> (d1 floordiv 32, d2, d1 mod 32, d3)>
+// CHECK-DAG: #[[TURNED:.*]] = affine_map<(d0, d1) -> (d1, d0)>
+// CHECK-DAG: #[[SINGLE:.*]] = affine_map<(d0, d1) -> (d1 floordiv 32, d0, d1 mod 32)>
+// CHECK-DAG: #[[COLUMNS:.*]] = affine_map<(d0, d1, d2) -> (d1 floordiv 32, d2, d1 mod 32)>
+module attributes {lutra.target = #target} {
+// CHECK-LABEL: func.func @panels(
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<64x65xbf16>, %[[Y:[a-z0-9]*]]: tensor<65x100xbf16>
+// CHECK: %[[COPY:.*]] = linalg.generic {indexing_maps = [#[[STEPS]], #[[PAIRS]]], {{.*}}} ins(%[[Y]] : {{.*}}) outs(%{{.*}} : tensor<4x32x32x2xbf16>)
+// CHECK: %[[SUMS:.*]] = linalg.generic {indexing_maps = [#[[A]], #[[B]], #{{.*}}], {{.*}}} ins(%[[X]], %[[COPY]] :
+// CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<64x1xbf16>, tensor<1x100xbf16>) outs(%[[SUMS]] :
+func.func @panels(%a: tensor<64x65xbf16>, %b: tensor<65x100xbf16>, %c: tensor<64x100xf32>) -> tensor<64x100xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<64x65xbf16>, tensor<65x100xbf16>) outs(%c : tensor<64x100xf32>) attrs = {lutra.panels} {
+  ^bb0(%l: bf16, %m: bf16, %out: f32):
+    %lw = arith.extf %l : bf16 to f32
+    %mw = arith.extf %m : bf16 to f32
+    %p = arith.mulf %lw, %mw : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<64x100xf32>
+  return %r : tensor<64x100xf32>
+}
+
+// CHECK-LABEL: func.func @single(
+// CHECK-SAME: %[[X:[a-z0-9]*]]: tensor<64x65xf32>, %[[Y:[a-z0-9]*]]: tensor<100x65xf32>
+// CHECK: %[[COPY:.*]] = linalg.generic {indexing_maps = [#[[TURNED]], #[[SINGLE]]], {{.*}}} ins(%[[Y]] : {{.*}}) outs(%{{.*}} : tensor<4x65x32xf32>)
+// CHECK: %[[R:.*]] = linalg.generic {indexing_maps = [#{{.*}}, #[[COLUMNS]], #{{.*}}], {{.*}}} ins(%[[X]], %[[COPY]] :
+// CHECK-NOT: lutra.panels
+// CHECK: return %[[R]]
+func.func @single(%a: tensor<64x65xf32>, %b: tensor<100x65xf32>, %c: tensor<64x100xf32>) -> tensor<64x100xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #bt, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<64x65xf32>, tensor<100x65xf32>) outs(%c : tensor<64x100xf32>) attrs = {lutra.panels} {
+  ^bb0(%l: f32, %m: f32, %out: f32):
+    %p = arith.mulf %l, %m : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<64x100xf32>
+  return %r : tensor<64x100xf32>
+}
+}

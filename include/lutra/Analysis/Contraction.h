@@ -51,6 +51,24 @@ int64_t dotGroup(TargetAttr target, Type factor, Type sum);
 std::optional<unsigned>
 dotLoop(linalg::LinalgOp op, const Contraction &contraction, TargetAttr target);
 
+/// On a contraction: its columns are to be copied in panels of register tiles.
+inline constexpr StringLiteral kPanelsAttr = "lutra.panels";
+
+/// Copies of factors lie on the stack: larger ones, in elements, are not made.
+inline constexpr int64_t kMaxCopy = 1 << 16;
+
+/// How a contraction goes over its reduction in blocks, where its columns'
+/// factor lies as somebody else wants it.
+enum class Blocks {
+  None,
+  /// Few rows: some rows of the columns' factor at once, as they lie.
+  Rows,
+  /// Columns are copied where they are read, into panels of register tiles.
+  Panels
+};
+Blocks blocksOf(linalg::LinalgOp op, const Contraction &contraction,
+                TargetAttr target);
+
 struct RegisterTile {
   int64_t m, n;
 };

@@ -192,7 +192,8 @@ def PackDotOperands : Pass<"pack-dot-operands", "::mlir::func::FuncOp"> {
   let description = [{
     Splits the reduction of a kernel's contraction into groups where the target has an
     instruction that multiplies groups of the factors' type and adds them to the sums:
-    pairs of bf16 for AVX512-BF16. A factor whose groups are not side by side is copied.
+    pairs of bf16 for AVX512-BF16. A factor whose groups are not side by side is copied;
+    columns of what has `lutra.panels` are in any case, in panels of register tiles.
     Instructions of that kind flush subnormal numbers.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",

@@ -282,6 +282,16 @@ OpOperand *Planner::storedOutput(const Plan &plan) const {
              : nullptr;
 }
 
+/// Whether `expr` is `loop`, or its position in tiles of whole vectors.
+static bool isPosition(AffineExpr expr, unsigned loop, int64_t lanes) {
+  AffineExpr d = getAffineDimExpr(loop, expr.getContext());
+  auto mod = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!mod || mod.getKind() != AffineExprKind::Mod)
+    return expr == d;
+  auto tile = dyn_cast<AffineConstantExpr>(mod.getRHS());
+  return mod.getLHS() == d && tile && tile.getValue() % lanes == 0;
+}
+
 /// Finds the groups that lanes hold.
 void Planner::fillGroup(Plan &plan) const {
   if (plan.lanes < 4)
@@ -307,8 +317,7 @@ void Planner::fillGroup(Plan &plan) const {
     AffineMap map = op.getMatchingIndexingMap(output);
     unsigned rank = map.getNumResults();
     if (rank >= 2 && isDense(output->get().getType(), 2) &&
-        map.getResult(rank - 2) ==
-            getAffineDimExpr(plan.loop, op.getContext())) {
+        isPosition(map.getResult(rank - 2), plan.loop, plan.lanes)) {
       auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
       if (last && extents[last.getPosition()] == 2)
         plan.group = last.getPosition();
