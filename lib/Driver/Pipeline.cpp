@@ -98,6 +98,8 @@ static void buildForm(OpPassManager &pm) {
   // kernel boundary is a trip through memory.
   pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   simplify(pm);
+  // Last, since what reads a part of a concatenation may do without the rest.
+  pm.addNestedPass<func::FuncOp>(createShareConcatenations());
   pm.addPass(createFormDispatches());
   // Two kernels are compared as they stand, so each takes its simplest form
   // first.

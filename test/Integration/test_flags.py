@@ -36,6 +36,9 @@ TAKEN = {
     "upper": lambda g, **flag: g.node("Trilu", g.input([3, 3]), **flag),
     "allowzero": lambda g, **flag: g.node(
         "Reshape", g.input([2, 3]), g.constant([0, 3], I64), **flag),
+    "interleaved": lambda g, **flag: g.node(
+        "RotaryEmbedding", g.input([1, 2, 3, 8]), g.input([4, 4]), g.input([4, 4]),
+        g.constant([[3, 0, 2]], I64), **flag),
 }  # fmt: skip
 
 REFUSED = {
@@ -53,7 +56,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", TAKEN)
 def test_taken(name, number):
     """The graph is declared with what ONNX Runtime gives, also its shape."""
-    g = Graph()
+    g = Graph(opset=23)
     g.output(TAKEN[name](g, **{name.split()[0]: number}))
     proto = g.model()
     arrays = g.arrays({})

@@ -38,6 +38,11 @@ def chain(operators, *weights):
     ]
 
 
+def compile_in_time(model, artifact, *flags):
+    command = [BUILD / "bin" / "lutra-compile", model, "-o", artifact, *flags]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+
+
 def compiled(model, folder):
     """The model compiled, and what its phases left."""
     lutra_compile(model, "-o", folder / "m.so", f"--dump-ir={folder}")
@@ -51,11 +56,52 @@ def test_concatenates_hundreds(tmp_path):
     nodes = [helper.make_node("Concat", names, ["y"], axis=1)]
     shapes = [(name, [2, 3]) for name in names]
     model = save(tmp_path / "m.onnx", nodes, shapes, ("y", [2, 1200]))
-    command = [BUILD / "bin" / "lutra-compile", model, "-o", tmp_path / "m.so"]
-    subprocess.run(command, check=True, timeout=PATIENCE)
+    compile_in_time(model, tmp_path / "m.so")
     x = np.arange(2400, dtype=np.float32).reshape(400, 2, 3)
     y = lutra.load(tmp_path / "m.so")(dict(zip(names, x)))["y"]
     np.testing.assert_array_equal(y, np.concatenate(x, axis=1))
+
+
+def test_concatenates_hundreds_of_unknown_sizes(tmp_path):
+    """Each begins at the sum of the sizes before it."""
+    count = 400
+    names = [f"x{i}" for i in range(count)]
+    nodes = [helper.make_node("Concat", names, ["y"], axis=0)]
+    shapes = [(name, [f"n{i}", 3]) for i, name in enumerate(names)]
+    model = save(tmp_path / "m.onnx", nodes, shapes, ("y", None))
+    compile_in_time(model, tmp_path / "m.so")
+    random = np.random.default_rng(0)
+    parts = [random.random((size, 3), np.float32) for size in random.integers(1, 9, count)]
+    y = lutra.load(tmp_path / "m.so")(dict(zip(names, parts)))["y"]
+    np.testing.assert_array_equal(y, np.concatenate(parts))
+
+
+def test_layers_that_read_all_before_them(tmp_path):
+    """Each concatenation copies the one before it and one part."""
+    layers, channels = 100, 4
+    nodes, weights, parts = [], [], ["x"]
+    for i in range(layers):
+        joined = f"joined{i}" if i else "x"
+        if i:
+            nodes.append(helper.make_node("Concat", parts, [joined], axis=1))
+        weight = np.full((channels, channels * (i + 1), 1, 1), 1 / (i + 1), np.float32)
+        weights.append(numpy_helper.from_array(weight, f"w{i}"))
+        parts = [*parts, f"r{i}" if i < layers - 1 else "y"]
+        nodes.append(helper.make_node("Conv", [joined, f"w{i}"], [f"c{i}"]))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [parts[-1]]))
+    shape = [1, channels, 8, 8]
+    model = save(tmp_path / "m.onnx", nodes, [("x", shape)], ("y", shape), weights)
+    compile_in_time(model, tmp_path / "m.so", f"--dump-ir={tmp_path}")
+    (form,) = tmp_path.glob("*form.mlir")
+    kernels = form.read_text().split("func.func private @concat")[1:]
+    assert max(kernel.count("tensor.insert_slice") for kernel in kernels) == 2
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    expected = [x]
+    for i in range(layers):
+        mean = sum(part.sum(axis=1) for part in expected) / (i + 1)
+        expected.append(np.repeat(np.maximum(mean, 0)[:, None], channels, axis=1))
+    y = lutra.load(tmp_path / "m.so")({"x": x})["y"]
+    np.testing.assert_allclose(y, expected[-1], rtol=1e-3)
 
 
 def test_kernels_of_long_chains_are_bounded(tmp_path):

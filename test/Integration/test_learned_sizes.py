@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import lutra_compile
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -101,6 +102,20 @@ def test_halved_and_doubled():
         agree(proto, compiled, (2, 3, width))
     with pytest.raises(lutra.RunError, match="w"):
         compiled(np.zeros((1, 3, 6), np.float32))
+
+
+def test_multiple_beyond_everything(tmp_path):
+    """No size that is a multiple of an odd number and of 2 is below 2^63."""
+    nodes = [
+        node("MaxPool", "x", "a", kernel_shape=[2], strides=[2]),
+        node("Tile", "a two", "b"),
+        node("Add", "x b", "y"),
+    ]
+    onnx.save(model(nodes, {"x": ["n", 3, "w"]}, {"y": None}, two=[1, 1, 2]), tmp_path / "m.onnx")
+    dim = f"--dim=w:1..%{2**62 + 1}"
+    done = lutra_compile(tmp_path / "m.onnx", dim, "-o", tmp_path / "m.so", expect=3)
+    (error,) = done.stderr.splitlines()
+    assert "node 'y': expected shapes that broadcast" in error
 
 
 def test_later_node_bounds_a_division():

@@ -256,6 +256,18 @@ def FuseElementwise : Pass<"fuse-elementwise", "::mlir::func::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def ShareConcatenations : Pass<"share-concatenations", "::mlir::func::FuncOp"> {
+  let summary = "copies what another concatenation has joined in place of its parts";
+  let description = [{
+    ```
+    %ab = concat(%a, %b)                      %ab = concat(%a, %b)
+    %abc = concat(%a, %b, %c)          ->     %abc = concat(%ab, %c)
+    ```
+    where a concatenation is a chain of insertions into an empty tensor.
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def FormDispatches : Pass<"form-dispatches", "::mlir::ModuleOp"> {
   let summary = "outlines groups of operations as kernels and dispatches them";
   let dependentDialects = ["::mlir::lutra::LutraDialect", "::mlir::func::FuncDialect",

@@ -13,6 +13,8 @@
 #include "SizeAlgebra.h"
 #include "dialects/Lutra/Lutra.h"
 #include "lutra/Frontend/ONNX/Lowering.h"
+#include "llvm/Support/CheckedArithmetic.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -156,8 +158,15 @@ static std::optional<int64_t> multipleFor(AffineExpr difference, DimOp dim,
   MLIRContext *context = difference.getContext();
   AffineExpr symbol = getAffineSymbolExpr(position, context);
   AffineExpr zero = getAffineConstantExpr(0, context);
+  // It also stays a multiple of what it has been one of, which may be huge.
+  int64_t before = dim.getMultiple(), min = dim.getMin(), max = dim.getMax();
+  auto isPossible = [&](int64_t multiple) {
+    auto common =
+        llvm::checkedMul(before / std::gcd(before, multiple), multiple);
+    return common && max / *common * *common >= min;
+  };
   for (int64_t multiple = 2; multiple <= kMost; ++multiple)
-    if (int64_t(dim.getMax()) / multiple * multiple >= int64_t(dim.getMin()) &&
+    if (isPossible(multiple) &&
         canonicalSize(difference.replace(symbol, symbol * multiple)) == zero)
       return multiple;
   return std::nullopt;

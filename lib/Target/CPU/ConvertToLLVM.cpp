@@ -37,9 +37,6 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Calls in one function beyond which it is not optimized.
-static constexpr size_t kMaxOptimizedCalls = 512;
-
 static void populate(LLVMTypeConverter &converter,
                      SymbolTableCollection &symbols,
                      RewritePatternSet &patterns) {
@@ -113,13 +110,6 @@ static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
     // A kernel keeps its own name in profiles.
     function.setNoInline(true);
     function->removeAttr(attr::kKernel);
-    return;
-  }
-  // A host program is straight code that runs once, but LLVM's time for it
-  // grows with the square of its length.
-  if (llvm::range_size(function.getOps<LLVM::CallOp>()) > kMaxOptimizedCalls) {
-    function.setOptimizeNone(true);
-    function.setNoInline(true);
   }
 }
 

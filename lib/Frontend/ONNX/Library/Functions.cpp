@@ -42,7 +42,6 @@ static constexpr std::pair<std::string_view, std::string_view> kExpanded[] = {
     {"", "LinearAttention"},
     {"", "MeanVarianceNormalization"},
     {"", "NegativeLogLikelihoodLoss"},
-    {"", "RotaryEmbedding"},
     {"", "SoftmaxCrossEntropyLoss"},
     {"", "SwiGLU"},
     {"ai.onnx.preview", "FlexAttention"},
