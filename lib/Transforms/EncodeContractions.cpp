@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CacheSets.h"
 #include "Movement.h"
 #include "dialects/Lutra/WeightSteps.h"
 #include "lutra/Analysis/Contraction.h"
@@ -23,7 +24,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
-#include <numeric>
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_ENCODECONTRACTIONS
@@ -200,10 +200,6 @@ static int64_t extent(linalg::GenericOp op, unsigned loop) {
   return op.getStaticLoopRanges()[loop];
 }
 
-/// Rows that lie a multiple of this apart share the sets of the first-level
-/// cache, which holds kWays of them.
-static constexpr int64_t kCachePage = 4096, kWays = 8;
-
 /// Whether the rows of a register tile, each walked from one element to the
 /// next by a reduction, find room in the cache beside each other and as much
 /// again.
@@ -221,8 +217,7 @@ static bool areStreams(linalg::GenericOp op, const Contraction &contraction,
       return false;
     stride *= type.getDimSize(dim);
   }
-  int64_t places = kCachePage / std::gcd(stride, kCachePage);
-  return places * kWays >= 2 * packing.tile;
+  return haveRoom(packing.tile, stride);
 }
 
 /// Whether vectors are loaded as they lie, from rows so short that a few tiles

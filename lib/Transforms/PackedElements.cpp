@@ -12,6 +12,8 @@
 
 #include "PackedElements.h"
 
+#include "Insertions.h"
+
 #include "dialects/Lutra/Lutra.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -84,18 +86,12 @@ static std::optional<unsigned> joinedDim(tensor::InsertSliceOp op,
 
 /// What `last`, the last of several insertions, joins.
 static std::optional<Join> matchJoin(tensor::InsertSliceOp last) {
-  SmallVector<tensor::InsertSliceOp> insertions = {last};
-  while (
-      auto before =
-          insertions.back().getDest().getDefiningOp<tensor::InsertSliceOp>()) {
-    if (!before->hasOneUse() || insertions.size() == kMaxParts)
-      return std::nullopt;
-    insertions.push_back(before);
-  }
-  if (!insertions.back().getDest().getDefiningOp<tensor::EmptyOp>())
+  SmallVector<tensor::InsertSliceOp> insertions =
+      insertionsIntoEmpty(last, kMaxParts);
+  if (insertions.empty())
     return std::nullopt;
   Join join;
-  for (auto [number, op] : llvm::enumerate(llvm::reverse(insertions))) {
+  for (auto [number, op] : llvm::enumerate(insertions)) {
     std::optional<unsigned> dim = joinedDim(op, number);
     Value source = mapsBehind(op.getSource(), join.parts.emplace_back());
     if (!dim || join.parts.back().empty() ||

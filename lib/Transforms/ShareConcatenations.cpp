@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Insertions.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -24,51 +25,43 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
-namespace {
 /// Insertions into an empty tensor, one after the other.
-struct Chain {
-  tensor::EmptyOp empty;
-  SmallVector<tensor::InsertSliceOp> insertions;
-};
+using Chain = SmallVector<tensor::InsertSliceOp>;
 
+namespace {
 struct ShareConcatenations
     : lutra::impl::ShareConcatenationsBase<ShareConcatenations> {
   void runOnOperation() override;
 };
 } // namespace
 
+static tensor::EmptyOp emptyOf(Chain &chain) {
+  return chain.front().getDest().getDefiningOp<tensor::EmptyOp>();
+}
+
 /// The chain that ends in `last`, if nothing reads what is between.
-static std::optional<Chain> chainBehind(tensor::InsertSliceOp last) {
-  Chain chain;
+static Chain chainBehind(tensor::InsertSliceOp last) {
+  Chain chain = insertionsIntoEmpty(last);
   auto takes = [](tensor::InsertSliceOp op) {
     return op.hasUnitStride() &&
            op.getSourceType().getRank() == op.getType().getRank();
   };
-  for (auto op = last; op;
-       op = op.getDest().getDefiningOp<tensor::InsertSliceOp>()) {
-    if (!takes(op) || (op != last && !op->hasOneUse()))
-      return std::nullopt;
-    chain.insertions.push_back(op);
-  }
-  chain.empty =
-      chain.insertions.back().getDest().getDefiningOp<tensor::EmptyOp>();
-  std::reverse(chain.insertions.begin(), chain.insertions.end());
-  return chain.empty ? std::optional(chain) : std::nullopt;
+  return llvm::all_of(chain, takes) ? chain : Chain();
 }
 
 /// Whether `longer` begins by writing all that `shorter` writes, to the same
 /// places, and goes on where the tensor of `shorter` ends.
 static bool beginsWith(Chain &longer, Chain &shorter) {
-  tensor::InsertSliceOp next = longer.insertions[shorter.insertions.size()];
-  if (!shorter.insertions.back()->isBeforeInBlock(next))
+  tensor::InsertSliceOp next = longer[shorter.size()];
+  if (!shorter.back()->isBeforeInBlock(next))
     return false;
-  for (auto [a, b] : llvm::zip(longer.insertions, shorter.insertions))
+  for (auto [a, b] : llvm::zip(longer, shorter))
     if (a.getSource() != b.getSource() ||
         !isEqualConstantIntOrValueArray(a.getMixedOffsets(),
                                         b.getMixedOffsets()))
       return false;
-  SmallVector<OpFoldResult> whole = longer.empty.getMixedSizes(),
-                            part = shorter.empty.getMixedSizes(),
+  SmallVector<OpFoldResult> whole = emptyOf(longer).getMixedSizes(),
+                            part = emptyOf(shorter).getMixedSizes(),
                             offsets = next.getMixedOffsets();
   for (auto [size, begun, offset] : llvm::zip_equal(whole, part, offsets))
     if (!isEqualConstantIntOrValue(begun,
@@ -79,17 +72,17 @@ static bool beginsWith(Chain &longer, Chain &shorter) {
 
 /// Makes `longer` begin with what `shorter` has joined.
 static void replaceFirst(Chain &longer, Chain &shorter) {
-  size_t count = shorter.insertions.size();
-  tensor::InsertSliceOp next = longer.insertions[count];
+  size_t count = shorter.size();
+  tensor::InsertSliceOp next = longer[count];
   OpBuilder b(next);
   unsigned rank = next.getType().getRank();
   SmallVector<OpFoldResult> zeros(rank, b.getIndexAttr(0)),
       ones(rank, b.getIndexAttr(1));
   auto whole = tensor::InsertSliceOp::create(
-      b, next.getLoc(), shorter.insertions.back().getResult(), longer.empty,
-      zeros, shorter.empty.getMixedSizes(), ones);
+      b, next.getLoc(), shorter.back().getResult(), emptyOf(longer), zeros,
+      emptyOf(shorter).getMixedSizes(), ones);
   next.getDestMutable().assign(whole);
-  for (auto op : llvm::reverse(ArrayRef(longer.insertions).take_front(count)))
+  for (auto op : llvm::reverse(ArrayRef(longer).take_front(count)))
     op.erase();
 }
 
@@ -102,17 +95,16 @@ void ShareConcatenations::runOnOperation() {
       auto user = dyn_cast<tensor::InsertSliceOp>(use.getOwner());
       return user && use.get() == user.getDest();
     });
-    std::optional<Chain> chain = isLast ? chainBehind(op) : std::nullopt;
-    if (!chain)
+    Chain chain = isLast ? chainBehind(op) : Chain();
+    if (chain.empty())
       continue;
-    known.try_emplace({op.getSource(), chain->insertions.size()},
-                      chains.size());
-    chains.push_back(std::move(*chain));
+    known.try_emplace({op.getSource(), chain.size()}, chains.size());
+    chains.push_back(std::move(chain));
   }
   // From the last, so that what a chain begins with is still as it was found.
   for (Chain &chain : llvm::reverse(chains))
-    for (size_t count = chain.insertions.size() - 1; count > 1; --count) {
-      auto it = known.find({chain.insertions[count - 1].getSource(), count});
+    for (size_t count = chain.size() - 1; count > 1; --count) {
+      auto it = known.find({chain[count - 1].getSource(), count});
       if (it == known.end() || !beginsWith(chain, chains[it->second]))
         continue;
       replaceFirst(chain, chains[it->second]);

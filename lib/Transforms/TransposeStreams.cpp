@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "CacheSets.h"
 #include "MoveLast.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
@@ -74,18 +75,17 @@ static bool isWorthMoving(IterateOp iterate, unsigned number) {
   });
 }
 
-/// Rows that are a multiple of so many bytes apart share few sets of the
-/// first-level cache, which then does not hold a tile of them beside what else
-/// is at hand. Rows that are longer by a line do not.
-static constexpr int64_t kAlias = 1024, kLine = 64;
+/// Rows of two matrix tiles, which are read together, and the bytes of a line
+/// of the cache.
+static constexpr int64_t kRowsRead = 32, kLine = 64;
 
-/// The result of `op`, with rows that are a line longer in memory if they
-/// alias.
+/// The result of `op`, with rows that are a line longer in memory where those
+/// that are read together would share few sets of the first-level cache.
 static Value spreadRows(OpBuilder &b, linalg::TransposeOp op) {
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getInit().getType());
   int64_t bytes = type.getElementTypeBitWidth() / 8;
-  if (type.getShape().back() * bytes % kAlias != 0)
+  if (haveRoom(kRowsRead, type.getShape().back() * bytes))
     return op->getResult(0);
   // Only what is generic is written into its place in what is padded.
   IRRewriter rewriter(b);

@@ -291,10 +291,9 @@ void MatrixTiles::emitTiles() {
 /// Whether the rows are so many more that what lies along the lanes is read
 /// again for all of them, rather than they for all lanes.
 bool MatrixTiles::readsLanesOften() const {
-  SmallVector<int64_t> known = staticExtents(op);
-  int64_t lanes = known[plan.loop], rows = known[*plan.row];
-  return !ShapedType::isDynamic(lanes) &&
-         (ShapedType::isDynamic(rows) || rows > lanes);
+  auto lanes = getConstantIntValue(nest.extents[plan.loop]),
+       rows = getConstantIntValue(nest.extents[*plan.row]);
+  return lanes && (!rows || *rows > *lanes);
 }
 
 void MatrixTiles::coverRows(function_ref<void()> inside) {
