@@ -186,10 +186,41 @@ std::optional<unsigned> lutra::dotLoop(linalg::LinalgOp op,
   return loop;
 }
 
+/// How many panels a second-level cache has room for, at least, where each is
+/// read from end to end.
+static constexpr int64_t kPanelsOfCache = 8;
+
+/// Whether packed columns of a product are so deep that a panel of them leaves
+/// the second-level cache little room for the rows that read it.
+static bool arePanelsDeep(linalg::LinalgOp op, const Contraction &contraction,
+                          int64_t columns, TargetAttr target) {
+  AffineMap a = op.getMatchingIndexingMap(contraction.a);
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  Type factor = getElementTypeOrSelf(contraction.b->get()),
+       sum = getElementTypeOrSelf(op.getDpsInitOperand(0)->get());
+  int64_t depth = ranges[contraction.reductions[0]], group = 1;
+  if (contraction.reductions.size() == 2) {
+    group = ranges[contraction.reductions[1]];
+    if (group != dotGroup(target, factor, sum))
+      return false;
+  }
+  if (!contraction.m || contraction.reductions.size() > 2 ||
+      ShapedType::isDynamic(depth) || a.isFunctionOfDim(contraction.n))
+    return false;
+  int64_t rows = ranges[*contraction.m],
+          tile = registerTile(target, sum, rows, columns).m;
+  int64_t bytes = group * columns * factor.getIntOrFloatBitWidth() / 8;
+  return (ShapedType::isDynamic(rows) || rows > tile) &&
+         depth >= target.getL2() / kPanelsOfCache / bytes;
+}
+
 Blocks lutra::blocksOf(linalg::LinalgOp op, const Contraction &contraction,
                        TargetAttr target) {
   AffineMap a = op.getMatchingIndexingMap(contraction.a),
             b = op.getMatchingIndexingMap(contraction.b);
+  if (std::optional<int64_t> columns = packedTile(b, contraction.n))
+    return arePanelsDeep(op, contraction, *columns, target) ? Blocks::Packed
+                                                            : Blocks::None;
   if (contraction.reductions.size() != 1 || !b.isProjectedPermutation() ||
       !b.isFunctionOfDim(contraction.n) || a.isFunctionOfDim(contraction.n))
     return Blocks::None;

@@ -34,8 +34,9 @@ static constexpr int64_t kLeastColumns = 64, kColumns = 256;
 /// Sums of rows that share a copy, as long as that leaves enough columns.
 static constexpr int64_t kSums = 1 << 14;
 /// Rows that share a copy. More leave the sets of a cache that rows a power of
-/// two apart share; for fewer, copying takes too long.
-static constexpr int64_t kMaxRows = 256;
+/// two apart share; for fewer, copying takes too long. What is not copied is
+/// fetched ahead for fewer.
+static constexpr int64_t kMaxRows = 256, kMaxRowsOfPacked = 128;
 /// Bytes of a copy: there may be two, since the last block is shorter.
 static constexpr int64_t kMaxCopyBytes = 1 << 18;
 /// Steps of a copy are whole matrix tiles; more than the most save little.
@@ -60,9 +61,11 @@ static int64_t unitOfRows(linalg::GenericOp op, const Contraction &contraction,
       .value_or(tile.m);
 }
 
-/// The most rows of a block that shares the copy of its columns.
+/// The most rows of a block that shares panels of columns.
 static int64_t mostRows(linalg::GenericOp op, const Contraction &contraction,
-                        TargetAttr target) {
+                        Blocks blocks, TargetAttr target) {
+  if (blocks == Blocks::Packed)
+    return kMaxRowsOfPacked;
   Type factor = getElementTypeOrSelf(contraction.a->get().getType());
   int64_t bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8),
           rows = std::min(target.getL2() / 4 / (kMaxDepth * bytes), kMaxRows);
@@ -123,12 +126,14 @@ ProductBlock lutra::selectBlock(linalg::GenericOp op,
   Type factor = getElementTypeOrSelf(contraction.b->get().getType());
   int64_t bytes = llvm::divideCeil(factor.getIntOrFloatBitWidth(), 8),
           least = kMinRowBytes / bytes;
-  bool hasPanels = blocks == Blocks::Panels;
+  bool hasPanels = blocks != Blocks::Rows;
+  tile.n = packedTile(op.getMatchingIndexingMap(contraction.b), contraction.n)
+               .value_or(tile.n);
 
   ProductBlock block{extents.m, kMaxColumns, kFewSteps, extents.m};
   if (hasPanels) {
     int64_t unit = unitOfRows(op, contraction, tile, target);
-    block.rows = evenBlock(unit, mostRows(op, contraction, target),
+    block.rows = evenBlock(unit, mostRows(op, contraction, blocks, target),
                            extents.ranges[*contraction.m]);
     block.strip = llvm::alignTo(kRowsOfMatrixTiles, unit);
     least = kLeastColumns;

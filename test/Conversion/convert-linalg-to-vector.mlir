@@ -239,7 +239,7 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
 
   // CHECK-LABEL: func.func @told_of_steps
   // CHECK-SAME: %{{[a-z0-9]*}}: memref<2x128xf32>, %[[Y:[a-z0-9]*]]: memref<128x32xf32>
-  // CHECK: scf.for %[[STEP:.*]] = %c0 to %c128 step %c1
+  // CHECK: scf.for %[[STEP:.*]] = %c0 to %c128 step %c8
   // CHECK: %[[LATER:.*]] = arith.addi %[[STEP]], %c28
   // CHECK: memref.prefetch %[[Y]][%[[LATER]], %c0], read
   func.func @told_of_steps(%x: memref<2x128xf32>, %y: memref<128x32xf32>, %z: memref<2x32xf32>) attributes {lutra.kernel} {
@@ -516,6 +516,39 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", 
     linalg.generic {indexing_maps = [#steps, #panels], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x : memref<64x128xbf16, strided<[2048, 1], offset: ?>>) outs(%y : memref<4x32x32x2xbf16>) {
     ^bb0(%i: bf16, %o: bf16):
       linalg.yield %i : bf16
+    }
+    return
+  }
+}
+
+// -----
+
+#left = affine_map<(m, n, k) -> (m floordiv 12, k, m mod 12)>
+#panels = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
+#sums = affine_map<(m, n, k) -> (m, n)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "sapphirerapids", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+  // Of four tiles of rows, each fetches a quarter of the 1024 lines that 512 steps of the next
+  // panel are, 4 every 8 steps. Behind the last panel come the first columns of the next 512 steps.
+  // CHECK-LABEL: func.func @panels
+  // CHECK-SAME: %{{[a-z0-9]*}}: memref<4x512x12xf32>, %[[B:[a-z0-9]*]]: memref<32x512x32xf32>
+  // CHECK: scf.for %[[N:.*]] = %c0 to %c1024 step %c32
+  // CHECK: scf.for %[[M:.*]] = %c0 to %c48 step %c12
+  // CHECK: %[[TILE:.*]] = arith.divui %[[M]], %c12
+  // CHECK: %[[NEXT:.*]] = arith.addi %{{.*}}, %c32
+  // CHECK: %[[LAST:.*]] = arith.cmpi uge, %[[NEXT]], %c1024
+  // CHECK-DAG: %[[COLUMN:.*]] = arith.select %[[LAST]], %c0, %[[NEXT]]
+  // CHECK-DAG: %[[ROW:.*]] = arith.select %[[LAST]], %c512, %c0
+  // CHECK-DAG: %[[SHARE:.*]] = arith.muli %[[TILE]], %c4096
+  // CHECK-DAG: %[[PANEL:.*]] = arith.divui %[[COLUMN]], %c32
+  // CHECK: scf.for %[[K:.*]] = %c0 to %c512 step %c8
+  // CHECK-COUNT-4: memref.prefetch %[[B]][%[[PANEL]], %[[ROW]], %{{.*}}], read, locality<2>, data
+  // CHECK-NOT: memref.prefetch
+  func.func @panels(%a: memref<4x512x12xf32>, %b: memref<32x512x32xf32>, %c: memref<48x1024xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#left, #panels, #sums], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : memref<4x512x12xf32>, memref<32x512x32xf32>) outs(%c : memref<48x1024xf32>) {
+    ^bb0(%l: f32, %r: f32, %s: f32):
+      %0 = arith.mulf %l, %r : f32
+      %1 = arith.addf %s, %0 : f32
+      linalg.yield %1 : f32
     }
     return
   }

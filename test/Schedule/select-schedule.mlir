@@ -23,6 +23,33 @@ func.func private @contract(%x: tensor<?x512xf32>, %w: tensor<32x512x32xf32>, %o
   return %y : tensor<?x1024xf32>
 }
 
+// Panels that are deeper than caches hold beside rows: blocks of the reduction,
+// and of rows that fetch panels ahead.
+// CHECK-LABEL: func private @deep
+// CHECK-SAME: #lutra.schedule<distribute = [132, 192, 0], tile = [], order = [], vector = 16, depth = 320>
+func.func private @deep(%x: tensor<?x4096xf32>, %w: tensor<32x4096x32xf32>, %o: tensor<?x1024xf32>) -> tensor<?x1024xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#a, #packed, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<?x4096xf32>, tensor<32x4096x32xf32>) outs(%o : tensor<?x1024xf32>) {
+  ^bb0(%l: f32, %r: f32, %acc: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x1024xf32>
+  return %y : tensor<?x1024xf32>
+}
+
+// One tile of rows reads them once.
+// CHECK-LABEL: func private @deep_for_few
+// CHECK-NOT: depth
+func.func private @deep_for_few(%x: tensor<8x4096xf32>, %w: tensor<32x4096x32xf32>, %o: tensor<8x1024xf32>) -> tensor<8x1024xf32> attributes {lutra.kernel} {
+  %y = linalg.generic {indexing_maps = [#a, #packed, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %w : tensor<8x4096xf32>, tensor<32x4096x32xf32>) outs(%o : tensor<8x1024xf32>) {
+  ^bb0(%l: f32, %r: f32, %acc: f32):
+    %p = arith.mulf %l, %r : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<8x1024xf32>
+  return %y : tensor<8x1024xf32>
+}
+
 // Whole rows: 20 of 100 elements in a tile, with 20 that are written half of the
 // first-level cache, and 327 for a thread.
 // CHECK-LABEL: func private @rows

@@ -57,14 +57,16 @@ inline constexpr StringLiteral kPanelsAttr = "lutra.panels";
 /// Copies of factors lie on the stack: larger ones, in elements, are not made.
 inline constexpr int64_t kMaxCopy = 1 << 16;
 
-/// How a contraction goes over its reduction in blocks, where its columns'
-/// factor lies as somebody else wants it.
+/// How a contraction goes over its reduction in blocks: where its columns'
+/// factor lies as somebody else wants it, or caches do not hold all of a panel.
 enum class Blocks {
   None,
   /// Few rows: some rows of the columns' factor at once, as they lie.
   Rows,
   /// Columns are copied where they are read, into panels of register tiles.
-  Panels
+  Panels,
+  /// Columns lie in panels of register tiles, each of which many rows read.
+  Packed
 };
 Blocks blocksOf(linalg::LinalgOp op, const Contraction &contraction,
                 TargetAttr target);

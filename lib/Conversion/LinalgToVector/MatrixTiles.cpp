@@ -121,6 +121,8 @@ private:
   /// for all.
   Piece rows, lanes;
   Value rowCount, laneCount;
+  /// What tiles of rows fetch of the next panel, if they do.
+  std::optional<Nest::PanelShare> ahead;
   /// [16, elements of a row], for what does not fill a tile.
   llvm::SmallMapVector<Type, Value, 2> buffers;
 };
@@ -249,6 +251,8 @@ Values MatrixTiles::multiply(ValueRange sums) {
       b, loc, nest.extents[step], pieces, sums,
       [&](const Piece &steps, Index index, ValueRange carried) {
         nest.position[step] = index;
+        if (ahead)
+          nest.fetch(*ahead);
         Value stepCount = countOf(steps, step);
         Values next(carried), factors;
         for (int64_t i = 0; i < rows.vectors; ++i)
@@ -282,6 +286,9 @@ void MatrixTiles::emitTiles() {
             ? amx::TileZeroOp::create(b, loc, type).getResult()
             : load(*op.getDpsInitOperand(0), *plan.row, row, lane, part));
   });
+  ahead = readsLanesOften()
+              ? std::nullopt
+              : nest.shareOfNextPanel(rows.vectors * kSize, kSize);
   sums = nest.emitReductions(ArrayRef(plan.reductions).drop_back(), sums,
                              [&](ValueRange inner) { return multiply(inner); });
   const Value *sum = sums.begin();

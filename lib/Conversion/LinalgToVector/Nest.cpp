@@ -17,6 +17,10 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// Steps that an iteration of a tile's innermost loop takes at most, and
+/// products of vectors that it makes.
+static constexpr int64_t kMaxSteps = 8, kMaxProducts = 192;
+
 /// The number of iterations of each loop, static where any operand says so.
 static SmallVector<OpFoldResult> loopExtents(OpBuilder &b,
                                              linalg::GenericOp op) {
@@ -128,6 +132,39 @@ Values Nest::emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                    });
 }
 
+/// The reductions of a tile. Of a product, the innermost takes several steps at
+/// once, so that counting them takes no time, and between these fetches what is
+/// read later.
+Values Nest::emitSteps(int64_t rows, const Piece &piece, ValueRange sums,
+                       function_ref<Values(ValueRange)> step) {
+  ArrayRef<unsigned> loops = plan.reductions;
+  int64_t products = rows * piece.vectors, steps = 1;
+  std::optional<int64_t> extent;
+  if (!loops.empty() && plan.isContraction)
+    extent = getConstantIntValue(extents[loops.back()]);
+  while (extent && *extent % (2 * steps) == 0 && steps < kMaxSteps &&
+         2 * steps * products <= kMaxProducts)
+    steps *= 2;
+  std::optional<PanelShare> share = shareOfNextPanel(rows, steps);
+  if (steps == 1 && !share)
+    return emitReductions(loops, sums, step);
+  return emitReductions(loops.drop_back(), sums, [&](ValueRange outer) {
+    return buildLoop(b, loc, b.getIndexAttr(0), extents[loops.back()], steps, 0,
+                     outer, [&](Index index, ValueRange inner) {
+                       Index &position = this->position[loops.back()];
+                       position = index;
+                       if (share)
+                         fetch(*share);
+                       Values next(inner);
+                       for (int64_t i = 0; i < steps; ++i) {
+                         position = index.plus(i);
+                         next = step(next);
+                       }
+                       return next;
+                     });
+  });
+}
+
 /// Clones the body for all vectors of a tile. `sums` holds, per output that is
 /// not stored on the way, row and column, `stride` vectors, of which the first
 /// piece.vectors are updated.
@@ -200,7 +237,7 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   if (plan.groupSize > 1 && !plan.group)
     sums = emitGroupedReductions(rows, piece, builder, sums, step);
   else
-    sums = emitReductions(plan.reductions, sums, step);
+    sums = emitSteps(rows, piece, sums, step);
   unsigned next = 0;
   visit([&](unsigned i, SmallVector<Lanes> index) {
     builder.store(sums[next++], output(i), index);

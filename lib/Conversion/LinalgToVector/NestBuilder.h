@@ -4,8 +4,8 @@
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, MatrixTiles.cpp,
-// Transposes.cpp and Prefetch.cpp share: the loops of a plan around the vectors
-// of a tile.
+// Transposes.cpp, Prefetch.cpp and PanelAhead.cpp share: the loops of a plan
+// around the vectors of a tile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,11 +35,31 @@ private:
   std::optional<int64_t> timesRead(AffineMap map);
   void emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
+  /// Of tiles that read the same, which one it is, and of how many.
+  struct Turn {
+    Value number, count;
+    void addLoop(OpBuilder &b, Location loc, Value index, Value steps);
+  };
+  /// What a tile fetches of the panel of columns that is read next: `lines`
+  /// lines of `elements` elements every `steps` steps of the reductions, from
+  /// the indices `first` on; where `isWanted`, if there is that.
+  struct PanelShare {
+    OpOperand *operand;
+    Values first;
+    int64_t steps, lines, elements;
+    Value isWanted;
+  };
+  Turn turnOfTile(Value panel, int64_t rows);
+  Values nextPanel(OpOperand *operand, int64_t columns);
+  std::optional<PanelShare> shareOfNextPanel(int64_t rows, int64_t steps);
+  void fetch(const PanelShare &share);
   void emitTile(int64_t rows, const Piece &piece);
   void emitMatrixTiles();
   void emitLaneReduction(int64_t rows, int64_t columns);
   Values emitReductions(ArrayRef<unsigned> loops, ValueRange sums,
                         function_ref<Values(ValueRange)> step);
+  Values emitSteps(int64_t rows, const Piece &piece, ValueRange sums,
+                   function_ref<Values(ValueRange)> step);
   Values emitStep(int64_t rows, int64_t columns, const Piece &piece,
                   int64_t stride, const VectorBuilder &builder,
                   ValueRange sums);
