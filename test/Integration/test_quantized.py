@@ -290,3 +290,43 @@ def test_reshaped_before_a_product():
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     expected = (x.reshape(4, 8) / 2) @ (w / 2)
     np.testing.assert_allclose(lutra.compile(model)({"x": x})["y"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i8", "u16", "i16"])
+@pytest.mark.parametrize("zero", [None, 3])
+def test_constant_scales_divide_exactly(dtype, zero):
+    """Where a quotient lies half way between two integers, or next to that."""
+    dtype = TYPES[dtype]
+    generator = np.random.default_rng(5)
+    constants = [1.0, 0.25, 3.0, 1 / 3, 0.1, 1e-30, 1e30, 2**-70, *generator.uniform(1e-3, 5, 8)]
+    info = np.iinfo(dtype)
+    integers = np.unique(
+        np.clip(
+            np.concatenate([
+                generator.integers(info.min, info.max, 1000, endpoint=True),
+                np.arange(-300, 300), [info.min, info.max],
+            ]),
+            info.min - 5, info.max + 5,
+        )
+    )  # fmt: skip
+    for scale in np.asarray(constants, np.float32):
+        middle = np.asarray((integers + 0.5) * np.float64(scale), np.float32)
+        x = [middle, np.asarray(integers * np.float64(scale), np.float32)]
+        for _ in range(3):
+            x.insert(0, np.nextafter(x[0], np.float32(-np.inf)))
+            x.append(np.nextafter(x[-1], np.float32(np.inf)))
+        x.append(np.asarray([np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0], np.float32))
+        x = np.concatenate(x)
+        inputs = [x, scale] + ([] if zero is None else [np.asarray(zero, dtype)])
+        if zero is None:
+            inputs.append(np.asarray(0, dtype))
+        model = make("QuantizeLinear", inputs, (1, 2), [element(inputs[2])])
+        feed = {"x0": x}
+        with np.errstate(over="ignore"):
+            shift = 0 if zero is None else zero
+            expected = np.clip(
+                np.rint(x / scale).astype(np.float64) + shift, info.min, info.max
+            ).astype(dtype)
+        for mcpu in ("x86-64", "native"):
+            got = lutra.compile(model, mcpu=mcpu)(feed)["y0"]
+            np.testing.assert_array_equal(got, expected, err_msg=f"{mcpu}, scale {scale!r}")

@@ -93,6 +93,17 @@ def ExpandHalf : Pass<"expand-half", "::mlir::func::FuncOp"> {
                            "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ExpandQuantization : Pass<"expand-quantization", "::mlir::func::FuncOp"> {
+  let summary = "replaces divisions by scales behind which is clamped to integers and rounded, by products";
+  let description = [{
+    Only of constant scales that give the same integers for all numbers, and
+    where the module's `lutra.target` fuses products with sums. On x86-64, what
+    is rounded to even and converted becomes one operation.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 def ExpandRounding : Pass<"expand-rounding", "::mlir::func::FuncOp"> {
   let summary = "replaces floor, ceil, trunc, round, roundeven and fma by arithmetic where the target has no such instruction";
   let description = [{

@@ -34,6 +34,8 @@ void lutra::buildTargetPipeline(OpPassManager &pm, StringRef modelName) {
   pm.addPass(createEmitModel(options));
   pm.addPass(createSplitRun());
   pm.addNestedPass<func::FuncOp>(createExpandHalf());
+  // While it is rounded.
+  pm.addNestedPass<func::FuncOp>(createExpandQuantization());
   pm.addNestedPass<func::FuncOp>(createExpandRounding());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
