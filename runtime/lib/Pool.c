@@ -10,6 +10,10 @@
 // the loop when no chunk is left and waits only for those who joined. A helper
 // that the system schedules too late misses the loop and delays nobody.
 //
+// Each worker begins with a share of its own, the same part of every loop,
+// since what it reads is often what it wrote in the loop before, and lies in
+// its cache. Then it helps the next.
+//
 // `state` is (loop number << 16) | open << 15 | helpers inside. The fields of
 // the loop are written only while it is closed with nobody inside.
 //
@@ -23,9 +27,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MaxWorkers = 1024, ChunksPerWorker = 4, LeastStack = 2 << 20 };
+// Waking up takes some ten microseconds. Whoever waits therefore does so awake
+// for as long as kernels that are no loops may take.
+enum { SpinNanoseconds = 300000, LooksPerClock = 64 };
 
 static const uint64_t insideMask = 0x7fff;
 static const uint64_t openBit = 0x8000;
@@ -37,11 +45,17 @@ typedef struct {
   int64_t worker;
 } Helper;
 
+// How many chunks of a worker's share are claimed: (loop number << 16) | count.
+// Of an earlier loop, none is. Alone on its cache line: every claim writes it.
+typedef struct {
+  _Alignas(64) _Atomic uint64_t claimed;
+} Share;
+
 struct lutra_pool {
   lutra_executor executor; // First: parallel_for casts it to the pool.
   Helper *helpers;
   int64_t helperCount;
-  unsigned spins;
+  bool spins;
   atomic_bool owned;
   atomic_bool stopping;
 
@@ -51,8 +65,7 @@ struct lutra_pool {
   int64_t count;
   int64_t chunk;
   int64_t chunkCount;
-  // Alone on its cache line: every claim writes it.
-  _Alignas(64) _Atomic int64_t nextChunk;
+  Share *shares; // One for each worker.
 
   _Alignas(64) pthread_mutex_t mutex;
   pthread_cond_t opened; // Helpers sleep here.
@@ -69,16 +82,54 @@ static void relax(void) {
 #endif
 }
 
-static void runChunks(lutra_pool *pool, int64_t worker) {
+// How long somebody has waited awake.
+typedef struct {
+  unsigned looks;
+  int64_t end;
+} Spin;
+
+// Whether to look once more before going to sleep.
+static bool spinOn(lutra_pool *pool, Spin *spin) {
+  if (!pool->spins)
+    return false;
+  relax();
+  if (++spin->looks % LooksPerClock)
+    return true;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  int64_t time = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+  if (!spin->end)
+    spin->end = time + SpinNanoseconds;
+  return time < spin->end;
+}
+
+// Claims a chunk of a share that has `size`; returns its number in the share,
+// or -1 if none is left.
+static int64_t claim(Share *share, uint64_t loop, int64_t size) {
+  uint64_t before = atomic_load_explicit(&share->claimed, memory_order_relaxed);
   for (;;) {
-    int64_t index =
-        atomic_fetch_add_explicit(&pool->nextChunk, 1, memory_order_relaxed);
-    if (index >= pool->chunkCount)
-      return;
-    int64_t begin = index * pool->chunk;
-    int64_t rest = pool->count - begin;
-    pool->fn(pool->task, begin,
-             begin + (rest < pool->chunk ? rest : pool->chunk), worker);
+    uint64_t count = before / loopStep == loop ? before % loopStep : 0;
+    if ((int64_t)count >= size)
+      return -1;
+    if (atomic_compare_exchange_weak_explicit(
+            &share->claimed, &before, loop * loopStep + count + 1,
+            memory_order_relaxed, memory_order_relaxed))
+      return (int64_t)count;
+  }
+}
+
+static void runChunks(lutra_pool *pool, uint64_t loop, int64_t worker) {
+  int64_t workers = pool->executor.workers;
+  for (int64_t i = 0; i < workers; ++i) {
+    int64_t share = worker + i < workers ? worker + i : worker + i - workers;
+    int64_t first = pool->chunkCount * share / workers,
+            size = pool->chunkCount * (share + 1) / workers - first, index;
+    while ((index = claim(&pool->shares[share], loop, size)) >= 0) {
+      int64_t begin = (first + index) * pool->chunk;
+      int64_t rest = pool->count - begin;
+      pool->fn(pool->task, begin,
+               begin + (rest < pool->chunk ? rest : pool->chunk), worker);
+    }
   }
 }
 
@@ -91,14 +142,14 @@ static bool isNew(uint64_t state, uint64_t seen) {
 // pool stops.
 static uint64_t awaitLoop(lutra_pool *pool, uint64_t seen) {
   uint64_t state;
-  for (unsigned i = 0; i < pool->spins; ++i) {
+  Spin spin = {0};
+  do {
     state = atomic_load(&pool->state);
     if (isNew(state, seen))
       return state;
     if (atomic_load_explicit(&pool->stopping, memory_order_relaxed))
       return 0;
-    relax();
-  }
+  } while (spinOn(pool, &spin));
   pthread_mutex_lock(&pool->mutex);
   atomic_fetch_add(&pool->sleepers, 1);
   while (!isNew(state = atomic_load(&pool->state), seen) &&
@@ -131,7 +182,7 @@ static void *help(void *argument) {
     if (!isNew(state, seen))
       continue;
     seen = state / loopStep;
-    runChunks(pool, self->worker);
+    runChunks(pool, seen, self->worker);
     leave(pool);
   }
   return NULL;
@@ -141,24 +192,25 @@ static void *help(void *argument) {
 // runs those of AArch64 on x86: a sleeper then is not seen, nor woken.
 #define storeAndFence(place, value) ((void)atomic_exchange(place, value))
 
-static void openLoop(lutra_pool *pool) {
-  uint64_t state = atomic_load(&pool->state);
-  storeAndFence(&pool->state,
-                (state & ~(openBit | insideMask)) + loopStep + openBit);
-  if (!atomic_load(&pool->sleepers))
-    return;
-  pthread_mutex_lock(&pool->mutex);
-  pthread_cond_broadcast(&pool->opened);
-  pthread_mutex_unlock(&pool->mutex);
+// Returns the loop's number.
+static uint64_t openLoop(lutra_pool *pool) {
+  uint64_t loop = atomic_load(&pool->state) / loopStep + 1;
+  storeAndFence(&pool->state, loop * loopStep + openBit);
+  if (atomic_load(&pool->sleepers)) {
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->opened);
+    pthread_mutex_unlock(&pool->mutex);
+  }
+  return loop;
 }
 
 static void closeLoop(lutra_pool *pool) {
   atomic_fetch_and(&pool->state, ~openBit);
-  for (unsigned i = 0; i < pool->spins; ++i) {
+  Spin spin = {0};
+  do
     if (!(atomic_load(&pool->state) & insideMask))
       return;
-    relax();
-  }
+  while (spinOn(pool, &spin));
   pthread_mutex_lock(&pool->mutex);
   storeAndFence(&pool->ownerSleeps, true);
   while (atomic_load(&pool->state) & insideMask)
@@ -185,9 +237,7 @@ static void parallelFor(lutra_executor *self, int64_t count, lutra_task_fn fn,
   pool->count = count;
   pool->chunk = count <= pieces ? 1 : count / pieces + (count % pieces != 0);
   pool->chunkCount = count / pool->chunk + (count % pool->chunk != 0);
-  atomic_store_explicit(&pool->nextChunk, 0, memory_order_relaxed);
-  openLoop(pool);
-  runChunks(pool, 0);
+  runChunks(pool, openLoop(pool), 0);
   closeLoop(pool);
   atomic_store(&pool->owned, false);
 }
@@ -218,6 +268,7 @@ void lutra_pool_destroy(lutra_pool *pool) {
   pthread_cond_destroy(&pool->opened);
   pthread_mutex_destroy(&pool->mutex);
   free(pool->helpers);
+  free(pool->shares);
   free(pool);
 }
 
@@ -248,16 +299,21 @@ lutra_status *lutra_pool_create(int64_t workers, lutra_pool **result) {
   }
   lutra_pool *pool = aligned_alloc(_Alignof(lutra_pool), sizeof(*pool));
   Helper *helpers = calloc((size_t)workers, sizeof(*helpers));
-  if (!pool || !helpers) {
+  Share *shares =
+      aligned_alloc(_Alignof(Share), (size_t)workers * sizeof(*shares));
+  if (!pool || !helpers || !shares) {
     free(pool);
     free(helpers);
+    free(shares);
     return lutraError(LUTRA_OUT_OF_RESOURCES, "out of memory");
   }
   memset(pool, 0, sizeof(*pool));
   pool->executor = (lutra_executor){parallelFor, workers};
   pool->helpers = helpers;
-  // About 50 us; with more workers than CPUs, whoever spins is in the way.
-  pool->spins = workers <= lutra_usable_cpus() ? 2000 : 0;
+  memset(shares, 0, (size_t)workers * sizeof(*shares));
+  pool->shares = shares;
+  // With more workers than CPUs, whoever spins is in the way.
+  pool->spins = workers <= lutra_usable_cpus();
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->opened, NULL);
   pthread_cond_init(&pool->left, NULL);

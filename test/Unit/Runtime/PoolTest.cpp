@@ -122,6 +122,39 @@ TEST_P(PoolTest, LoopsNest) {
   EXPECT_EQ(outer.inner, 160);
 }
 
+TEST_P(PoolTest, WorkersBeginWithTheSameShareOfEachLoop) {
+  // Nobody helps another before all have begun; who does not come is missed.
+  struct Begun {
+    std::vector<std::atomic<int64_t>> first;
+    std::atomic<int64_t> workers = 0;
+    std::chrono::steady_clock::time_point end;
+  };
+  int64_t workers = executor->workers, count = 4 * workers;
+  for (int round = 0; round < 20; ++round) {
+    Begun begun{std::vector<std::atomic<int64_t>>(workers), {}, {}};
+    for (auto &first : begun.first)
+      first = -1;
+    begun.end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    executor->parallel_for(
+        executor, count,
+        [](void *data, int64_t begin, int64_t, int64_t worker) {
+          auto *begun = static_cast<Begun *>(data);
+          if (begun->first[worker] != -1)
+            return;
+          begun->first[worker] = begin;
+          ++begun->workers;
+          while (begun->workers < static_cast<int64_t>(begun->first.size()) &&
+                 std::chrono::steady_clock::now() < begun->end)
+            std::this_thread::yield();
+        },
+        &begun);
+    if (begun.workers < workers)
+      GTEST_SKIP() << "a worker did not come";
+    for (int64_t worker = 0; worker < workers; ++worker)
+      EXPECT_EQ(begun.first[worker], 4 * worker);
+  }
+}
+
 TEST_P(PoolTest, ResultsAreSeenByTheCaller) {
   // Plain memory: a missing barrier is a data race that TSan reports.
   std::vector<int64_t> cells(257);
