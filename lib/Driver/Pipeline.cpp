@@ -116,6 +116,7 @@ static void buildTile(OpPassManager &pm) {
   // dump or a user can change it.
   pm.addPass(createSelectSchedule());
   pm.addNestedPass<func::FuncOp>(createApplySchedule());
+  pm.addNestedPass<func::FuncOp>(createDistributeCopies());
   // So that types tell the sizes of whole blocks.
   simplify(pm);
   pm.addNestedPass<func::FuncOp>(createPackDotOperands());

@@ -21,4 +21,10 @@ def ApplySchedule : Pass<"apply-schedule", "::mlir::func::FuncOp"> {
                            "::mlir::linalg::LinalgDialect", "::mlir::affine::AffineDialect"];
 }
 
+def DistributeCopies : Pass<"distribute-copies", "::mlir::func::FuncOp"> {
+  let summary = "lets several threads copy what a kernel is given into a larger tensor";
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::affine::AffineDialect"];
+}
+
 #endif // LUTRA_SCHEDULE_PASSES_TD
