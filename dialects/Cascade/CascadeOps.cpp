@@ -210,11 +210,11 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
     });
   };
   if (parser.parseColon() || parseTypes(streamTypes) || parser.parseComma() ||
-      parseTypes(types) ||
-      parser.resolveOperands(streams, streamTypes, at, result.operands) ||
-      parser.resolveOperands(inits, types, at, result.operands) ||
-      parser.resolveOperands(symbols, b.getIndexType(), result.operands))
+      parseTypes(types))
     return failure();
+  if (streamTypes.size() != streams.size() || types.size() != inits.size())
+    return parser.emitError(at, "expected a type for each stream and for each "
+                                "carried tensor");
   for (auto [i, type] : llvm::enumerate(streamTypes)) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || dims[i] < 0 || dims[i] >= tensor.getRank())
@@ -224,7 +224,12 @@ ParseResult IterateOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   for (auto [i, type] : llvm::enumerate(types))
     arguments[streamTypes.size() + i].type = type;
-  if (parser.parseRegion(*result.addRegion(), arguments))
+  // Operands are resolved behind the region: what is defined in it cannot be
+  // one.
+  if (parser.parseRegion(*result.addRegion(), arguments) ||
+      parser.resolveOperands(streams, streamTypes, at, result.operands) ||
+      parser.resolveOperands(inits, types, at, result.operands) ||
+      parser.resolveOperands(symbols, b.getIndexType(), result.operands))
     return failure();
   result.addTypes(types);
   result.addAttribute("dims", b.getDenseI64ArrayAttr(dims));

@@ -591,3 +591,33 @@ func.func @yield_outside() {
   // expected-error @below {{expects parent op to be one of 'cascade.cascade, cascade.einsum, cascade.iterate'}}
   cascade.yield
 }
+
+// -----
+
+func.func @iterate_own(%x: tensor<4x8xf32>) -> tensor<4xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    // expected-error @below {{use of undeclared SSA value name}}
+    %a = cascade.iterate "m" (%part = %x[1]) carry(%s = %t) : (tensor<4x8xf32>), (tensor<4xf32>) {
+      %t = cascade.einsum [p, m] (%part[p, m]) reduce(add) init(%s) -> [p] {
+      ^bb0(%e: f32):
+        cascade.yield %e : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      cascade.yield %t : tensor<4xf32>
+    }
+    cascade.yield %a : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @iterate_types(%x: tensor<4x8xf32>) -> tensor<4xf32> {
+  %y = cascade.cascade ranks(p = 4, m = 8) {
+    // expected-error @below {{expected a type for each stream and for each carried tensor}}
+    %a = cascade.iterate "m" (%part = %x[1]) carry(%s = %x) : (tensor<4x8xf32>), () {
+      cascade.yield
+    }
+    cascade.yield %a : tensor<4xf32>
+  } : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
