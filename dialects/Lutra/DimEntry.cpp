@@ -14,7 +14,11 @@ std::optional<DimEntry> lutra::readDim(Attribute element) {
   auto dict = dyn_cast<DictionaryAttr>(element);
   if (!dict)
     return std::nullopt;
-  auto number = [&](StringRef key) { return dict.getAs<IntegerAttr>(key); };
+  auto number = [&](StringRef key) {
+    auto found = dict.getAs<IntegerAttr>(key);
+    return found && found.getType().isSignlessInteger(64) ? found
+                                                          : IntegerAttr();
+  };
   DimEntry dim{dict.getAs<StringAttr>("name"), number("min"), number("max"),
                number("multiple")};
   if (!dim.name || !dim.min || !dim.max || !dim.multiple)

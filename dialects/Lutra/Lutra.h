@@ -76,6 +76,7 @@ inline constexpr StringLiteral kShape = "lutra.shape";
 inline constexpr StringLiteral kSchedule = "lutra.schedule";
 inline constexpr StringLiteral kKernel = "lutra.kernel";
 inline constexpr StringLiteral kRows = "lutra.rows";
+inline constexpr StringLiteral kStream = "lutra.stream";
 } // namespace attr
 
 } // namespace mlir::lutra

@@ -181,6 +181,7 @@ def Lutra_TargetAttr : Lutra_Attr<"Target", "target"> {
                         "int64_t":$vectorRegisters, "int64_t":$l1,
                         "int64_t":$l2);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Whether the machine has a feature, by LLVM's name ("avx512bf16").
     bool hasFeature(::llvm::StringRef feature) const;
@@ -212,6 +213,7 @@ def Lutra_ScheduleAttr : Lutra_Attr<"Schedule", "schedule"> {
         `order` `=` custom<Integers>($order) `,` `vector` `=` $vector
         (`,` `depth` `=` $depth^)? `>`
   }];
+  let genVerifyDecl = 1;
 }
 
 #endif // LUTRA_DIALECTS_LUTRA_LUTRAATTRS_TD

@@ -16,6 +16,9 @@ def Lutra_Dialect : Dialect {
   let cppNamespace = "::mlir::lutra";
   let summary = "The program around the kernels: dimensions, weights, dispatches";
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
 }
 
 #endif // LUTRA_DIALECTS_LUTRA_LUTRABASE_TD

@@ -164,6 +164,8 @@ LogicalResult WeightOp::verify() {
     if (failed(next))
       return failure();
     type = *next;
+    if (!byteSize(type))
+      return emitOpError("expects a size below 2^63 bytes after ") << step;
   }
   if (shaped.getShape() != type.getShape())
     return emitOpError("expects a result of ")

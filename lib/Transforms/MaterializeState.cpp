@@ -81,17 +81,18 @@ FailureOr<SmallVector<Past>> MaterializeState::find() {
     if (!state)
       continue;
     auto name = func.getArgAttrOfType<StringAttr>(number, attr::kName);
-    auto present = state.getAs<StringAttr>("present");
-    auto axis = state.getAs<IntegerAttr>("axis");
-    auto capacity = state.getAs<IntegerAttr>("capacity");
-    auto type = dyn_cast<RankedTensorType>(argument.getType());
-    if (!name || !present || !axis || !capacity || !type || axis.getInt() < 0 ||
-        axis.getInt() >= type.getRank() || capacity.getInt() < 1)
+    auto shape = func.getArgAttrOfType<AffineMapAttr>(number, attr::kShape);
+    if (!name || !shape)
       return func.emitError("argument ")
              << number << ": expected " << attr::kName << " and "
-             << attr::kState << " = {present, axis, capacity}";
-    Past past{argument,          name, present.getValue(), axis.getInt(),
-              capacity.getInt(), 0};
+             << attr::kShape;
+    auto present = state.getAs<StringAttr>("present");
+    Past past{argument,
+              name,
+              present.getValue(),
+              state.getAs<IntegerAttr>("axis").getInt(),
+              state.getAs<IntegerAttr>("capacity").getInt(),
+              0};
     while (past.result < func.getNumResults() &&
            func.getResultAttrOfType<StringAttr>(past.result, attr::kName) !=
                present)
@@ -100,6 +101,9 @@ FailureOr<SmallVector<Past>> MaterializeState::find() {
       error(past) << "no result is called '" << past.present << "'";
       return failure();
     }
+    if (!func.getResultAttrOfType<AffineMapAttr>(past.result, attr::kShape))
+      return func.emitError("result ")
+             << past.result << ": expected " << attr::kShape;
     pasts.push_back(past);
   }
   return pasts;

@@ -77,13 +77,14 @@ func.func @before(%new: tensor<1x4xf32> {lutra.name = "new"},
 
 // expected-error @+1 {{state 'past': no result is called 'present'}}
 func.func @missing(%past: tensor<?x4xf32> {lutra.name = "past", lutra.dtype = "FLOAT", lutra.shape = affine_map<()[s0] -> (s0, 4)>,
-                                           lutra.state = {present = "present", axis = 0 : i64, capacity = 32 : i64}}) {
+                                           lutra.state = {present = "present", axis = 0 : i64, capacity = 32 : i64}})
+    attributes {lutra.dims = [{name = "p", min = 0 : i64, max = 32 : i64, multiple = 1 : i64, state}]} {
   return
 }
 
 // -----
 
-// expected-error @+1 {{argument 0: expected lutra.name and lutra.state = {present, axis, capacity}}}
-func.func @malformed(%past: tensor<?x4xf32> {lutra.name = "past", lutra.state = {present = "present", axis = 2 : i64, capacity = 32 : i64}}) {
+// expected-error @+1 {{argument 0: expected lutra.name and lutra.shape}}
+func.func @malformed(%past: tensor<?x4xf32> {lutra.name = "past", lutra.state = {present = "present", axis = 1 : i64, capacity = 32 : i64}}) {
   return
 }

@@ -9,13 +9,14 @@
 #define LUTRA_CONVERSION_CASCADETOLINALG_H
 
 #include "dialects/Cascade/Cascade.h"
+#include "dialects/Lutra/Lutra.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::lutra {
 
 /// On a structured operation: the number of an input that is gone over once, so
 /// that it comes from far away, and not in an order that hardware foresees.
-inline constexpr StringLiteral kStreamAttr = "lutra.stream";
+inline constexpr StringLiteral kStreamAttr = attr::kStream;
 
 /// Builds, before `op`, what it computes as `linalg.generic` on tensors, and
 /// gives one tensor per result; `op` is left in place. An iteration becomes a

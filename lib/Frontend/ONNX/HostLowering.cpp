@@ -121,8 +121,8 @@ static bool isAddressable(const Shape &shape) {
 }
 
 /// The shape of an argument, from its attribute or its static type.
-static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
-                                      size_t numDims) {
+static FailureOr<Shape> argumentShape(func::FuncOp func,
+                                      BlockArgument argument) {
   auto type = dyn_cast<RankedTensorType>(argument.getType());
   if (!type)
     return func.emitError()
@@ -132,10 +132,6 @@ static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
                                                   attr::kShape);
   if (map) {
     AffineMap shape = map.getValue();
-    if (int64_t(shape.getNumResults()) != type.getRank() ||
-        shape.getNumDims() != 0 || shape.getNumSymbols() > numDims)
-      return func.emitError() << "expected " << attr::kShape << " of " << type
-                              << " over " << numDims << " symbols, got " << map;
     if (auto dims = func->getAttrOfType<ArrayAttr>(attr::kDims))
       shape = resolveDims(dims, shape);
     return Shape(llvm::map_range(shape.getResults(), canonicalSize));
@@ -150,7 +146,7 @@ static FailureOr<Shape> argumentShape(func::FuncOp func, BlockArgument argument,
 }
 
 LogicalResult HostLowering::lowerArgument(BlockArgument argument) {
-  FailureOr<Shape> shape = argumentShape(func, argument, dims.size());
+  FailureOr<Shape> shape = argumentShape(func, argument);
   if (failed(shape))
     return failure();
   if (!isAddressable(*shape))

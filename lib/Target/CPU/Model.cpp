@@ -57,8 +57,7 @@ static std::optional<Role> parseRole(StringRef name) {
       .Default(std::nullopt);
 }
 
-static FailureOr<TensorArg> readTensor(func::FuncOp main, unsigned position,
-                                       unsigned numDims) {
+static FailureOr<TensorArg> readTensor(func::FuncOp main, unsigned position) {
   auto error = [&]() {
     return main.emitOpError("argument ") << position << ": ";
   };
@@ -75,32 +74,19 @@ static FailureOr<TensorArg> readTensor(func::FuncOp main, unsigned position,
   if (!type || !type.getLayout().isIdentity())
     return error() << "expects a memref without layout, got "
                    << main.getArgumentTypes()[position];
-  AffineMap map = shape.getValue();
-  if (map.getNumDims() != 0 || map.getNumSymbols() > numDims ||
-      map.getNumResults() != unsigned(type.getRank()))
-    return error() << "expects one size per dimension over " << numDims
-                   << " symbols, got " << shape;
-  for (auto [size, expr] : llvm::zip(type.getShape(), map.getResults()))
-    if (auto constant = dyn_cast<AffineConstantExpr>(expr))
-      if (!ShapedType::isDynamic(size) && size != constant.getValue())
-        return error() << "expects sizes as in its type " << type << ", got "
-                       << shape;
-  return TensorArg{name.getValue(), *number, dtype.getValue(), map};
+  return TensorArg{name.getValue(), *number, dtype.getValue(),
+                   shape.getValue()};
 }
 
-static LogicalResult readDims(Model &model) {
+static void readDims(Model &model) {
   auto dims = model.main->getAttrOfType<ArrayAttr>(attr::kDims);
   for (Attribute item : dims ? dims.getValue() : ArrayRef<Attribute>()) {
     std::optional<DimEntry> dim = readDim(item);
-    if (!dim)
-      return model.main.emitOpError("expects {name, min, max, multiple} in ")
-             << attr::kDims << ", got " << item;
     if (cast<DictionaryAttr>(item).contains("state"))
       model.stateDim = model.dims.size();
     model.dims.push_back({dim->name.getValue(), dim->min.getInt(),
                           dim->max.getInt(), dim->multiple.getInt()});
   }
-  return success();
 }
 
 /// Whether `type` fits an argument of a role that is no tensor.
@@ -124,9 +110,8 @@ static bool fitsRole(Role role, Type type) {
   llvm_unreachable("covered switch");
 }
 
-static FailureOr<StateArg> readState(func::FuncOp main, unsigned position,
-                                     unsigned numDims) {
-  FailureOr<TensorArg> tensor = readTensor(main, position, numDims);
+static FailureOr<StateArg> readState(func::FuncOp main, unsigned position) {
+  FailureOr<TensorArg> tensor = readTensor(main, position);
   if (failed(tensor))
     return failure();
   auto axis = main.getArgAttrOfType<IntegerAttr>(position, "lutra.axis");
@@ -155,14 +140,14 @@ static LogicalResult readArguments(Model &model) {
     model.roles.push_back(*role);
     numDims += *role == Role::Dim;
     if (*role == Role::State) {
-      auto state = readState(main, i, model.dims.size());
+      auto state = readState(main, i);
       if (failed(state))
         return failure();
       model.states.push_back(*state);
     }
     if (*role != Role::Input && *role != Role::Output)
       continue;
-    auto tensor = readTensor(main, i, model.dims.size());
+    auto tensor = readTensor(main, i);
     if (failed(tensor))
       return failure();
     (*role == Role::Input ? model.inputs : model.outputs).push_back(*tensor);
@@ -201,8 +186,8 @@ FailureOr<Model> Model::read(ModuleOp module) {
   if (!model.main || !model.plan || model.main.isExternal() ||
       model.plan.isExternal())
     return module.emitOpError("expects @main and @plan");
-  if (failed(readDims(model)) || failed(readArguments(model)) ||
-      failed(checkPlan(model)))
+  readDims(model);
+  if (failed(readArguments(model)) || failed(checkPlan(model)))
     return failure();
   model.main.walk([&](func::CallOp call) {
     auto kernel = module.lookupSymbol<func::FuncOp>(call.getCallee());

@@ -25,19 +25,6 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
 // -----
 
 module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "x86-64", features = "", vectorBits = 128, vectorRegisters = 16, l1 = 32768, l2 = 524288>} {
-  // expected-error @+1 {{argument 1: expects one size per dimension over 0 symbols}}
-  func.func @main(%ctx: !llvm.ptr {lutra.role = "context"},
-      %x: memref<?xf32> {lutra.role = "input", lutra.name = "x", lutra.dtype = "FLOAT", lutra.shape = affine_map<()[s0] -> (s0)>}) {
-    return
-  }
-  func.func @plan(%workers: index) -> index {
-    return %workers : index
-  }
-}
-
-// -----
-
-module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "x86-64", features = "", vectorBits = 128, vectorRegisters = 16, l1 = 32768, l2 = 524288>} {
   func.func @main(%ctx: !llvm.ptr {lutra.role = "context"}) {
     return
   }
