@@ -11,6 +11,7 @@
 
 #include "WeightExpression.h"
 
+#include "lutra/Target/WeightImage.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
 #include <memory>
@@ -87,9 +88,11 @@ llvm::Expected<StringRef> WeightExpression::sourceBytes(OpenSource open) {
   uint64_t length = file->size();
   if (offset < 0 || size < 0 || uint64_t(offset) > length ||
       uint64_t(size) > length - offset)
-    return error("expected bytes " + Twine(offset) + " to " +
-                 Twine(uint64_t(offset) + uint64_t(size)) + " of '" + source +
-                 "', which has " + Twine(length));
+    return llvm::make_error<InvalidWeight>(
+        ("weight '" + name + "': expected bytes " + Twine(offset) + " to " +
+         Twine(uint64_t(offset) + uint64_t(size)) + " of '" + source +
+         "', which has " + Twine(length))
+            .str());
   StringRef range = file->substr(offset, size);
   if (!isVarint) {
     if (size != bytes)
