@@ -13,6 +13,7 @@
 #include "lutra/Driver/Pipeline.h"
 #include "lutra/Driver/Registration.h"
 #include "lutra/Target/CPU.h"
+#include "lutra/Target/TargetDescription.h"
 #include "lutra/Target/WeightImage.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
@@ -20,6 +21,7 @@
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/Threading.h"
+#include "llvm/Target/TargetMachine.h"
 #include <chrono>
 
 using namespace mlir;
@@ -192,7 +194,24 @@ bool Compilation::parse() {
   name = options.name;
   if (name.empty())
     name = module->getSymName().value_or(defaultModelName(options.model)).str();
-  return runPasses(*options.compileFrom, /*isDump=*/true);
+  return runPasses(*options.compileFrom, /*isDump=*/true) && checkTarget();
+}
+
+/// Refuses a machine that a dump names and LLVM does not know, before cost
+/// models count with it.
+bool Compilation::checkTarget() {
+  if (*options.compileFrom < Phase::Encode)
+    return true;
+  auto refuse = [&](const llvm::Twine &what) {
+    return fail(ExitCode::InvalidModel, options.model + ": " + what);
+  };
+  auto target = (*module)->getAttrOfType<TargetAttr>(attr::kTarget);
+  if (!target)
+    return refuse("expected '" + attr::kTarget +
+                  "' on the module after phase '" +
+                  phaseName(*options.compileFrom) + "'");
+  auto machine = createTargetMachine(target, options.optLevel);
+  return machine || refuse(llvm::toString(machine.takeError()));
 }
 
 bool Compilation::setTarget(const TargetOptions &options) {
@@ -206,7 +225,7 @@ bool Compilation::setTarget(const TargetOptions &options) {
 bool Compilation::runPasses(Phase phase, bool isDump) {
   auto build = [&](OpPassManager &pm) {
     if (isDump)
-      return verifyPhase(pm, phase);
+      return verifyDump(pm, phase);
     WeightMeasures measures = {
         [&](ArrayRef<QuantizedPart> parts) { return measure(parts); },
         [&](DictionaryAttr codes) { return measureRows(codes); },

@@ -59,6 +59,7 @@ private:
   bool load();
   bool import();
   bool parse();
+  bool checkTarget();
   bool setTarget(const TargetOptions &options);
   bool runPasses(Phase phase, bool isDump);
   bool runPipeline(StringRef phase, function_ref<void(OpPassManager &)> build,

@@ -198,3 +198,10 @@ void lutra::verifyPhase(OpPassManager &pm, Phase phase) {
   contract.phase = phaseName(phase).str();
   pm.addPass(createVerifyPhase(contract));
 }
+
+void lutra::verifyDump(OpPassManager &pm, Phase phase) {
+  verifyPhase(pm, phase);
+  VerifyDumpOptions dump;
+  dump.phase = phaseName(phase).str();
+  pm.addPass(createVerifyDump(dump));
+}

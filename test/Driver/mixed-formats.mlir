@@ -13,7 +13,8 @@
 // CHECK-DAG: tensor.extract %[[FIRST]]
 // CHECK-DAG: tensor.extract %[[SECOND]]
 module attributes {lutra.phase = "tensor"} {
-  func.func @main(%x: tensor<8x64xf32>) -> tensor<8x64xf32> {
+  func.func @main(%x: tensor<8x64xf32> {lutra.name = "x", lutra.dtype = "FLOAT", lutra.shape = affine_map<() -> (8, 64)>})
+      -> (tensor<8x64xf32> {lutra.name = "y", lutra.dtype = "FLOAT", lutra.shape = affine_map<() -> (8, 64)>}) {
     %w = lutra.weight "w" value dense<1.0> : tensor<64x64xf32> storage tensor<64x64xf32> : tensor<64x64xf32>
     %zero = arith.constant 0.0 : f32
     %e = tensor.empty() : tensor<8x64xf32>

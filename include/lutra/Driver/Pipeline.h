@@ -60,6 +60,9 @@ void buildPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options);
 /// Adds verify-phase alone.
 void verifyPhase(OpPassManager &pm, Phase phase);
 
+/// Adds what a dump is checked by before a phase goes on from it.
+void verifyDump(OpPassManager &pm, Phase phase);
+
 } // namespace mlir::lutra
 
 #endif // LUTRA_DRIVER_PIPELINE_H

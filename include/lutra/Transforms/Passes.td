@@ -15,6 +15,16 @@ def VerifyPhase : Pass<"verify-phase", "::mlir::ModuleOp"> {
   let options = [Option<"phase", "phase", "std::string", "", "the phase that has just ended">];
 }
 
+def VerifyDump : Pass<"verify-dump", "::mlir::ModuleOp"> {
+  let summary = "refuses what no phase leaves and passes do not expect";
+  let description = [{
+    There must be one host program; its arguments, results, dimensions and states
+    must have the attributes that passes before `plan` take them from. No affine
+    map may divide by zero.
+  }];
+  let options = [Option<"phase", "phase", "std::string", "", "the phase that has just ended">];
+}
+
 def MaterializeState : Pass<"materialize-state", "::mlir::func::FuncOp"> {
   let summary = "makes the concatenation of a state and new values an insertion into a lutra.state";
   let description = [{
