@@ -39,6 +39,11 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// LLVM's time for a call grows with the square of its arguments, and that for
+/// a block with the square of what it stores: a kernel does so many insertions
+/// of a concatenation, and the next goes on with its result.
+static constexpr size_t kMaxInsertions = 64;
+
 /// True for an operation that must run in a kernel.
 static bool isCompute(Operation *op) {
   if (isa<linalg::FillOp>(op))
@@ -310,6 +315,8 @@ Operation *Grouping::rootFor(Operation *op) {
   auto it = rootOf.find(user);
   // One reduction a kernel, rows aside: a schedule is made for one.
   if (it == rootOf.end() || !isFusable(op, user) ||
+      (isa<tensor::InsertSliceOp>(op) &&
+       byRoot[it->second].members.size() >= kMaxInsertions) ||
       (isReduction(op) &&
        llvm::any_of(byRoot[it->second].members, isReduction)))
     return op;

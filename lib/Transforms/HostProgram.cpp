@@ -85,15 +85,40 @@ unsigned lutra::numOutputs(func::FuncOp host) {
   return count;
 }
 
-/// Gives each output an empty tensor of its own: equal ones have been merged.
+static Value behindCasts(Value tensor) {
+  while (auto cast = tensor.getDefiningOp<tensor::CastOp>())
+    tensor = cast.getSource();
+  return tensor;
+}
+
+/// Clones what an output begins as: an empty tensor, or what other dispatches
+/// have written into one.
+static Value cloneOutput(OpBuilder &b, Value tensor) {
+  Operation *op = tensor.getDefiningOp();
+  if (!isa_and_nonnull<tensor::EmptyOp, tensor::CastOp, DispatchOp>(op))
+    return tensor;
+  IRMapping map;
+  auto dispatch = dyn_cast<DispatchOp>(op);
+  for (Value begun : dispatch ? dispatch.getOutputs() : op->getOperands())
+    if (isa<TensorType>(begun.getType()))
+      map.map(begun, cloneOutput(b, begun));
+  b.clone(*op, map);
+  return map.lookup(tensor);
+}
+
+/// Gives each output a tensor of its own, which nothing else reads: equal ones
+/// have been merged.
 void HostProgram::separateOutputs() {
   llvm::DenseSet<Value> used;
   for (auto dispatch : host.getOps<DispatchOp>())
     for (OpOperand &output : dispatch.getOutputsMutable()) {
-      Operation *empty = output.get().getDefiningOp();
-      if (isa_and_nonnull<tensor::EmptyOp, tensor::CastOp>(empty) &&
-          !used.insert(output.get()).second)
-        output.set(OpBuilder(dispatch).clone(*empty)->getResult(0));
+      Value tensor = behindCasts(output.get());
+      OpBuilder b(dispatch);
+      bool isShared = tensor.getDefiningOp<DispatchOp>()
+                          ? !tensor.hasOneUse() || !output.get().hasOneUse()
+                          : !used.insert(tensor).second;
+      if (isShared)
+        output.set(cloneOutput(b, output.get()));
     }
 }
 
@@ -103,11 +128,18 @@ LogicalResult HostProgram::analyze() {
   numberValues();
   int64_t time = 0;
   for (auto dispatch : host.getOps<DispatchOp>()) {
-    for (Value output : dispatch.getOutputs()) {
-      while (auto cast = output.getDefiningOp<tensor::CastOp>())
-        output = cast.getSource();
+    for (Value begun : dispatch.getOutputs()) {
+      Value output = behindCasts(begun);
       if (output.getDefiningOp<StateOp>())
         continue;
+      if (output.getDefiningOp<DispatchOp>()) {
+        if (!output.hasOneUse() || !begun.hasOneUse())
+          return dispatch.emitError("expected to go on with a result that "
+                                    "nothing else reads");
+        if (HostBuffer *buffer = behind(output))
+          buffer->last = time;
+        continue;
+      }
       auto empty = output.getDefiningOp<tensor::EmptyOp>();
       if (!empty)
         return dispatch.emitError("expected each output to be an empty tensor");

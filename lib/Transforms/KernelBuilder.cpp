@@ -95,7 +95,7 @@ public:
     if (isa<tensor::PadOp>(root) && group.size() > 1)
       writer = group[group.size() - 2];
     if (auto insert = dyn_cast<tensor::InsertSliceOp>(root))
-      state = stateBehind(insert.getDest());
+      begun = tensorBegun(insert);
   }
 
   FailureOr<func::FuncOp> build(StringRef name, StringRef nodes);
@@ -104,6 +104,7 @@ private:
   void collect(Value value);
   void dropComputedIndices();
   SmallVector<Value> valuesReadByWriter();
+  Value tensorBegun(tensor::InsertSliceOp insert);
   FailureOr<SmallVector<Value>> outputTensors();
   Value use(Value value);
   Value destination(Value init, Value argument);
@@ -118,8 +119,9 @@ private:
   /// What writes the kernel's output: the root or, where that pads, the
   /// operation whose result it puts a frame around.
   Operation *writer;
-  /// The state that the root inserts into, if any: the kernel's output.
-  StateOp state;
+  /// What the root inserts into where it lies, if anything: the kernel's
+  /// output.
+  Value begun;
   OpBuilder b;
   llvm::DenseSet<Operation *> members;
   llvm::SetVector<Value> indices, inputs;
@@ -197,13 +199,21 @@ SmallVector<Value> KernelBuilder::valuesReadByWriter() {
   return values;
 }
 
+/// A state, or what another kernel has written and nothing else reads.
+Value KernelBuilder::tensorBegun(tensor::InsertSliceOp insert) {
+  if (StateOp state = stateBehind(insert.getDest()))
+    return state.getResult();
+  Value base = cast<tensor::InsertSliceOp>(group.front()).getDest();
+  return base.getDefiningOp<DispatchOp>() && base.hasOneUse() ? base : Value();
+}
+
 /// The tensors of the host that the root's results are written into:
-/// uninitialized ones, or the state.
+/// uninitialized ones, or what has been begun.
 FailureOr<SmallVector<Value>> KernelBuilder::outputTensors() {
   OpBuilder host(root);
   SmallVector<Value> outputs;
-  if (state)
-    return SmallVector<Value>{state.getResult()};
+  if (begun)
+    return SmallVector<Value>{begun};
   for (Value result : root->getResults()) {
     auto type = cast<RankedTensorType>(result.getType());
     FailureOr<SmallVector<OpFoldResult>> sizes = tensorSizes(host, result);
@@ -240,7 +250,7 @@ Value KernelBuilder::destination(Value init, Value argument) {
   Location loc = root->getLoc();
   while (isa_and_nonnull<tensor::CastOp>(op))
     op = op->getOperand(0).getDefiningOp();
-  if (isa_and_nonnull<tensor::EmptyOp, StateOp>(op))
+  if (init == begun || isa_and_nonnull<tensor::EmptyOp, StateOp>(op))
     return argument;
   if (auto fill = dyn_cast_or_null<linalg::FillOp>(op))
     return linalg::FillOp::create(b, loc, use(fill.value()), argument)
@@ -351,8 +361,8 @@ FailureOr<func::FuncOp> KernelBuilder::build(StringRef name, StringRef nodes) {
   FailureOr<SmallVector<Value>> outputs = outputTensors();
   if (failed(outputs))
     return failure();
-  if (state)
-    seen.insert(state.getResult());
+  if (begun)
+    seen.insert(begun);
   for (Operation *op : group)
     for (Value value : op == writer ? valuesReadByWriter() : valuesRead(op))
       collect(value);

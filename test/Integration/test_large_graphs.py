@@ -76,6 +76,48 @@ def test_concatenates_hundreds_of_unknown_sizes(tmp_path):
     np.testing.assert_array_equal(y, np.concatenate(parts))
 
 
+def test_kernels_of_long_concatenations_are_bounded(tmp_path):
+    """Also where two begin alike, so that their first kernels are one."""
+    names = [f"x{i}" for i in range(200)]
+    nodes = [
+        helper.make_node("Concat", names, ["a"], axis=1),
+        helper.make_node("Concat", [*names[:-1], "x0"], ["b"], axis=1),
+        helper.make_node("Identity", ["a"], ["c"]),
+        helper.make_node("Concat", ["a", "b", "c"], ["y"], axis=0),
+    ]
+    shapes = [(name, [2, 3]) for name in names]
+    model = save(tmp_path / "m.onnx", nodes, shapes, ("y", [6, 600]))
+    graph = onnx.load(model)
+    graph.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 600]) for name in "abc"
+    )
+    onnx.save(graph, model)
+    run, phases = compiled(model, tmp_path)
+    kernels = phases["form"].split("func.func private ")[1:]
+    assert 32 < max(kernel.count("tensor.insert_slice") for kernel in kernels) <= 64
+    x = np.arange(1200, dtype=np.float32).reshape(200, 2, 3)
+    got = run(dict(zip(names, x)))
+    a, b = np.concatenate(x, axis=1), np.concatenate([*x[:-1], x[0]], axis=1)
+    for name, expected in {"a": a, "b": b, "c": a, "y": np.concatenate([a, b, a])}.items():
+        np.testing.assert_array_equal(got[name], expected)
+
+
+@pytest.mark.parametrize("operator", ["Sum", "Mean", "Max", "Min"])
+def test_kernels_of_many_operands_are_bounded(tmp_path, operator):
+    names = [f"x{i}" for i in range(150)]
+    nodes = [helper.make_node(operator, names, ["y"])]
+    shapes = [(name, [2, 3] if i % 2 else [3]) for i, name in enumerate(names)]
+    model = save(tmp_path / "m.onnx", nodes, shapes, ("y", [2, 3]))
+    run, phases = compiled(model, tmp_path)
+    kernels = phases["form"].split("func.func private ")[1:]
+    assert len(kernels) == 3
+    random = np.random.default_rng(0)
+    x = [random.normal(size=shape).astype(np.float32) for _, shape in shapes]
+    wide = np.stack([np.broadcast_to(part, [2, 3]) for part in x]).astype(np.float64)
+    expected = getattr(np, operator.lower())(wide, axis=0)
+    np.testing.assert_allclose(run(dict(zip(names, x)))["y"], expected, rtol=1e-4)
+
+
 def test_layers_that_read_all_before_them(tmp_path):
     """Each concatenation copies the one before it and one part."""
     layers, channels = 100, 4

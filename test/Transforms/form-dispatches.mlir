@@ -561,3 +561,45 @@ func.func @element(%x: tensor<5xf32> {lutra.shape = affine_map<() -> (5)>}, %i: 
   %y = tensor.insert %less into %x[%at] : tensor<5xf32>
   return %y : tensor<5xf32>
 }
+
+// -----
+
+// An insertion into what another kernel has written, and nothing else reads,
+// goes on with it.
+// CHECK-LABEL: func @goes_on
+// CHECK: %[[A:.*]] = lutra.dispatch @map_0[] (%arg0) outs(%{{.*}})
+// CHECK: %[[B:.*]] = lutra.dispatch @concat_1[] (%arg1) outs(%[[A]] : tensor<8xf32>)
+// CHECK: return %[[B]]
+// CHECK-LABEL: func private @concat_1
+// CHECK-SAME: (%[[X:.*]]: tensor<4xf32>, %[[OUT:.*]]: tensor<8xf32>)
+// CHECK-NEXT: %[[R:.*]] = tensor.insert_slice %[[X]] into %[[OUT]][2] [4] [1]
+// CHECK-NEXT: return %[[R]]
+func.func @goes_on(%x: tensor<8xf32>, %y: tensor<4xf32>) -> tensor<8xf32> {
+  %e = tensor.empty() : tensor<8xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %r = math.exp %in : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  %b = tensor.insert_slice %y into %a[2] [4] [1] : tensor<4xf32> into tensor<8xf32>
+  return %b : tensor<8xf32>
+}
+
+// -----
+
+// What something else reads is copied.
+// CHECK-LABEL: func @copies
+// CHECK: %[[A:.*]] = lutra.dispatch @map_0
+// CHECK: lutra.dispatch @concat_1[] (%{{.*}}%[[A]]{{.*}}) outs(%{{.*}} : tensor<8xf32>)
+func.func @copies(%x: tensor<8xf32>, %y: tensor<4xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+  %e = tensor.empty() : tensor<8xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %r = math.exp %in : f32
+    linalg.yield %r : f32
+  } -> tensor<8xf32>
+  %b = tensor.insert_slice %y into %a[2] [4] [1] : tensor<4xf32> into tensor<8xf32>
+  return %a, %b : tensor<8xf32>, tensor<8xf32>
+}

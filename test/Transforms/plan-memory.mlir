@@ -78,3 +78,32 @@ func.func @main(%x: tensor<?xf32> {lutra.name = "x", lutra.shape = affine_map<()
 func.func private @k(%x: memref<?x?xf32>, %o: memref<?x?xf32>) attributes {lutra.kernel} {
   return
 }
+
+// -----
+
+// What goes on with a result writes where that lies, and what two go on with is
+// written twice.
+// CHECK-LABEL: func @main
+// CHECK-SAME: %[[X:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "input"
+// CHECK-SAME: %[[Y:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK-SAME: %[[Z:[^:]*]]: memref<4xf32> {{{[^}]*}}lutra.role = "output"
+// CHECK-DAG: call @first(%{{.*}}, %[[X]], %[[Y]])
+// CHECK-DAG: call @first(%{{.*}}, %[[X]], %[[Z]])
+// CHECK-DAG: call @second(%{{.*}}, %[[X]], %[[Y]])
+// CHECK-DAG: call @third(%{{.*}}, %[[X]], %[[Z]])
+func.func @main(%x: tensor<4xf32> {lutra.name = "x"}) -> (tensor<4xf32> {lutra.name = "y", lutra.shape = affine_map<() -> (4)>}, tensor<4xf32> {lutra.name = "z", lutra.shape = affine_map<() -> (4)>}) {
+  %e = tensor.empty() : tensor<4xf32>
+  %1 = lutra.dispatch @first[] (%x) outs(%e : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = lutra.dispatch @second[] (%x) outs(%1 : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
+  %3 = lutra.dispatch @third[] (%x) outs(%1 : tensor<4xf32>) : (tensor<4xf32>) -> tensor<4xf32>
+  return %2, %3 : tensor<4xf32>, tensor<4xf32>
+}
+func.func private @first(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
+  return
+}
+func.func private @second(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
+  return
+}
+func.func private @third(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
+  return
+}

@@ -64,7 +64,7 @@ static Value fold(Scalars &s, ValueRange x, const Node &) {
 }
 
 static Value mean(Scalars &s, ValueRange x, const Node &node) {
-  return s.div(fold<&Scalars::add>(s, x, node), s.constant(x.size()));
+  return s.div(fold<&Scalars::add>(s, x, node), s.constant(node.numInputs()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,12 +195,15 @@ void lutra::addArithmeticHandlers(Registry &registry) {
                                                     {7, 13, 14});
   addElementwise<mod, Types::Number, same, foldMod>(registry, "Mod",
                                                     {10, 13, 28});
-  addElementwise<fold<&Scalars::max>, Types::Number, same, foldExtreme<true>>(
+  constexpr Body max = fold<&Scalars::max>, min = fold<&Scalars::min>,
+                 sum = fold<&Scalars::add>;
+  addElementwise<max, Types::Number, same, foldExtreme<true>, max>(
       registry, "Max", {6, 8, 12, 13});
-  addElementwise<fold<&Scalars::min>, Types::Number, same, foldExtreme<false>>(
+  addElementwise<min, Types::Number, same, foldExtreme<false>, min>(
       registry, "Min", {6, 8, 12, 13});
-  addElementwise<fold<&Scalars::add>, Types::Float>(registry, "Sum",
-                                                    {6, 8, 13});
-  addElementwise<mean, Types::Float>(registry, "Mean", {6, 8, 13});
+  addElementwise<sum, Types::Float, same, nullptr, sum>(registry, "Sum",
+                                                        {6, 8, 13});
+  addElementwise<mean, Types::Float, same, nullptr, sum>(registry, "Mean",
+                                                         {6, 8, 13});
   registry.add({"", "Pow", {7, 12, 13, 15}, supportsPow, lowerPow});
 }

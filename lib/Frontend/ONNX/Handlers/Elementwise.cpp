@@ -148,9 +148,13 @@ static bool fit(ArrayRef<AffineExpr> ints, DType dtype) {
   });
 }
 
+/// More than a kernel reads at once: LLVM's time for a call grows with the
+/// square of its arguments.
+static constexpr size_t kMaxOperands = 64;
+
 FailureOr<SmallVector<Tensor>>
 lutra::lowerElementwise(const Node &node, Lowering &lowering, Types types,
-                        DType result, Body body, Fold fold) {
+                        DType result, Body body, Fold fold, Body part) {
   if (Support support = supportsTypes(node, types); !support)
     return node.error() << support.reason();
   DType operandType = node.input(0).dtype;
@@ -165,9 +169,22 @@ lutra::lowerElementwise(const Node &node, Lowering &lowering, Types types,
           node.inputs(), [](const Tensor &t) { return t.rank() == 0; });
       return SmallVector<Tensor>{lowering.intsTensor(*ints, result, isScalar)};
     }
-  FailureOr<Tensor> tensor = compute(
-      lowering, node.inputs(), result,
-      [&](Scalars &s, ValueRange inputs) { return body(s, inputs, node); });
+  SmallVector<Tensor> operands(node.inputs());
+  while (part && operands.size() > kMaxOperands) {
+    FailureOr<Tensor> first =
+        compute(lowering, ArrayRef(operands).take_front(kMaxOperands),
+                computeType(operandType), [&](Scalars &s, ValueRange inputs) {
+                  return part(s, inputs, node);
+                });
+    if (failed(first))
+      return failure();
+    operands.erase(operands.begin() + 1, operands.begin() + kMaxOperands);
+    operands.front() = *first;
+  }
+  FailureOr<Tensor> tensor =
+      compute(lowering, operands, result, [&](Scalars &s, ValueRange inputs) {
+        return body(s, inputs, node);
+      });
   if (failed(tensor))
     return failure();
   return SmallVector<Tensor>{*tensor};

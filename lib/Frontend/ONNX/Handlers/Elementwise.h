@@ -68,19 +68,20 @@ foldInts(Lowering &lowering, ArrayRef<Tensor> operands, Fold fold);
 FailureOr<SmallVector<Tensor>> lowerElementwise(const Node &node,
                                                 Lowering &lowering, Types types,
                                                 DType result, Body body,
-                                                Fold fold);
+                                                Fold fold, Body part);
 
 /// Adds an operator whose inputs have one type of `types`; the result has the
-/// same, or `result`.
+/// same, or `result`. One of any number of inputs has `part`, which makes one
+/// of the first of many.
 template <Body body, Types types, DType result = DType::Undefined,
-          Fold fold = nullptr>
+          Fold fold = nullptr, Body part = nullptr>
 void addElementwise(Registry &registry, StringRef name,
                     SmallVector<int64_t> versions) {
   registry.add({"", name, std::move(versions),
                 [](const Node &node) { return supportsTypes(node, types); },
                 [](const Node &node, Lowering &lowering) {
                   return lowerElementwise(node, lowering, types, result, body,
-                                          fold);
+                                          fold, part);
                 }});
 }
 
