@@ -529,3 +529,20 @@ func.func @super_scales_without_blocks() {
   %0 = lutra.weight "w" from "m.onnx"[0, 16] storage tensor<1x4xf32> steps [#lutra.quantize<part = "superscales", format = "int4", group = 4, method = "mse">] : tensor<1x1xbf16>
   return
 }
+
+// -----
+
+func.func @weight_pack_overflow() {
+  // expected-error @below {{expects a size below 2^63 bytes after #lutra.pack}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.pack<dim = 1, tile = 4611686018427387904, outer = 0>] : tensor<1x2x4611686018427387904xf32>
+  return
+}
+
+// -----
+
+func.func @weight_reshape_overflow() {
+  // 3 times the second size is 8, modulo 2^64.
+  // expected-error @below {{expects a size below 2^63 bytes after #lutra.reshape}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 32] storage tensor<2x4xf32> steps [#lutra.reshape<[3, 6148914691236517208]>] : tensor<3x6148914691236517208xf32>
+  return
+}
