@@ -57,6 +57,27 @@ static LogicalResult verifyDims(EmitError error, Attribute attribute) {
   return success();
 }
 
+/// The places of weights; what a weight is, is checked when it is written.
+static LogicalResult verifyImage(EmitError error, Attribute attribute) {
+  auto image = dyn_cast<ArrayAttr>(attribute);
+  if (!image)
+    return error() << "expects an array, got " << attribute;
+  for (Attribute element : image) {
+    auto entry = dyn_cast<DictionaryAttr>(element);
+    auto at = entry ? entry.getAs<IntegerAttr>("at") : IntegerAttr();
+    auto type = entry ? entry.getAs<TypeAttr>("type") : TypeAttr();
+    auto tensor =
+        type ? dyn_cast<RankedTensorType>(type.getValue()) : RankedTensorType();
+    auto weight =
+        entry ? entry.getAs<DictionaryAttr>("weight") : DictionaryAttr();
+    if (!at || !at.getType().isSignlessInteger(64) || !tensor ||
+        !tensor.hasStaticShape() || !weight ||
+        !weight.getAs<StringAttr>("name"))
+      return error() << "expects {at, type, weight}, got " << element;
+  }
+  return success();
+}
+
 LogicalResult LutraDialect::verifyOperationAttribute(Operation *op,
                                                      NamedAttribute named) {
   StringRef name = named.getName();
@@ -76,7 +97,7 @@ LogicalResult LutraDialect::verifyOperationAttribute(Operation *op,
   if (name == attr::kSchedule)
     return expect(isa<ScheduleAttr>(value), "a schedule");
   if (name == attr::kImage)
-    return expect(isa<ArrayAttr>(value), "an array");
+    return verifyImage(error, value);
   if (name == attr::kRows)
     return expect(isa<DenseI64ArrayAttr>(value), "numbers of loops");
   if (name == attr::kStream) {

@@ -151,6 +151,9 @@ private:
         [](Operation *op) { return WalkResult(verifyDivisions(op)); });
     if (result.wasInterrupted())
       return failure();
+    for (auto func : getOperation().getOps<func::FuncOp>())
+      if (!func.getBody().hasOneBlock())
+        return func.emitOpError("expects a body of one block");
     // From `plan` on the interface is in arguments, which emit-model reads.
     std::optional<Phase> last = parsePhase(phase);
     return last && *last < Phase::Plan ? verifyInterface(*last) : success();
@@ -159,8 +162,6 @@ private:
   LogicalResult verifyInterface(Phase last) {
     func::FuncOp host;
     for (auto func : getOperation().getOps<func::FuncOp>()) {
-      if (!func.getBody().hasOneBlock())
-        return func.emitOpError("expects a body of one block");
       if (func->hasAttr(attr::kKernel))
         continue;
       if (host)

@@ -11,6 +11,16 @@ module attributes {lutra.image} {}
 
 // -----
 
+// expected-error @below {{'lutra.image' expects {at, type, weight}, got {at = 0 : i64, type = tensor<4xf32>, weight = {}}}}
+module attributes {lutra.image = [{at = 0 : i64, type = tensor<4xf32>, weight = {}}]} {}
+
+// -----
+
+// expected-error @below {{'lutra.image' expects {at, type, weight}}}
+module attributes {lutra.image = [{at = 0 : i64, type = tensor<?xf32>, weight = {name = "w"}}]} {}
+
+// -----
+
 // expected-error @below {{expects vectors of 128, 256 or 512 bits, got 0}}
 module attributes {lutra.target = #lutra.target<triple = "x86_64-linux", cpu = "x86-64", features = "", vectorBits = 0, vectorRegisters = 16, l1 = 32768, l2 = 524288>} {}
 
