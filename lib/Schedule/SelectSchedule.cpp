@@ -247,8 +247,9 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
   // as long as a task is worth it.
   int64_t limitN = 8 * tile.n;
   if (!ShapedType::isDynamic(extentN)) {
-    int64_t columns = std::max(llvm::divideCeil(extentN, kMinTasks),
-                               llvm::divideCeil(kMinTaskWork, blockM * depth));
+    int64_t columns = std::max(
+        llvm::divideCeil(extentN, kMinTasks),
+        llvm::divideCeil(kMinTaskWork, blockM * std::max<int64_t>(1, depth)));
     limitN = std::min<int64_t>(limitN, llvm::alignTo(columns, tile.n));
   }
   int64_t blockN = blockOf(tile.n, limitN, extentN);
