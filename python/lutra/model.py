@@ -2,7 +2,6 @@
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiled models and what they compute on."""
 
-import math
 import os
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
@@ -108,7 +107,9 @@ class Model:
         #: A TensorInfo per tensor of its state, with the capacity in the shape.
         self.states = [_tensor_info(*t, names) for t in self._native.states]
         self._input_numbers = [number for _, number, _ in self._native.inputs]
-        self._output_numbers = [number for _, number, _ in self._native.outputs]
+        self._caller = _native.Caller(
+            self._native, {number: np.dtype(dtype) for number, dtype in DTYPES.items()}
+        )
 
     @property
     def name(self):
@@ -124,34 +125,28 @@ class Model:
         return State(self, self._native.make_state())
 
     def __call__(self, *arrays, state=None):
-        if not isinstance(state, (State, type(None))):
-            raise RunError(f"expected a lutra.State, got {type(state).__name__}")
-        native_state = state and state._native
-        if len(arrays) == 1 and isinstance(arrays[0], Mapping):
-            arrays = self._positional(arrays[0])
-        elif len(arrays) != len(self.inputs):
-            raise RunError(f"expected {len(self.inputs)} inputs, got {len(arrays)}")
-        inputs = [
-            _to_native(array, info, number)
-            for array, info, number in zip(arrays, self.inputs, self._input_numbers)
-        ]
-        outputs = [
-            _empty(shape, info.dtype)
-            for shape, info in zip(
-                self._native.output_shapes(inputs, native_state), self.outputs
-            )
-        ]
-        self._native.run(
-            inputs,
-            [(number, _bits(output)) for number, output in zip(self._output_numbers, outputs)],
-            native_state,
-        )
-        return {info.name: output for info, output in zip(self.outputs, outputs)}
+        if state is not None:
+            if not isinstance(state, State):
+                raise RunError(f"expected a lutra.State, got {type(state).__name__}")
+            state = state._native
+        return self._caller.call(arrays, state, self._convert)
 
     def __repr__(self):
         signature = ", ".join(map(_show, self.inputs))
         results = ", ".join(map(_show, self.outputs))
         return f"<lutra.Model {self.name}: ({signature}) -> ({results})>"
+
+    def _convert(self, arrays):
+        """(dtype number, dense array) per input, for what the native module does
+        not read as it is."""
+        if len(arrays) == 1 and isinstance(arrays[0], Mapping):
+            arrays = self._positional(arrays[0])
+        elif len(arrays) != len(self.inputs):
+            raise RunError(f"expected {len(self.inputs)} inputs, got {len(arrays)}")
+        return [
+            _to_native(array, info, number)
+            for array, info, number in zip(arrays, self.inputs, self._input_numbers)
+        ]
 
     def _positional(self, arrays):
         names = [info.name for info in self.inputs]
@@ -187,11 +182,6 @@ def _quoted(names):
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _empty(shape, dtype):
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    return np.ndarray(shape, dtype, _native.Memory(size))
-
-
 def _to_native(array, info, number):
     """(dtype number, dense array): the array itself where it is dense."""
     if not isinstance(array, np.ndarray):
@@ -204,12 +194,7 @@ def _to_native(array, info, number):
         array = array.astype(array.dtype.newbyteorder("="))
     array = np.asarray(array, order="C")
     if number == BFLOAT16 and array.dtype == bfloat16:
-        return number, _bits(array)
+        return number, array
     if array.dtype not in NUMBERS:
         raise RunError(f"input '{info.name}': expected {info.dtype}, got {array.dtype}")
     return NUMBERS[array.dtype], array
-
-
-def _bits(array):
-    """An array whose dtype every exchange of buffers knows."""
-    return array if array.dtype in NUMBERS else array.view(np.uint16)

@@ -13,4 +13,5 @@
 NB_MODULE(_native, module) {
   lutra::python::addCompile(module);
   lutra::python::addModel(module);
+  lutra::python::addCall(module);
 }

@@ -15,8 +15,11 @@ namespace lutra::python {
 /// Adds `compile`, `ir` and `check`: lib/Driver.
 void addCompile(nanobind::module_ &module);
 
-/// Adds `Model`: the runtime.
+/// Adds `Model` and `State`: the runtime.
 void addModel(nanobind::module_ &module);
+
+/// Adds `Caller`, which calls a model.
+void addCall(nanobind::module_ &module);
 
 } // namespace lutra::python
 

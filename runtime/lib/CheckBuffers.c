@@ -21,8 +21,7 @@ static size_t byteSize(const lutra_tensor *tensor) {
 }
 
 static lutra_status *checkData(const char *kind, const char *name,
-                               const lutra_tensor *tensor) {
-  size_t bytes = byteSize(tensor);
+                               const lutra_tensor *tensor, size_t bytes) {
   if (bytes == 0)
     return NULL;
   if (!tensor->data)
@@ -45,13 +44,12 @@ static bool overlap(const void *a, size_t aBytes, const void *b,
 }
 
 // Checks memory that is written against each of `tensors`.
-static lutra_status *checkOverlap(const char *what, const char *name,
-                                  const void *data, size_t bytes,
-                                  const char *kind,
-                                  const lutra_tensor_desc *descs,
-                                  const lutra_tensor *tensors, int32_t count) {
+static lutra_status *
+checkOverlap(const char *what, const char *name, const void *data, size_t bytes,
+             const char *kind, const lutra_tensor_desc *descs,
+             const lutra_tensor *tensors, const size_t *sizes, int32_t count) {
   for (int32_t i = 0; i < count; ++i)
-    if (overlap(data, bytes, tensors[i].data, byteSize(&tensors[i])))
+    if (overlap(data, bytes, tensors[i].data, sizes[i]))
       return lutraError(LUTRA_INVALID_ARGUMENT,
                         "%s%s%s%s: expected memory of its own, got memory that "
                         "overlaps %s '%s'",
@@ -64,7 +62,7 @@ static lutra_status *checkWorkspace(const lutra_model_desc *desc,
                                     const lutra_tensor *inputs,
                                     const lutra_tensor *outputs,
                                     const void *workspace, size_t bytes,
-                                    int64_t needed) {
+                                    int64_t needed, const size_t *sizes) {
   if (needed == 0)
     return NULL;
   if (!workspace)
@@ -82,10 +80,11 @@ static lutra_status *checkWorkspace(const lutra_model_desc *desc,
                       LUTRA_WORKSPACE_ALIGNMENT, workspace);
   lutra_status *status =
       checkOverlap("workspace", "", workspace, (size_t)needed, "input",
-                   desc->inputs, inputs, desc->input_count);
+                   desc->inputs, inputs, sizes, desc->input_count);
   if (!status)
     status = checkOverlap("workspace", "", workspace, (size_t)needed, "output",
-                          desc->outputs, outputs, desc->output_count);
+                          desc->outputs, outputs, sizes + desc->input_count,
+                          desc->output_count);
   return status;
 }
 
@@ -93,24 +92,28 @@ lutra_status *lutraCheckBuffers(const lutra_model_desc *desc,
                                 const lutra_tensor *inputs,
                                 const lutra_tensor *outputs,
                                 const void *workspace, size_t workspaceBytes,
-                                int64_t neededBytes) {
+                                int64_t neededBytes, size_t *sizes) {
   lutra_status *status = NULL;
-  for (int32_t i = 0; !status && i < desc->input_count; ++i)
-    status = checkData("input", desc->inputs[i].name, &inputs[i]);
+  size_t *outputSizes = sizes + desc->input_count;
+  for (int32_t i = 0; !status && i < desc->input_count; ++i) {
+    sizes[i] = byteSize(&inputs[i]);
+    status = checkData("input", desc->inputs[i].name, &inputs[i], sizes[i]);
+  }
   for (int32_t i = 0; !status && i < desc->output_count; ++i) {
     const lutra_tensor *output = &outputs[i];
     const char *name = desc->outputs[i].name;
-    size_t bytes = byteSize(output);
-    status = checkData("output", name, output);
+    outputSizes[i] = byteSize(output);
+    status = checkData("output", name, output, outputSizes[i]);
     if (!status)
-      status = checkOverlap("output", name, output->data, bytes, "input",
-                            desc->inputs, inputs, desc->input_count);
+      status =
+          checkOverlap("output", name, output->data, outputSizes[i], "input",
+                       desc->inputs, inputs, sizes, desc->input_count);
     if (!status)
-      status = checkOverlap("output", name, output->data, bytes, "output",
-                            desc->outputs, outputs, i);
+      status = checkOverlap("output", name, output->data, outputSizes[i],
+                            "output", desc->outputs, outputs, outputSizes, i);
   }
   if (status)
     return status;
   return checkWorkspace(desc, inputs, outputs, workspace, workspaceBytes,
-                        neededBytes);
+                        neededBytes, sizes);
 }

@@ -108,11 +108,12 @@ lutra_status *lutraCheckOutputs(const lutra_model_desc *desc,
                                 const int64_t *shapes);
 
 /// Checks the data pointers of tensors that have passed the checks above, the
-/// workspace, and that nothing that is written overlaps anything else.
+/// workspace, and that nothing that is written overlaps anything else. `sizes`
+/// is room for the bytes of each input and output: all are compared with all.
 lutra_status *lutraCheckBuffers(const lutra_model_desc *desc,
                                 const lutra_tensor *inputs,
                                 const lutra_tensor *outputs,
                                 const void *workspace, size_t workspaceBytes,
-                                int64_t neededBytes);
+                                int64_t neededBytes, size_t *sizes);
 
 #endif /* LUTRA_RUNTIME_INTERNAL_H */

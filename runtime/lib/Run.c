@@ -16,15 +16,17 @@ typedef struct {
   void **outputs;
   int64_t *dims;
   int64_t *shapes;
+  size_t *bytes; // Of the inputs, then of the outputs.
   void *heap;
-  uint64_t room[256];
+  uint64_t room[384];
 } Frame;
 
 static lutra_status *makeFrame(const lutra_model_desc *desc, Frame *frame) {
   size_t inputs = (size_t)desc->input_count;
   size_t outputs = (size_t)desc->output_count;
   size_t dims = (size_t)desc->dim_count;
-  size_t count = inputs + outputs + dims + (size_t)lutraPlanned(desc);
+  size_t planned = (size_t)lutraPlanned(desc);
+  size_t count = 2 * (inputs + outputs) + dims + planned;
   uint64_t *room = frame->room;
   frame->heap = NULL;
   if (count > sizeof(frame->room) / sizeof(*frame->room)) {
@@ -36,6 +38,7 @@ static lutra_status *makeFrame(const lutra_model_desc *desc, Frame *frame) {
   frame->outputs = (void **)(room + inputs);
   frame->dims = (int64_t *)(room + inputs + outputs);
   frame->shapes = frame->dims + dims;
+  frame->bytes = (size_t *)(frame->shapes + planned);
   return NULL;
 }
 
@@ -162,7 +165,7 @@ lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
                      executor ? executor->workers : 1, &frame, &needed);
   if (!status)
     status = lutraCheckBuffers(model->desc, inputs, outputs, workspace,
-                               workspace_bytes, needed);
+                               workspace_bytes, needed, frame.bytes);
   if (!status && state)
     status = lutraSettleState(state, frame.dims);
   if (!status)

@@ -2,6 +2,8 @@
 # Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Calling compiled models."""
 
+import pickle
+from collections import OrderedDict, UserDict
 from concurrent.futures import ThreadPoolExecutor
 
 import lutra
@@ -35,6 +37,10 @@ def test_positional_and_named(subtract):
         np.testing.assert_array_equal(outputs["s"], A + B)
 
 
+class Subclass(np.ndarray):
+    pass
+
+
 class OnlyDLPack:
     def __init__(self, array):
         self.array = array
@@ -56,11 +62,36 @@ class OnlyDLPack:
         lambda a: a[::-1][::-1],
         lambda a: a.astype(">f4"),
         lambda a: np.frombuffer(a.tobytes(), np.float32).reshape(a.shape),
+        lambda a: pickle.loads(pickle.dumps(a)),
+        lambda a: a.astype(np.dtype(np.float32, metadata={"unit": "m"})),
+        lambda a: a.view(Subclass),
     ],
-    ids=["list", "dlpack", "fortran", "strided", "reversed", "big_endian", "read_only"],
-)
-def test_kinds_of_arrays(subtract, make):
-    np.testing.assert_array_equal(subtract(make(A), B)["d"], A - B)
+    ids=["list", "dlpack", "fortran", "strided", "reversed", "big_endian", "read_only",
+         "pickled", "metadata", "subclass"],
+)  # fmt: skip
+@pytest.mark.parametrize("make_other", [np.copy, np.asfortranarray], ids=["", "mixed"])
+def test_kinds_of_arrays(subtract, make, make_other):
+    for outputs in (
+        subtract(make(A), make_other(B)),
+        subtract({"b": make_other(B), "a": make(A)}),
+    ):
+        np.testing.assert_array_equal(outputs["d"], A - B)
+        assert type(outputs["d"]) is np.ndarray
+
+
+@pytest.mark.parametrize("kind", [OrderedDict, UserDict])
+def test_kinds_of_mappings(subtract, kind):
+    np.testing.assert_array_equal(subtract(kind(b=B, a=A))["d"], A - B)
+
+
+def test_inputs_may_be_one_array(subtract):
+    np.testing.assert_array_equal(subtract(A, A)["d"], A - A)
+
+
+def test_unaligned_input(subtract):
+    unaligned = np.frombuffer(b"0" + A.tobytes(), np.uint8)[1:].view(np.float32)
+    with pytest.raises(lutra.RunError, match="input 'b'.*aligned to 4"):
+        subtract(A, unaligned.reshape(A.shape))
 
 
 def test_outputs_begin_with_a_cache_line(subtract):
@@ -70,13 +101,48 @@ def test_outputs_begin_with_a_cache_line(subtract):
         assert array.flags.writeable and array.flags.c_contiguous
 
 
-def test_dense_inputs_are_not_copied(subtract):
+def test_outputs_outlive_the_model():
+    model = lutra.compile(models.subtract())
+    results = [model(A, B)["d"] for _ in range(16)]
+    del model
+    for d in results:
+        np.testing.assert_array_equal(d, A - B)
+        d += 1
+    assert not any(np.shares_memory(results[0], other) for other in results[1:])
+
+
+def test_dense_inputs_are_not_converted(subtract, monkeypatch):
     from lutra.model import _to_native
 
     assert _to_native(A, subtract.inputs[0], 1)[1] is A
     before = A.copy()
-    subtract(A, B)
+    monkeypatch.setattr(subtract, "_convert", lambda arrays: 1 / 0)
+    for arrays in ((A, B), ({"a": A, "b": B},)):
+        np.testing.assert_array_equal(subtract(*arrays)["s"], A + B)
     np.testing.assert_array_equal(A, before)
+    with pytest.raises(ZeroDivisionError):
+        subtract(A.tolist(), B)
+
+
+def test_no_elements():
+    model = lutra.compile(models.unary("Neg", "float"), dim={"n": (0, 8)})
+    y = model(np.zeros((0, 4), np.float32))["y"]
+    assert y.shape == (0, 4) and y.dtype == np.float32
+
+
+class OddKey:
+    """Looks like a name and cannot be compared."""
+
+    def __hash__(self):
+        return hash("a")
+
+    def __eq__(self, other):
+        raise ZeroDivisionError
+
+
+def test_failing_keys(subtract):
+    with pytest.raises(ZeroDivisionError):
+        subtract({OddKey(): A, "b": B})
 
 
 @pytest.mark.parametrize(
@@ -85,6 +151,9 @@ def test_dense_inputs_are_not_copied(subtract):
         ((A,), "expected 2 inputs, got 1"),
         (({"a": A},), "expected an array for 'b'"),
         (({"a": A, "b": B, "c": B},), "no input is named 'c'; expected 'a', 'b'"),
+        (({"a": A, "c": B},), "no input is named 'c'; expected 'a', 'b'"),
+        (({"a": A, 1: B},), "no input is named '1'; expected 'a', 'b'"),
+        ((), "expected 2 inputs, got 0"),
         ((A.astype(np.float64), B), "input 'a'.*float32.*float64"),
         ((A.astype(np.complex64), B), "input 'a'.*float32.*complex64"),
         ((A[0], B), "input 'a'.*rank"),
@@ -92,7 +161,7 @@ def test_dense_inputs_are_not_copied(subtract):
         ((A, B[:1]), "n"),
         ((np.zeros((65, 4), np.float32),) * 2, "64"),
     ],
-    ids=["count", "missing", "name", "dtype", "no_dtype", "rank", "shape", "dims", "range"],
+    ids=["count", "missing", "name", "other_name", "number", "none", "dtype", "no_dtype", "rank", "shape", "dims", "range"],
 )
 def test_wrong_inputs(subtract, arguments, message):
     with pytest.raises(lutra.RunError, match=message):
@@ -119,10 +188,16 @@ def test_dtypes(name):
 def test_bfloat16():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     model = lutra.compile(models.unary("Neg", "bfloat16"))
-    x = np.array([[0.5, 1, -2, 3]], ml_dtypes.bfloat16)
-    y = model(x)["y"]
-    assert y.dtype == ml_dtypes.bfloat16
-    np.testing.assert_array_equal(y.astype(np.float32), -x.astype(np.float32))
+    wide = np.array([[0.5, 7, 1, 7, -2, 7, 3, 7]], ml_dtypes.bfloat16)
+    for x in (wide[:, ::2].copy(), wide[:, ::2]):
+        y = model(x)["y"]
+        assert y.dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(y.astype(np.float32), -x.astype(np.float32))
+    for x in (wide.astype(np.float32), wide.view(np.uint16), wide.astype(">f2")):
+        with pytest.raises(lutra.RunError, match="input 'x'.*bfloat16"):
+            model(x)
+    with pytest.raises(lutra.RunError, match="input 'x'.*float16.*bfloat16"):
+        lutra.compile(models.unary("Neg", "float16"))(wide)
 
 
 def test_scalars():

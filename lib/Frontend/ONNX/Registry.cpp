@@ -109,6 +109,7 @@ static Registry build() {
                    addEinsumHandlers,
                    addSamplingHandlers,
                    addSequenceHandlers,
+                   addRotaryEmbeddingHandlers,
                    addCol2ImHandlers,
                    addFeatureHandlers,
                    addLinearHandlers,

@@ -167,8 +167,9 @@ void addFeatureHandlers(Registry &);       // Scaler, Imputer, Normalizer, ...
 void addLinearHandlers(Registry &);        // LinearClassifier, LinearRegressor
 void addSupportVectorHandlers(Registry &); // SVMClassifier, SVMRegressor
 void addTreeHandlers(Registry &);          // TreeEnsemble*
-void addSequenceHandlers(Registry &);      // ReverseSequence, Rotary...
-void addAttentionHandlers(Registry &);     // Attention
+void addSequenceHandlers(Registry &);      // ReverseSequence
+void addRotaryEmbeddingHandlers(Registry &);     // also com.microsoft's
+void addAttentionHandlers(Registry &);           // Attention
 void addMultiHeadAttentionHandlers(Registry &);  // com.microsoft's
 void addGroupQueryAttentionHandlers(Registry &); // com.microsoft's
 

@@ -41,7 +41,9 @@ public:
       read(rotation.cos, map);
       read(rotation.sin, map);
     } else if (rotation.first->numbers) {
-      read(rotation.first->numbers, mapTo(batch));
+      const Tensor &numbers = rotation.first->numbers;
+      bool isShared = numbers.shape[0] != x.shape[0];
+      read(numbers, mapTo(isShared ? lowering.constant(0) : batch));
     }
     maps.push_back(lowering.b.getMultiDimIdentityMap(5));
   }

@@ -19,7 +19,8 @@ struct Rotation {
   Tensor cos, sin;
   /// [batch, sequence] integers.
   Tensor ids;
-  /// The position of the first element; the others follow.
+  /// The position of the first element; the others follow. One for each batch,
+  /// or one for all.
   std::optional<BatchNumber> first;
   /// Whether the elements of a pair are neighbors, or are half a row apart.
   bool interleaved = false;

@@ -150,6 +150,13 @@ static void inferLowBit(InferenceContext &context) {
   ::onnx::updateOutputShape(context, 0, shape);
 }
 
+/// The result is as the input.
+static void inferAsInput(InferenceContext &context) {
+  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
+  if (::onnx::hasNInputShapes(context, 1))
+    ::onnx::propagateShapeFromInputToOutput(context, 0, 0);
+}
+
 /// The result has the type of a scale; the shapes are those of a product.
 static void inferScaledProduct(InferenceContext &context, size_t scale) {
   ::onnx::propagateElemTypeFromInputToOutput(context, scale, 0);
@@ -238,6 +245,20 @@ static OpSchema groupQueryAttention() {
       .inferred(inferGroupQuery);
 }
 
+static OpSchema rotaryEmbedding() {
+  return Signature("RotaryEmbedding")
+      .input("input")
+      .input("position_ids")
+      .input("cos_cache")
+      .input("sin_cache")
+      .output("output")
+      .attributes(AttributeProto::INT, false,
+                  {"interleaved", "is_packed_batching", "num_heads",
+                   "rotary_embedding_dim"})
+      .attributes(AttributeProto::FLOAT, false, {"scale"})
+      .inferred(inferAsInput);
+}
+
 static OpSchema matMulNBits() {
   return Signature("MatMulNBits")
       .input("A")
@@ -298,13 +319,6 @@ static OpSchema gatherBlockQuantized() {
       .inferred(inferQuantizedGather);
 }
 
-/// The result is as the input.
-static void inferExperts(InferenceContext &context) {
-  ::onnx::propagateElemTypeFromInputToOutput(context, 0, 0);
-  if (::onnx::hasNInputShapes(context, 1))
-    ::onnx::propagateShapeFromInputToOutput(context, 0, 0);
-}
-
 static Signature &expertAttributes(Signature &signature) {
   return signature
       .attributes(AttributeProto::INT, false,
@@ -325,7 +339,7 @@ static OpSchema mixtureOfExperts() {
       .optionalInputs(
           {"fc2_experts_bias", "fc3_experts_weights", "fc3_experts_bias"})
       .output("output");
-  return expertAttributes(signature).inferred(inferExperts);
+  return expertAttributes(signature).inferred(inferAsInput);
 }
 
 static OpSchema quantizedMixtureOfExperts() {
@@ -346,7 +360,7 @@ static OpSchema quantizedMixtureOfExperts() {
                   {"accuracy_level", "block_size", "expert_weight_bits",
                    "weights_prepacked"})
       .attributes(AttributeProto::STRING, false, {"quant_type"});
-  return expertAttributes(signature).inferred(inferExperts);
+  return expertAttributes(signature).inferred(inferAsInput);
 }
 
 static OpSchema skipNormalization(const char *name,
@@ -379,6 +393,7 @@ const OpSchema *mlir::lutra::model::contributedSchema(const std::string &domain,
   static const OpSchema schemas[] = {
       multiHeadAttention(),
       groupQueryAttention(),
+      rotaryEmbedding(),
       matMulNBits(),
       matMulBnb4(),
       gatherBlockQuantized(),
