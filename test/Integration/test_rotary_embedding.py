@@ -151,3 +151,33 @@ def test_sizes_that_must_be_known():
     for shapes in ({"x": ["b", "s", "h"]}, {"cos": [16, "p"], "sin": [16, "p"]}):
         with pytest.raises(lutra.CompileError, match="the_RotaryEmbedding.*known size"):
             lutra.compile(model(inputs(), shapes))
+
+
+def standard(arrays, shapes=None, **attributes):
+    """The operator of ONNX itself."""
+    arrays = {name: arrays[name] for name in ("x", "cos", "sin", "ids")}
+    return attends("RotaryEmbedding", arrays, ["y"], "", 23, shapes, num_heads=2, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sin": np.ones((15, 4), np.float32)}, "same shape, got .16, 4. and .15, 4."),
+        ({"cos": np.ones((15, 4), np.float32)}, "same shape, got .15, 4. and .16, 4."),
+        (
+            {"cos": np.ones((2, 3, 4), np.float32), "sin": np.ones((2, 3, 4), np.float32)},
+            "cache of 4 angles",
+        ),
+    ],
+)
+def test_caches_are_looked_up_within_both(changed, message):
+    with pytest.raises(lutra.CompileError, match=f"(?s)the_RotaryEmbedding.*{message}"):
+        lutra.compile(standard(inputs() | changed))
+
+
+def test_caches_of_lengths_known_later():
+    arrays = inputs()
+    compiled = lutra.compile(standard(arrays, {"cos": ["p", 4], "sin": ["q", 4]}))
+    close(compiled(given(arrays)), lutra.compile(standard(arrays))(given(arrays)), 0)
+    with pytest.raises(lutra.RunError):
+        compiled(given(arrays | {"sin": arrays["sin"][:3]}))

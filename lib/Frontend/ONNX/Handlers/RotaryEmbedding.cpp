@@ -74,11 +74,18 @@ static LogicalResult checkCaches(const Node &node, Lowering &lowering,
     if (ids && cache.rank() == 2)
       expected = {cache.shape[0], lowering.constant(half)};
     if (cache.shape != expected || cache.dtype != node.input(0).dtype ||
-        (ids && !lowering.requireNonNegative(cache.shape[0] - 1)))
+        (ids && (cache.rank() != 2 ||
+                 !lowering.requireNonNegative(cache.shape[0] - 1))))
       return node.error() << "expected a cache of " << half
                           << " angles for each position, got "
                           << lowering.str(cache.shape);
   }
+  // A position is looked up in both.
+  Tensor cos = node.input(1), sin = node.input(2);
+  if (ids && !lowering.requireEqual(cos.shape[0], sin.shape[0]))
+    return node.error() << "expected caches of the same shape, got "
+                        << lowering.str(cos.shape) << " and "
+                        << lowering.str(sin.shape);
   if (ids && (ids.shape != Shape{batch, sequence} || !isInteger(ids.dtype)))
     return node.error() << "expected integer position_ids of shape "
                         << lowering.str({batch, sequence}) << ", got "
