@@ -33,6 +33,13 @@ struct CodePlane {
 /// 0, rows / 2, 1, rows / 2 + 1 and so on, so that the halves of 16-bit lanes
 /// are rows that follow each other.
 ///
+/// Where rows share bytes (codes of 2 and 4 bits, at depth 4), a vector has one
+/// quad, and each field of a byte belongs to the same code of another row, so
+/// that all fields are multiplied with the same number. Rows are in quarters,
+/// of which the first 8 / bits are in the first `rows` bytes of the vector, the
+/// first quarter in the lowest fields: byte 4 * r + j of these has code j of
+/// row r of each.
+///
 /// A code of 3, 5, 6 or 7 bits is split into planes, widest first (the lowest
 /// bits of the code): 3 is 2 + 1, 7 is 4 + 2 + 1. A chunk is as many quads as
 /// make whole vectors in each plane; it holds the vectors of the first plane,
@@ -44,6 +51,7 @@ struct CodePlanes {
   unsigned bits;
   int64_t rows;
   int64_t depth = 4;
+  bool rowsShareBytes = false;
 
   /// The planes of a code, widest first.
   SmallVector<CodePlane, 3> planes() const {
@@ -55,16 +63,30 @@ struct CodePlanes {
     }
     return result;
   }
-  bool isValid() const { return depth == 4 || (depth == 1 && rows % 2 == 0); }
+  bool isValid() const {
+    if (rowsShareBytes)
+      return depth == 4 && (bits == 2 || bits == 4) && rows % 4 == 0;
+    return depth == 4 || (depth == 1 && rows % 2 == 0);
+  }
+  /// Rows that have codes in one byte of a plane.
+  int64_t rowsOfByte() const { return rowsShareBytes ? 8 / bits : 1; }
+  int64_t quarter() const { return rows / 4; }
   /// Quads of one chunk.
-  int64_t quadsPerChunk() const { return planes().back().codesPerByte(); }
-  int64_t vectorBytes() const { return depth * rows; }
-  /// The row that a byte of a vector belongs to.
-  int64_t rowOfByte(int64_t byte) const {
+  int64_t quadsPerChunk() const {
+    return rowsShareBytes ? 1 : planes().back().codesPerByte();
+  }
+  int64_t vectorBytes() const { return depth * rows / rowsOfByte(); }
+  /// The row that a field of a byte of a vector belongs to.
+  int64_t rowOfField(int64_t byte, int64_t field) const {
+    if (rowsShareBytes)
+      return (byte / rows * rowsOfByte() + field) * quarter() +
+             byte % rows / depth;
     return depth == 1 ? byte / 2 + byte % 2 * (rows / 2) : byte / depth;
   }
   /// Vectors of one chunk.
-  int64_t vectorsPerChunk() const { return bits * quadsPerChunk() / 8; }
+  int64_t vectorsPerChunk() const {
+    return rowsShareBytes ? 1 : bits * quadsPerChunk() / 8;
+  }
   /// Whether groups of `codes` codes have whole chunks, or chunks whole groups.
   bool divides(int64_t codes) const {
     int64_t quads = codes / depth, perChunk = quadsPerChunk();

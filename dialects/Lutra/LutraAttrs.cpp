@@ -189,9 +189,14 @@ static FailureOr<RankedTensorType> apply(RankedTensorType type, PlanesAttr step,
     return error() << "expects codes in bytes of rank 2, got " << type;
   if (step.getRows() < 1 || step.getRows() > kMaxRows)
     return error() << "expects 1 to " << kMaxRows << " rows, got " << step;
-  CodePlanes planes{step.getBits(), step.getRows(), step.getDepth()};
+  CodePlanes planes{step.getBits(), step.getRows(), step.getDepth(),
+                    step.getRowsShareBytes()};
   if (!planes.isValid())
-    return error() << "expects a depth of 4, or of 1 and rows by twos, got "
+    return error() << (planes.rowsShareBytes
+                           ? "expects codes of 2 or 4 bits, a depth of 4 and "
+                             "rows by fours where rows share bytes, got "
+                           : "expects a depth of 4, or of 1 and rows by twos, "
+                             "got ")
                    << step;
   int64_t panels = llvm::divideCeil(type.getDimSize(0), step.getRows());
   int64_t shape[] = {panels, planes.chunks(type.getDimSize(1)),

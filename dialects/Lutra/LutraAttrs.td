@@ -91,14 +91,13 @@ def Lutra_PlanesAttr : Lutra_Attr<"Planes", "planes"> {
   let summary = "packs codes of `bits` bits as kernels read them";
   let description = [{
     A tensor [N, K] of bytes, of which only the lowest `bits` bits are not 0,
-    becomes [ceil(N / rows), chunks, vectors, depth * rows] bytes, laid out as
+    becomes [ceil(N / rows), chunks, vectors, bytes of a vector], laid out as
     `CodePlanes.h` says. It is the last step of its expression.
   }];
   let parameters = (ins "unsigned":$bits, "int64_t":$rows,
-                        DefaultValuedParameter<"int64_t", "4">:$depth);
-  let assemblyFormat = [{
-    `<` `bits` `=` $bits `,` `rows` `=` $rows (`,` `depth` `=` $depth^)? `>`
-  }];
+                        DefaultValuedParameter<"int64_t", "4">:$depth,
+                        DefaultValuedParameter<"bool", "false">:$rowsShareBytes);
+  let assemblyFormat = "`<` struct(params) `>`";
 }
 
 def Lutra_PackAttr : Lutra_Attr<"Pack", "pack"> {

@@ -104,13 +104,14 @@ def MPGemm_VectorsAttr : MPGemm_Attr<"Vectors", "vectors",
 def MPGemm_LayoutAttr : MPGemm_Attr<"Layout", "layout"> {
   let summary = "the codes, scales and zero points of `rows` columns of the product lie beside each other";
   let description = [{
-    Codes [N, G, K] are bit planes, as `#lutra.planes<bits, rows, depth>` makes
-    them of [N, G * K] (`dialects/Lutra/CodePlanes.h`); scales and zero points
-    [N, G] lie as [ceil(N / rows), G, rows].
+    Codes [N, G, K] are bit planes, as `#lutra.planes<bits, rows, depth,
+    rowsShareBytes>` makes them of [N, G * K] (`dialects/Lutra/CodePlanes.h`);
+    scales and zero points [N, G] lie as [ceil(N / rows), G, rows].
   }];
   let parameters = (ins "int64_t":$rows,
-                        DefaultValuedParameter<"int64_t", "4">:$depth);
-  let assemblyFormat = "`<` `rows` `=` $rows (`,` `depth` `=` $depth^)? `>`";
+                        DefaultValuedParameter<"int64_t", "4">:$depth,
+                        DefaultValuedParameter<"bool", "false">:$rowsShareBytes);
+  let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
 

@@ -151,11 +151,16 @@ bool VectorsAttr::isScalar() const { return false; }
 
 unsigned VectorsAttr::getSpan() const { return getSize() / getBooks(); }
 
-LogicalResult LayoutAttr::verify(EmitError error, int64_t rows, int64_t depth) {
+LogicalResult LayoutAttr::verify(EmitError error, int64_t rows, int64_t depth,
+                                 bool rowsShareBytes) {
   if (rows < 1 || rows > 1024)
     return error() << "expects 1 to 1024 rows, got " << rows;
   if (!CodePlanes{1, rows, depth}.isValid())
     return error() << "expects a depth of 4, or of 1 and rows by twos, got "
+                   << rows << " rows of depth " << depth;
+  if (rowsShareBytes && !CodePlanes{4, rows, depth, true}.isValid())
+    return error() << "expects a depth of 4 and rows by fours where rows share "
+                      "bytes, got "
                    << rows << " rows of depth " << depth;
   return success();
 }

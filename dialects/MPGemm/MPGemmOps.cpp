@@ -61,6 +61,10 @@ static LogicalResult verifyTables(ProductOpInterface op) {
     return op->emitOpError("expects tables with a layout of codes of 1, 2 or 4 "
                            "bits, got x of ")
            << op.getXType();
+  if (layout.getRowsShareBytes())
+    return op->emitOpError("expects tables with a layout whose bytes have "
+                           "codes of one row, got ")
+           << layout;
   if (op.getXType().getDimSize(3) != 16 * layout.getDepth())
     return op->emitOpError("expects tables of ")
            << 16 * layout.getDepth() << " bytes, got x of " << op.getXType();
@@ -178,6 +182,10 @@ static LogicalResult verifyWeight(ProductOpInterface op, int64_t n, int64_t g,
       return op->emitOpError("expects a layout of groups of known size, got ")
              << op.getX().getType();
     CodePlanes planes = op.getPlanes();
+    if (!planes.isValid())
+      return op->emitOpError("expects codes of 2 or 4 bits where rows share "
+                             "bytes, got ")
+             << planes.bits;
     if (!planes.divides(k))
       return op->emitOpError("expects a layout of groups of whole chunks, or "
                              "chunks of whole groups, got groups of ")

@@ -63,7 +63,8 @@ def MPGemm_ProductInterface : OpInterface<"ProductOpInterface"> {
     /// How codes lie, where there is a layout.
     ::mlir::lutra::CodePlanes getPlanes() {
       return {$_op.getFormatAttr().getBits(), $_op.getLayoutAttr().getRows(),
-              $_op.getLayoutAttr().getDepth()};
+              $_op.getLayoutAttr().getDepth(),
+              $_op.getLayoutAttr().getRowsShareBytes()};
     }
     /// Whether the result is sums of integers, without scales.
     bool isUnscaled() { return !$_op.getScales(); }

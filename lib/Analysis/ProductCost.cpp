@@ -20,7 +20,7 @@ using namespace mlir::lutra;
 static bool hasDot(TargetAttr target) {
   if (isAArch64(target))
     return target.hasFeature("dotprod") || target.hasFeature("i8mm");
-  return target.hasFeature("avx512vnni") || target.hasFeature("avxvnni");
+  return hasVNNI(target);
 }
 
 static double dotCost(unsigned bits, TargetAttr target, bool isFew) {

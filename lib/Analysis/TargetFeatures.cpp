@@ -58,6 +58,11 @@ static bool hasTiles(TargetAttr target, StringRef product) {
          target.hasFeature(product) && vectorBits(target) == 512;
 }
 
+bool lutra::hasVNNI(TargetAttr target) {
+  return isX86(target) &&
+         (target.hasFeature("avx512vnni") || target.hasFeature("avxvnni"));
+}
+
 bool lutra::hasByteTiles(TargetAttr target) {
   return hasTiles(target, "amx-int8");
 }

@@ -50,7 +50,8 @@ void CodeStream::copy(const char *bytes, int64_t first, int64_t stride,
 //===----------------------------------------------------------------------===//
 
 PlanesWriter::PlanesWriter(PlanesAttr step, RankedTensorType codes)
-    : planes{step.getBits(), step.getRows(), step.getDepth()},
+    : planes{step.getBits(), step.getRows(), step.getDepth(),
+             step.getRowsShareBytes()},
       rows(codes.getDimSize(0)), columns(codes.getDimSize(1)) {}
 
 /// Packs `chunks` chunks of the rows of a panel, which are kBlock codes apart.
@@ -63,15 +64,18 @@ static void pack(const CodePlanes &planes, const char *codes, int64_t chunks,
     const char *first = codes + chunk * planes.quadsPerChunk() * sizeof(Quad);
     for (CodePlane plane : planes.planes()) {
       uint32_t mask = 0x01010101u * ((1 << plane.width) - 1);
+      // From one field to the next: to the next quad, or to another row.
+      int64_t quadsAhead = planes.rowsShareBytes ? 0 : 1;
       for (int64_t quad = 0; quad < planes.quadsPerChunk();
-           quad += plane.codesPerByte())
+           quad += std::max<int64_t>(1, quadsAhead * plane.codesPerByte()))
         for (int64_t byte = 0; byte < planes.vectorBytes();
              byte += sizeof(Quad), out += sizeof(Quad)) {
-          const char *row = first + planes.rowOfByte(byte) * kRow;
           uint32_t packed = 0;
           for (unsigned field = 0; field < plane.codesPerByte(); ++field) {
+            const char *row = first + planes.rowOfField(byte, field) * kRow;
             Quad codesOfQuad;
-            std::memcpy(&codesOfQuad, row + (quad + field) * sizeof(Quad),
+            std::memcpy(&codesOfQuad,
+                        row + (quad + field * quadsAhead) * sizeof(Quad),
                         sizeof(Quad));
             packed |= (codesOfQuad >> plane.shift & mask)
                       << field * plane.width;

@@ -165,9 +165,9 @@ static SmallVector<Attribute> inPlanes(ShapedType type, int64_t matrices,
                   TransposeAttr::get(context, {0, 1, 3, 2})});
     columns = whole;
   }
-  steps.append(
-      {ReshapeAttr::get(context, {matrices * columns, depth}),
-       PlanesAttr::get(context, planes.bits, planes.rows, planes.depth)});
+  steps.append({ReshapeAttr::get(context, {matrices * columns, depth}),
+                PlanesAttr::get(context, planes.bits, planes.rows, planes.depth,
+                                planes.rowsShareBytes)});
   return steps;
 }
 
@@ -259,7 +259,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
       x = padGroups(b, op.getLoc(), x, paddedX);
     }
     replace(op, x, *codes, *scales, *superScales, *zeros, xScales, xSums,
-            LayoutAttr::get(op.getContext(), planes.rows, planes.depth));
+            LayoutAttr::get(op.getContext(), planes.rows, planes.depth,
+                            planes.rowsShareBytes));
     return success();
   }
 
@@ -275,7 +276,8 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     if (failed(codes))
       return failure();
     replace(op, op.getX(), *codes, nullptr, nullptr, nullptr, nullptr, nullptr,
-            LayoutAttr::get(op.getContext(), rows, /*depth=*/4));
+            LayoutAttr::get(op.getContext(), rows, /*depth=*/4,
+                            /*rowsShareBytes=*/false));
     return success();
   }
 
@@ -323,9 +325,11 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     return size % ofKey == 0 ? form : std::nullopt;
   }
 
-  /// Two registers beside each other, so that what is read of x serves both, or
-  /// one where that pads less than seven eighths as many columns. At depth 1 a
-  /// register is four times as many.
+  /// Four registers of sums beside each other, of which two or all four have
+  /// their codes in the same bytes, where all fields are multiplied in place;
+  /// else two, so that what is read of x serves both. Fewer where these pad
+  /// less than seven eighths as many columns. At depth 1 a register is four
+  /// times as many.
   static CodePlanes choosePlanes(ProductOpInterface op,
                                  std::optional<LookupForm> form,
                                  TargetAttr target) {
@@ -333,9 +337,22 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     int64_t n = op.getInitType().getDimSize(1), lanes = vectorBits(target) / 32;
     if (form && form->depth == 1)
       return {bits, 4 * lanes, 1};
-    bool fillsBoth =
-        8 * llvm::alignTo(n, lanes) >= 7 * llvm::alignTo(n, 2 * lanes);
-    return {bits, fillsBoth ? 2 * lanes : lanes};
+    auto fills = [&](int64_t registers) {
+      return 8 * llvm::alignTo(n, lanes) >=
+             7 * llvm::alignTo(n, registers * lanes);
+    };
+    if (!form && sharesBytes(op, target) && fills(4))
+      return {bits, 4 * lanes, /*depth=*/4, /*rowsShareBytes=*/true};
+    return {bits, fills(2) ? 2 * lanes : lanes};
+  }
+
+  /// Whether codes of several columns in a byte are multiplied in place: by
+  /// products of unsigned bytes, of which the highest field is not masked.
+  static bool sharesBytes(ProductOpInterface op, TargetAttr target) {
+    mpgemm::FormatInterface format = op.getFormatAttr();
+    unsigned bits = format.getBits();
+    return op.isInteger() && isa<mpgemm::AffineAttr>(format) &&
+           (bits == 2 || bits == 4) && hasVNNI(target);
   }
 
   static int64_t paddedGroup(const CodePlanes &planes, int64_t size) {

@@ -30,6 +30,38 @@ func.func @dot_of_bytes(%x: memref<1x4x32xi8>, %w: memref<2x16x1x128xi8>, %s: me
 
 // -----
 
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "znver4",
+    features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// Two columns share a byte: the lower ones are masked, the others not, so that their sums have those of
+// the lower ones in them, and start with 17 times as much.
+// CHECK-LABEL: func.func @shared_bytes
+// CHECK: %[[SUM:.*]] = arith.subi %{{.*}}, %{{.*}} : i32
+// CHECK: %[[START:.*]] = arith.muli %[[SUM]], %c8_i32
+// CHECK: %[[START0:.*]] = vector.broadcast %[[START]] : i32 to vector<16xi32>
+// CHECK: %[[START:.*]] = arith.muli %[[SUM]], %c136_i32
+// CHECK: %[[START1:.*]] = vector.broadcast %[[START]] : i32 to vector<16xi32>
+// CHECK: %[[CODES:.*]] = vector.load %arg1[%{{.*}}, %{{.*}}, %c0, %c0] : memref<1x32x1x128xi8>, vector<64xi8>
+// CHECK: %[[WORDS:.*]] = vector.bitcast %[[CODES]]
+// CHECK: %[[LOW:.*]] = arith.constant dense<252645135> : vector<16xi32>
+// CHECK: %[[MASKED:.*]] = arith.andi %[[WORDS]], %[[LOW]]
+// CHECK: %[[LOWER:.*]] = vector.bitcast %[[MASKED]]
+// CHECK: %[[BOTH:.*]] = vector.bitcast %[[WORDS]]
+// CHECK: "llvm.x86.avx512.vpdpbusd.512"(%[[START0]], %[[LOWER]], %[[X:.*]])
+// CHECK: "llvm.x86.avx512.vpdpbusd.512"(%[[START1]], %[[BOTH]], %[[X]])
+// CHECK: arith.subi %{{.*}}, %{{.*}} : vector<16xi32>
+// CHECK: arith.shrsi %{{.*}}, %{{.*}} : vector<16xi32>
+// CHECK: arith.sitofp
+func.func @shared_bytes(%x: memref<1x4x32xi8>, %w: memref<1x32x1x128xi8>, %s: memref<1x4x64xf32>,
+                        %xs: memref<1x4xf32>, %sums: memref<1x4xi32>, %y: memref<1x60xf32>) attributes {lutra.kernel} {
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 64, rowsShareBytes = true> x(%x : memref<1x4x32xi8>)
+      codes(%w : memref<1x32x1x128xi8>) scales(%s : memref<1x4x64xf32>) xscales(%xs : memref<1x4xf32>)
+      xsums(%sums : memref<1x4xi32>) outs(%y : memref<1x60xf32>)
+  return
+}
+}
+
+// -----
+
 module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
     features = "+avx512f,+avx512bw,+avx512vl,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
 // Whole tiles of rows, and one that is full to three quarters: for each block of rows a panel of 128

@@ -24,7 +24,7 @@ def numbers(*shape, dtype=np.float32, seed=0):
 def check(products, x, shape=None, tolerance=1e-4, constant=True, **options):
     dtype = x.dtype
     graph = model(products, shape or x.shape, dtype, constant)
-    compiled = lutra.compile(graph, mcpu="native", **options)
+    compiled = lutra.compile(graph, **{"mcpu": "native"} | options)
     feed = {"x": x}
     if not constant:
         for product in products:

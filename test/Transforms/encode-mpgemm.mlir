@@ -18,6 +18,20 @@ func.func @whole_groups(%x: tensor<3x4x32xf32>, %e: tensor<3x40xf32>) -> tensor<
   return %y : tensor<3x40xf32>
 }
 
+// Of integers, codes of two columns share a byte, if as many columns as that makes are there. Groups of
+// 28 codes are whole quads.
+// CHECK-LABEL: func.func @shared_bytes
+// CHECK: lutra.weight "w" {{.*}} #lutra.planes<bits = 4, rows = 64, rowsShareBytes = true>] : tensor<2x28x1x128xi8>
+// CHECK: mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> layout <rows = 64, rowsShareBytes = true> x(%arg0 : tensor<3x4x28xi8>)
+func.func @shared_bytes(%x: tensor<3x4x28xi8>, %xs: tensor<3x4xf32>, %sums: tensor<3x4xi32>, %e: tensor<3x120xf32>) -> tensor<3x120xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 6720] storage tensor<120x4x14xui8>
+      steps [#lutra.unpack<bits = 4, flip = false, shape = [120, 4, 28]>] : tensor<120x4x28xi8>
+  %s = lutra.weight "s" from "w.bin"[6720, 1920] storage tensor<120x4xf32> : tensor<120x4xf32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<3x4x28xi8>) codes(%w : tensor<120x4x28xi8>)
+      scales(%s : tensor<120x4xf32>) xscales(%xs : tensor<3x4xf32>) xsums(%sums : tensor<3x4xi32>) outs(%e : tensor<3x120xf32>) -> tensor<3x120xf32>
+  return %y : tensor<3x120xf32>
+}
+
 // Groups of 20 codes are no whole number of chunks of 32, nor chunks of groups: they are padded, and x
 // with them. Ten columns fit one vector.
 // CHECK-LABEL: func.func @padded_groups

@@ -38,6 +38,10 @@ bool foreseesStreams(TargetAttr target);
 /// How many bytes ahead of what is read the target is best told of it.
 int64_t prefetchDistance(TargetAttr target);
 
+/// Whether the target is an x86 one that multiplies unsigned with signed bytes
+/// and adds four products to a sum of 32 bits in one instruction (VNNI).
+bool hasVNNI(TargetAttr target);
+
 /// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
 /// beside vectors of 16 lanes.
 bool hasByteTiles(TargetAttr target);

@@ -23,11 +23,16 @@ using namespace mlir::lutra;
 int64_t lutra::lanesOf(TargetAttr target, const CodePlanes &planes) {
   if (planes.depth == 1)
     return std::max<int64_t>(1, planes.rows / 4);
-  return std::gcd(planes.rows,
+  return std::gcd(planes.rowsShareBytes ? planes.quarter() : planes.rows,
                   int64_t(llvm::bit_floor(uint64_t(vectorBits(target) / 32))));
 }
 
 CodeUnit lutra::unitOf(mpgemm::MatmulOp op) {
+  constexpr int64_t kMostQuads = 4;
+  if (op.getPlanes().rowsShareBytes) {
+    int64_t together = std::gcd(op.getGroupSize() / 4, kMostQuads);
+    return {together, together};
+  }
   int64_t quads = op.getPlanes().quadsPerChunk(), books = 1;
   mpgemm::FormatInterface format = op.getFormat();
   if (auto vectors = dyn_cast<mpgemm::VectorsAttr>(format))
@@ -72,20 +77,37 @@ Value CodesOfChunk::asBytes(Value vector) {
 /// A mask in each byte of a lane.
 static constexpr uint32_t kEachByte = 0x01010101u;
 
-Value CodesOfChunk::quad(int64_t quad, int64_t part, bool withFields) {
+std::pair<int64_t, int64_t> CodesOfChunk::placeOf(int64_t part) const {
+  int64_t ofQuarter = planes.quarter() / lanes, quarter = part / ofQuarter,
+          fields = planes.rowsOfByte();
+  return {quarter / fields * ofQuarter + part % ofQuarter, quarter % fields};
+}
+
+Value CodesOfChunk::shiftRight(Value lanes, int64_t by) {
+  if (by > 0)
+    return arith::ShRUIOp::create(b, loc, lanes, splat(by));
+  if (by < 0)
+    return arith::ShLIOp::create(b, loc, lanes, splat(-by));
+  return lanes;
+}
+
+Value CodesOfChunk::quad(int64_t quad, int64_t part) {
+  if (planes.rowsShareBytes) {
+    auto [at, number] = placeOf(part);
+    uint32_t mask = (1u << planes.bits) - 1;
+    return asBytes(arith::AndIOp::create(
+        b, loc, shiftRight(load(quad, at), number * planes.bits),
+        splat(mask * kEachByte)));
+  }
   Value code;
   int64_t first = quad / planes.quadsPerChunk() * planes.vectorsPerChunk();
   quad %= planes.quadsPerChunk();
   for (CodePlane plane : planes.planes()) {
     int64_t perByte = plane.codesPerByte();
-    Value field = load(first + quad / perByte, part);
-    int64_t right = quad % perByte * plane.width - plane.shift;
-    if (right > 0)
-      field = arith::ShRUIOp::create(b, loc, field, splat(right));
-    else if (right < 0)
-      field = arith::ShLIOp::create(b, loc, field, splat(-right));
+    Value field = shiftRight(load(first + quad / perByte, part),
+                             quad % perByte * plane.width - plane.shift);
     uint32_t mask = ((1u << plane.width) - 1) << plane.shift;
-    if (plane.width < 8 && !withFields)
+    if (plane.width < 8)
       field = arith::AndIOp::create(b, loc, field, splat(mask * kEachByte));
     code = code ? arith::OrIOp::create(b, loc, code, field) : field;
     first += planes.quadsPerChunk() / perByte;
@@ -93,7 +115,28 @@ Value CodesOfChunk::quad(int64_t quad, int64_t part, bool withFields) {
   return asBytes(code);
 }
 
+std::pair<Value, int64_t> CodesOfChunk::quadInHalf(int64_t quad, int64_t part) {
+  int64_t ofHalf = 4 / planes.bits, ofByte = 2 * ofHalf, vector = quad,
+          at = part, number;
+  if (planes.rowsShareBytes) {
+    std::tie(at, number) = placeOf(part);
+  } else {
+    vector = quad / ofByte;
+    number = quad % ofByte;
+  }
+  return {asBytes(shiftRight(load(vector, at), number / ofHalf * 4)),
+          number % ofHalf};
+}
+
 Value CodesOfChunk::quadInPlace(int64_t quad, int64_t part) {
+  if (planes.rowsShareBytes) {
+    auto [at, number] = placeOf(part);
+    Value codes = load(quad, at);
+    uint32_t mask = (1u << (number + 1) * planes.bits) - 1;
+    if (mask < 0xff)
+      codes = arith::AndIOp::create(b, loc, codes, splat(mask * kEachByte));
+    return asBytes(codes);
+  }
   CodePlane plane = planes.planes().front();
   uint32_t mask = ((1u << plane.width) - 1) << quad * plane.width;
   return asBytes(
@@ -107,14 +150,14 @@ Value CodesOfChunk::key(int64_t key, int64_t part) {
   return asBytes(arith::AndIOp::create(b, loc, bytes, splat(0x0f * kEachByte)));
 }
 
-void CodesOfChunk::prefetch(int64_t distance) {
+void CodesOfChunk::prefetch(int64_t distance, int64_t behind) {
   constexpr int64_t kLine = 64;
   int64_t bytes = planes.vectorBytes(), vectors = planes.vectorsPerChunk(),
           ahead = llvm::divideCeil(distance, bytes * vectors);
   auto constant = [&](int64_t i) -> Value {
     return arith::ConstantIndexOp::create(b, loc, i);
   };
-  Value later = arith::AddIOp::create(b, loc, chunk, constant(ahead));
+  Value later = arith::AddIOp::create(b, loc, chunk, constant(ahead + behind));
   for (int64_t vector = 0; vector < vectors; ++vector)
     for (int64_t at = 0; at < bytes; at += kLine)
       memref::PrefetchOp::create(

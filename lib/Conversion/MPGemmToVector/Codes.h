@@ -17,11 +17,13 @@
 namespace mlir::lutra {
 
 /// Lanes of 32 bits of a register of codes: as many as the machine's vectors
-/// have that divide the rows of a tile. At depth 1 a tile is one register.
+/// have that divide the rows of a tile, or a quarter of these where rows share
+/// bytes. At depth 1 a tile is one register.
 int64_t lanesOf(TargetAttr target, const CodePlanes &planes);
 
 /// Chunks of codes that are decoded together, which have whole vectors, and the
-/// quads of numbers that they stand for.
+/// quads of numbers that they stand for. Where rows share bytes a chunk is one
+/// quad, and several of a group are decoded together.
 struct CodeUnit {
   int64_t chunks, quads;
 };
@@ -38,23 +40,31 @@ public:
         chunk(chunk) {}
 
   /// The codes of quad `quad` from the chunk on, in bytes, of register `part`
-  /// of each vector. `withFields`, other bits may stand above codes of one
-  /// plane.
-  Value quad(int64_t quad, int64_t part, bool withFields = false);
+  /// of each vector.
+  Value quad(int64_t quad, int64_t part);
+  /// The same, of codes in one plane of up to 4 bits, in lower halves of bytes:
+  /// and how many codes of others are below them. Any bits are above them.
+  std::pair<Value, int64_t> quadInHalf(int64_t quad, int64_t part);
   /// The same, of codes in one plane, where they lie in their bytes: times
-  /// 2 to the power of where their field begins.
+  /// 2 to the power of where their field begins. Where rows share bytes, those
+  /// of the fields below are added to them.
   Value quadInPlace(int64_t quad, int64_t part);
 
   /// Key `key` of each byte of the chunk, of codes in one plane: half a byte.
   Value key(int64_t key, int64_t part);
 
-  /// Fetches the lines of the chunk that is about `distance` bytes ahead.
-  void prefetch(int64_t distance);
+  /// Fetches the lines of the chunk that is about `distance` bytes ahead of the
+  /// one `behind` chunks on.
+  void prefetch(int64_t distance, int64_t behind = 0);
 
 private:
   Value splat(uint32_t value);
   Value asBytes(Value lanes);
   Value load(int64_t vector, int64_t part);
+  Value shiftRight(Value lanes, int64_t by);
+  /// The register of each vector, and the field of its bytes, where a part has
+  /// its codes if rows share bytes.
+  std::pair<int64_t, int64_t> placeOf(int64_t part) const;
 
   OpBuilder &b;
   Location loc;

@@ -124,9 +124,8 @@ public:
                     unsigned step, Value zero) override {
     if (!isOnePlane)
       return TableDot::codesOfQuad(chunk, quad, part, step, zero);
-    int64_t field = quad % tables.size();
-    Value bytes = chunk.quad(quad - field, part, /*withFields=*/true);
-    return without(zero, permute(bytes, step, tables[field]));
+    auto [bytes, number] = chunk.quadInHalf(quad, part);
+    return without(zero, permute(bytes, step, tables[number]));
   }
 
 protected:

@@ -46,15 +46,16 @@ bool FloatTileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows();
   return areFloatTilesFaster(op, target) && ScaledNumbers::supports(op) &&
          kPanelCodes % ScaledNumbers::chunkOf(op) == 0 &&
-         (columns == kSize || columns == 2 * kSize) && hasRowsOfX(op);
+         (columns == kSize || columns % (2 * kSize) == 0) && hasRowsOfX(op);
 }
 
 FloatTileKernel::FloatTileKernel(OpBuilder &b, mpgemm::MatmulOp op,
                                  TargetAttr target, Value table)
     : IndexBuilder(b, op.getLoc()), op(op), numbers(b, op, target, table),
-      parts(numbers.parts()), chunk(ScaledNumbers::chunkOf(op)) {
+      allParts(numbers.parts()), parts(std::min<int64_t>(2, allParts)),
+      chunk(ScaledNumbers::chunkOf(op)) {
   int64_t codes = op.getXType().getDimSize(1) * op.getGroupSize(),
-          columns = parts * kSize;
+          columns = allParts * kSize;
   // No larger than what there is.
   auto sizeOf = [](int64_t most, int64_t count, int64_t size) {
     return ShapedType::isDynamic(count)
@@ -153,9 +154,10 @@ void FloatTileKernel::prefetch(Value tile, Value first, Value count) {
        });
 }
 
-/// Fills the panel from `count` chunks of a tile of columns, from chunk `first`
-/// on. Pairs of codes of a column lie side by side.
-void FloatTileKernel::fill(Value tile, Value first, Value count) {
+/// Fills the panel from `count` chunks of some columns of a tile, from chunk
+/// `first` on. Pairs of codes of a column lie side by side.
+void FloatTileKernel::fill(Value tile, int64_t firstPart, Value first,
+                           Value count) {
   // The last tile may be half full.
   if (ofRow * chunk % kDepth != 0) {
     Value codes = times(count, chunk),
@@ -181,7 +183,7 @@ void FloatTileKernel::fill(Value tile, Value first, Value count) {
           ValueRange{constant(part), plus(times(code, kSize), i * kSize)});
     }
   };
-  numbers.decode(tile, first, count, store);
+  numbers.decode(tile, firstPart, parts, first, count, store);
 }
 
 //===----------------------------------------------------------------------===//
@@ -191,7 +193,7 @@ void FloatTileKernel::fill(Value tile, Value first, Value count) {
 /// Which tile of sums is that of a tile of columns and one of rows.
 Value FloatTileKernel::sumsOf(Value tile, Value rowTile, int64_t part) {
   Value first = add(times(tile, blockRows / kSize), rowTile);
-  return plus(times(first, parts), part);
+  return plus(times(first, allParts), part);
 }
 
 void FloatTileKernel::clear(Value tiles) {
@@ -209,15 +211,15 @@ void FloatTileKernel::clear(Value tiles) {
 
 /// Adds, to the sums of `count` tiles of rows from `rowTile` on, `steps` tiles
 /// of rows times those of the panel.
-void FloatTileKernel::multiply(Value tile, Value rowTile, int64_t count,
-                               Value steps) {
+void FloatTileKernel::multiply(Value tile, int64_t firstPart, Value rowTile,
+                               int64_t count, Value steps) {
   auto factor = amx::TileType::get({kSize, kDepth}, b.getBF16Type()),
        sum = amx::TileType::get({kSize, kSize}, b.getF32Type());
   Value depth = constant(kDepth), size = constant(kSize), none = constant(0);
   auto forSums = [&](function_ref<void(Value)> body) {
     for (int64_t i = 0; i < count; ++i)
       for (int64_t part = 0; part < parts; ++part)
-        body(sumsOf(tile, plus(rowTile, i), part));
+        body(sumsOf(tile, plus(rowTile, i), firstPart + part));
   };
   SmallVector<Value> start;
   forSums([&](Value at) {
@@ -255,14 +257,14 @@ void FloatTileKernel::multiply(Value tile, Value rowTile, int64_t count,
 
 /// Writes what the block has of a tile of columns.
 void FloatTileKernel::store(Value tile) {
-  ResultColumns columns(b, op, kSize, parts, add(firstTile, tile));
+  ResultColumns columns(b, op, kSize, allParts, add(firstTile, tile));
   auto type = VectorType::get({kSize}, b.getF32Type());
   loop(constant(0), rows, 1, [&](Value slot) {
     Value rowTile = arith::DivUIOp::create(b, loc, slot, constant(kSize)),
           inTile = times(arith::RemUIOp::create(b, loc, slot, constant(kSize)),
                          kSize);
     SmallVector<Value> results;
-    for (int64_t part = 0; part < parts; ++part)
+    for (int64_t part = 0; part < allParts; ++part)
       results.push_back(vector::LoadOp::create(
           b, loc, type, sums, ValueRange{sumsOf(tile, rowTile, part), inTile}));
     columns.store(add(firstRow, slot), results);
@@ -286,10 +288,12 @@ void FloatTileKernel::emitBlock(Value tiles) {
     loop(constant(0), tiles, 1, [&](Value tile) {
       Value column = add(firstTile, tile);
       prefetch(plus(column, 1), first, count);
-      fill(column, first, count);
-      forTiles([&](Value rowTile, int64_t count) {
-        multiply(tile, rowTile, count, steps);
-      });
+      for (int64_t part = 0; part < allParts; part += parts) {
+        fill(column, part, first, count);
+        forTiles([&](Value rowTile, int64_t count) {
+          multiply(tile, part, rowTile, count, steps);
+        });
+      }
     });
   });
   loop(constant(0), tiles, 1, [&](Value tile) { store(tile); });
@@ -300,7 +304,7 @@ Value FloatTileKernel::emit(Value count, Value tiles) {
         areMany = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge,
                                         count, constant(kLeastRows)),
         done = arith::SelectOp::create(b, loc, areMany, count, none);
-  int64_t tilesOfBlock = blockColumns / (parts * kSize);
+  int64_t tilesOfBlock = blockColumns / (allParts * kSize);
   loop(none, tiles, tilesOfBlock, [&](Value tile) {
     firstTile = tile;
     loop(none, done, blockRows, [&](Value row) {

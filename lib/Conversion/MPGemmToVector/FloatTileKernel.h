@@ -37,8 +37,9 @@ private:
   Value rounded(Value first, Value second);
   void packRow(Value slot, Value first, Value codes);
   void prefetch(Value tile, Value first, Value count);
-  void fill(Value tile, Value first, Value count);
-  void multiply(Value tile, Value rowTile, int64_t count, Value steps);
+  void fill(Value tile, int64_t firstPart, Value first, Value count);
+  void multiply(Value tile, int64_t firstPart, Value rowTile, int64_t count,
+                Value steps);
   Value sumsOf(Value tile, Value rowTile, int64_t part);
   void store(Value tile);
 
@@ -46,7 +47,7 @@ private:
   ScaledNumbers numbers;
   /// Matrix tiles of columns beside each other; of a row of x: codes of a
   /// chunk, chunks, and chunks that are multiplied with a panel.
-  int64_t parts, chunk, ofRow, ofPanel;
+  int64_t allParts, parts, chunk, ofRow, ofPanel;
   /// [M, groups * codes]
   Value x;
   /// On the stack, tile by tile: rows of x [row tiles, steps * 16 * 32],

@@ -26,15 +26,17 @@ static constexpr int64_t kUnrolledQuads = 8;
 /// Rows of x that are so few that memory is what they wait for.
 static constexpr int64_t kMostStreamedRows = 2;
 /// Sums that are independent of each other hide the latency of a dot product.
-static constexpr int64_t kIndependentSums = 8;
+/// Behind few of these a machine looks ahead to those of the next group.
+static constexpr int64_t kIndependentSums = 8, kSumsOfShortGroup = 4;
 
 MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
                          Value table)
     : IndexBuilder(b, op.getLoc()), op(op), target(target),
       planes(op.getPlanes()), unit(unitOf(op)), lanes(lanesOf(target, planes)),
-      parts(planes.vectorBytes() / (4 * lanes)), vectors(planes.rows / lanes),
-      registers(vectorRegisters(target)), groups(op.getCodeGroups()),
-      quads(op.getGroupSize() / planes.depth), looksUp(op.hasTables()),
+      parts(planes.depth * planes.rows / (4 * lanes)),
+      vectors(planes.rows / lanes), registers(vectorRegisters(target)),
+      groups(op.getCodeGroups()), quads(op.getGroupSize() / planes.depth),
+      looksUp(op.hasTables()),
       quadsAtOnce(looksUp ? planes.quadsPerChunk() / 2 : 1),
       dot(createDot(b, op, lanes, target, table)),
       groupSums(b, op, lanes, vectors, dot->offset()) {
@@ -43,15 +45,21 @@ MicroKernel::MicroKernel(OpBuilder &b, mpgemm::MatmulOp op, TargetAttr target,
     decoder.emplace(b, op, lanes);
   if (MatrixDot::supports(op, lanes, target))
     matrixDot.emplace(b, op, parts);
+  if (nestsFields() && startsWithZeros())
+    groupSums.nestFields();
 }
 
 int64_t MicroKernel::maxRows() const {
   // Sums and results, the codes of a quad, and what it takes to decode them.
-  // Look-ups are so many that results may well wait in memory.
+  // Look-ups are so many that results may well wait in memory, and so they may
+  // behind as many products where registers hold results of few rows.
+  constexpr int64_t kManyQuads = 16;
   int64_t each = parts * dot->sums();
-  if (!isSingleFlush() && !looksUp)
+  bool mayWait = looksUp || (planes.rowsShareBytes && quads >= kManyQuads);
+  if (!isSingleFlush() && !mayWait)
     each += vectors;
-  int64_t most = (registers - (looksUp ? 2 * parts + 6 : parts + 3)) / each;
+  int64_t others = looksUp ? 2 * parts + 6 : parts + 2 + planes.rowsOfByte(),
+          most = (registers - others) / each;
   most = std::clamp<int64_t>(most, 1, 8);
   return matrixDot && most > 1 ? most - most % 2 : most;
 }
@@ -76,6 +84,16 @@ bool MicroKernel::keepsFields() const {
          mpgemm::fitsAccumulator(8, llvm::divideCeil(4 * quads, fields));
 }
 
+/// Whether the codes of a field are multiplied together with those of the
+/// fields below, which belong to other columns: so the highest field needs no
+/// mask. Sums differ by those of one field. They wrap around, and what is left
+/// does not: 8 bits are as many as a field begins with and has.
+bool MicroKernel::nestsFields() {
+  return planes.rowsShareBytes && op.isInteger() && !looksUp && !decoder &&
+         !matrixDot && dot->maxCode() == 255 && dot->sums() == 1 &&
+         dot->sumType().isInteger(32) && mpgemm::fitsAccumulator(8, 4 * quads);
+}
+
 /// Whether hardware does not foresee what is read: on some machines only codes
 /// of which a line takes long, and planes, which are not read in the order in
 /// which they lie. (benchmarks/mpgemm.py --kind memory: on Zen 4, at 3 bits
@@ -92,9 +110,10 @@ int64_t MicroKernel::chains() const {
     return planes.quadsPerChunk();
   // As many as registers hold, and steps of a group share them evenly.
   int64_t chains = 1,
-          steps = quads / (quadsAtOnce * matrixSize()) * dot->steps();
-  while (2 * chains * numSums() <=
-             std::min(kIndependentSums, freeRegisters()) &&
+          steps = quads / (quadsAtOnce * matrixSize()) * dot->steps(),
+          wanted = steps <= kUnrolledQuads && groups > 1 ? kSumsOfShortGroup
+                                                         : kIndependentSums;
+  while (2 * chains * numSums() <= std::min(wanted, freeRegisters()) &&
          steps % (2 * chains) == 0)
     chains *= 2;
   return chains;
@@ -116,7 +135,7 @@ Value MicroKernel::operandOf(CodesOfChunk &codes, int64_t quad, int64_t part,
   Value zero = op.isInteger() ? Value() : groupSums.zero(part);
   if (looksUp)
     return dot->codes(codes.key(quad / quadsAtOnce, part), step, zero);
-  if (keepsFields())
+  if (keepsFields() || nestsFields())
     return dot->codes(codes.quadInPlace(quad, part), step, zero);
   if (decoder)
     return dot->codes(decoded[part], step, zero);
@@ -155,7 +174,8 @@ void MicroKernel::multiplyRows(ArrayRef<Value> operands, unsigned step,
 void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
                             Value group, Value chunkOfGroup,
                             MutableArrayRef<Value> sums) {
-  int64_t perChunk = unit.quads, chains = sums.size() / numSums();
+  int64_t perChunk = unit.quads, quadsOfChunk = unit.quads / unit.chunks,
+          chains = sums.size() / numSums();
   std::optional<CodesOfChunk> codes;
   Values before;
   for (int64_t quad = 0, next = 0; quad < count; quad += quadsAtOnce) {
@@ -163,8 +183,8 @@ void MicroKernel::emitQuads(Value chunk, int64_t first, int64_t count,
     if (!codes || inChunk == 0)
       codes.emplace(b, loc, planes, lanes, op.getCodes(), tile,
                     times(plus(chunk, (first + quad) / perChunk), unit.chunks));
-    if (inChunk == 0 && prefetches())
-      codes->prefetch(prefetchDistance(target));
+    if (inChunk % quadsOfChunk == 0 && prefetches())
+      codes->prefetch(prefetchDistance(target), inChunk / quadsOfChunk);
     decodeQuad(*codes, inChunk);
     for (unsigned step = 0; step < dot->steps(); ++step) {
       Values operands;
@@ -270,6 +290,23 @@ Value MicroKernel::joinChains(ArrayRef<Value> sums, int64_t at) {
   return total;
 }
 
+/// Takes the sums of the fields below, which were multiplied with the same, out
+/// of those of each field, [parts].
+void MicroKernel::splitFields(MutableArrayRef<Value> sums) {
+  int64_t ofQuarter = planes.quarter() / lanes;
+  for (int64_t part = parts - 1; part >= 0; --part) {
+    int64_t number = part / ofQuarter % planes.rowsOfByte();
+    if (number == 0)
+      continue;
+    Value field =
+        arith::SubIOp::create(b, loc, sums[part], sums[part - ofQuarter]);
+    auto by = DenseElementsAttr::get(cast<VectorType>(field.getType()),
+                                     b.getI32IntegerAttr(number * planes.bits));
+    sums[part] = arith::ShRSIOp::create(b, loc, field,
+                                        arith::ConstantOp::create(b, loc, by));
+  }
+}
+
 /// The sums of a row, of 32 bits, [vectors].
 MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
   Values result;
@@ -288,6 +325,8 @@ MicroKernel::Values MicroKernel::sumsOfRow(ArrayRef<Value> sums, int64_t row) {
       registers.push_back(joined(row, i));
     llvm::append_range(result, dot->widened(registers));
   }
+  if (nestsFields())
+    splitFields(result);
   if (!startsWithZeros())
     for (auto [vector, start] : llvm::enumerate(groupSums.start(rowIndex[row])))
       result[vector] = arith::AddIOp::create(b, loc, result[vector], start);

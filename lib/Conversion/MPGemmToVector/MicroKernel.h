@@ -46,6 +46,7 @@ private:
     return dot->sums() == 1 && !dot->sumType().isInteger(16);
   }
   bool keepsFields() const;
+  bool nestsFields();
   bool prefetches() const;
   int64_t chains() const;
   int64_t chunksOfBlock() const;
@@ -73,6 +74,7 @@ private:
                   function_ref<Values(Value, Values)> body);
   Values startSums(int64_t adds);
   Value joinChains(ArrayRef<Value> sums, int64_t at);
+  void splitFields(MutableArrayRef<Value> sums);
   Values sumsOfRow(ArrayRef<Value> sums, int64_t row);
   void flush(ArrayRef<Value> sums, MutableArrayRef<Value> results);
 

@@ -63,7 +63,7 @@ void PanelKernel::fill(Value first, Value count) {
           b, loc, number, panel,
           ValueRange{plus(code, step), constant(part * lanes)});
   };
-  numbers.decode(tile, first, count, store);
+  numbers.decode(tile, /*firstPart=*/0, parts, first, count, store);
 }
 
 /// Adds what `count` chunks from `first` on, which are in the panel, give to

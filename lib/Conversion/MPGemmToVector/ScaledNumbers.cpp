@@ -36,7 +36,7 @@ ScaledNumbers::ScaledNumbers(OpBuilder &b, mpgemm::MatmulOp op,
 }
 
 void ScaledNumbers::decode(
-    Value tile, Value first, Value count,
+    Value tile, int64_t firstPart, int64_t parts, Value first, Value count,
     function_ref<void(Value, int64_t, ArrayRef<Value>)> store) {
   CodeUnit unit = unitOf(op);
   int64_t size = chunkOf(op), ofGroup = op.getGroupSize() / size;
@@ -48,7 +48,7 @@ void ScaledNumbers::decode(
     CodesOfChunk codes(b, loc, planes, lanesOfRegister, op.getCodes(), tile,
                        times(chunk, unit.chunks));
     for (int64_t quad = 0; quad < unit.quads; ++quad)
-      for (int64_t part = 0; part < numParts; ++part) {
+      for (int64_t part = firstPart; part < firstPart + parts; ++part) {
         // Where x is integers, what is no integer of an offset counts as one.
         Value bytes, zero = op.getZeros() ? groupSums.zero(part) : Value();
         if (decoder)
@@ -61,7 +61,8 @@ void ScaledNumbers::decode(
           numbers.push_back(
               arith::MulFOp::create(b, loc, number, groupSums.scale(part)));
         }
-        store(plus(times(i, size), quad * planes.depth), part, numbers);
+        store(plus(times(i, size), quad * planes.depth), part - firstPart,
+              numbers);
       }
   });
 }

@@ -32,11 +32,11 @@ public:
   int64_t lanes() const { return lanesOfRegister; }
   /// Registers beside each other.
   int64_t parts() const { return numParts; }
-  /// Decodes `count` chunks from chunk `first` on of tile `tile`. `store` gets
-  /// the numbers of four codes of each part, [4], and where the first of these
-  /// is from the first chunk on.
+  /// Decodes `count` chunks from chunk `first` on of `parts` registers of tile
+  /// `tile` from `firstPart` on. `store` gets the numbers of four codes of each
+  /// of these, [4], and where the first of them is from the first chunk on.
   void
-  decode(Value tile, Value first, Value count,
+  decode(Value tile, int64_t firstPart, int64_t parts, Value first, Value count,
          function_ref<void(Value code, int64_t part, ArrayRef<Value>)> store);
 
 private:

@@ -71,7 +71,8 @@ Value GroupSums::toFloat(Value vector) {
 /// What `buffer` has of the tile's columns of a vector.
 Value GroupSums::loadParameters(Value buffer, Value group, int64_t vector) {
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
-  Value column = arith::ConstantIndexOp::create(b, loc, vector * lanes);
+  Value column =
+      arith::ConstantIndexOp::create(b, loc, (firstVector + vector) * lanes);
   return vector::LoadOp::create(b, loc, VectorType::get({lanes}, element),
                                 buffer, ValueRange{tile, group, column});
 }
@@ -121,6 +122,35 @@ void GroupSums::loadScales() {
   }
 }
 
+/// The field of a vector, above those that are counted with it.
+int64_t GroupSums::fieldOf(int64_t vector) {
+  CodePlanes planes = op.getPlanes();
+  return nestsFields ? vector * lanes / planes.quarter() % planes.rowsOfByte()
+                     : 0;
+}
+
+/// 1 in the field of a vector and in those that are counted with it.
+int64_t GroupSums::onesInFields(int64_t vector) {
+  int64_t ones = 0;
+  for (int64_t field = 0; field <= fieldOf(vector); ++field)
+    ones |= int64_t(1) << field * op.getFormat().getBits();
+  return ones;
+}
+
+/// The same for zero points that are integers.
+Value GroupSums::zerosInFields(int64_t vector) {
+  int64_t number = fieldOf(vector);
+  if (number == 0)
+    return zeros[vector];
+  auto type = cast<VectorType>(zeros[vector].getType());
+  auto by = DenseElementsAttr::get(
+      type, b.getI32IntegerAttr(number * op.getFormat().getBits()));
+  Value field = arith::ShLIOp::create(b, loc, zeros[vector],
+                                      arith::ConstantOp::create(b, loc, by));
+  return arith::AddIOp::create(
+      b, loc, field, zerosInFields(vector - op.getPlanes().quarter() / lanes));
+}
+
 SmallVector<Value> GroupSums::start(Value row) {
   int64_t offset = op.getFormat().getOffset().value_or(0);
   offset -= subtracted;
@@ -133,18 +163,21 @@ SmallVector<Value> GroupSums::start(Value row) {
                                      ValueRange{row, groupOfX(b, op, group)});
   sum = arith::SubIOp::create(
       b, loc, arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)), sum);
-  Value evenly;
-  if (offset != 0)
-    evenly = splat(arith::MulIOp::create(
-        b, loc, sum,
-        arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(offset))));
-  SmallVector<Value> starts(vectors, evenly);
-  if (hasIntegers)
-    for (int64_t vector = 0; vector < vectors; ++vector) {
-      starts[vector] = arith::MulIOp::create(b, loc, zeros[vector], splat(sum));
+  SmallVector<Value> starts;
+  for (int64_t vector = 0; vector < vectors; ++vector) {
+    Value evenly, start;
+    if (offset != 0)
+      start = evenly = splat(arith::MulIOp::create(
+          b, loc, sum,
+          arith::ConstantOp::create(
+              b, loc, b.getI32IntegerAttr(offset * onesInFields(vector)))));
+    if (hasIntegers) {
+      start = arith::MulIOp::create(b, loc, zerosInFields(vector), splat(sum));
       if (evenly)
-        starts[vector] = arith::AddIOp::create(b, loc, starts[vector], evenly);
+        start = arith::AddIOp::create(b, loc, start, evenly);
     }
+    starts.push_back(start);
+  }
   return starts;
 }
 
@@ -174,13 +207,14 @@ void GroupSums::add(Value row, ArrayRef<Value> sums,
 }
 
 ResultColumns::ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
-                             int64_t vectors, Value tile)
+                             int64_t vectors, Value tile, int64_t firstVector)
     : b(b), op(op), lanes(lanes) {
   Location loc = op.getLoc();
   auto constant = [&](int64_t i) -> Value {
     return arith::ConstantIndexOp::create(b, loc, i);
   };
-  int64_t count = op.getInitType().getDimSize(1), width = vectors * lanes;
+  int64_t count = op.getInitType().getDimSize(1),
+          width = op.getLayoutAttr().getRows();
   bool isWhole = !ShapedType::isDynamic(count) && count % width == 0;
   auto nsw = arith::IntegerOverflowFlags::nsw;
   Value first = arith::MulIOp::create(b, loc, tile, constant(width), nsw), all;
@@ -188,8 +222,8 @@ ResultColumns::ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
     all = memref::DimOp::create(b, loc, op.getInit(), 1);
   auto type = VectorType::get({lanes}, b.getI1Type());
   for (int64_t vector = 0; vector < vectors; ++vector) {
-    columns.push_back(
-        arith::AddIOp::create(b, loc, first, constant(vector * lanes), nsw));
+    columns.push_back(arith::AddIOp::create(
+        b, loc, first, constant((firstVector + vector) * lanes), nsw));
     if (!isWhole) {
       Value left = arith::SubIOp::create(b, loc, all, columns.back());
       masks.push_back(vector::CreateMaskOp::create(b, loc, type, left));

@@ -30,6 +30,11 @@ public:
       : b(b), loc(op.getLoc()), op(op), lanes(lanes), vectors(vectors),
         subtracted(subtracted) {}
 
+  /// Goes on to the vectors from `vector` of a tile on, at first from 0.
+  void goTo(int64_t vector) { firstVector = vector; }
+  /// Has sums start with what those of the fields below in the same bytes start
+  /// with, too, all times 2 to the power of where their fields begin.
+  void nestFields() { nestsFields = true; }
   /// Goes on to a group: loads its zero points, unless these count elsewhere.
   void enter(Value tile, Value group, bool countsZeros = true);
   /// The zero points of a vector, in i32 or f32; null where there are none.
@@ -49,22 +54,27 @@ private:
   Value loadZeros(int64_t vector);
   Value splat(Value scalar);
   Value toFloat(Value vector);
+  int64_t fieldOf(int64_t vector);
+  int64_t onesInFields(int64_t vector);
+  Value zerosInFields(int64_t vector);
 
   OpBuilder &b;
   Location loc;
   mpgemm::MatmulOp op;
-  int64_t lanes, vectors, subtracted;
+  int64_t lanes, vectors, subtracted, firstVector = 0;
+  bool nestsFields = false;
   Value tile, group;
   bool countsZeros = true;
   /// One for each vector.
   SmallVector<Value> zeros, scales;
 };
 
-/// The columns of the result that one tile has, in some vectors of `lanes`.
+/// The columns of the result that one tile has, in some vectors of `lanes` from
+/// `firstVector` on.
 class ResultColumns {
 public:
   ResultColumns(OpBuilder &b, mpgemm::MatmulOp op, int64_t lanes,
-                int64_t vectors, Value tile);
+                int64_t vectors, Value tile, int64_t firstVector = 0);
   /// What the result has of a row, [vectors], and 0 where there are no columns.
   SmallVector<Value> load(Value row);
   /// Writes the results of a row, [vectors], as far as there are columns.

@@ -41,23 +41,23 @@ bool TileKernel::supports(mpgemm::MatmulOp op, TargetAttr target) {
   int64_t columns = op.getLayoutAttr().getRows(), quads = x[2] / 4,
           ofUnit = unitOf(op).quads;
   return hasByteTiles(target) && op.isInteger() && !op.hasTables() &&
-         (columns == kLanes || columns == 2 * kLanes) &&
+         (columns == kLanes || columns % (2 * kLanes) == 0) &&
          wordsOfTile(quads) >= kLeastWordsOfTile && quads % ofUnit == 0 &&
          std::lcm(wordsOfTile(quads), ofUnit) <= TilePanel::kQuads;
 }
 
 TileKernel::TileKernel(OpBuilder &b, mpgemm::MatmulOp op)
-    : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
-      parts(planes.rows / kLanes), groups(op.getCodeGroups()),
+    : IndexBuilder(b, op.getLoc()), op(op), groups(op.getCodeGroups()),
       quads(op.getXType().getDimSize(2) / 4), tileQuads(wordsOfTile(quads)),
-      panel(b, op), groupSums(b, op, kLanes, parts) {
+      panel(b, op), parts(panel.parts()), groupSums(b, op, kLanes, parts) {
   auto allocate = [&](ArrayRef<int64_t> shape, Type element) {
     return allocateOnFrame(b, op, MemRefType::get(shape, element));
   };
-  sums = allocate({hasLongGroups() ? kBlockRows : 2 * kTileRows, planes.rows},
+  int64_t columns = parts * kLanes;
+  sums = allocate({hasLongGroups() ? kBlockRows : 2 * kTileRows, columns},
                   b.getI32Type());
   if (!op.isUnscaled())
-    results = allocate({kBlockRows, planes.rows}, b.getF32Type());
+    results = allocate({kBlockRows, columns}, b.getF32Type());
   auto x = memref::ExtractStridedMetadataOp::create(b, loc, op.getX());
   stride = x.getStrides()[0];
 }
@@ -272,8 +272,16 @@ void TileKernel::emitLongGroups() {
 
 void TileKernel::emitRows(Value count, Value column) {
   tile = column;
-  ResultColumns columns(b, op, kLanes, parts, tile);
   last = arith::SubIOp::create(b, loc, count, constant(kTileRows));
+  for (int64_t part = 0; part < panel.allParts(); part += parts)
+    emitParts(count, part);
+}
+
+/// Computes the columns of the matrix tiles that a panel has from `part` on.
+void TileKernel::emitParts(Value count, int64_t part) {
+  panel.goTo(part);
+  groupSums.goTo(part);
+  ResultColumns columns(b, op, kLanes, parts, tile, part);
   loop(constant(0), count, kBlockRows, [&](Value block) {
     first = block;
     slots = upTo(kBlockRows, first, count);

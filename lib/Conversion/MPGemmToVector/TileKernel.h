@@ -35,6 +35,7 @@ private:
 
   int64_t leastRows() const;
   void emitRows(Value count, Value column);
+  void emitParts(Value count, int64_t part);
   /// Whether a group is longer than a panel.
   bool hasLongGroups();
   void emitShortGroups();
@@ -57,11 +58,11 @@ private:
   void clear(Value buffer);
 
   mpgemm::MatmulOp op;
-  CodePlanes planes;
-  /// Vectors and matrix tiles of columns beside each other; of x: groups of a
-  /// row, quads of a group, and quads of a matrix tile.
-  int64_t parts, groups, quads, tileQuads;
+  /// Of x: groups of a row, quads of a group, and quads of a matrix tile.
+  int64_t groups, quads, tileQuads;
   TilePanel panel;
+  /// Vectors and matrix tiles of columns of a panel.
+  int64_t parts;
   GroupSums groupSums;
   /// Elements from a row of x to the next.
   Value stride;

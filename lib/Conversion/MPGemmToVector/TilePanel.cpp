@@ -19,14 +19,14 @@ using namespace mlir::lutra;
 
 TilePanel::TilePanel(OpBuilder &b, mpgemm::MatmulOp op)
     : IndexBuilder(b, op.getLoc()), op(op), planes(op.getPlanes()),
-      unit(unitOf(op)), parts(planes.rows / kLanes),
+      unit(unitOf(op)), numParts(std::min<int64_t>(2, allParts())),
       quads(op.getXType().getDimSize(2) / 4) {
-  auto type = MemRefType::get({parts, kQuads, 4 * kLanes}, b.getI8Type());
+  auto type = MemRefType::get({numParts, kQuads, 4 * kLanes}, b.getI8Type());
   bytes = allocateOnFrame(b, op, type);
   if (!NumberDecoder::isNeeded(op.getFormat()))
     return;
   decoder.emplace(b, op, kLanes);
-  if (int64_t registers = parts * decoder->start().size())
+  if (int64_t registers = numParts * decoder->start().size())
     past = allocateOnFrame(
         b, op, MemRefType::get({registers, kLanes}, b.getI32Type()));
 }
@@ -53,15 +53,17 @@ SmallVector<Value> TilePanel::zerosOf(Value tile, Value group) {
     return {};
   if (offset != 0) {
     auto evenly = DenseElementsAttr::get(type, b.getI8IntegerAttr(offset));
-    return SmallVector<Value>(parts, arith::ConstantOp::create(b, loc, evenly));
+    return SmallVector<Value>(numParts,
+                              arith::ConstantOp::create(b, loc, evenly));
   }
-  GroupSums ofGroup(b, op, kLanes, parts);
+  GroupSums ofGroup(b, op, kLanes, numParts);
+  ofGroup.goTo(firstPart);
   ofGroup.enter(tile, group);
   auto lanes = VectorType::get({kLanes}, b.getI32Type());
   Value eachByte = arith::ConstantOp::create(
       b, loc, DenseElementsAttr::get(lanes, b.getI32IntegerAttr(0x01010101)));
   SmallVector<Value> zeros;
-  for (int64_t part = 0; part < parts; ++part)
+  for (int64_t part = 0; part < numParts; ++part)
     zeros.push_back(vector::BitCastOp::create(
         b, loc, type,
         arith::MulIOp::create(b, loc, ofGroup.zero(part), eachByte)));
@@ -75,7 +77,7 @@ SmallVector<Value> TilePanel::loadHistory(Value first) {
     return result;
   Value isStart = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, first,
                                         constant(0));
-  for (int64_t part = 0; part < parts; ++part)
+  for (int64_t part = 0; part < numParts; ++part)
     for (Value none : decoder->start()) {
       Value stored = vector::LoadOp::create(
           b, loc, none.getType(), past,
@@ -95,7 +97,7 @@ void TilePanel::storeHistory(ValueRange values) {
 void TilePanel::fillChunk(Value tile, Value quad, Value place,
                           MutableArrayRef<Value> history) {
   int64_t perChunk = unit.quads;
-  int64_t each = history.size() / parts;
+  int64_t each = history.size() / numParts;
   auto dividedBy = [&](int64_t size) -> Value {
     return arith::DivUIOp::create(b, loc, quad, constant(size));
   };
@@ -104,10 +106,11 @@ void TilePanel::fillChunk(Value tile, Value quad, Value place,
                      arith::MulIOp::create(b, loc, dividedBy(perChunk),
                                            constant(unit.chunks)));
   for (int64_t i = 0; i < perChunk; ++i)
-    for (int64_t part = 0; part < parts; ++part) {
-      Value number = decoder ? decoder->decode(codes, i, part,
+    for (int64_t part = 0; part < numParts; ++part) {
+      int64_t ofTile = firstPart + part;
+      Value number = decoder ? decoder->decode(codes, i, ofTile,
                                                history.slice(part * each, each))
-                             : codes.quad(i, part);
+                             : codes.quad(i, ofTile);
       if (!zeros.empty())
         number = arith::SubIOp::create(b, loc, number, zeros[part]);
       Value at = arith::AddIOp::create(b, loc, place, constant(i));

@@ -17,8 +17,8 @@
 
 namespace mlir::lutra {
 
-/// Some quads of a tile of columns as bytes, on the stack: those of 16 columns
-/// are a row of a matrix tile.
+/// Some quads of a tile of columns, or of 32 of them, as bytes, on the stack:
+/// those of 16 columns are a row of a matrix tile.
 class TilePanel : IndexBuilder {
 public:
   /// Columns of a matrix tile.
@@ -28,11 +28,16 @@ public:
 
   TilePanel(OpBuilder &b, mpgemm::MatmulOp op);
 
+  /// Matrix tiles of columns of a panel, one or two, and those of all columns.
+  int64_t parts() const { return numParts; }
+  int64_t allParts() const { return planes.rows / kLanes; }
+  /// Goes on to the matrix tiles from `part` of all on, at first from 0.
+  void goTo(int64_t part) { firstPart = part; }
   /// Whether numbers fit signed bytes: then the panel has codes minus the zero
   /// points of integers, and else codes, unsigned.
   bool hasNumbers();
   /// Decodes `count` quads from `first` on of tile `tile` of columns, both
-  /// whole chunks, which groups are too. Those of a trellis are decoded one
+  /// whole units, which groups are too. Those of a trellis are decoded one
   /// after the other, from the first quad of the tile on.
   void fill(Value tile, Value first, Value count);
   /// The matrix tile of 16 columns that begins at quad `quad` of the panel.
@@ -49,8 +54,8 @@ private:
   CodePlanes planes;
   /// What is decoded together, a chunk from here on.
   CodeUnit unit;
-  /// Matrix tiles of columns, and quads of a group.
-  int64_t parts, quads;
+  /// Matrix tiles of columns, where they begin, and quads of a group.
+  int64_t numParts, firstPart = 0, quads;
   /// [parts, kQuads, 4 * kLanes]
   Value bytes;
   /// Where codes are not multiplied as they are.

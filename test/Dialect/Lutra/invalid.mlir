@@ -233,6 +233,14 @@ func.func @planes_rank() {
 
 // -----
 
+func.func @planes_of_shared_bytes() {
+  // expected-error @below {{expects codes of 2 or 4 bits, a depth of 4 and rows by fours where rows share bytes, got #lutra.planes<bits = 3, rows = 16, rowsShareBytes = true>}}
+  %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<2x2xi8> steps [#lutra.planes<bits = 3, rows = 16, rowsShareBytes = true>] : tensor<4xi8>
+  return
+}
+
+// -----
+
 func.func @planes_first() {
   // expected-error @below {{expects as its last step #lutra.planes}}
   %0 = lutra.weight "w" from "m.onnx"[0, 4] storage tensor<1x4xi8> steps [#lutra.planes<bits = 4, rows = 1>, #lutra.reshape<[4]>] : tensor<4xi8>

@@ -31,6 +31,11 @@ func.func private @depth() attributes {a = #mpgemm.layout<rows = 15, depth = 1>}
 
 // -----
 
+// expected-error @below {{expects a depth of 4 and rows by fours where rows share bytes, got 18 rows of depth 4}}
+func.func private @shared_bytes() attributes {a = #mpgemm.layout<rows = 18, rowsShareBytes = true>}
+
+// -----
+
 func.func @x_rank(%x: tensor<2x128xf32>, %w: tensor<40x4x32xi8>, %s: tensor<40x4xf32>, %e: tensor<2x40xf32>) {
   // expected-error @below {{expects x of rank 3, or tables of rank 4, got 'tensor<2x128xf32>'}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x128xf32>) codes(%w : tensor<40x4x32xi8>)
@@ -212,6 +217,15 @@ func.func @chunks(%x: tensor<2x4x20xf32>, %w: tensor<2x3x1x64xi8>, %s: tensor<2x
 
 // -----
 
+func.func @shared_bytes_of_bits(%x: tensor<2x1x32xf32>, %w: tensor<1x4x1x64xi8>, %s: tensor<1x1x16xf32>, %e: tensor<2x16xf32>) {
+  // expected-error @below {{expects codes of 2 or 4 bits where rows share bytes, got 1}}
+  mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 16, rowsShareBytes = true> x(%x : tensor<2x1x32xf32>)
+      codes(%w : tensor<1x4x1x64xi8>) scales(%s : tensor<1x1x16xf32>) outs(%e : tensor<2x16xf32>) -> tensor<2x16xf32>
+  return
+}
+
+// -----
+
 func.func @unscaled_groups(%x: tensor<2x4x32xi8>, %w: tensor<40x4x32xi8>, %sums: tensor<2x4xi32>, %e: tensor<2x40xi32>) {
   // expected-error @below {{expects scales unless all is integers, in one group}}
   mpgemm.matmul #mpgemm.affine<bits = 4, zero = 8> x(%x : tensor<2x4x32xi8>) codes(%w : tensor<40x4x32xi8>)
@@ -243,6 +257,15 @@ func.func @tables_of_other_depth(%t: tensor<2x4x2x16xi8>, %a: tensor<2x4xf32>, %
   // expected-error @below {{expects tables of 64 bytes, got x of 'tensor<2x4x2x16xi8>'}}
   mpgemm.matmul #mpgemm.affine<bits = 1, zero = 0> layout <rows = 64> x(%t : tensor<2x4x2x16xi8>) codes(%w : tensor<1x4x1x256xi8>)
       scales(%s : tensor<1x4x64xf32>) xscales(%a : tensor<2x4xf32>) outs(%e : tensor<2x40xf32>) -> tensor<2x40xf32>
+  return
+}
+
+// -----
+
+func.func @tables_of_shared_bytes(%t: tensor<2x4x2x64xi8>, %a: tensor<2x4xf32>, %w: tensor<1x32x1x32xi8>, %s: tensor<1x4x16xf32>, %e: tensor<2x16xf32>) {
+  // expected-error @below {{expects tables with a layout whose bytes have codes of one row, got #mpgemm.layout<rows = 16, rowsShareBytes = true>}}
+  mpgemm.matmul #mpgemm.affine<bits = 4, zero = 0> layout <rows = 16, rowsShareBytes = true> x(%t : tensor<2x4x2x64xi8>) codes(%w : tensor<1x32x1x32xi8>)
+      scales(%s : tensor<1x4x16xf32>) xscales(%a : tensor<2x4xf32>) outs(%e : tensor<2x16xf32>) -> tensor<2x16xf32>
   return
 }
 

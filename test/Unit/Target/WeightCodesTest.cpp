@@ -39,6 +39,15 @@ std::string packed(const Codes &codes, unsigned bits, int64_t rows = 1) {
 /// Code (n, k) of codes that were packed to planes.
 unsigned lookup(StringRef image, CodePlanes planes, int64_t chunks, int64_t n,
                 int64_t k) {
+  if (planes.rowsShareBytes) {
+    int64_t perByte = 8 / planes.bits, lanes = planes.rows / 4,
+            row = n % planes.rows, quarter = row / lanes,
+            quad = n / planes.rows * chunks + k / 4,
+            byte = quad * 4 * planes.rows / perByte +
+                   quarter / perByte * planes.rows + row % lanes * 4 + k % 4;
+    return uint8_t(image[byte]) >> quarter % perByte * planes.bits &
+           ((1u << planes.bits) - 1);
+  }
   int64_t panel = n / planes.rows, row = n % planes.rows, depth = planes.depth,
           quad = k / depth, half = planes.rows / 2,
           inVector = depth == 1 ? 2 * (row % half) + row / half
@@ -120,6 +129,11 @@ struct WeightCodes : testing::Test {
             planes.vectorsPerChunk(), planes.vectorBytes()};
   }
 
+  Attribute packing(CodePlanes planes) {
+    return PlanesAttr::get(&context, planes.bits, planes.rows, planes.depth,
+                           planes.rowsShareBytes);
+  }
+
   MLIRContext context;
   Builder b;
   std::mt19937 random{5};
@@ -144,20 +158,32 @@ TEST_F(WeightCodes, UnpacksRowsAndFlips) {
 TEST_F(WeightCodes, PacksPlanesWithTails) {
   struct {
     int64_t n, groups, block, rows, depth = 4;
-  } shapes[] = {{16, 2, 32, 16},    {1, 1, 1, 8},       {5, 3, 16, 4},
-                {33, 1, 100, 16},   {7, 9, 7, 1},       {3, 3, 2111, 2},
-                {2, 0, 16, 8},      {16, 2, 32, 16, 1}, {1, 1, 1, 8, 1},
-                {33, 1, 100, 16, 1}};
+    bool rowsShareBytes = false;
+  } shapes[] = {{16, 2, 32, 16},
+                {1, 1, 1, 8},
+                {5, 3, 16, 4},
+                {33, 1, 100, 16},
+                {7, 9, 7, 1},
+                {3, 3, 2111, 2},
+                {2, 0, 16, 8},
+                {16, 2, 32, 16, 1},
+                {1, 1, 1, 8, 1},
+                {33, 1, 100, 16, 1},
+                {16, 2, 32, 16, 4, true},
+                {1, 1, 1, 8, 4, true},
+                {33, 9, 7, 16, 4, true},
+                {130, 1, 4100, 64, 4, true}};
   for (unsigned bits = 1; bits <= 8; ++bits)
-    for (auto [n, groups, block, rows, depth] : shapes) {
+    for (auto [n, groups, block, rows, depth, rowsShareBytes] : shapes) {
       int64_t k = groups * block;
-      CodePlanes planes{bits, rows, depth};
+      CodePlanes planes{bits, rows, depth, rowsShareBytes};
+      if (!planes.isValid())
+        continue;
       Codes codes = randomCodes(n * k, bits);
       std::string image =
           write(packed(codes, bits),
                 {UnpackAttr::get(&context, bits, false, {n, groups, block}, 1),
-                 ReshapeAttr::get(&context, {n, k}),
-                 PlanesAttr::get(&context, bits, rows, depth)},
+                 ReshapeAttr::get(&context, {n, k}), packing(planes)},
                 planesShape(planes, n, k));
       expectPlanes(image, planes, n, k,
                    [&](int64_t i, int64_t j) { return codes[i * k + j]; });
@@ -178,8 +204,7 @@ TEST_F(WeightCodes, MovesCodesBeforePacking) {
         write(packed(codes, bits),
               {UnpackAttr::get(&context, bits, true, {kGroups, kSize, kN}, 1),
                TransposeAttr::get(&context, {2, 0, 1}),
-               ReshapeAttr::get(&context, {kN, k}),
-               PlanesAttr::get(&context, bits, kRows, 4)},
+               ReshapeAttr::get(&context, {kN, k}), packing(planes)},
               planesShape(planes, kN, k));
     expectPlanes(image, planes, kN, k, code);
 
@@ -189,8 +214,7 @@ TEST_F(WeightCodes, MovesCodesBeforePacking) {
               {UnpackAttr::get(&context, bits, true, {kGroups, kSize, kN}, 1),
                TransposeAttr::get(&context, {2, 0, 1}),
                PackAttr::get(&context, 2, kPadded, 2),
-               ReshapeAttr::get(&context, {kN, k}),
-               PlanesAttr::get(&context, bits, kRows, 4)},
+               ReshapeAttr::get(&context, {kN, k}), packing(planes)},
               planesShape(planes, kN, k));
     expectPlanes(image, planes, kN, k, [&](int64_t i, int64_t j) -> unsigned {
       int64_t group = j / kPadded, at = j % kPadded;
@@ -205,13 +229,13 @@ TEST_F(WeightCodes, PacksReversedAndRegroupedRows) {
   for (unsigned bits : {3u, 4u}) {
     CodePlanes planes{bits, kRows};
     Codes codes = randomCodes(kN * kK, bits);
-    std::string image = write(
-        packed(codes, bits),
-        {UnpackAttr::get(&context, bits, false, {kK, kN}, 1),
-         TransposeAttr::get(&context, {1, 0}),
-         ReshapeAttr::get(&context, {kK, kN}), ReverseAttr::get(&context, 0),
-         PlanesAttr::get(&context, bits, kRows, 4)},
-        planesShape(planes, kK, kN));
+    std::string image =
+        write(packed(codes, bits),
+              {UnpackAttr::get(&context, bits, false, {kK, kN}, 1),
+               TransposeAttr::get(&context, {1, 0}),
+               ReshapeAttr::get(&context, {kK, kN}),
+               ReverseAttr::get(&context, 0), packing(planes)},
+              planesShape(planes, kK, kN));
     expectPlanes(image, planes, kK, kN, [&](int64_t i, int64_t j) {
       int64_t at = (kK - 1 - i) * kN + j;
       return codes[at % kK * kN + at / kK];
@@ -224,7 +248,7 @@ TEST_F(WeightCodes, Errors) {
     return UnpackAttr::get(&context, bits, false, shape, rows);
   };
   auto planes = [&](unsigned bits, int64_t rows, int64_t depth = 4) {
-    return PlanesAttr::get(&context, bits, rows, depth);
+    return packing({bits, rows, depth});
   };
   struct {
     SmallVector<Attribute> steps;
