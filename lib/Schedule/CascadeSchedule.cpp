@@ -37,9 +37,10 @@ using namespace mlir::lutra::cascade;
 /// Coordinates of an iterated rank in a part, if the cache has room for them.
 static constexpr int64_t kMaxPart = 128;
 
-/// The same where matrix tiles multiply: sums leave them once a part, and the
-/// rest of the work is from the second-level cache.
-static constexpr int64_t kMaxPartOfTiles = 192;
+/// The same where matrix tiles multiply many rows: sums leave them once a part,
+/// and the rest of the work is from the second-level cache. For fewer it is
+/// mostly what is copied into pairs, from the first.
+static constexpr int64_t kMaxPartOfTiles = 192, kManyRowsOfTiles = 48;
 
 /// Shorter parts are mostly what is done for each of them.
 static constexpr int64_t kMinPart = 16;
@@ -183,7 +184,8 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     int64_t part =
         mayHaveTiles && !isFew
             ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns), kMinPart,
-                                  kMaxPartOfTiles)
+                                  columns < kManyRowsOfTiles ? kMaxPart
+                                                             : kMaxPartOfTiles)
             : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), kMinPart,
                                   kMaxPart);
     // Few rows do little with what they stream, which must not be fetched for

@@ -440,17 +440,22 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
     return
   }
 
-  // Rows, lanes and steps that fill no tile are copied; behind the last step are zeros.
+  // Rows, lanes and steps that fill no tile are copied; behind the last step are zeros. Of factors that
+  // have no more, all steps are copied first.
   // CHECK-LABEL: func.func @edges
-  // CHECK: %[[FACTOR:.*]] = memref.alloca() {alignment = 64 : i64} : memref<512xbf16>
-  // CHECK: vector.create_mask %c12 : vector<16xi1>
-  // CHECK: scf.for %{{.*}} = %c0 to %c9 step %c1
+  // CHECK: %[[Y:.*]] = memref.alloca() {alignment = 64 : i64} : memref<512xbf16>
+  // CHECK: %[[X:.*]] = memref.alloca() {alignment = 64 : i64} : memref<512xbf16>
   // CHECK: vector.create_mask %{{.*}} : vector<32xi1>
   // CHECK: scf.for %{{.*}} = %c0 to %c9 step %c1
-  // CHECK: amx.tile_load %[[FACTOR]]
-  // CHECK-COUNT-16: vector.store %{{.*}}, %[[FACTOR]]
+  // CHECK: vector.store %{{.*}}, %[[X]]
+  // CHECK-COUNT-16: vector.store %{{.*}}, %[[Y]]
   // CHECK: scf.for %{{.*}} = %c0 to %c5 step %c1
   // CHECK: vector.maskedload {{.*}} : memref<?xbf16, {{.*}}>, vector<32xi1>
+  // CHECK: vector.store %{{.*}}, %[[Y]]
+  // CHECK: vector.create_mask %c12 : vector<16xi1>
+  // CHECK: scf.for %{{.*}} = %c0 to %c9 step %c1
+  // CHECK: amx.tile_load %[[X]]
+  // CHECK: amx.tile_load %[[Y]]
   // CHECK: amx.tile_mulf
   // CHECK: amx.tile_store
   // CHECK: vector.maskedstore
@@ -462,6 +467,32 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
       %2 = arith.mulf %0, %1 : f32
       %3 = arith.addf %c, %2 : f32
       linalg.yield %3 : f32
+    }
+    return
+  }
+}
+
+// -----
+
+#steps = affine_map<(n, k) -> (k, n)>
+#lanes = affine_map<(n, k) -> (n)>
+#turned = affine_map<(n, k) -> (n, k)>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "znver4", features = "", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+  // What a reduction stores along its steps is turned after as many as there are lanes; the last ones are
+  // stored element by element.
+  // CHECK-LABEL: func.func @turned_stream
+  // CHECK: %[[SUM:.*]] = scf.for %{{.*}} = %c0 to %c16 step %c8 iter_args({{.*}}) -> (vector<8xf32>)
+  // CHECK-COUNT-8: arith.addf
+  // CHECK-COUNT-24: vector.shuffle
+  // CHECK-COUNT-8: vector.store %{{.*}}, %{{.*}} : memref<8x18xbf16>, vector<8xbf16>
+  // CHECK-COUNT-2: vector.scatter
+  // CHECK: vector.store
+  func.func @turned_stream(%x: memref<18x8xf32>, %s: memref<8xf32>, %p: memref<8x18xbf16>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#steps, #lanes, #turned], iterator_types = ["parallel", "reduction"]} ins(%x : memref<18x8xf32>) outs(%s, %p : memref<8xf32>, memref<8x18xbf16>) {
+    ^bb0(%i: f32, %sum: f32, %o: bf16):
+      %0 = arith.addf %sum, %i : f32
+      %1 = arith.truncf %i : f32 to bf16
+      linalg.yield %0, %1 : f32, bf16
     }
     return
   }

@@ -9,7 +9,8 @@
 // along the reduction, two by two, so that each tile of a factor is multiplied
 // twice. All tiles have the same shape, since LLVM gives each register but one
 // in a function; what does not fill a tile goes through a buffer, with zeros
-// behind the last step.
+// behind the last step. Where all of a factor does not, its tiles are copied
+// once, before the loop that multiplies them again and again.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,6 +30,8 @@ using namespace mlir::lutra;
 static constexpr int64_t kSize = 16;
 /// Rows and steps below which vectors have less to do.
 static constexpr int64_t kMinRows = 3, kMinSteps = 4;
+/// Steps of a factor that is copied as a whole: 32 KiB.
+static constexpr int64_t kMostCopiedSteps = 512;
 
 /// Whether an operand goes on evenly along `loop`, from multiples of a tile on.
 static bool isEven(linalg::GenericOp op, OpOperand *operand, unsigned loop) {
@@ -87,6 +90,8 @@ private:
   };
 
   bool readsLanesOften() const;
+  bool isFew(unsigned loop) const;
+  SmallVector<Piece> piecesOfSteps() const;
   void coverRows(function_ref<void()> inside);
   void coverLanes(function_ref<void()> inside);
   void emitTiles();
@@ -94,7 +99,11 @@ private:
   Place placeOf(OpOperand &operand, unsigned rowLoop, int64_t row,
                 int64_t lane);
   Place buffer(Type element);
-  void copyRows(Type element, Part part, const Place &from, const Place &to);
+  void copyRows(Type element, Part part, const Place &from, const Place &to,
+                bool fillsRows);
+  void copyTile(OpOperand &operand, unsigned rowLoop, int64_t row, int64_t lane,
+                Part part, const Place &to);
+  void copyFactor(OpOperand &operand, unsigned rowLoop);
   Value load(OpOperand &operand, unsigned rowLoop, int64_t row, int64_t lane,
              Part part);
   void store(Value tile, int64_t row, int64_t lane, Part part);
@@ -125,6 +134,8 @@ private:
   std::optional<Nest::PanelShare> ahead;
   /// [16, elements of a row], for what does not fill a tile.
   llvm::SmallMapVector<Type, Value, 2> buffers;
+  /// Of factors that are copied as a whole, tiles one behind the other.
+  llvm::SmallMapVector<OpOperand *, Value, 2> copies;
 };
 } // namespace mlir::lutra
 
@@ -168,10 +179,10 @@ MatrixTiles::Place MatrixTiles::buffer(Type element) {
   return {memref, {constant(0)}, constant(elements)};
 }
 
-/// Copies the part of a tile that exists. Behind its last element, rows of the
-/// buffer are 0.
+/// Copies the part of a tile that exists. Where it fills rows, zeros are behind
+/// their last element.
 void MatrixTiles::copyRows(Type element, Part part, const Place &from,
-                           const Place &to) {
+                           const Place &to, bool fillsRows) {
   auto type = VectorType::get({elementsOfRow(element)}, element);
   Value rows = part.rows ? part.rows : constant(kSize), mask;
   if (part.elements)
@@ -196,8 +207,7 @@ void MatrixTiles::copyRows(Type element, Part part, const Place &from,
               vector = vector::MaskedLoadOp::create(
                   b, loc, type, from.memref, ValueRange{source}, mask,
                   arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
-              // Of a buffer, all of a row is written.
-              if (buffers.lookup(element) == to.memref)
+              if (fillsRows)
                 vector::StoreOp::create(b, loc, vector, to.memref,
                                         ValueRange{target});
               else
@@ -207,25 +217,79 @@ void MatrixTiles::copyRows(Type element, Part part, const Place &from,
             });
 }
 
+/// Copies the part that exists of the tile of `operand` at a row and lane, of
+/// which the rows go along `rowLoop`.
+void MatrixTiles::copyTile(OpOperand &operand, unsigned rowLoop, int64_t row,
+                           int64_t lane, Part part, const Place &to) {
+  Type element = getElementTypeOrSelf(operand.get().getType());
+  // Rows that do not exist are not stored, but steps are summed up.
+  if (part.rows && rowLoop == plan.reductions.back()) {
+    auto type = VectorType::get({elementsOfRow(element)}, element);
+    Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+    for (int64_t i = 0; i < kSize; ++i)
+      vector::StoreOp::create(
+          b, loc, zeros, to.memref,
+          ValueRange{b.createOrFold<arith::AddIOp>(
+              loc, to.index.front(), constant(i * type.getDimSize(0)))});
+  }
+  copyRows(element, part, placeOf(operand, rowLoop, row, lane), to,
+           /*fillsRows=*/true);
+}
+
+/// The steps of the innermost reduction, by tiles.
+SmallVector<Piece> MatrixTiles::piecesOfSteps() const {
+  SmallVector<Piece> pieces{{1, kSize, false}, {1, kSize, true}};
+  if (auto steps = getConstantIntValue(nest.extents[plan.reductions.back()]))
+    pieces.resize(1 + (*steps % kSize != 0));
+  return pieces;
+}
+
+/// Copies all steps of a factor that does not fill the rows or lanes of a tile,
+/// if they are not too many.
+void MatrixTiles::copyFactor(OpOperand &operand, unsigned rowLoop) {
+  unsigned step = plan.reductions.back();
+  auto steps = getConstantIntValue(nest.extents[step]);
+  if (!steps || *steps > kMostCopiedSteps || plan.reductions.size() != 1)
+    return;
+  Type element = getElementTypeOrSelf(operand.get().getType());
+  int64_t elements = elementsOfRow(element);
+  Value copy = allocateOnFrame(
+      b, op,
+      MemRefType::get({int64_t(llvm::alignTo(*steps, kSize)) * elements},
+                      element));
+  coverLoop(b, loc, nest.extents[step], piecesOfSteps(), {},
+            [&](const Piece &piece, Index index, ValueRange) {
+              nest.position[step] = index;
+              Value place = arith::MulIOp::create(
+                        b, loc, index.materialize(b, loc), constant(elements)),
+                    count = countOf(piece, step);
+              Part part = rowLoop == step ? Part{count, inGroups(laneCount)}
+                                          : Part{rowCount, inGroups(count)};
+              copyTile(operand, rowLoop, 0, 0, part,
+                       {copy, {place}, constant(elements)});
+              return Values();
+            });
+  copies[&operand] = copy;
+}
+
 /// The tile of `operand` at a row and lane, of which the rows go along
 /// `rowLoop`.
 Value MatrixTiles::load(OpOperand &operand, unsigned rowLoop, int64_t row,
                         int64_t lane, Part part) {
   Type element = getElementTypeOrSelf(operand.get().getType());
-  Place place = placeOf(operand, rowLoop, row, lane);
-  if (!part.isWhole()) {
-    Place copy = buffer(element);
-    // Rows that do not exist are not stored, but steps are summed up.
-    bool areSteps = rowLoop == plan.reductions.back();
-    if (part.rows && areSteps) {
-      auto type = VectorType::get({elementsOfRow(element)}, element);
-      Value zeros = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-      for (int64_t i = 0; i < kSize; ++i)
-        vector::StoreOp::create(b, loc, zeros, copy.memref,
-                                ValueRange{constant(i * type.getDimSize(0))});
-    }
-    copyRows(element, part, place, copy);
-    place = copy;
+  Place place;
+  if (Value copy = copies.lookup(&operand)) {
+    Index index = nest.position[plan.reductions.back()];
+    Value elements = constant(elementsOfRow(element));
+    place = {
+        copy,
+        {arith::MulIOp::create(b, loc, index.materialize(b, loc), elements)},
+        elements};
+  } else if (part.isWhole()) {
+    place = placeOf(operand, rowLoop, row, lane);
+  } else {
+    place = buffer(element);
+    copyTile(operand, rowLoop, row, lane, part, place);
   }
   auto type = amx::TileType::get({kSize, elementsOfRow(element)}, element);
   return amx::TileLoadOp::create(b, loc, type, place.memref, place.index,
@@ -237,18 +301,15 @@ void MatrixTiles::store(Value tile, int64_t row, int64_t lane, Part part) {
         to = part.isWhole() ? place : buffer(b.getF32Type());
   amx::TileStoreOp::create(b, loc, to.memref, to.index, tile, to.stride);
   if (!part.isWhole())
-    copyRows(b.getF32Type(), part, to, place);
+    copyRows(b.getF32Type(), part, to, place, /*fillsRows=*/false);
 }
 
 /// Adds the products of all steps of the innermost reduction to the sums,
 /// [rows.vectors, lanes.vectors].
 Values MatrixTiles::multiply(ValueRange sums) {
   unsigned step = plan.reductions.back();
-  SmallVector<Piece> pieces{{1, kSize, false}, {1, kSize, true}};
-  if (auto steps = getConstantIntValue(nest.extents[step]))
-    pieces.resize(1 + (*steps % kSize != 0));
   return coverLoop(
-      b, loc, nest.extents[step], pieces, sums,
+      b, loc, nest.extents[step], piecesOfSteps(), sums,
       [&](const Piece &steps, Index index, ValueRange carried) {
         nest.position[step] = index;
         if (ahead)
@@ -303,6 +364,12 @@ bool MatrixTiles::readsLanesOften() const {
   return lanes && (!rows || *rows > *lanes);
 }
 
+/// Whether a loop does not fill one tile.
+bool MatrixTiles::isFew(unsigned loop) const {
+  auto extent = getConstantIntValue(nest.extents[loop]);
+  return extent && *extent < kSize;
+}
+
 void MatrixTiles::coverRows(function_ref<void()> inside) {
   OpFoldResult extent = nest.extents[*plan.row];
   SmallVector<Piece> pieces{{2, kSize, false}, {1, kSize, false}};
@@ -314,6 +381,8 @@ void MatrixTiles::coverRows(function_ref<void()> inside) {
               nest.position[*plan.row] = index;
               rows = piece;
               rowCount = countOf(piece, *plan.row);
+              if (isFew(*plan.row))
+                copyFactor(*contraction.a, *plan.row);
               inside();
               return Values();
             });
@@ -327,6 +396,8 @@ void MatrixTiles::coverLanes(function_ref<void()> inside) {
               nest.position[plan.loop] = index;
               lanes = piece;
               laneCount = countOf(piece, plan.loop);
+              if (isFew(plan.loop))
+                copyFactor(*contraction.b, plan.reductions.back());
               inside();
               return Values();
             });
@@ -334,7 +405,7 @@ void MatrixTiles::coverLanes(function_ref<void()> inside) {
 
 void MatrixTiles::emit() {
   auto inside = [&] { emitTiles(); };
-  if (readsLanesOften())
+  if (isFew(*plan.row) || (readsLanesOften() && !isFew(plan.loop)))
     coverRows([&] { coverLanes(inside); });
   else
     coverLanes([&] { coverRows(inside); });

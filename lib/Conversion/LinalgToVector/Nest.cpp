@@ -191,11 +191,13 @@ Values Nest::emitStep(int64_t rows, int64_t columns, const Piece &piece,
         body.clone(builder, place, at(place.row, lane, place.column), current);
     for (unsigned i = 0; i < outputs; ++i) {
       Value value = builder.materialize(yielded[i]);
-      if (isStream(i))
+      if (!isStream(i))
+        next[slots[i]] = value;
+      else if (auto later = turned.find(i); later != turned.end())
+        later->second.push_back(value);
+      else
         builder.store(value, output(i),
                       outputIndex(builder, i, place.row, lane));
-      else
-        next[slots[i]] = value;
     }
   };
   for (int64_t row = 0; row < rows; ++row)
@@ -234,8 +236,13 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
                                 : emitGroups(rows, piece, builder, inner);
     return emitStep(rows, 1, piece, piece.vectors, builder, inner);
   };
+  bool turns =
+      llvm::any_of(llvm::seq(op.getNumDpsInits()),
+                   [&](unsigned output) { return isTurned(output, piece); });
   if (plan.groupSize > 1 && !plan.group)
     sums = emitGroupedReductions(rows, piece, builder, sums, step);
+  else if (turns)
+    sums = emitTurnedSteps(rows, piece, sums, step);
   else
     sums = emitSteps(rows, piece, sums, step);
   unsigned next = 0;

@@ -14,6 +14,7 @@
 
 #include "Loops.h"
 #include "Nest.h"
+#include <map>
 
 namespace mlir::lutra {
 
@@ -77,6 +78,10 @@ private:
   Value combine(unsigned output, Value x, Value y);
   Value reduceLanes(unsigned output, ArrayRef<Value> rows);
   void emitReducedRows(unsigned output, int64_t column, ArrayRef<Value> rows);
+  bool isTurned(unsigned output, const Piece &piece);
+  Values emitTurnedSteps(int64_t rows, const Piece &piece, ValueRange sums,
+                         function_ref<Values(ValueRange)> step);
+  void storeTurned(int64_t rows, const Piece &piece);
   void emitTransposes();
   void emitTransposedTile(OpFoldResult lanes, OpFoldResult rows);
   Values loadTransposed(OpOperand &operand, OpFoldResult lanes,
@@ -108,6 +113,9 @@ private:
   SmallVector<Value> initial;
   SmallVector<OpFoldResult> extents;
   SmallVector<Index> position;
+  /// Of streams that are stored after several steps, by output, what each step
+  /// gave, [steps, rows, vectors].
+  std::map<unsigned, Values> turned;
 };
 
 } // namespace mlir::lutra

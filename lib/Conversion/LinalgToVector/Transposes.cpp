@@ -6,7 +6,8 @@
 // Where lanes lie along one loop and an operand along another, a tile of as
 // many rows as lanes is read or written as the operand lies, and turned in
 // registers: for each vector a load and a few shuffles, and not a load for each
-// lane.
+// lane. What a reduction stores on its way is turned so, too, if it lies along
+// the innermost reduction: after as many steps as there are lanes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,7 +19,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/Support/MathExtras.h"
-#include <map>
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -305,6 +305,74 @@ void Nest::storeRows(ArrayRef<Values> vectors, OpOperand &output,
     else
       builder.store(elements.front(), output.get(), index);
   }
+}
+
+/// Whether an output is a stream that is stored after some steps.
+bool Nest::isTurned(unsigned output, const Piece &piece) {
+  if (!isStream(output) || plan.reductions.empty() || plan.group ||
+      plan.groupSize > 1 || piece.isMasked || piece.lanes < 4)
+    return false;
+  OpOperand &operand = *op.getDpsInitOperand(output);
+  auto type = cast<MemRefType>(operand.get().getType());
+  unsigned steps = plan.reductions.back();
+  std::optional<int64_t> extent = getConstantIntValue(extents[steps]);
+  return llvm::isPowerOf2_64(piece.lanes) &&
+         isa<FloatType>(type.getElementType()) &&
+         !liesAlong(op, operand, plan.loop, plan) &&
+         liesAlong(op, operand, steps, plan) && extent &&
+         *extent >= piece.lanes;
+}
+
+/// The reductions of a tile, of which the innermost takes as many steps at once
+/// as there are lanes, where there are so many.
+Values Nest::emitTurnedSteps(int64_t rows, const Piece &piece, ValueRange sums,
+                             function_ref<Values(ValueRange)> step) {
+  ArrayRef<unsigned> loops = plan.reductions;
+  unsigned loop = loops.back();
+  return emitReductions(loops.drop_back(), sums, [&](ValueRange outer) {
+    return coverLoop(
+        b, loc, extents[loop], piecesOfRows(extents[loop], piece.lanes), outer,
+        [&](const Piece &steps, Index index, ValueRange inner) {
+          bool isWhole = steps.vectors == piece.lanes;
+          for (unsigned i = 0; isWhole && i < op.getNumDpsInits(); ++i)
+            if (isTurned(i, piece))
+              turned[i].clear();
+          Values next(inner);
+          for (int64_t i = 0; i < steps.vectors; ++i) {
+            position[loop] = index.plus(i);
+            next = step(next);
+          }
+          position[loop] = index;
+          storeTurned(rows, piece);
+          return next;
+        });
+  });
+}
+
+/// Stores what the steps of a tile gave, vectors along these.
+void Nest::storeTurned(int64_t rows, const Piece &piece) {
+  VectorBuilder builder{b, loc, flat, piece.lanes, Value(), Value()};
+  for (auto &[number, vectors] : turned) {
+    AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(number));
+    auto type = cast<VectorType>(vectors.front().getType());
+    auto words = VectorType::get(
+        {piece.lanes}, b.getIntegerType(type.getElementTypeBitWidth()));
+    int64_t each = rows * piece.vectors;
+    for (int64_t at = 0; at < each; ++at) {
+      Values steps;
+      for (int64_t step = 0; step < piece.lanes; ++step)
+        steps.push_back(vectors[step * each + at]);
+      steps =
+          recast(b, loc, transpose(b, loc, recast(b, loc, steps, words)), type);
+      int64_t first = at % piece.vectors * piece.lanes;
+      for (auto [lane, vector] : llvm::enumerate(steps))
+        builder.store(vector, output(number),
+                      builder.index(map,
+                                    this->at(at / piece.vectors, first + lane),
+                                    plan.reductions.back()));
+    }
+  }
+  turned.clear();
 }
 
 void Nest::emitTransposes() {
