@@ -29,7 +29,7 @@ void printReportAsJSON(const ModelReport &report, llvm::raw_ostream &os);
 void printQuantization(ArrayRef<QuantizedLayer> layers, ArrayRef<double> errors,
                        llvm::raw_ostream &os);
 
-/// The same as JSON. docs/Quantization.md names its fields.
+/// The same as JSON. docs/Quantizing.md names its fields.
 void printQuantizationAsJSON(StringRef model, ArrayRef<QuantizedLayer> layers,
                              ArrayRef<double> errors, llvm::raw_ostream &os);
 

@@ -73,7 +73,7 @@ struct QuantizationSpec {
   std::vector<QuantizationRule> rules;
 
   /// Reads rules between ';', each [PATTERN=]FORMAT[:SETTING..] or
-  /// [PATTERN=]none, as docs/Quantization.md has them. The error says what was
+  /// [PATTERN=]none, as docs/Quantizing.md has them. The error says what was
   /// expected of which piece.
   static llvm::Expected<QuantizationSpec> parse(StringRef text);
   /// The same for a pass that has them as an option: reads them the first time,
