@@ -11,7 +11,7 @@ from conftest import MODELS, lutra_compile, run_tool
 from Models.numerals.make_numerals import no_past
 from Models.roman import BEGIN, encode, roman
 from onnx import helper
-from test_quantize import decoded, model_of, normal, product, relative
+from float_products import decoded, model_of, normal, product, relative
 
 K, N = 256, 96
 

@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import lutra
 import ml_dtypes
 import numpy as np
+from conftest import lutra_compile
 from low_bit import pack, rounded
 from test_shapes import LEVELS as ALL_LEVELS
 
@@ -22,7 +24,18 @@ LEVELS = ALL_LEVELS + [
     if flag in CPU
 ]
 
-
+#: Columns, groups and codes of a group.
+SIZES = [
+    (1, 1, 33),
+    (7, 3, 20),
+    (16, 2, 128),
+    (17, 5, 16),
+    (33, 1, 36),
+    (40, 3, 7),
+    (70, 4, 32),
+    (300, 2, 64),
+]
+ROWS = [1, 3, 8, 33]
 SMALL_FLOATS = {"f8E4M3FN": ml_dtypes.float8_e4m3fn, "f8E8M0FNU": ml_dtypes.float8_e8m0fnu}
 
 
@@ -261,3 +274,16 @@ def module(case, text, operands, form):
   }}
 }}
 """
+
+
+def run(source, x, *options):
+    artifact = source.with_suffix(".so")
+    lutra_compile("--compile-from=tensor", source, "-o", artifact, *options)
+    return lutra.load(artifact)(x)["y"]
+
+
+def check(case, folder, *options, seed=0, error=2e-6):
+    source, x, result, size = write(case, folder, seed)
+    got = run(source, x, "--lookups=never", *options)
+    # Sums of integers are exact, those over groups are in f32.
+    np.testing.assert_array_less(np.abs(got - result), error * size + 1e-30)

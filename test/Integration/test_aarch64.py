@@ -6,6 +6,7 @@ instructions, at a few sizes. What a level lacks, the machine that it runs on la
 import emulated
 import lutra
 import numpy as np
+import packed_products as packed
 import pytest
 import test_attention
 import test_bf16_products as bf16
@@ -15,7 +16,6 @@ import test_language_model as language_model
 import test_looked_up_products as looked_up
 import test_narrow_attention as narrow_attention
 import test_narrow_floats as narrow_floats
-import test_packed_products as packed
 import test_quantize as quantize
 import test_recurrent as recurrent
 import stored_keys

@@ -13,7 +13,7 @@ from calibration import (
 )  # fmt: skip
 from conftest import lutra_compile
 from onnx import helper
-from test_quantize import decoded, model_of, normal, perceptron, product, relative
+from float_products import decoded, model_of, normal, perceptron, product, relative
 
 
 # What samples are for

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from calibration import K, N, correlated, outputs_error, report_of
 from onnx import helper
-from test_quantize import model_of, normal, product, relative
+from float_products import model_of, normal, product, relative
 
 
 @pytest.mark.parametrize("name", ["int3", "int4:g128", "int4:row", "uint4:g40", "nf4", "mxfp4", "nvfp4", "ternary"])

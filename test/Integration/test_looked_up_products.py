@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from conftest import lutra_compile
 from low_bit import rounded
-from packed_products import LEVELS, Product, data, looked_up, write
-from test_packed_products import SIZES, run
+from packed_products import LEVELS, SIZES, Product, data, looked_up, run, write
 
 BITS = [1, 2, 4]
 KINDS = ["shared", "codes", "floats"]

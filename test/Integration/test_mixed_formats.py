@@ -12,7 +12,7 @@ import onnx
 import pytest
 from conftest import lutra_compile
 from onnx import helper
-from test_quantize import decoded, model_of, normal, product, relative
+from float_products import decoded, model_of, normal, product, relative
 
 K, N = 256, 160
 

@@ -7,7 +7,7 @@ import lutra
 import numpy as np
 import onnx
 from calibration import K, N, check_transposed, outputs_error, report_of, with_outliers
-from test_quantize import decoded, normal, product, relative
+from float_products import decoded, normal, product, relative
 
 
 def test_smooth():

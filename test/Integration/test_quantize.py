@@ -3,7 +3,6 @@
 """--quantize: float models whose weights become codes of few bits when they are
 compiled. A product with the identity gives what the codes stand for."""
 
-import itertools
 import json
 
 import lutra
@@ -11,57 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from conftest import MODELS, lutra_compile, run_tool
+from float_products import FORMATS, VECTORS, K, N, decoded, layers_of, normal, perceptron, product, relative
 from Models.roman import roman
-from onnx import TensorProto, helper, numpy_helper
-
-K, N = 200, 96
-# Bounds of the relative error of normally distributed weights.
-FORMATS = {
-    "uint1": 0.85, "ternary": 0.45, "int2": 0.40, "uint2": 0.40, "int3": 0.19,
-    "uint3": 0.18, "int4": 0.09, "uint4": 0.085, "nf4": 0.095, "fp4": 0.115,
-    "mxfp4": 0.125, "nvfp4": 0.11, "int5": 0.045, "uint5": 0.042, "int6": 0.023,
-    "uint6": 0.021, "int7": 0.012, "uint7": 0.011, "int8": 0.006, "uint8": 0.006,
-    "fp8": 0.03, "pot3": 0.20, "pot4": 0.17, "iq4": 0.08, "posit4": 0.17, "mxfp6": 0.03,
-    "mxfp6e3m2": 0.06, "posit8": 0.01, "fp8e5m2": 0.06, "mxfp8": 0.035, "mxfp8e5m2": 0.06,
-    "bcq1": 0.61, "bcq2": 0.35, "bcq3": 0.20, "bcq4": 0.12, "trellis2": 0.29,
-    "trellis3": 0.145, "trellis4": 0.08,
-}  # fmt: skip
-VECTORS = {"aqlm1": 0.58, "vptq2": 0.32, "aqlm2": 0.32, "vptq3": 0.18, "aqlm3": 0.175, "vptq4": 0.097}
-FORMATS |= VECTORS
-
-
-def model_of(nodes, weights, inputs, outputs):
-    initializers = [numpy_helper.from_array(w, name) for name, w in weights.items()]
-    graph = helper.make_graph(
-        nodes, "g",
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        initializers,
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
-    model.ir_version = 10
-    return model
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
-
-
-def product(weight, **attributes):
-    """x [batch, K] times a weight [K, N], or with transB [N, K]."""
-    k, n = weight.shape[:: -1 if attributes.get("transB") else 1]
-    op = "Gemm" if attributes else "MatMul"
-    node = helper.make_node(op, ["x", "w"], ["y"], "layers.0/proj", **attributes)
-    return model_of([node], {"w": weight}, {"x": ["batch", k]}, {"y": ["batch", n]})
-
-
-def relative(got, expected):
-    return np.sqrt(np.sum((got - expected) ** 2.0) / np.sum(expected**2.0))
-
-
-def decoded(model, k):
-    """The weights that the codes stand for: products with 1 and 0 are exact."""
-    return model(np.eye(k, dtype=np.float32))["y"]
+from onnx import helper
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -240,129 +191,6 @@ def test_halves(dtype):
     assert relative(got, expected) < 0.01
 
 
-# Several products
-
-
-def perceptron():
-    """Two layers, of which both and a table of rows read the first weight."""
-    nodes = [
-        helper.make_node("Gather", ["w1", "i"], ["row"], "embed"),
-        helper.make_node("MatMul", ["x", "w1"], ["h"], "up"),
-        helper.make_node("Add", ["h", "row"], ["b"], "bias"),
-        helper.make_node("Relu", ["b"], ["r"], "relu"),
-        helper.make_node("MatMul", ["r", "w2"], ["s"], "head"),
-        helper.make_node("MatMul", ["s", "w3"], ["y"], "tiny"),
-    ]
-    weights = {
-        "w1": normal(64, 128, seed=1),
-        "w2": normal(128, 64, seed=2),
-        "w3": normal(64, 10, seed=3),
-        "i": np.int64(3),
-    }
-    return model_of(nodes, weights, {"x": ["batch", 64]}, {"y": ["batch", 10]})
-
-
-def test_rules(tmp_path):
-    """The first rule that matches counts, by the name of a node or a weight."""
-    path, report = tmp_path / "m.onnx", tmp_path / "r.json"
-    onnx.save(perceptron(), path)
-    lutra_compile(
-        path, "-o", tmp_path / "m.so", "--quantize=he[ab]d=none", "--quantize=w1=nf4;*=int8",
-        f"--report=quantization:{report}",
-    )  # fmt: skip
-    layers = {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
-    assert layers["up"]["format"] == "nf4" and layers["up"]["group"] == 64
-    assert layers["up"]["kept"]
-    assert layers["head"]["reason"] == "'he[ab]d=none'"
-    assert layers["tiny"]["reason"] == "fewer than 4096 weights"
-    totals = json.loads(report.read_text())
-    assert totals["bytes_before"] == 4 * (64 * 128 + 128 * 64 + 64 * 10)
-    # 4 bits for each weight and 16 for each scale, beside what is kept.
-    codes = 64 * 128 // 2 + 2 * 128
-    assert layers["up"]["quantized_bytes"] == codes
-    assert totals["bytes_after"] == totals["bytes_before"] + codes
-
-
-def test_text_report(tmp_path):
-    path = tmp_path / "m.onnx"
-    onnx.save(perceptron(), path)
-    done = lutra_compile(
-        path, "-o", tmp_path / "m.so", "--quantize=*head*=int4", "--report=quantization"
-    )
-    lines = done.stdout.splitlines()
-    assert lines[0] == (
-        "1 of 3 products quantized, weights of 68096 bytes become 39936"
-    )
-    assert "head: w2 [128, 64]" in lines
-    assert "up: w1 [64, 128]" in lines
-    assert lines[lines.index("up: w1 [64, 128]") + 1] == "    stays: no rule"
-    described = lines[lines.index("head: w2 [128, 64]") + 1]
-    assert described.startswith("    int4, groups of 32, 4.50 bits per weight, error ")
-
-
-# What rules leave open
-
-
-def layers_of(path, rules, tmp_path):
-    report = tmp_path / "r.json"
-    lutra_compile(
-        path, "-o", tmp_path / "m.so", f"--quantize={rules}", "-O0",
-        f"--report=quantization:{report}",
-    )  # fmt: skip
-    return {p["nodes"]: p for p in json.loads(report.read_text())["products"]}
-
-
-def unequal():
-    """Products of weights that are easy to quantize, usual, and hard."""
-    weights = {
-        "easy": np.random.default_rng(0).choice([-2.0, -1, 0, 1], (128, 64)),
-        "usual": normal(128, 64, seed=1),
-        "hard": normal(128, 64, seed=2) ** 3,
-    }
-    nodes = [helper.make_node("MatMul", ["x", name], [f"y_{name}"], name) for name in weights]
-    nodes.append(helper.make_node("Sum", [f"y_{name}" for name in weights], ["y"], "sum"))
-    weights = {name: weight.astype(np.float32) for name, weight in weights.items()}
-    return model_of(nodes, weights, {"x": ["batch", 128]}, {"y": ["batch", 64]})
-
-
-def test_groups_are_halved(tmp_path):
-    path = tmp_path / "m.onnx"
-    onnx.save(unequal(), path)
-    layers = layers_of(path, "int4:row:e9%", tmp_path)
-    assert layers["easy"]["group"] == 128
-    assert layers["usual"]["group"] == 32
-    assert layers["usual"]["relative_error"] <= 0.09
-    # Half of that is not enough for it.
-    coarse = layers_of(path, "int4:g64", tmp_path)
-    assert coarse["usual"]["relative_error"] > 0.09
-    assert layers["hard"]["group"] == 16
-
-
-@pytest.mark.parametrize("bits", [2.5, 3, 4.5, 5.2, 8.5, 20])
-def test_bits_are_allocated(bits, tmp_path):
-    """The least sum of squared errors of all that fit, by trying them all."""
-    path = tmp_path / "m.onnx"
-    onnx.save(unequal(), path)
-    layers = layers_of(path, f"auto:{bits}", tmp_path)
-    used = np.mean([p["bits_per_weight"] for p in layers.values()])
-    error = sum(p["relative_error"] ** 2 for p in layers.values())
-    formats = [layers_of(path, f"int{n}", tmp_path) for n in range(2, 9)]
-    best = min(
-        sum(formats[i][name]["relative_error"] ** 2 for name, i in zip(layers, choice))
-        for choice in itertools.product(range(7), repeat=3)
-        if np.mean([i + 2.5 for i in choice]) <= bits
-    )
-    assert used <= bits
-    assert error == pytest.approx(best)
-
-
-def test_too_few_bits(tmp_path):
-    path = tmp_path / "m.onnx"
-    onnx.save(unequal(), path)
-    done = lutra_compile(path, "-o", tmp_path / "m.so", "--quantize=auto:2.4", expect=3)
-    assert "expected at least 2.50 bits per weight, got 'auto:2.4'" in done.stderr
-
-
 # The samples
 
 
@@ -440,56 +268,6 @@ def test_deviation():
     assert lutra.deviation(np.float32(1), np.float32(np.nan)).largest == np.inf
 
 
-# What is wrong
-
-
-@pytest.mark.parametrize(
-    "rules, said",
-    [
-        ("", "expected a format, uint1, "),
-        ("int9", "mxfp8e5m2, two of them as FORMAT+PERCENT%FORMAT, auto:BITS or none, got 'int9' in 'int9'"),
-        ("*a*=int4;int9", "got 'int9' in 'int9'"),
-        ("int4:g0", "eN% for an error of N percent, got 'g0' in 'int4:g0'"),
-        ("int4:g-1", "got 'g-1'"),
-        ("int4:g99999999999999999999", "got 'g99999999999999999999'"),
-        ("int4:", "got '' in 'int4:'"),
-        ("int4:fast", "got 'fast' in 'int4:fast'"),
-        ("*[=int4", "expected a pattern of names, got '*['"),
-        ("mxfp4:g16", "expected groups of 32 for mxfp4, got 'mxfp4:g16'"),
-        ("posit4:a8", "expected activations a32 for posit4"),
-        ("nf4:a8", "expected activations a32 for nf4, whose numbers are not integers, got 'nf4:a8'"),
-        ("int4;", "got '' in ''"),
-        ("auto", "auto:BITS or none, got 'auto' in 'auto'"),
-        ("auto:", "expected bits per weight, got '' in 'auto:'"),
-        ("auto:-4", "expected bits per weight, got '-4' in 'auto:-4'"),
-        ("auto:nan", "expected bits per weight, got 'nan'"),
-        ("auto:4:e5%", "got 'e5%' in 'auto:4:e5%'"),
-        ("int4:e5", "got 'e5' in 'int4:e5'"),
-        ("int4:e0%", "got 'e0%' in 'int4:e0%'"),
-        ("mxfp4:e5%", "expected no error for mxfp4, whose groups are not halved, got 'mxfp4:e5%'"),
-        ("trellis2:e5%", "expected no error for trellis2, whose groups are not halved"),
-        ("aqlm2:e5%", "expected no error for aqlm2, whose groups are not halved"),
-        ("aqlm2:g48", "expected groups of a multiple of 32 for aqlm2, got 'aqlm2:g48'"),
-        ("vptq2:g24", "expected groups of a multiple of 16 for vptq2, got 'vptq2:g24'"),
-        ("vptq3:gptq", "expected mse or nearest for vptq3, whose weights"),
-        ("aqlm5", "got 'aqlm5' in 'aqlm5'"),
-        ("trellis3:g48", "expected groups of a multiple of 32 for trellis3, got 'trellis3:g48'"),
-        ("bcq2:gptq", "expected mse or nearest for bcq2, whose weights are not rounded one by one, got 'bcq2:gptq'"),
-        ("trellis4:gptq", "expected mse or nearest for trellis4, whose weights"),
-        ("trellis5", "got 'trellis5' in 'trellis5'"),
-        ("bcq5", "got 'bcq5' in 'bcq5'"),
-    ],
-)  # fmt: skip
-def test_bad_rules(rules, said, tmp_path):
-    path = tmp_path / "m.onnx"
-    onnx.save(product(normal(K, N)), path)
-    done = lutra_compile(path, "-o", tmp_path / "m.so", f"--quantize={rules}", expect=2)
-    assert done.stderr.startswith("lutra-compile: error: --quantize: expected ")
-    assert said in done.stderr and done.stderr.count("\n") == 1
-    with pytest.raises(lutra.CompileError, match="--quantize: expected"):
-        lutra.compile(path, quantize=rules)
-
-
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_weights_that_are_no_numbers(wrong, tmp_path):
     weight = normal(K, N)
@@ -503,21 +281,3 @@ def test_weights_that_are_no_numbers(wrong, tmp_path):
         assert "weight 'w': expected finite numbers to quantize, got " in done.stderr
         assert "for input 70 of output 5" in done.stderr
         assert not (tmp_path / "m.so").exists()
-
-
-def test_report_needs_rules(tmp_path):
-    path = tmp_path / "m.onnx"
-    onnx.save(product(normal(K, N)), path)
-    done = lutra_compile(path, "-o", tmp_path / "m.so", "--report=quantization", expect=2)
-    assert "--report=quantization needs --quantize" in done.stderr
-
-
-def test_is_of_one_phase(tmp_path):
-    path, dump = tmp_path / "m.onnx", tmp_path / "m.mlir"
-    onnx.save(product(normal(K, N)), path)
-    lutra_compile(path, "--compile-to=quantize", "-o", dump, "--quantize=int4")
-    lutra_compile(dump, "--compile-from=quantize", "-o", tmp_path / "m.so")
-    done = lutra_compile(
-        dump, "--compile-from=quantize", "-o", tmp_path / "m.so", "--quantize=int4", expect=2
-    )
-    assert "quantization cannot change after phase 'quantize'" in done.stderr

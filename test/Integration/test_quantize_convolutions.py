@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
-from test_quantize import FORMATS, layers_of, normal, relative
+from float_products import FORMATS, layers_of, normal, relative
 
 #: Shapes of x and of weights, and attributes.
 CASES = [

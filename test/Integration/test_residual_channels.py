@@ -11,7 +11,7 @@ from calibration import (
     K, N, check_transposed, error_of_codes, outputs_error, refused, report_of, with_outliers,
 )  # fmt: skip
 from conftest import lutra_compile
-from test_quantize import decoded, normal, product, relative
+from float_products import decoded, normal, product, relative
 
 LARGE = [3, 70, 71, 200]
 SAMPLES = {"x": with_outliers(64, seed=2)}

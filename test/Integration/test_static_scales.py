@@ -12,7 +12,7 @@ import pytest
 from calibration import K, N, check_numerals, refused, report_of, sample_files, with_outliers
 from conftest import lutra_compile
 from onnx import helper
-from test_quantize import decoded, model_of, normal, product, relative
+from float_products import decoded, model_of, normal, product, relative
 from test_quantize_convolutions import CASES, IDS, convolution, expected
 from test_quantize_convolutions import decoded as decoded_kernel
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import lutra_compile
-from test_quantize import decoded, normal, product, relative
+from float_products import decoded, normal, product, relative
 
 K, N = 512, 40
 
