@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "HostNumbers.h"
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Analysis/ModelReport.h"
 #include "lutra/Analysis/SizeExpressions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -41,7 +42,8 @@ static llvm::DenseMap<int64_t, std::string> weightNames(ModuleOp module,
     auto type = cast<ShapedType>(entry.getAs<TypeAttr>("type").getValue());
     auto weight = entry.getAs<DictionaryAttr>("weight");
     names[at] = weight.getAs<StringAttr>("name").str();
-    bytes = llvm::alignTo(at + elementBytes(type) * type.getNumElements(), 64);
+    bytes = llvm::alignTo(at + elementBytes(type) * type.getNumElements(),
+                          kTensorAlignment);
   }
   return names;
 }

@@ -8,6 +8,7 @@
 #ifndef LUTRA_LIB_CONVERSION_FRAME_H
 #define LUTRA_LIB_CONVERSION_FRAME_H
 
+#include "lutra/Analysis/Caches.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -23,7 +24,7 @@ inline Value allocateOnFrame(OpBuilder &b, Operation *op, MemRefType type) {
     frame = frame->getParentOp();
   b.setInsertionPointToStart(&frame->getRegion(0).front());
   return memref::AllocaOp::create(b, op->getLoc(), type, ValueRange{},
-                                  b.getI64IntegerAttr(64));
+                                  b.getI64IntegerAttr(kTensorAlignment));
 }
 
 } // namespace mlir::lutra

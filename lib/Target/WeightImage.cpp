@@ -12,6 +12,7 @@
 
 #include "WeightExpression.h"
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Caches.h"
 #include "mlir/Support/DebugStringHelper.h"
 #include "llvm/Support/MathExtras.h"
 #include <vector>
@@ -49,10 +50,7 @@ private:
 
 } // namespace
 
-/// Weights begin at multiples of this, and nothing larger lies between them.
 char InvalidWeight::ID = 0;
-
-static constexpr int64_t kAlignment = 64;
 
 static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
   std::vector<Entry> entries;
@@ -76,12 +74,13 @@ static llvm::Expected<std::vector<Entry>> readEntries(ModuleOp module) {
     if (!parsed)
       return parsed.takeError();
     int64_t place = at.getValue().getSExtValue();
-    if (place != int64_t(llvm::alignTo(end, kAlignment)))
-      return llvm::createStringError("expected a weight at " +
-                                     Twine(llvm::alignTo(end, kAlignment)) +
-                                     " of the image, got " + Twine(place));
+    if (place != int64_t(llvm::alignTo(end, kTensorAlignment)))
+      return llvm::createStringError(
+          "expected a weight at " +
+          Twine(llvm::alignTo(end, kTensorAlignment)) + " of the image, got " +
+          Twine(place));
     if (llvm::AddOverflow(place, parsed->byteSize(), end) ||
-        end > INT64_MAX - kAlignment)
+        end > INT64_MAX - kTensorAlignment)
       return llvm::createStringError("expected an image below 2^63 bytes");
     entries.push_back({place, std::move(*parsed)});
   }
@@ -92,7 +91,7 @@ static uint64_t sizeOf(ArrayRef<Entry> entries) {
   if (entries.empty())
     return 0;
   const Entry &last = entries.back();
-  return llvm::alignTo(last.at + last.weight.byteSize(), kAlignment);
+  return llvm::alignTo(last.at + last.weight.byteSize(), kTensorAlignment);
 }
 
 llvm::Expected<uint64_t> lutra::imageSize(ModuleOp module) {

@@ -12,6 +12,7 @@
 
 #include "dialects/Lutra/Lutra.h"
 #include "dialects/MPGemm/MPGemm.h"
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
@@ -71,7 +72,7 @@ static FailureOr<Value> allocateTile(OpBuilder &b, Location loc,
     b.setInsertionPointToStart(stackFrame(b.getInsertionBlock()));
     tile = memref::AllocaOp::create(
         b, loc, MemRefType::get(bounds, type.getElementType()), ValueRange{},
-        b.getI64IntegerAttr(std::max(64u, alignment)));
+        b.getI64IntegerAttr(std::max<int64_t>(kTensorAlignment, alignment)));
   }
   if (dynamicSizes.empty())
     return tile;

@@ -12,9 +12,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "CacheSets.h"
 #include "Movement.h"
 #include "dialects/Lutra/WeightSteps.h"
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/State.h"
 #include "lutra/Analysis/TensorSizes.h"

@@ -8,14 +8,12 @@
 #include "MemoryLayout.h"
 
 #include "Arena.h"
+#include "lutra/Analysis/Caches.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
-
-/// Of slots and of weights, in bytes.
-static constexpr int64_t kAlignment = 64;
 
 static int64_t elementBytes(Type tensor) {
   return llvm::divideCeil(
@@ -49,10 +47,10 @@ static Value byteSize(OpBuilder &b, tensor::EmptyOp empty, IRMapping &map) {
 
 /// Rounds a size up to the alignment of slots.
 static Value aligned(OpBuilder &b, Location loc, Value size) {
-  Value mask = arith::ConstantIndexOp::create(b, loc, kAlignment - 1);
+  Value mask = arith::ConstantIndexOp::create(b, loc, kTensorAlignment - 1);
   Value sum = arith::AddIOp::create(b, loc, size, mask);
   return arith::AndIOp::create(
-      b, loc, sum, arith::ConstantIndexOp::create(b, loc, -kAlignment));
+      b, loc, sum, arith::ConstantIndexOp::create(b, loc, -kTensorAlignment));
 }
 
 /// Clones the host's index arithmetic at `b`, with `dims` for its lutra.dims.
@@ -154,7 +152,7 @@ void MemoryLayout::layOutImage(func::FuncOp host) {
          b.getNamedAttr("weight", weight->getAttrDictionary())}));
     int64_t bytes =
         elementBytes(type) * cast<ShapedType>(type).getNumElements();
-    end = llvm::alignTo(end + bytes, kAlignment);
+    end = llvm::alignTo(end + bytes, kTensorAlignment);
   }
   image = b.getArrayAttr(entries);
 }

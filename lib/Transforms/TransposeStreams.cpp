@@ -10,11 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "CacheSets.h"
 #include "MoveLast.h"
 #include "dialects/Cascade/Cascade.h"
 #include "dialects/Cascade/Parts.h"
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -75,9 +75,8 @@ static bool isWorthMoving(IterateOp iterate, unsigned number) {
   });
 }
 
-/// Rows of two matrix tiles, which are read together, and the bytes of a line
-/// of the cache.
-static constexpr int64_t kRowsRead = 32, kLine = 64;
+/// Rows of two matrix tiles, which are read together.
+static constexpr int64_t kRowsRead = 32;
 
 /// The result of `op`, with rows that are a line longer in memory where those
 /// that are read together would share few sets of the first-level cache.
@@ -91,10 +90,10 @@ static Value spreadRows(OpBuilder &b, linalg::TransposeOp op) {
   IRRewriter rewriter(b);
   Value tensor = linalg::generalizeNamedOp(rewriter, op)->getResult(0);
   SmallVector<int64_t> shape(type.getShape());
-  shape.back() += kLine / bytes;
+  shape.back() += kCacheLine / bytes;
   SmallVector<OpFoldResult> none(type.getRank(), b.getIndexAttr(0)), high(none),
       ones(type.getRank(), b.getIndexAttr(1));
-  high.back() = b.getIndexAttr(kLine / bytes);
+  high.back() = b.getIndexAttr(kCacheLine / bytes);
   Value zero =
       arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
   Value padded = tensor::PadOp::create(

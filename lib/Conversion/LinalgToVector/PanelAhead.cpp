@@ -12,6 +12,7 @@
 
 #include "NestBuilder.h"
 
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Analysis/TargetFeatures.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
@@ -24,8 +25,6 @@
 using namespace mlir;
 using namespace mlir::lutra;
 
-/// Bytes of a line of a cache.
-static constexpr int64_t kLine = 64;
 /// Tiles that fetch a panel where their number is not known.
 static constexpr int64_t kUnknownTiles = 8;
 
@@ -165,13 +164,14 @@ std::optional<Nest::PanelShare> Nest::shareOfNextPanel(int64_t rows,
   // What is read once, hardware foresees.
   if (count && *count < 2)
     return std::nullopt;
-  PanelShare share{contraction->b,
-                   nextPanel(contraction->b, *columns),
-                   steps,
-                   int64_t(llvm::divideCeil(
-                       steps * ofStep, kLine * count.value_or(kUnknownTiles))),
-                   kLine * 8 / type.getElementTypeBitWidth(),
-                   Value()};
+  PanelShare share{
+      contraction->b,
+      nextPanel(contraction->b, *columns),
+      steps,
+      int64_t(llvm::divideCeil(steps * ofStep,
+                               kCacheLine * count.value_or(kUnknownTiles))),
+      kCacheLine * 8 / type.getElementTypeBitWidth(),
+      Value()};
   int64_t ofTile = llvm::divideCeil(all, steps) * share.lines;
   auto constant = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(b, loc, value);
@@ -179,7 +179,7 @@ std::optional<Nest::PanelShare> Nest::shareOfNextPanel(int64_t rows,
   if (!count)
     share.isWanted = arith::CmpIOp::create(
         b, loc, arith::CmpIPredicate::ult, turn.number,
-        constant(llvm::divideCeil(all * ofStep, kLine * ofTile)));
+        constant(llvm::divideCeil(all * ofStep, kCacheLine * ofTile)));
   share.first.back() = b.createOrFold<arith::AddIOp>(
       loc, share.first.back(),
       b.createOrFold<arith::MulIOp>(loc, turn.number,

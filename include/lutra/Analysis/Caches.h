@@ -1,17 +1,24 @@
-//===- CacheSets.h - Rows that share sets of a cache ------------*- C++ -*-===//
+//===- Caches.h - What caches are made of -----------------------*- C++ -*-===//
 //
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef LUTRA_LIB_TRANSFORMS_CACHESETS_H
-#define LUTRA_LIB_TRANSFORMS_CACHESETS_H
+#ifndef LUTRA_ANALYSIS_CACHES_H
+#define LUTRA_ANALYSIS_CACHES_H
 
 #include <cstdint>
 #include <numeric>
 
 namespace mlir::lutra {
+
+/// Bytes of a line of a cache, on all machines that we compile for.
+inline constexpr int64_t kCacheLine = 64;
+
+/// What tensors begin at multiples of: on the stack, in a workspace and, by
+/// runtime/include/lutra/abi.h, in an image of weights.
+inline constexpr int64_t kTensorAlignment = kCacheLine;
 
 /// Whether `rows` rows that lie `stride` bytes apart find room in the
 /// first-level cache beside each other and as much again.
@@ -24,4 +31,4 @@ inline bool haveRoom(int64_t rows, int64_t stride) {
 
 } // namespace mlir::lutra
 
-#endif // LUTRA_LIB_TRANSFORMS_CACHESETS_H
+#endif // LUTRA_ANALYSIS_CACHES_H
