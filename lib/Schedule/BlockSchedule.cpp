@@ -13,6 +13,7 @@
 
 #include "BlockSchedule.h"
 
+#include "KernelLoops.h"
 #include "Tasks.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -79,6 +80,12 @@ static int64_t mostRows(linalg::GenericOp op, const Contraction &contraction,
 }
 
 namespace {
+/// What a task computes of a product, and how many steps of the reduction it
+/// goes at once. Of a strip of rows the sums fit the first-level cache.
+struct ProductBlock {
+  int64_t rows, columns, depth, strip;
+};
+
 /// Extents of a contraction's loops; what is not known counts as one.
 struct Extents {
   Extents(linalg::GenericOp op, const Contraction &contraction)
@@ -115,7 +122,11 @@ static int64_t columnsForThreads(const Extents &extents, int64_t n,
                    int64_t(llvm::divideCeil(kMinTaskWork, work))});
 }
 
-ProductBlock lutra::selectBlock(linalg::GenericOp op,
+/// What a task computes: as much of a row of `b` is read at once as leaves
+/// threads and sums enough, and the copy of its columns and the rows that it is
+/// multiplied with stay in the second-level cache. Sums and copies lie on the
+/// stack.
+static ProductBlock selectBlock(linalg::GenericOp op,
                                 const Contraction &contraction, Blocks blocks,
                                 TargetAttr target) {
   Extents extents(op, contraction);
@@ -151,4 +162,42 @@ ProductBlock lutra::selectBlock(linalg::GenericOp op,
         extents.ranges[contraction.reductions[0]]);
   }
   return block;
+}
+
+ScheduleAttr lutra::selectBlockSchedule(KernelLoops &kernel,
+                                        const Contraction &contraction,
+                                        Blocks blocks, TargetAttr target) {
+  linalg::GenericOp op = kernel.reduction, root = kernel.root;
+  ProductBlock block = selectBlock(op, contraction, blocks, target);
+  if (blocks == Blocks::Panels)
+    op->setAttr(kPanelsAttr, UnitAttr::get(op.getContext()));
+  int64_t work = 1;
+  // What is not known may be much: only the sums of a block have a bound.
+  for (int64_t range : op.getStaticLoopRanges())
+    work = std::min(kMinTaskWork, work * (ShapedType::isDynamic(range)
+                                              ? kMinTaskWork
+                                              : std::min(range, kMinTaskWork)));
+  SmallVector<int64_t> distribute(root.getNumLoops(), 0);
+  auto set = [&](unsigned loop, int64_t size) {
+    std::optional<unsigned> position = kernel.rootLoop(loop);
+    if (position && work >= kMinTaskWork)
+      distribute[*position] = size;
+  };
+  for (unsigned loop : contraction.batch)
+    set(loop, 1);
+  if (contraction.m)
+    set(*contraction.m, block.rows);
+  set(contraction.n, block.columns);
+  // Sums that are complete are passed on from the first-level cache.
+  int64_t depth = op.getStaticLoopRanges()[contraction.reductions[0]];
+  if (blocks == Blocks::Panels && op != root && !ShapedType::isDynamic(depth) &&
+      depth <= block.depth) {
+    unsigned m = *kernel.rootLoop(*contraction.m);
+    SmallVector<int64_t> tile(root.getNumLoops(), 0);
+    tile[m] = block.strip;
+    return ScheduleAttr::get(root.getContext(), distribute, tile, m,
+                             kernel.lanes(target));
+  }
+  return ScheduleAttr::get(root.getContext(), distribute, {}, {},
+                           kernel.lanes(target), block.depth);
 }

@@ -12,6 +12,7 @@
 
 #include "BlockSchedule.h"
 #include "CascadeSchedule.h"
+#include "KernelLoops.h"
 #include "ProductSchedule.h"
 #include "Tasks.h"
 #include "dialects/Lutra/Lutra.h"
@@ -48,29 +49,6 @@ static constexpr int64_t kTurned = 64;
 
 static int64_t known(int64_t size) {
   return ShapedType::isDynamic(size) ? kUnknownSize : size;
-}
-
-namespace {
-/// The operations of a kernel that a schedule is about: the root, whose loops
-/// are tiled, and the reduction that is fused into it, if any.
-struct Kernel {
-  linalg::GenericOp root;
-  linalg::GenericOp reduction;
-};
-} // namespace
-
-static std::optional<Kernel> readKernel(func::FuncOp func) {
-  Kernel kernel;
-  for (auto op : func.getOps<linalg::GenericOp>()) {
-    if (kernel.root)
-      kernel.reduction = kernel.root;
-    kernel.root = op;
-  }
-  if (!kernel.root)
-    return std::nullopt;
-  if (!kernel.reduction && kernel.root.getNumReductionLoops() > 0)
-    kernel.reduction = kernel.root;
-  return kernel;
 }
 
 /// What the tiles of a loop must be multiples of.
@@ -112,32 +90,6 @@ static int64_t tileUpTo(linalg::GenericOp op, unsigned loop, int64_t limit) {
   return tile;
 }
 
-/// The root's loop that writes what loop `loop` of the reduction computes.
-static std::optional<unsigned> rootLoop(Kernel &kernel, unsigned loop) {
-  if (kernel.root == kernel.reduction)
-    return loop;
-  AffineMap written = kernel.reduction.getIndexingMapsArray().back();
-  return written.getResultPosition(
-      getAffineDimExpr(loop, written.getContext()));
-}
-
-/// Lanes of a vector of the widest element that the kernel computes with.
-static int64_t lanes(Kernel &kernel, TargetAttr target) {
-  unsigned bits = 8;
-  auto widen = [&](linalg::GenericOp op) {
-    op->walk([&](Operation *inner) {
-      for (Type type : inner->getResultTypes())
-        if (getElementTypeOrSelf(type).isIntOrFloat())
-          bits = std::max(bits,
-                          getElementTypeOrSelf(type).getIntOrFloatBitWidth());
-    });
-  };
-  widen(kernel.root);
-  if (kernel.reduction)
-    widen(kernel.reduction);
-  return std::max<int64_t>(1, target.getVectorBits() / bits);
-}
-
 /// Multiples of `unit` up to `limit` elements, at least one.
 static int64_t blockOf(int64_t unit, int64_t limit, int64_t extent) {
   int64_t block = std::max<int64_t>(1, limit / unit) * unit;
@@ -161,46 +113,7 @@ static bool multipliesTiles(linalg::GenericOp op,
          (ShapedType::isDynamic(rows) || rows >= kRowsOfMatrixTiles / 2);
 }
 
-/// One task for each block of a contraction, if they are worth several.
-static ScheduleAttr blockSchedule(Kernel &kernel,
-                                  const Contraction &contraction, Blocks blocks,
-                                  TargetAttr target) {
-  linalg::GenericOp op = kernel.reduction, root = kernel.root;
-  ProductBlock block = selectBlock(op, contraction, blocks, target);
-  if (blocks == Blocks::Panels)
-    op->setAttr(kPanelsAttr, UnitAttr::get(op.getContext()));
-  int64_t work = 1;
-  // What is not known may be much: only the sums of a block have a bound.
-  for (int64_t range : op.getStaticLoopRanges())
-    work = std::min(kMinTaskWork, work * (ShapedType::isDynamic(range)
-                                              ? kMinTaskWork
-                                              : std::min(range, kMinTaskWork)));
-  SmallVector<int64_t> distribute(root.getNumLoops(), 0);
-  auto set = [&](unsigned loop, int64_t size) {
-    std::optional<unsigned> position = rootLoop(kernel, loop);
-    if (position && work >= kMinTaskWork)
-      distribute[*position] = size;
-  };
-  for (unsigned loop : contraction.batch)
-    set(loop, 1);
-  if (contraction.m)
-    set(*contraction.m, block.rows);
-  set(contraction.n, block.columns);
-  // Sums that are complete are passed on from the first-level cache.
-  int64_t depth = op.getStaticLoopRanges()[contraction.reductions[0]];
-  if (blocks == Blocks::Panels && op != root && !ShapedType::isDynamic(depth) &&
-      depth <= block.depth) {
-    unsigned m = *rootLoop(kernel, *contraction.m);
-    SmallVector<int64_t> tile(root.getNumLoops(), 0);
-    tile[m] = block.strip;
-    return ScheduleAttr::get(root.getContext(), distribute, tile, m,
-                             lanes(kernel, target));
-  }
-  return ScheduleAttr::get(root.getContext(), distribute, {}, {},
-                           lanes(kernel, target), block.depth);
-}
-
-static ScheduleAttr contractionSchedule(Kernel &kernel,
+static ScheduleAttr contractionSchedule(KernelLoops &kernel,
                                         const Contraction &contraction,
                                         TargetAttr target) {
   linalg::GenericOp op = kernel.reduction, root = kernel.root;
@@ -220,9 +133,9 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
 
   unsigned loops = root.getNumLoops();
   SmallVector<int64_t> distribute(loops, 0), inner(loops, 0), order;
-  unsigned n = *rootLoop(kernel, contraction.n);
+  unsigned n = *kernel.rootLoop(contraction.n);
   std::optional<unsigned> m =
-      contraction.m ? rootLoop(kernel, *contraction.m) : std::nullopt;
+      contraction.m ? kernel.rootLoop(*contraction.m) : std::nullopt;
 
   int64_t depth = 1, work = 1;
   for (unsigned loop : contraction.reductions)
@@ -231,7 +144,7 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
     work *= known(range);
   // The other loops run outermost, one at a time.
   for (unsigned loop : contraction.batch)
-    if (std::optional<unsigned> position = rootLoop(kernel, loop)) {
+    if (std::optional<unsigned> position = kernel.rootLoop(loop)) {
       distribute[*position] = inner[*position] = 1;
       order.push_back(*position);
     }
@@ -265,7 +178,7 @@ static ScheduleAttr contractionSchedule(Kernel &kernel,
   if (work < kMinTaskWork)
     distribute.assign(loops, 0);
   return ScheduleAttr::get(root.getContext(), distribute, inner, order,
-                           lanes(kernel, target));
+                           kernel.lanes(target));
 }
 
 /// Whether an operand that is read or written along `loop` lies along `outer`.
@@ -278,7 +191,7 @@ static bool isTurned(linalg::GenericOp op, unsigned loop, unsigned outer) {
 
 /// What chunks of rows leave of the steps in a task to the loops outside of
 /// `loop`.
-static int64_t stepsOutside(Kernel &kernel, unsigned loop) {
+static int64_t stepsOutside(KernelLoops &kernel, unsigned loop) {
   int64_t steps = 1;
   if (kernel.reduction)
     return steps;
@@ -291,7 +204,7 @@ static int64_t stepsOutside(Kernel &kernel, unsigned loop) {
 
 /// Chunks of rows: whole inner dimensions as long as they are small, and ones
 /// outside.
-static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
+static ScheduleAttr chunkSchedule(KernelLoops &kernel, TargetAttr target) {
   linalg::GenericOp root = kernel.root;
   SmallVector<int64_t> ranges = root.getStaticLoopRanges();
   SmallVector<utils::IteratorType> iterators = root.getIteratorTypesArray();
@@ -308,7 +221,7 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
   // Upstream does not tile a loop that never turns.
   if (llvm::is_contained(ranges, 0))
     return ScheduleAttr::get(root.getContext(), distribute, {}, {},
-                             lanes(kernel, target));
+                             kernel.lanes(target));
   for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
     if (iterators[loop] != utils::IteratorType::parallel)
       continue;
@@ -325,7 +238,7 @@ static ScheduleAttr chunkSchedule(Kernel &kernel, TargetAttr target) {
     elements *= std::max<int64_t>(1, taken);
   }
   return ScheduleAttr::get(root.getContext(), distribute, {}, {},
-                           lanes(kernel, target));
+                           kernel.lanes(target));
 }
 
 /// How many rows of `length` elements a tile has: as many as take half of the
@@ -349,7 +262,7 @@ static int64_t rowsOfTile(linalg::GenericOp root, ArrayRef<int64_t> ranges,
 
 /// Whole rows, tiles of them, and as many tiles in a chunk as are worth a
 /// thread.
-static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
+static ScheduleAttr rowSchedule(KernelLoops &kernel, ArrayRef<int64_t> rows,
                                 TargetAttr target) {
   linalg::GenericOp root = kernel.root;
   SmallVector<int64_t> ranges = root.getStaticLoopRanges();
@@ -370,7 +283,7 @@ static ScheduleAttr rowSchedule(Kernel &kernel, ArrayRef<int64_t> rows,
   tile[rows.back()] =
       tileUpTo(root, rows.back(), rowsOfTile(root, ranges, length, target));
   return ScheduleAttr::get(root.getContext(), distribute, tile, rows,
-                           lanes(kernel, target));
+                           kernel.lanes(target));
 }
 
 namespace {
@@ -399,9 +312,9 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
         func->setAttr(attr::kSchedule, schedule);
         continue;
       }
-      std::optional<Kernel> kernel;
+      std::optional<KernelLoops> kernel;
       if (!isCascade)
-        kernel = readKernel(func);
+        kernel = KernelLoops::of(func);
       if (!kernel)
         continue;
       if (auto rows = func->getAttrOfType<DenseI64ArrayAttr>(attr::kRows)) {
@@ -421,7 +334,7 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
       else if (blocks == Blocks::None)
         schedule = contractionSchedule(*kernel, *contraction, target);
       else
-        schedule = blockSchedule(*kernel, *contraction, blocks, target);
+        schedule = selectBlockSchedule(*kernel, *contraction, blocks, target);
       func->setAttr(attr::kSchedule, schedule);
     }
   }
