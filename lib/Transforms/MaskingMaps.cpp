@@ -43,6 +43,23 @@ bool lutra::keepsOrder(Operation &op, Value x) {
   return false;
 }
 
+/// Whether a body is no more than roundings and arithmetic with constants.
+static bool isCheap(EinsumOp op) {
+  return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &op) {
+    if (isa<arith::ExtFOp, arith::TruncFOp, arith::ConstantOp>(op))
+      return true;
+    return isa<arith::MulFOp, arith::AddFOp, arith::SubFOp>(op) &&
+           llvm::any_of(op.getOperands(), constantOf);
+  });
+}
+
+bool lutra::isCheapMap(EinsumOp op) {
+  return op && !op.hasReduction() && !op.isFiltered() &&
+         op.getInputs().size() == 1 && op.getSymbols().empty() &&
+         op.getInputMap(0) == op.getResultMap() &&
+         op.getInputMap(0).isIdentity() && isCheap(op);
+}
+
 static bool isMinusInfinity(Value value) {
   return constantOf(value) == -std::numeric_limits<double>::infinity();
 }

@@ -19,6 +19,10 @@ std::optional<double> constantOf(Value value);
 /// and gives -inf for -inf.
 bool keepsOrder(Operation &op, Value x);
 
+/// Whether `op`, if any, is a map of one tensor, each point of which is read
+/// where it is written, and costs little.
+bool isCheapMap(cascade::EinsumOp op);
+
 /// Whether `op` is its one input, or -inf where a condition on coordinates does
 /// not hold.
 bool isMaskingMap(cascade::EinsumOp op);
