@@ -22,6 +22,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -330,19 +331,13 @@ Value KernelBuilder::pad(tensor::PadOp pad, Value argument) {
 Value KernelBuilder::insertElements(tensor::FromElementsOp elements,
                                     Value argument) {
   Location loc = root->getLoc();
-  ArrayRef<int64_t> shape = elements.getType().getShape();
-  SmallVector<int64_t> position(shape.size(), 0);
-  for (Value element : elements.getElements()) {
+  SmallVector<int64_t> strides = computeStrides(elements.getType().getShape());
+  for (auto [i, element] : llvm::enumerate(elements.getElements())) {
     SmallVector<Value> indices;
-    for (int64_t index : position)
+    for (int64_t index : delinearize(i, strides))
       indices.push_back(arith::ConstantIndexOp::create(b, loc, index));
     argument =
         tensor::InsertOp::create(b, loc, use(element), argument, indices);
-    for (int64_t dim = shape.size() - 1; dim >= 0; --dim) {
-      if (++position[dim] < shape[dim])
-        break;
-      position[dim] = 0;
-    }
   }
   return argument;
 }
@@ -352,7 +347,8 @@ SmallVector<Value> KernelBuilder::cloneRoot(ValueRange arguments) {
     return {pad(op, arguments[0])};
   if (auto op = dyn_cast<tensor::FromElementsOp>(root))
     return {insertElements(op, arguments[0])};
-  if (hasDestinations(root))
+  // A chain of insertions has begun from the destination.
+  if (hasDestinations(root) && !isa<tensor::InsertSliceOp>(root))
     return cloneInto(root, arguments);
   return cloneWithOperands(root)->getResults();
 }
@@ -398,10 +394,7 @@ FailureOr<func::FuncOp> KernelBuilder::build(StringRef name, StringRef nodes) {
   for (Operation *op : group.drop_back())
     if (op != writer)
       cloneWithOperands(op);
-  SmallVector<Value> results =
-      isa<tensor::InsertSliceOp>(root)
-          ? SmallVector<Value>(cloneWithOperands(root)->getResults())
-          : cloneRoot(arguments);
+  SmallVector<Value> results = cloneRoot(arguments);
   func::ReturnOp::create(b, root->getLoc(), results);
 
   OpBuilder host(root);
