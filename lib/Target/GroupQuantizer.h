@@ -26,6 +26,9 @@ struct GroupParameters {
 /// The largest integer that a scale is.
 inline constexpr float kMostScale = 127;
 
+/// The least scale whose inverse is a number.
+inline constexpr float kLeastScale = 0x1p-126f;
+
 /// The nearest number that bf16 has and that is finite.
 float toBF16(float number);
 
