@@ -63,6 +63,8 @@ bool lutra::hasVNNI(TargetAttr target) {
          (target.hasFeature("avx512vnni") || target.hasFeature("avxvnni"));
 }
 
+bool lutra::hasSlowPairs(TargetAttr target) { return hasBF16Tiles(target); }
+
 bool lutra::hasByteTiles(TargetAttr target) {
   return hasTiles(target, "amx-int8");
 }

@@ -375,6 +375,9 @@ module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-
 #a = affine_map<(m, n, k, g) -> (m, k * 2 + g)>
 #b = affine_map<(m, n, k, g) -> (k, n, g)>
 #sums = affine_map<(m, n, k, g) -> (m, n)>
+#rows = affine_map<(m, n, k) -> (m, k)>
+#columns = affine_map<(m, n, k) -> (n, k)>
+#all = affine_map<(m, n, k) -> (m, n)>
 module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
   func.func private @use(memref<64x32xf32>)
 
@@ -398,6 +401,37 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
   // CHECK: x86vector.avx512.dot
   func.func @quarter_tiles(%x: memref<64x64xbf16>, %y: memref<32x4x2xbf16>, %z: memref<64x4xf32>) attributes {lutra.kernel} {
     linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<64x64xbf16>, memref<32x4x2xbf16>) outs(%z : memref<64x4xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // What is widened for three rows and more serves all of them: pairs take vectors of these machines twice
+  // as long as f32 does.
+  // CHECK-LABEL: func.func @widened_rows
+  // CHECK-NOT: x86vector.avx512.dot
+  // CHECK: return
+  func.func @widened_rows(%x: memref<4x64xbf16>, %y: memref<32x64xbf16>, %z: memref<4x32xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#rows, #columns, #all], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : memref<4x64xbf16>, memref<32x64xbf16>) outs(%z : memref<4x32xf32>) {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // CHECK-LABEL: func.func @pairs_of_rows
+  // CHECK: x86vector.avx512.dot
+  func.func @pairs_of_rows(%x: memref<2x64xbf16>, %y: memref<32x64xbf16>, %z: memref<2x32xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#rows, #columns, #all], iterator_types = ["parallel", "parallel", "reduction"]} ins(%x, %y : memref<2x64xbf16>, memref<32x64xbf16>) outs(%z : memref<2x32xf32>) {
     ^bb0(%i: bf16, %j: bf16, %c: f32):
       %0 = arith.extf %i : bf16 to f32
       %1 = arith.extf %j : bf16 to f32

@@ -42,6 +42,11 @@ int64_t prefetchDistance(TargetAttr target);
 /// and adds four products to a sum of 32 bits in one instruction (VNNI).
 bool hasVNNI(TargetAttr target);
 
+/// Whether the target's vectors multiply pairs of bf16 more slowly than as many
+/// f32: on Intel's cores, which have tiles for that, half as fast
+/// (benchmarks/dot.c and fma.c).
+bool hasSlowPairs(TargetAttr target);
+
 /// Whether the target multiplies matrix tiles (AMX) of bytes, or of bf16,
 /// beside vectors of 16 lanes.
 bool hasByteTiles(TargetAttr target);

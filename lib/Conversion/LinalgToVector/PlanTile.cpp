@@ -124,6 +124,17 @@ static bool isDense(Type type, unsigned dims) {
          memref.areTrailingDimsContiguous(dims);
 }
 
+/// Whether rows are so many that it is faster to multiply f32 than pairs of
+/// bf16: what is widened once serves all of them. Of two both take as long.
+bool Planner::shareWidening() const {
+  constexpr int64_t kLeastRows = 3;
+  auto isShort = [&](unsigned loop) {
+    return !ShapedType::isDynamic(extents[loop]) && extents[loop] < kLeastRows;
+  };
+  return hasSlowPairs(target) && contraction->m && !isShort(*contraction->m) &&
+         !isShort(contraction->n);
+}
+
 /// How many steps of the innermost reduction are multiplied at once as the
 /// factors lie: side by side in one, and, in the other, either that too or each
 /// step a vector.
@@ -142,7 +153,7 @@ int64_t Planner::groupOfSteps(const Plan &plan) const {
           .isFunctionOfDim(contraction->n) ||
       element(contraction->a) != element(contraction->b) ||
       !isAlong(contraction->a, reduction) ||
-      !isAlong(contraction->b, plan.loop))
+      !isAlong(contraction->b, plan.loop) || shareWidening())
     return 1;
   return dotGroup(target, element(contraction->a),
                   element(op.getDpsInitOperand(0)));

@@ -29,6 +29,7 @@ private:
   void fillInnerProducts(Plan &plan) const;
   void fillGroup(Plan &plan) const;
   OpOperand *storedOutput(const Plan &plan) const;
+  bool shareWidening() const;
   int64_t groupOfSteps(const Plan &plan) const;
   double cost(const Plan &plan) const;
   double accessCost(OpOperand &operand, const Plan &plan) const;
