@@ -11,6 +11,7 @@
 
 #include "Codes.h"
 
+#include "lutra/Analysis/Caches.h"
 #include "lutra/Analysis/TargetFeatures.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -151,7 +152,6 @@ Value CodesOfChunk::key(int64_t key, int64_t part) {
 }
 
 void CodesOfChunk::prefetch(int64_t distance, int64_t behind) {
-  constexpr int64_t kLine = 64;
   int64_t bytes = planes.vectorBytes(), vectors = planes.vectorsPerChunk(),
           ahead = llvm::divideCeil(distance, bytes * vectors);
   auto constant = [&](int64_t i) -> Value {
@@ -159,7 +159,7 @@ void CodesOfChunk::prefetch(int64_t distance, int64_t behind) {
   };
   Value later = arith::AddIOp::create(b, loc, chunk, constant(ahead + behind));
   for (int64_t vector = 0; vector < vectors; ++vector)
-    for (int64_t at = 0; at < bytes; at += kLine)
+    for (int64_t at = 0; at < bytes; at += kCacheLine)
       memref::PrefetchOp::create(
           b, loc, codes,
           ValueRange{tile, later, constant(vector), constant(at)},
