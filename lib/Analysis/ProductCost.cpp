@@ -68,16 +68,20 @@ bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
                            TargetAttr target) {
   /// Below so many rows a product waits for memory, and tables are more of it.
   constexpr int64_t kFewRows = 16;
-  /// Taking codes or keys out of bytes serves the rows of a register tile.
-  constexpr int64_t kRowsOfTile = 4;
+  /// Taking codes or keys out of bytes serves the rows of a register tile, and
+  /// codes for matrix tiles a block of rows.
+  constexpr int64_t kRowsOfTile = 4, kRowsOfBlock = 128;
   // Rounding each product of a code of 4 bits loses more than rounding x does.
   if (product.bits > 2)
     return false;
   bool isFew = ShapedType::isDynamic(product.rows) || product.rows < kFewRows;
   double rows = isFew ? 1 : kRowsOfTile, keyCodes = 4 / product.bits,
+         rowsOfCodes = !isFew && hasByteTiles(target)
+                           ? std::min(product.rows, kRowsOfBlock)
+                           : rows,
          lanes = vectorBits(target) / 32,
          registers = double(product.columns) / (4 * lanes);
-  double multiply = dotCost(product.bits, target, isFew) + 2 / rows,
+  double multiply = dotCost(product.bits, target, isFew) + 2 / rowsOfCodes,
          lookUp = (lookupCost(form, target) + 1.5 / rows) / keyCodes;
   // Rounding x, and 16 entries for each key's codes.
   multiply = registers * multiply + 4 / lanes;

@@ -138,3 +138,37 @@ func.func @sse2(%x: tensor<?x2x256xf32>, %e: tensor<?x1024xf32>) -> tensor<?x102
   return %y : tensor<?x1024xf32>
 }
 }
+
+// -----
+
+// Matrix tiles take codes out of bytes once for many rows, and multiply faster than tables are read.
+module attributes {lutra.target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids",
+    features = "+avx512f,+avx512vbmi,+avx512vnni,+amx-tile,+amx-int8", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
+// CHECK-LABEL: func.func @tiles
+// CHECK-NOT: lut.build
+// CHECK: mpgemm.matmul
+// ALWAYS-LABEL: func.func @tiles
+// ALWAYS: lut.build
+func.func @tiles(%x: tensor<64x2x256xf32>, %e: tensor<64x1024xf32>) -> tensor<64x1024xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 524288] storage tensor<1024x2x256xui8> : tensor<1024x2x256xi8>
+  %s = lutra.weight "s" from "w.bin"[524288, 8192] storage tensor<1024x2xf32> : tensor<1024x2xf32>
+  %q, %xs, %sums = mpgemm.quantize_act %x : tensor<64x2x256xf32> -> tensor<64x2x256xi8>, tensor<64x2xf32>, tensor<64x2xi32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 1, zero = 1> x(%q : tensor<64x2x256xi8>) codes(%w : tensor<1024x2x256xi8>)
+      scales(%s : tensor<1024x2xf32>) xscales(%xs : tensor<64x2xf32>) xsums(%sums : tensor<64x2xi32>)
+      outs(%e : tensor<64x1024xf32>) -> tensor<64x1024xf32>
+  return %y : tensor<64x1024xf32>
+}
+
+// Of one row codes are taken out for it alone.
+// CHECK-LABEL: func.func @row
+// CHECK: lut.build
+func.func @row(%x: tensor<1x2x256xf32>, %e: tensor<1x1024xf32>) -> tensor<1x1024xf32> {
+  %w = lutra.weight "w" from "w.bin"[0, 524288] storage tensor<1024x2x256xui8> : tensor<1024x2x256xi8>
+  %s = lutra.weight "s" from "w.bin"[524288, 8192] storage tensor<1024x2xf32> : tensor<1024x2xf32>
+  %q, %xs, %sums = mpgemm.quantize_act %x : tensor<1x2x256xf32> -> tensor<1x2x256xi8>, tensor<1x2xf32>, tensor<1x2xi32>
+  %y = mpgemm.matmul #mpgemm.affine<bits = 1, zero = 1> x(%q : tensor<1x2x256xi8>) codes(%w : tensor<1024x2x256xi8>)
+      scales(%s : tensor<1024x2xf32>) xscales(%xs : tensor<1x2xf32>) xsums(%sums : tensor<1x2xi32>)
+      outs(%e : tensor<1x1024xf32>) -> tensor<1x1024xf32>
+  return %y : tensor<1x1024xf32>
+}
+}
