@@ -14,20 +14,18 @@ struct lutra_context {
   lutra_executor *executor;
   lutra_state *state; // Of the caller, or NULL.
   lutra_trace trace;
-  void *workspace;
-  size_t bytes;
-  int64_t dims[]; // dim_count entries.
+  lutraWorkspace workspace;
 };
 
 lutra_status *lutra_context_create(const lutra_model *model,
                                    lutra_executor *executor,
                                    lutra_context **context) {
-  size_t dims = (size_t)model->desc->dim_count;
-  lutra_context *made = calloc(1, sizeof(*made) + dims * sizeof(int64_t));
+  lutra_context *made = calloc(1, sizeof(*made));
   if (!made)
     return lutraError(LUTRA_OUT_OF_RESOURCES, "out of memory");
   made->model = model;
   made->executor = executor;
+  made->workspace.grows = true;
   *context = made;
   return NULL;
 }
@@ -35,7 +33,7 @@ lutra_status *lutra_context_create(const lutra_model *model,
 void lutra_context_destroy(lutra_context *context) {
   if (!context)
     return;
-  free(context->workspace);
+  free(context->workspace.data);
   free(context);
 }
 
@@ -48,19 +46,19 @@ void lutra_context_trace(lutra_context *context, lutra_trace_fn fn,
   context->trace = (lutra_trace){fn, data};
 }
 
-static lutra_status *grow(lutra_context *context, size_t bytes) {
-  if (bytes <= context->bytes)
+lutra_status *lutraGrow(lutraWorkspace *workspace, size_t bytes) {
+  if (bytes <= workspace->bytes)
     return NULL;
   // aligned_alloc wants a multiple of the alignment.
   const size_t mask = LUTRA_WORKSPACE_ALIGNMENT - 1;
   bytes = (bytes + mask) & ~mask;
-  free(context->workspace); // Nothing in it outlives a run.
-  context->bytes = 0;
-  context->workspace = aligned_alloc(LUTRA_WORKSPACE_ALIGNMENT, bytes);
-  if (!context->workspace)
+  free(workspace->data); // Nothing in it outlives a run.
+  workspace->bytes = 0;
+  workspace->data = aligned_alloc(LUTRA_WORKSPACE_ALIGNMENT, bytes);
+  if (!workspace->data)
     return lutraError(LUTRA_OUT_OF_RESOURCES,
                       "workspace: cannot allocate %zu bytes", bytes);
-  context->bytes = bytes;
+  workspace->bytes = bytes;
   return NULL;
 }
 
@@ -68,18 +66,7 @@ lutra_status *lutra_context_run(lutra_context *context,
                                 const lutra_tensor *inputs, int32_t input_count,
                                 const lutra_tensor *outputs,
                                 int32_t output_count) {
-  int64_t workers = context->executor ? context->executor->workers : 1;
-  size_t bytes = 0;
-  lutra_status *status = lutraBindDims(context->model, context->state, inputs,
-                                       input_count, context->dims);
-  if (!status)
-    status =
-        lutra_workspace_size(context->model, context->dims, workers, &bytes);
-  if (!status)
-    status = grow(context, bytes);
-  if (status)
-    return status;
-  return lutra_run(context->model, context->executor, context->state, inputs,
-                   input_count, outputs, output_count, context->workspace,
-                   context->bytes, &context->trace);
+  return lutraRun(context->model, context->executor, context->state, inputs,
+                  input_count, outputs, output_count, &context->workspace,
+                  &context->trace);
 }

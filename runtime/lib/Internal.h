@@ -116,4 +116,21 @@ lutra_status *lutraCheckBuffers(const lutra_model_desc *desc,
                                 const void *workspace, size_t workspaceBytes,
                                 int64_t neededBytes, size_t *sizes);
 
+/// The memory of a run. What `grows` is allocated by the runtime.
+typedef struct {
+  void *data;
+  size_t bytes;
+  bool grows;
+} lutraWorkspace;
+
+/// Makes a workspace that grows have at least `bytes`.
+lutra_status *lutraGrow(lutraWorkspace *workspace, size_t bytes);
+
+/// lutra_run in `workspace`.
+lutra_status *lutraRun(const lutra_model *model, lutra_executor *executor,
+                       lutra_state *state, const lutra_tensor *inputs,
+                       int32_t inputCount, const lutra_tensor *outputs,
+                       int32_t outputCount, lutraWorkspace *workspace,
+                       const lutra_trace *trace);
+
 #endif /* LUTRA_RUNTIME_INTERNAL_H */

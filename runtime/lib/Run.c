@@ -148,11 +148,11 @@ static void call(const lutra_model *model, lutra_executor *executor,
     state->length = frame->shapes[lutraOutputRanks(desc)];
 }
 
-lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
-                        lutra_state *state, const lutra_tensor *inputs,
-                        int32_t input_count, const lutra_tensor *outputs,
-                        int32_t output_count, void *workspace,
-                        size_t workspace_bytes, const lutra_trace *trace) {
+lutra_status *lutraRun(const lutra_model *model, lutra_executor *executor,
+                       lutra_state *state, const lutra_tensor *inputs,
+                       int32_t inputCount, const lutra_tensor *outputs,
+                       int32_t outputCount, lutraWorkspace *workspace,
+                       const lutra_trace *trace) {
   if (executor && (!executor->parallel_for || executor->workers < 1))
     return lutraError(LUTRA_INVALID_ARGUMENT,
                       "executor: expected parallel_for and 1 worker or more");
@@ -161,15 +161,28 @@ lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
   if (status)
     return status;
   int64_t needed = 0;
-  status = checkCall(model, state, inputs, input_count, outputs, output_count,
+  status = checkCall(model, state, inputs, inputCount, outputs, outputCount,
                      executor ? executor->workers : 1, &frame, &needed);
+  if (!status && workspace->grows)
+    status = lutraGrow(workspace, (size_t)needed);
   if (!status)
-    status = lutraCheckBuffers(model->desc, inputs, outputs, workspace,
-                               workspace_bytes, needed, frame.bytes);
+    status = lutraCheckBuffers(model->desc, inputs, outputs, workspace->data,
+                               workspace->bytes, needed, frame.bytes);
   if (!status && state)
     status = lutraSettleState(state, frame.dims);
   if (!status)
-    call(model, executor, state, inputs, outputs, workspace, trace, &frame);
+    call(model, executor, state, inputs, outputs, workspace->data, trace,
+         &frame);
   free(frame.heap);
   return status;
+}
+
+lutra_status *lutra_run(const lutra_model *model, lutra_executor *executor,
+                        lutra_state *state, const lutra_tensor *inputs,
+                        int32_t input_count, const lutra_tensor *outputs,
+                        int32_t output_count, void *workspace,
+                        size_t workspace_bytes, const lutra_trace *trace) {
+  lutraWorkspace own = {workspace, workspace_bytes, false};
+  return lutraRun(model, executor, state, inputs, input_count, outputs,
+                  output_count, &own, trace);
 }

@@ -35,12 +35,42 @@ TEST(ContextTest, RunsEachSize) {
   lutra_pool_destroy(pool);
 }
 
+int plans = 0;
+
+TEST(ContextTest, PlansOnce) {
+  lutra_model_desc desc = lutra_model_fake;
+  desc.plan = [](const int64_t *dims, int64_t workers, int64_t *bytes,
+                 int64_t *shapes) {
+    ++plans;
+    lutra_model_fake.plan(dims, workers, bytes, shapes);
+  };
+  ModelPtr model = makeModel(desc);
+  lutra_context *context = nullptr;
+  ASSERT_EQ(take(lutra_context_create(model.get(), nullptr, &context)), "ok");
+  float x[4] = {}, bias[4] = {}, sum[4];
+  int64_t shape[] = {1, 4}, row[] = {4};
+  lutra_tensor inputs[] = {{x, LUTRA_FLOAT32, 2, shape},
+                           {bias, LUTRA_FLOAT32, 1, row}};
+  lutra_tensor output = {sum, LUTRA_FLOAT32, 2, shape};
+  for (int run = 1; run <= 2; ++run) {
+    EXPECT_EQ(take(lutra_context_run(context, inputs, 2, &output, 1)), "ok");
+    EXPECT_EQ(plans, run);
+  }
+  lutra_context_destroy(context);
+}
+
 TEST(ContextTest, SaysWhatIsWrong) {
   ModelPtr model = makeModel(lutra_model_fake);
   lutra_context *context = nullptr;
   ASSERT_EQ(take(lutra_context_create(model.get(), nullptr, &context)), "ok");
   EXPECT_EQ(take(lutra_context_run(context, nullptr, 2, nullptr, 1)),
             "expected 2 inputs, got 0");
+  float x[4] = {}, bias[4] = {};
+  int64_t shape[] = {1, 4}, row[] = {4};
+  lutra_tensor inputs[] = {{x, LUTRA_FLOAT32, 2, shape},
+                           {bias, LUTRA_FLOAT32, 1, row}};
+  EXPECT_EQ(take(lutra_context_run(context, inputs, 2, nullptr, 1)),
+            "expected 1 output, got 0");
   lutra_context_destroy(context);
 }
 
