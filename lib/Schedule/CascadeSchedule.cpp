@@ -19,14 +19,6 @@
 #include "dialects/Cascade/Parts.h"
 #include "lutra/Analysis/Contraction.h"
 #include "lutra/Conversion/CascadeToLinalg.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/bit.h"
 
@@ -43,7 +35,17 @@ static constexpr int64_t kMaxPart = 128;
 static constexpr int64_t kMaxPartOfTiles = 192, kManyRowsOfTiles = 48;
 
 /// Shorter parts are mostly what is done for each of them.
-static constexpr int64_t kMinPart = 16;
+static constexpr int64_t kMinPart = 16, kMinPartOfTiles = 64;
+
+/// Steps of a matrix tile of bf16, which parts are a multiple of.
+static constexpr int64_t kStepsOfTile = 32;
+
+/// Longer parts at hand are slower, though the cache would have room for them.
+static constexpr int64_t kMaxPartAtHand = 96;
+
+/// Tiles of rows for which a stream is read again from the second-level cache;
+/// fewer mostly wait for it to come there.
+static constexpr int64_t kLeastTilesAtHand = 4;
 
 /// The most bytes that a row has of what stays at hand: of the ranks that a
 /// contraction reduces beside the iterated one, the longest static extent.
@@ -158,6 +160,84 @@ static int64_t tileOf(int64_t extent, int64_t most, bool isWhole) {
   return tile;
 }
 
+/// The length of a part that is gone over in one go: one that is somewhat
+/// longer is better than two, if it is all gone over in any case.
+static int64_t joinParts(CascadeOp op, IterateOp iterate, int64_t part) {
+  int64_t extent = op.getStaticExtent(iterate.getRank());
+  return !ShapedType::isDynamic(extent) && extent <= part + part / 2 &&
+                 !iterate.getFilters()
+             ? std::max(part, extent)
+             : part;
+}
+
+/// Whether matrix tiles multiply what an iteration streams.
+static bool mayHaveTiles(CascadeOp op, IterateOp iterate, TargetAttr target) {
+  return hasBF16Tiles(target) &&
+         streams(iterate, BFloat16Type::get(op.getContext()));
+}
+
+/// The length of parts of which a tile of `columns` columns, no more than a
+/// register tile has, keeps all in the first-level cache, one stream with it:
+/// sums and shares, which matrix tiles pass on through memory. It reads the
+/// streams twice as often as a tile twice as wide, so these must come from the
+/// second-level cache, and most of them not for the first time.
+static std::optional<int64_t> partAtHand(CascadeOp op, ArrayRef<StringRef> rows,
+                                         int64_t columns, TargetAttr target) {
+  auto iterations = op.getBlock()->getOps<IterateOp>();
+  if (!llvm::hasSingleElement(iterations) || rows.empty())
+    return std::nullopt;
+  IterateOp iterate = *iterations.begin();
+  int64_t extent = op.getStaticExtent(iterate.getRank()),
+          row = bytesOfStreams(op, iterate, rows),
+          all = op.getStaticExtent(rows.back());
+  if (!mayHaveTiles(op, iterate, target) || ShapedType::isDynamic(extent) ||
+      extent <= kMaxPartOfTiles ||
+      joinParts(op, iterate, kMaxPartOfTiles) > kMaxPartOfTiles ||
+      extent * row > target.getL2() / 4 ||
+      (!ShapedType::isDynamic(all) && all < kLeastTilesAtHand * columns))
+    return std::nullopt;
+  // Of a column: sums in f32 and shares in bf16 of each coordinate, and a
+  // factor in bf16 and sums in f32 that are as many as a coordinate of a stream
+  // has.
+  int64_t most =
+      llvm::alignDown(std::clamp<int64_t>((target.getL1() - 3 * columns * row) /
+                                              (6 * columns + row),
+                                          0, kMaxPartAtHand),
+                      kStepsOfTile);
+  if (most < kMinPartOfTiles)
+    return std::nullopt;
+  // Of few parts, rather all are shorter than one is short.
+  if (!iterate.getFilters() && extent < 8 * most)
+    for (int64_t part = most; part >= kMinPartOfTiles; part -= kStepsOfTile)
+      if (extent % part == 0)
+        return part;
+  return most;
+}
+
+/// The length of a part of which `columns` columns are computed.
+static int64_t partOfColumns(CascadeOp op, IterateOp iterate,
+                             ArrayRef<StringRef> rows, int64_t columns,
+                             TargetAttr target) {
+  bool hasTiles = mayHaveTiles(op, iterate, target);
+  bool isFew = columns <= mostFewRows(target, hasTiles);
+  int64_t part =
+      hasTiles && !isFew
+          ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns), kMinPart,
+                                columns < kManyRowsOfTiles ? kMaxPart
+                                                           : kMaxPartOfTiles)
+          : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), kMinPart,
+                                kMaxPart);
+  // Few rows do little with what they stream, which must not be fetched for
+  // each of them, and use what is widened for them once, right behind.
+  if (isFew) {
+    int64_t bytes = std::max({int64_t(1), bytesOfStreams(op, iterate, rows),
+                              4 * widthOfShared(op, iterate, rows)});
+    part = std::clamp<int64_t>(
+        llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), kMinPart, part);
+  }
+  return joinParts(op, iterate, part);
+}
+
 ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   SmallVector<int64_t> distribute(op.getRanks().size(), 0), tile(distribute);
   int64_t lanes = std::max<int64_t>(1, target.getVectorBits() / 32);
@@ -166,8 +246,10 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     distribute[*op.findRank(rank)] = 1;
   // As many columns as a register tile has, and more where they are short.
   int64_t unit = 2 * lanes, bytes = bytesAtHand(op);
-  int64_t most =
-      unit * std::clamp<int64_t>(target.getL1() / 2 / (bytes * unit), 1, 2);
+  std::optional<int64_t> atHand = partAtHand(op, rows, unit, target);
+  int64_t most = atHand ? unit
+                        : unit * std::clamp<int64_t>(
+                                     target.getL1() / 2 / (bytes * unit), 1, 2);
   int64_t columns = 1;
   for (StringRef rank : llvm::reverse(rows)) {
     if (rank != rows.back() && !isShared(op, rank))
@@ -178,188 +260,9 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
     columns *= size;
   }
   for (auto iterate : op.getBlock()->getOps<IterateOp>()) {
-    bool mayHaveTiles = hasBF16Tiles(target) &&
-                        streams(iterate, BFloat16Type::get(op.getContext()));
-    bool isFew = columns <= mostFewRows(target, mayHaveTiles);
     int64_t part =
-        mayHaveTiles && !isFew
-            ? std::clamp<int64_t>(target.getL2() / 16 / (4 * columns), kMinPart,
-                                  columns < kManyRowsOfTiles ? kMaxPart
-                                                             : kMaxPartOfTiles)
-            : std::clamp<int64_t>(target.getL1() / 2 / (4 * columns), kMinPart,
-                                  kMaxPart);
-    // Few rows do little with what they stream, which must not be fetched for
-    // each of them, and use what is widened for them once, right behind.
-    if (isFew) {
-      int64_t bytes = std::max({int64_t(1), bytesOfStreams(op, iterate, rows),
-                                4 * widthOfShared(op, iterate, rows)});
-      part = std::clamp<int64_t>(
-          llvm::bit_floor<uint64_t>(target.getL1() / 2 / bytes), kMinPart,
-          part);
-    }
-    // One part that is somewhat longer is better than two, if it is all gone
-    // over in any case.
-    int64_t extent = op.getStaticExtent(iterate.getRank());
-    if (!ShapedType::isDynamic(extent) && extent <= part + part / 2 &&
-        !iterate.getFilters())
-      part = std::max(part, extent);
+        atHand ? *atHand : partOfColumns(op, iterate, rows, columns, target);
     tile[*op.findRank(iterate.getRank())] = fitToBlocks(iterate, rows, part);
   }
   return ScheduleAttr::get(op.getContext(), distribute, tile, {}, lanes);
-}
-
-/// The length of the part that a schedule gives to the iterated rank.
-static int64_t partOf(CascadeOp op, ScheduleAttr schedule) {
-  for (auto iterate : op.getBlock()->getOps<IterateOp>())
-    return schedule.getTile()[*op.findRank(iterate.getRank())];
-  return 0;
-}
-
-/// Replaces `op` by a parallel loop over its tiles, each lowered.
-static LogicalResult distribute(RewriterBase &b, CascadeOp op,
-                                ScheduleAttr schedule, ValueRange outputs) {
-  Location loc = op.getLoc();
-  SmallVector<OpFoldResult> extents = op.getMixedExtents(), lower, upper, steps;
-  SmallVector<unsigned> loops;
-  for (auto [loop, size] : llvm::enumerate(schedule.getDistribute())) {
-    if (size == 0)
-      continue;
-    loops.push_back(loop);
-    lower.push_back(b.getIndexAttr(0));
-    upper.push_back(extents[loop]);
-    steps.push_back(b.getIndexAttr(size));
-  }
-  b.setInsertionPoint(op);
-  auto forall = scf::ForallOp::create(b, loc, lower, upper, steps, outputs,
-                                      /*mapping=*/std::nullopt);
-  b.setInsertionPoint(forall.getTerminator());
-  SmallVector<OpFoldResult> offsets(extents.size(), b.getIndexAttr(0)),
-      sizes(extents);
-  AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
-  for (auto [loop, at] : llvm::zip_equal(loops, forall.getInductionVars())) {
-    offsets[loop] = at;
-    int64_t size = schedule.getDistribute()[loop];
-    std::optional<int64_t> extent = getConstantIntValue(extents[loop]);
-    sizes[loop] =
-        size == 1 || (extent && *extent % size == 0)
-            ? OpFoldResult(b.getIndexAttr(size))
-            : affine::makeComposedFoldedAffineMin(
-                  b, loc,
-                  AffineMap::get(0, 2, {s1 - s0, b.getAffineConstantExpr(size)},
-                                 b.getContext()),
-                  {at, extents[loop]});
-  }
-  FailureOr<TilingResult> tiled = op.getTiledImplementation(b, offsets, sizes);
-  if (failed(tiled))
-    return op.emitError("expected a cascade that can be tiled along its rows");
-  auto tile = cast<CascadeOp>(tiled->tiledOps.front());
-  SmallVector<Value> places;
-  struct Place {
-    SmallVector<OpFoldResult> offsets, sizes, strides;
-  };
-  SmallVector<Place> slices;
-  b.setInsertionPoint(tile);
-  for (auto [i, shared] : llvm::enumerate(forall.getRegionIterArgs())) {
-    Place place;
-    if (failed(op.getResultTilePosition(b, i, offsets, sizes, place.offsets,
-                                        place.sizes)))
-      return failure();
-    place.strides.assign(place.sizes.size(), b.getIndexAttr(1));
-    places.push_back(tensor::ExtractSliceOp::create(
-        b, loc, shared, place.offsets, place.sizes, place.strides));
-    slices.push_back(std::move(place));
-  }
-  SmallVector<Value> results =
-      lowerCascade(b, tile, partOf(op, schedule), places);
-  b.eraseOp(tile);
-  b.setInsertionPointToEnd(forall.getTerminator().getBody());
-  for (auto [result, shared, place] :
-       llvm::zip_equal(results, forall.getRegionIterArgs(), slices))
-    tensor::ParallelInsertSliceOp::create(b, loc, result, shared, place.offsets,
-                                          place.sizes, place.strides);
-  b.replaceOp(op, forall.getResults());
-  return success();
-}
-
-/// Whether an element of `op` is better computed again where `reader` reads it
-/// than stored in a pass of its own over the tile. Movement is not: it puts a
-/// tile where it is read in order.
-static bool isWorthRepeating(linalg::GenericOp op, linalg::GenericOp reader) {
-  auto isCheap = [](Operation &inner) {
-    return isa<linalg::IndexOp, linalg::YieldOp>(inner) ||
-           (isa<arith::ArithDialect>(inner.getDialect()) &&
-            !isa<arith::DivFOp>(inner));
-  };
-  return op.getBlock()->getOperations().size() > 1 &&
-         ((op->hasOneUse() && reader.getNumLoops() <= op.getNumLoops()) ||
-          llvm::all_of(*op.getBlock(), isCheap));
-}
-
-/// Computes maps where they are read, in place: upstream's patterns would take
-/// away destinations that are not read.
-static void fuseMaps(RewriterBase &rewriter, func::FuncOp func) {
-  SmallVector<linalg::GenericOp> ops;
-  func.walk([&](linalg::GenericOp op) { ops.push_back(op); });
-  for (linalg::GenericOp op : ops) {
-    // What a product reads is read for many products.
-    if (matchContraction(op))
-      continue;
-    for (bool hasFused = true; hasFused;) {
-      hasFused = false;
-      for (OpOperand *operand : op.getDpsInputOperands()) {
-        auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
-        if (!producer || producer->getBlock() != op->getBlock() ||
-            !isWorthRepeating(producer, op) ||
-            !linalg::areElementwiseOpsFusable(operand))
-          continue;
-        rewriter.setInsertionPoint(op);
-        // A producer of one reader leaves nothing behind.
-        Operation *own = rewriter.clone(*producer);
-        operand->set(own->getResult(0));
-        auto fused = linalg::fuseElementwiseOps(rewriter, operand);
-        if (failed(fused)) {
-          operand->set(producer.getResult(0));
-          rewriter.eraseOp(own);
-          continue;
-        }
-        Operation *before = op;
-        op = cast<linalg::GenericOp>(fused->fusedOp);
-        for (auto [from, to] : fused->replacements)
-          from.replaceUsesWithIf(
-              to, [&](OpOperand &use) { return use.getOwner() != producer; });
-        rewriter.eraseOp(before);
-        if (isOpTriviallyDead(producer))
-          rewriter.eraseOp(producer);
-        hasFused = true;
-        break;
-      }
-    }
-  }
-}
-
-LogicalResult lutra::applyCascadeSchedule(RewriterBase &rewriter, CascadeOp op,
-                                          ScheduleAttr schedule) {
-  OpBuilder::InsertionGuard guard(rewriter);
-  auto func = op->getParentOfType<func::FuncOp>();
-  size_t ranks = op.getRanks().size();
-  if (schedule.getDistribute().size() != ranks ||
-      schedule.getTile().size() != ranks)
-    return op.emitError("expected a schedule of ")
-           << ranks << " loops, got " << schedule.getDistribute().size();
-  SmallVector<Value> outputs(
-      func.getArguments().take_back(func.getNumResults()));
-  rewriter.setInsertionPoint(op);
-  for (auto [output, type] : llvm::zip_equal(outputs, op.getResultTypes()))
-    if (output.getType() != type)
-      output = tensor::CastOp::create(rewriter, op.getLoc(), type, output);
-  if (llvm::any_of(schedule.getDistribute(),
-                   [](int64_t size) { return size != 0; })) {
-    if (failed(distribute(rewriter, op, schedule, outputs)))
-      return failure();
-  } else {
-    rewriter.replaceOp(
-        op, lowerCascade(rewriter, op, partOf(op, schedule), outputs));
-  }
-  fuseMaps(rewriter, func);
-  return success();
 }

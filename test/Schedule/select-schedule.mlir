@@ -521,3 +521,122 @@ func.func private @unknown(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>, %o: tensor<
   return %r : tensor<?x?xf32>
 }
 }
+
+// -----
+
+#amx = #lutra.target<triple = "x86_64-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>
+module attributes {lutra.target = #amx} {
+
+// Matrix tiles pass sums and shares on through memory: a tile as wide as that of a
+// register keeps those of a part in the first-level cache.
+// CHECK-LABEL: func private @at_hand
+// CHECK-SAME: #lutra.schedule<distribute = [1, 32, 0, 0], tile = [0, 0, 96, 0], order = [], vector = 16>
+func.func private @at_hand(%q: tensor<8x64x512xbf16>, %k: tensor<8x2048x64xbf16>, %o: tensor<8x512xf32>) -> tensor<8x512xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 512, m = 2048, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x512xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x2048x64xbf16>), (tensor<8x512xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: bf16, %b: bf16):
+        %aw = arith.extf %a : bf16 to f32
+        %bw = arith.extf %b : bf16 to f32
+        %t = arith.mulf %aw, %bw : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x512xbf16>, tensor<8x?x64xbf16>) -> tensor<8x?x512xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x512xf32>) -> tensor<8x512xf32>
+      cascade.yield %d1 : tensor<8x512xf32>
+    }
+    cascade.yield %r : tensor<8x512xf32>
+  } : tensor<8x512xf32>
+  return %y : tensor<8x512xf32>
+}
+
+// Few parts of the same length, where that is not much shorter.
+// CHECK-LABEL: func private @few_parts
+// CHECK-SAME: distribute = [1, 32, 0, 0], tile = [0, 0, 64, 0]
+func.func private @few_parts(%q: tensor<8x64x512xbf16>, %k: tensor<8x512x64xbf16>, %o: tensor<8x512xf32>) -> tensor<8x512xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 512, m = 512, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x512xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x512x64xbf16>), (tensor<8x512xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: bf16, %b: bf16):
+        %aw = arith.extf %a : bf16 to f32
+        %bw = arith.extf %b : bf16 to f32
+        %t = arith.mulf %aw, %bw : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x512xbf16>, tensor<8x?x64xbf16>) -> tensor<8x?x512xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x512xf32>) -> tensor<8x512xf32>
+      cascade.yield %d1 : tensor<8x512xf32>
+    }
+    cascade.yield %r : tensor<8x512xf32>
+  } : tensor<8x512xf32>
+  return %y : tensor<8x512xf32>
+}
+
+// Streams that are longer than the second-level cache are read as seldom as may be.
+// CHECK-LABEL: func private @from_afar
+// CHECK-SAME: distribute = [1, 64, 0, 0], tile = [0, 0, 192, 0]
+func.func private @from_afar(%q: tensor<8x64x512xbf16>, %k: tensor<8x8192x64xbf16>, %o: tensor<8x512xf32>) -> tensor<8x512xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 512, m = 8192, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x512xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x8192x64xbf16>), (tensor<8x512xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: bf16, %b: bf16):
+        %aw = arith.extf %a : bf16 to f32
+        %bw = arith.extf %b : bf16 to f32
+        %t = arith.mulf %aw, %bw : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x512xbf16>, tensor<8x?x64xbf16>) -> tensor<8x?x512xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x512xf32>) -> tensor<8x512xf32>
+      cascade.yield %d1 : tensor<8x512xf32>
+    }
+    cascade.yield %r : tensor<8x512xf32>
+  } : tensor<8x512xf32>
+  return %y : tensor<8x512xf32>
+}
+
+// So are streams that few tiles read.
+// CHECK-LABEL: func private @few_tiles
+// CHECK-SAME: distribute = [1, 64, 0, 0], tile = [0, 0, 192, 0]
+func.func private @few_tiles(%q: tensor<8x64x64xbf16>, %k: tensor<8x2048x64xbf16>, %o: tensor<8x64xf32>) -> tensor<8x64xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 8, p = 64, m = 2048, e = 64) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<8x64xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<8x2048x64xbf16>), (tensor<8x64xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: bf16, %b: bf16):
+        %aw = arith.extf %a : bf16 to f32
+        %bw = arith.extf %b : bf16 to f32
+        %t = arith.mulf %aw, %bw : f32
+        cascade.yield %t : f32
+      } : (tensor<8x64x64xbf16>, tensor<8x?x64xbf16>) -> tensor<8x?x64xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<8x?x64xf32>) -> tensor<8x64xf32>
+      cascade.yield %d1 : tensor<8x64xf32>
+    }
+    cascade.yield %r : tensor<8x64xf32>
+  } : tensor<8x64xf32>
+  return %y : tensor<8x64xf32>
+}
+}
