@@ -94,6 +94,17 @@ static void loadNontemporally(ModuleOp module) {
   });
 }
 
+/// Whether a function multiplies matrix tiles.
+static bool hasTiles(LLVM::LLVMFuncOp function) {
+  return function
+      .walk([](LLVM::CallIntrinsicOp op) {
+        return op.getIntrin().starts_with("llvm.x86.tile")
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 /// What LLVM has to know of each function. Only the descriptor is exported.
 static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
   if (function.isExternal())
@@ -106,6 +117,11 @@ static void markFunction(LLVM::LLVMFuncOp function, TargetAttr target) {
     function.setTargetFeaturesAttr(
         LLVM::TargetFeaturesAttr::get(context, target.getFeatures()));
   function.setPreferVectorWidth(std::to_string(target.getVectorBits()));
+  // Behind each call tiles are configured anew, which takes longer than filling
+  // or copying a row: loops that do stay loops.
+  if (hasTiles(function))
+    function.setPassthroughAttr(Builder(context).getStrArrayAttr(
+        {"no-builtin-memset", "no-builtin-memcpy"}));
   if (function->hasAttr(attr::kKernel)) {
     // A kernel keeps its own name in profiles.
     function.setNoInline(true);
