@@ -32,6 +32,97 @@ static int64_t partOf(CascadeOp op, ScheduleAttr schedule) {
   return 0;
 }
 
+namespace {
+/// A tile of a cascade: where it stands along each rank, and the tensors that
+/// it is a part of, one per result.
+struct Tile {
+  SmallVector<OpFoldResult> offsets, sizes;
+  ValueRange shared;
+
+  LogicalResult place(OpBuilder &b, CascadeOp op, unsigned result,
+                      SmallVector<OpFoldResult> &from,
+                      SmallVector<OpFoldResult> &size) const {
+    return op.getResultTilePosition(b, result, offsets, sizes, from, size);
+  }
+};
+} // namespace
+
+static SmallVector<OpFoldResult> ones(OpBuilder &b, size_t count) {
+  return SmallVector<OpFoldResult>(count, b.getIndexAttr(1));
+}
+
+/// Lowers a tile of `op`, whose parts have `part` coordinates: a tensor per
+/// result, or nothing if it can't be tiled.
+static FailureOr<SmallVector<Value>> lowerTile(RewriterBase &b, CascadeOp op,
+                                               const Tile &tile, int64_t part) {
+  FailureOr<TilingResult> tiled =
+      op.getTiledImplementation(b, tile.offsets, tile.sizes);
+  if (failed(tiled))
+    return failure();
+  auto inner = cast<CascadeOp>(tiled->tiledOps.front());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(inner);
+  SmallVector<Value> places;
+  for (auto [i, shared] : llvm::enumerate(tile.shared)) {
+    SmallVector<OpFoldResult> from, size;
+    if (failed(tile.place(b, op, i, from, size)))
+      return failure();
+    places.push_back(tensor::ExtractSliceOp::create(
+        b, op.getLoc(), shared, from, size, ones(b, size.size())));
+  }
+  SmallVector<Value> results = lowerCascade(b, inner, part, places);
+  b.eraseOp(inner);
+  return results;
+}
+
+/// Whether what `op` streams is multiplied in pairs, which are written as such
+/// where a tile's size is known, and else copied once more.
+static bool multipliesPairs(CascadeOp op) {
+  Builder b(op.getContext());
+  return dotGroup(targetOf(op), b.getBF16Type(), b.getF32Type()) > 1 &&
+         llvm::any_of(op.getBlock()->getOps<IterateOp>(),
+                      [&](IterateOp iterate) {
+                        return streams(iterate, b.getBF16Type());
+                      });
+}
+
+/// Lowers a tile whose last rank of rows, `loop`, has `whole` coordinates but
+/// for the last tile: once with that size known, and once for the rest.
+static FailureOr<SmallVector<Value>>
+lowerVersions(RewriterBase &b, CascadeOp op, const Tile &tile, unsigned loop,
+              int64_t whole, int64_t part) {
+  Location loc = op.getLoc();
+  Tile full = tile;
+  full.sizes[loop] = b.getIndexAttr(whole);
+  SmallVector<Type> types;
+  for (auto [i, shared] : llvm::enumerate(tile.shared)) {
+    SmallVector<OpFoldResult> from, size;
+    if (failed(tile.place(b, op, i, from, size)))
+      return failure();
+    types.push_back(tensor::ExtractSliceOp::inferResultType(
+        cast<RankedTensorType>(shared.getType()), size));
+  }
+  Value isFull = arith::CmpIOp::create(
+      b, loc, arith::CmpIPredicate::eq,
+      getValueOrCreateConstantIndexOp(b, loc, tile.sizes[loop]),
+      arith::ConstantIndexOp::create(b, loc, whole));
+  auto branch =
+      scf::IfOp::create(b, loc, types, isFull, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  for (bool isWhole : {true, false}) {
+    b.setInsertionPointToEnd(isWhole ? branch.thenBlock() : branch.elseBlock());
+    FailureOr<SmallVector<Value>> results =
+        lowerTile(b, op, isWhole ? full : tile, part);
+    if (failed(results))
+      return failure();
+    for (auto [result, type] : llvm::zip_equal(*results, types))
+      if (result.getType() != type)
+        result = tensor::CastOp::create(b, loc, type, result);
+    scf::YieldOp::create(b, loc, *results);
+  }
+  return SmallVector<Value>(branch.getResults());
+}
+
 /// Replaces `op` by a parallel loop over its tiles, each lowered.
 static LogicalResult distribute(RewriterBase &b, CascadeOp op,
                                 ScheduleAttr schedule, ValueRange outputs) {
@@ -50,14 +141,14 @@ static LogicalResult distribute(RewriterBase &b, CascadeOp op,
   auto forall = scf::ForallOp::create(b, loc, lower, upper, steps, outputs,
                                       /*mapping=*/std::nullopt);
   b.setInsertionPoint(forall.getTerminator());
-  SmallVector<OpFoldResult> offsets(extents.size(), b.getIndexAttr(0)),
-      sizes(extents);
+  Tile tile{SmallVector<OpFoldResult>(extents.size(), b.getIndexAttr(0)),
+            extents, forall.getRegionIterArgs()};
   AffineExpr s0 = b.getAffineSymbolExpr(0), s1 = b.getAffineSymbolExpr(1);
   for (auto [loop, at] : llvm::zip_equal(loops, forall.getInductionVars())) {
-    offsets[loop] = at;
+    tile.offsets[loop] = at;
     int64_t size = schedule.getDistribute()[loop];
     std::optional<int64_t> extent = getConstantIntValue(extents[loop]);
-    sizes[loop] =
+    tile.sizes[loop] =
         size == 1 || (extent && *extent % size == 0)
             ? OpFoldResult(b.getIndexAttr(size))
             : affine::makeComposedFoldedAffineMin(
@@ -66,34 +157,25 @@ static LogicalResult distribute(RewriterBase &b, CascadeOp op,
                                  b.getContext()),
                   {at, extents[loop]});
   }
-  FailureOr<TilingResult> tiled = op.getTiledImplementation(b, offsets, sizes);
-  if (failed(tiled))
+  int64_t part = partOf(op, schedule);
+  std::optional<unsigned> last =
+      rowRanks(op).empty() ? std::nullopt : op.findRank(rowRanks(op).back());
+  FailureOr<SmallVector<Value>> results =
+      last && !getConstantIntValue(tile.sizes[*last]) && multipliesPairs(op)
+          ? lowerVersions(b, op, tile, *last, schedule.getDistribute()[*last],
+                          part)
+          : lowerTile(b, op, tile, part);
+  if (failed(results))
     return op.emitError("expected a cascade that can be tiled along its rows");
-  auto tile = cast<CascadeOp>(tiled->tiledOps.front());
-  SmallVector<Value> places;
-  struct Place {
-    SmallVector<OpFoldResult> offsets, sizes, strides;
-  };
-  SmallVector<Place> slices;
-  b.setInsertionPoint(tile);
-  for (auto [i, shared] : llvm::enumerate(forall.getRegionIterArgs())) {
-    Place place;
-    if (failed(op.getResultTilePosition(b, i, offsets, sizes, place.offsets,
-                                        place.sizes)))
-      return failure();
-    place.strides.assign(place.sizes.size(), b.getIndexAttr(1));
-    places.push_back(tensor::ExtractSliceOp::create(
-        b, loc, shared, place.offsets, place.sizes, place.strides));
-    slices.push_back(std::move(place));
-  }
-  SmallVector<Value> results =
-      lowerCascade(b, tile, partOf(op, schedule), places);
-  b.eraseOp(tile);
   b.setInsertionPointToEnd(forall.getTerminator().getBody());
-  for (auto [result, shared, place] :
-       llvm::zip_equal(results, forall.getRegionIterArgs(), slices))
-    tensor::ParallelInsertSliceOp::create(b, loc, result, shared, place.offsets,
-                                          place.sizes, place.strides);
+  for (auto [i, result, shared] :
+       llvm::enumerate(*results, forall.getRegionIterArgs())) {
+    SmallVector<OpFoldResult> from, size;
+    if (failed(tile.place(b, op, i, from, size)))
+      return failure();
+    tensor::ParallelInsertSliceOp::create(b, loc, result, shared, from, size,
+                                          ones(b, size.size()));
+  }
   b.replaceOp(op, forall.getResults());
   return success();
 }

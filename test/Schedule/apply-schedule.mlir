@@ -347,3 +347,45 @@ func.func private @blocks(%x: tensor<4x1000x12xf32>, %y: tensor<1000x300xf32>, %
   } -> tensor<48x300xf32>
   return %r : tensor<48x300xf32>
 }
+
+// -----
+
+// Where pairs are multiplied, which are written as such if all sizes are known, most
+// tiles are of a known size, whatever the extent.
+// CHECK-LABEL: func private @two_sizes
+// CHECK: scf.forall (%[[R:.*]]) = (0) to (%{{.*}}) step (32)
+// CHECK: %[[ROWS:.*]] = affine.min
+// CHECK: %[[FULL:.*]] = arith.cmpi eq, %[[ROWS]], %c32
+// CHECK: %[[Y:.*]] = scf.if %[[FULL]] -> (tensor<?xf32>)
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<128x32xf32>)
+// CHECK: tensor.cast %{{.*}} : tensor<32xf32> to tensor<?xf32>
+// CHECK: } else {
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<128x?xf32>)
+// CHECK: tensor.parallel_insert_slice %[[Y]] into %{{.*}}[%[[R]]] [%[[ROWS]]] [1]
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512bf16,+avx512vl", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+func.func private @two_sizes(%p: index, %q: tensor<64x?xbf16>, %k: tensor<2048x64xbf16>, %o: tensor<?xf32>) -> tensor<?xf32>
+    attributes {lutra.kernel, lutra.schedule = #lutra.schedule<distribute = [32, 0, 0], tile = [0, 128, 0], order = [], vector = 16>} {
+  %y = cascade.cascade reassoc ranks(p = %p, m = 2048, e = 64) {
+    %d0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<?xf32>
+    %r = cascade.iterate "m" (%key = %k[0]) carry(%d = %d0) : (tensor<2048x64xbf16>), (tensor<?xf32>) {
+      %qk = cascade.einsum [p, m, e] (%q[e, p], %key[m, e]) reduce(add) -> [m, p] {
+      ^bb0(%a: bf16, %b: bf16):
+        %aw = arith.extf %a : bf16 to f32
+        %bw = arith.extf %b : bf16 to f32
+        %t = arith.mulf %aw, %bw : f32
+        cascade.yield %t : f32
+      } : (tensor<64x?xbf16>, tensor<?x64xbf16>) -> tensor<?x?xf32>
+      %d1 = cascade.einsum [p, m] (%qk[m, p]) reduce(max) init(%d) -> [p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<?x?xf32>) -> tensor<?xf32>
+      cascade.yield %d1 : tensor<?xf32>
+    }
+    cascade.yield %r : tensor<?xf32>
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+}
