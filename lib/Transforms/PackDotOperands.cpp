@@ -36,6 +36,9 @@ namespace mlir::lutra {
 using namespace mlir;
 using namespace mlir::lutra;
 
+/// Rows that do not fill a matrix tile.
+static constexpr int64_t kFewRows = 16;
+
 namespace {
 /// One contraction, split.
 class Packing {
@@ -60,6 +63,10 @@ private:
              ArrayRef<AffineExpr> written);
   Value rest(Value sums);
   void fuseProducers();
+  bool isFew(unsigned loop) {
+    int64_t extent = op.getStaticLoopRanges()[loop];
+    return !ShapedType::isDynamic(extent) && extent < kFewRows;
+  }
   OpFoldResult apply(AffineExpr expr, OpFoldResult size) {
     return affine::makeComposedFoldedAffineApply(b, loc, expr, {size});
   }
@@ -151,9 +158,14 @@ Packing::Factor Packing::pack(OpOperand &operand, bool isVector) {
   if (group > 1)
     append(b.getIndexAttr(group), position,
            b.getAffineDimExpr(op.getNumLoops()));
-  return {
-      copy(tensor, to, read, written),
-      AffineMap::get(op.getNumLoops() + (group > 1), 0, index, b.getContext())};
+  Value packed = copy(tensor, to, read, written);
+  // Few rows do little with what they stream, so that the copy waits for it.
+  auto stream = op->getAttrOfType<IntegerAttr>(kStreamAttr);
+  if (stream && stream.getInt() == int64_t(operand.getOperandNumber()) &&
+      isFew(&operand == contraction.a ? contraction.n : *contraction.m))
+    copies.back()->setAttr(kStreamAttr, b.getI64IntegerAttr(0));
+  return {packed, AffineMap::get(op.getNumLoops() + (group > 1), 0, index,
+                                 b.getContext())};
 }
 
 /// The copy of a factor with the reduction innermost, as matrix tiles read it.

@@ -378,6 +378,8 @@ module attributes {lutra.target = #lutra.target<triple = "aarch64-unknown-linux-
 #rows = affine_map<(m, n, k) -> (m, k)>
 #columns = affine_map<(m, n, k) -> (n, k)>
 #all = affine_map<(m, n, k) -> (m, n)>
+#ungrouped = affine_map<(k, n, g) -> (k * 2 + g, n)>
+#grouped = affine_map<(k, n, g) -> (k, n, g)>
 module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>} {
   func.func private @use(memref<64x32xf32>)
 
@@ -407,6 +409,49 @@ module attributes {lutra.target = #lutra.target<triple = "x86_64-unknown-linux-g
       %2 = arith.mulf %0, %1 : f32
       %3 = arith.addf %c, %2 : f32
       linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // A stream that few lanes read once is fetched ahead, as it lies: for each tile four
+  // rows of four lines, two tiles of rows later.
+  // CHECK-LABEL: func.func @streamed_tiles
+  // CHECK: %[[TILE:.*]] = arith.divui %{{.*}}, %c16
+  // CHECK: %[[ROW:.*]] = arith.muli %[[TILE]], %c4
+  // CHECK: %[[AHEAD:.*]] = arith.addi %[[ROW]], %c32
+  // CHECK: %[[FROM:.*]] = arith.muli %[[AHEAD]], %c128
+  // CHECK: %[[FIRST:.*]] = arith.addi %{{.*}}, %[[FROM]]
+  // CHECK: memref.prefetch %{{.*}}[%[[FIRST]]], read, locality<2>
+  // CHECK-COUNT-15: memref.prefetch
+  // CHECK-NOT: memref.prefetch
+  // CHECK: amx.tile_load
+  // CHECK-COUNT-16: memref.prefetch
+  // CHECK-NOT: memref.prefetch
+  // CHECK: return
+  func.func @streamed_tiles(%x: memref<64x128xbf16>, %y: memref<64x8x2xbf16>, %z: memref<64x8xf32>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#a, #b, #sums], iterator_types = ["parallel", "parallel", "reduction", "reduction"]} ins(%x, %y : memref<64x128xbf16>, memref<64x8x2xbf16>) outs(%z : memref<64x8xf32>) attrs = {lutra.stream = 0 : i64} {
+    ^bb0(%i: bf16, %j: bf16, %c: f32):
+      %0 = arith.extf %i : bf16 to f32
+      %1 = arith.extf %j : bf16 to f32
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %c, %2 : f32
+      linalg.yield %3 : f32
+    }
+    return
+  }
+
+  // So is one that is copied into pairs.
+  // CHECK-LABEL: func.func @streamed_pairs
+  // CHECK-SAME: %[[X:.*]]: memref<64x32xbf16>
+  // CHECK: %[[EVEN:.*]] = arith.addi %{{.*}}, %c56
+  // CHECK: memref.prefetch %[[X]][%[[EVEN]], %c0]
+  // CHECK: %[[ODD:.*]] = arith.addi %{{.*}}, %c57
+  // CHECK: memref.prefetch %[[X]][%[[ODD]], %c0]
+  // CHECK: vector.interleave
+  func.func @streamed_pairs(%x: memref<64x32xbf16>, %y: memref<32x32x2xbf16>) attributes {lutra.kernel} {
+    linalg.generic {indexing_maps = [#ungrouped, #grouped], iterator_types = ["parallel", "parallel", "parallel"]} ins(%x : memref<64x32xbf16>) outs(%y : memref<32x32x2xbf16>) attrs = {lutra.stream = 0 : i64} {
+    ^bb0(%i: bf16, %o: bf16):
+      linalg.yield %i : bf16
     }
     return
   }

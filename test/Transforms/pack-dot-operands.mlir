@@ -184,3 +184,41 @@ func.func @single(%a: tensor<64x65xf32>, %b: tensor<100x65xf32>, %c: tensor<64x1
   return %r : tensor<64x100xf32>
 }
 }
+
+// -----
+
+// A stream is fetched ahead where it is copied, if few rows read the copy.
+#target = #lutra.target<triple = "x86_64-pc-linux-gnu", cpu = "sapphirerapids", features = "+avx512bf16,+avx512vl,+amx-tile,+amx-bf16", vectorBits = 512, vectorRegisters = 32, l1 = 49152, l2 = 2097152>
+#a = affine_map<(i, j, k) -> (i, k)>
+#b = affine_map<(i, j, k) -> (k, j)>
+#c = affine_map<(i, j, k) -> (i, j)>
+module attributes {lutra.target = #target} {
+// CHECK-LABEL: func.func @few(
+// CHECK-SAME: %{{.*}}: tensor<8x64xbf16>, %[[Y:[a-z0-9]*]]: tensor<64x32xbf16>
+// CHECK: linalg.generic {{.*}} ins(%[[Y]] : {{.*}} attrs = {lutra.stream = 0 : i64}
+func.func @few(%a: tensor<8x64xbf16>, %b: tensor<64x32xbf16>, %c: tensor<8x32xf32>) -> tensor<8x32xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<8x64xbf16>, tensor<64x32xbf16>) outs(%c : tensor<8x32xf32>) attrs = {lutra.stream = 1 : i64} {
+  ^bb0(%l: bf16, %m: bf16, %out: f32):
+    %lw = arith.extf %l : bf16 to f32
+    %mw = arith.extf %m : bf16 to f32
+    %p = arith.mulf %lw, %mw : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<8x32xf32>
+  return %r : tensor<8x32xf32>
+}
+
+// CHECK-LABEL: func.func @many(
+// CHECK-NOT: lutra.stream
+func.func @many(%a: tensor<64x64xbf16>, %b: tensor<64x32xbf16>, %c: tensor<64x32xf32>) -> tensor<64x32xf32> attributes {lutra.kernel} {
+  %r = linalg.generic {indexing_maps = [#a, #b, #c], iterator_types = ["parallel", "parallel", "reduction"]} ins(%a, %b : tensor<64x64xbf16>, tensor<64x32xbf16>) outs(%c : tensor<64x32xf32>) attrs = {lutra.stream = 1 : i64} {
+  ^bb0(%l: bf16, %m: bf16, %out: f32):
+    %lw = arith.extf %l : bf16 to f32
+    %mw = arith.extf %m : bf16 to f32
+    %p = arith.mulf %lw, %mw : f32
+    %s = arith.addf %out, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<64x32xf32>
+  return %r : tensor<64x32xf32>
+}
+}

@@ -287,6 +287,9 @@ Value MatrixTiles::load(OpOperand &operand, unsigned rowLoop, int64_t row,
         elements};
   } else if (part.isWhole()) {
     place = placeOf(operand, rowLoop, row, lane);
+    if (isFew(&operand == contraction.a ? plan.loop : *plan.row))
+      nest.emitPrefetchOfTile(&operand, place.memref, place.index.front(),
+                              place.stride);
   } else {
     place = buffer(element);
     copyTile(operand, rowLoop, row, lane, part, place);

@@ -218,6 +218,7 @@ void Nest::emitTile(int64_t rows, const Piece &piece) {
   };
   bool reduces = op.getNumReductionLoops() != 0;
   if (plan.group && !reduces) {
+    emitPrefetchOfGroups(piece);
     emitGroups(rows, piece, builder, {});
     return;
   }

@@ -35,6 +35,9 @@ private:
   void emitPrefetchOfNextTile(int64_t row, int64_t lane);
   std::optional<int64_t> timesRead(AffineMap map);
   void emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns);
+  void emitPrefetchOfGroups(const Piece &piece);
+  void emitPrefetchOfTile(OpOperand *operand, Value memref, Value first,
+                          Value stride);
   void fetch(OpOperand *operand, ArrayRef<Index> loops);
   /// Of tiles that read the same, which one it is, and of how many.
   struct Turn {

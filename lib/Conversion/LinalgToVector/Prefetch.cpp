@@ -11,7 +11,9 @@
 #include "NestBuilder.h"
 
 #include "lutra/Conversion/CascadeToLinalg.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -145,6 +147,80 @@ void Nest::emitPrefetchAhead(unsigned rowLoop, int64_t rows, int64_t columns) {
       next[rowLoop] = next[rowLoop].plus(row + ahead);
       fetch(operand, next);
     }
+}
+
+/// Fetches what is read some rows later of a stream that is copied into groups
+/// of rows.
+void Nest::emitPrefetchOfGroups(const Piece &piece) {
+  OpOperand *operand = streamOf(op);
+  if (!operand || plan.fetchAhead == 0)
+    return;
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  const unsigned *loop = llvm::find_if(plan.outer, [&](unsigned each) {
+    return map.getNumResults() >= 2 &&
+           map.getResult(map.getNumResults() - 2).isFunctionOfDim(each);
+  });
+  if (loop == plan.outer.end() ||
+      strideAlong(op, *operand, plan.loop, plan.lanes) != 1)
+    return;
+  std::optional<int64_t> stride = strideAlong(op, *operand, *loop, 1);
+  if (!stride || *stride <= 0)
+    return;
+  int64_t bits = getElementTypeOrSelf(operand->get()).getIntOrFloatBitWidth();
+  SmallVector<Index> next(position);
+  next[*loop] =
+      next[*loop].plus(llvm::divideCeil(8 * plan.fetchAhead, *stride * bits));
+  for (int64_t member = 0; member < plan.groupSize; ++member) {
+    next[*plan.group] = {Value(), 0, member};
+    for (int64_t column = 0; column < piece.step();
+         column += kLineBits / bits) {
+      next[plan.loop] = position[plan.loop].plus(column);
+      fetch(operand, next);
+    }
+  }
+}
+
+/// Fetches a share of the rows of a stream that are read some matrix tiles
+/// later, of which the tile at hand begins at `first`, with rows `stride`
+/// apart: as much as a tile is, in the order in which it lies, which is not
+/// that in which tiles read it.
+void Nest::emitPrefetchOfTile(OpOperand *operand, Value memref, Value first,
+                              Value stride) {
+  constexpr int64_t kRows = 16;
+  std::optional<int64_t> steps =
+      getConstantIntValue(extents[plan.reductions.back()]);
+  if (streamOf(op) != operand || plan.fetchAhead == 0 || !steps)
+    return;
+  // A row of a tile is a line.
+  int64_t tiles = *steps / kRows,
+          line =
+              kLineBits / getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
+  if (tiles == 0 || *steps % kRows != 0 || kRows % tiles != 0)
+    return;
+  int64_t ahead = llvm::divideCeil(8 * plan.fetchAhead, tiles * kLineBits);
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(b, loc, value);
+  };
+  auto sum = [&](Value x, Value y) -> Value {
+    return b.createOrFold<arith::AddIOp>(loc, x, y);
+  };
+  auto product = [&](Value x, Value y) -> Value {
+    return b.createOrFold<arith::MulIOp>(loc, x, y);
+  };
+  Value tile = b.createOrFold<arith::DivUIOp>(
+      loc, position[plan.reductions.back()].materialize(b, loc),
+      constant(kRows));
+  Value row = sum(product(tile, constant(kRows / tiles)),
+                  constant(llvm::alignTo(ahead, kRows) + kRows));
+  Value begin = sum(
+      b.createOrFold<arith::SubIOp>(loc, first, product(tile, constant(line))),
+      product(row, stride));
+  for (int64_t i = 0; i < kRows; ++i)
+    memref::PrefetchOp::create(
+        b, loc, memref,
+        sum(begin, sum(product(stride, constant(i / tiles)),
+                       constant(i % tiles * line))),
+        /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
 }
 
 /// Fetches the line of an operand's element where the loops stand at `loops`.
