@@ -3,7 +3,7 @@
 // Part of the Lutra project, under the Apache License v2.0 with LLVM
 // Exceptions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, MatrixTiles.cpp,
+// What Nest.cpp, LaneReduction.cpp, DotProducts.cpp, MatrixTile*.cpp,
 // Transposes.cpp, Prefetch.cpp and PanelAhead.cpp share: the loops of a plan
 // around the vectors of a tile.
 //

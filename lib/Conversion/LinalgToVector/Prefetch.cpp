@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "NestBuilder.h"
+#include "MatrixTileNest.h"
 
 #include "lutra/Conversion/CascadeToLinalg.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -186,16 +186,15 @@ void Nest::emitPrefetchOfGroups(const Piece &piece) {
 /// that in which tiles read it.
 void Nest::emitPrefetchOfTile(OpOperand *operand, Value memref, Value first,
                               Value stride) {
-  constexpr int64_t kRows = 16;
   std::optional<int64_t> steps =
       getConstantIntValue(extents[plan.reductions.back()]);
   if (streamOf(op) != operand || plan.fetchAhead == 0 || !steps)
     return;
   // A row of a tile is a line.
-  int64_t tiles = *steps / kRows,
+  int64_t tiles = *steps / kTileSize,
           line =
               kLineBits / getElementTypeOrSelf(memref).getIntOrFloatBitWidth();
-  if (tiles == 0 || *steps % kRows != 0 || kRows % tiles != 0)
+  if (tiles == 0 || *steps % kTileSize != 0 || kTileSize % tiles != 0)
     return;
   int64_t ahead = llvm::divideCeil(8 * plan.fetchAhead, tiles * kLineBits);
   auto constant = [&](int64_t value) -> Value {
@@ -209,13 +208,13 @@ void Nest::emitPrefetchOfTile(OpOperand *operand, Value memref, Value first,
   };
   Value tile = b.createOrFold<arith::DivUIOp>(
       loc, position[plan.reductions.back()].materialize(b, loc),
-      constant(kRows));
-  Value row = sum(product(tile, constant(kRows / tiles)),
-                  constant(llvm::alignTo(ahead, kRows) + kRows));
+      constant(kTileSize));
+  Value row = sum(product(tile, constant(kTileSize / tiles)),
+                  constant(llvm::alignTo(ahead, kTileSize) + kTileSize));
   Value begin = sum(
       b.createOrFold<arith::SubIOp>(loc, first, product(tile, constant(line))),
       product(row, stride));
-  for (int64_t i = 0; i < kRows; ++i)
+  for (int64_t i = 0; i < kTileSize; ++i)
     memref::PrefetchOp::create(
         b, loc, memref,
         sum(begin, sum(product(stride, constant(i / tiles)),
