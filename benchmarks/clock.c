@@ -110,16 +110,21 @@ static long tiles(const float *a, const float *b, float *c) {
   return 2L * kTiles * 4 * 16 * 16 * 32;
 }
 
+/// Two tiles of rows by two of columns.
+static inline void multiplyTiles(const float *a, const float *b) {
+  _tile_loadd(4, a, 64);
+  _tile_loadd(6, b, 64);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_loadd(7, b + kTile, 64);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_loadd(5, a + kTile, 64);
+  _tile_dpbf16ps(2, 5, 6);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
 static long tileLoads(const float *a, const float *b, float *c) {
   for (int step = 0; step < kTiles; ++step) {
-    _tile_loadd(4, a + 2 * step * kTile, 64);
-    _tile_loadd(6, b + 2 * step * kTile, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + (2 * step + 1) * kTile, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, a + (2 * step + 1) * kTile, 64);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    multiplyTiles(a + 2 * step * kTile, b + 2 * step * kTile);
   }
   return 2L * kTiles * 4 * 16 * 16 * 32;
 }
@@ -133,14 +138,7 @@ static long tileStores(const float *a, const float *b, float *c) {
       _tile_zero(2);
       _tile_zero(3);
     }
-    _tile_loadd(4, a + 2 * step * kTile, 64);
-    _tile_loadd(6, b + 2 * step * kTile, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + (2 * step + 1) * kTile, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, a + (2 * step + 1) * kTile, 64);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    multiplyTiles(a + 2 * step * kTile, b + 2 * step * kTile);
     if (step % 2 == 1) {
       _tile_stored(0, c, 64);
       _tile_stored(1, c + kTile, 64);
