@@ -21,7 +21,8 @@ class Cascade:
 
     def __init__(self, seed):
         self.random = np.random.default_rng(seed)
-        sizes = [(1, 3), (1, 70), (1, 200), (1, 40), (1, 40)]
+        # Of m, one part up to 192 points and several above.
+        sizes = [(1, 3), (1, 70), self.pick([(1, 200), (193, 700)]), (1, 40), (1, 40)]
         self.sizes = {
             rank: int(self.random.integers(low, high + 1))
             for rank, (low, high) in zip("bpmef", sizes, strict=True)

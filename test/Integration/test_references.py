@@ -128,6 +128,20 @@ def test_variants(tmp_path, write, policy):
         assert check(graph, tmp_path, references=policy).after == 1
 
 
+@pytest.mark.parametrize("policy", ["online", "lazy:8", "fixed:32"])
+@pytest.mark.parametrize("cap", [None, 5])
+def test_sums_that_tell(tmp_path, policy, cap):
+    """The sum under the maximum is a result itself, and the maximum is not."""
+    graph = Graph()
+    x, axis = graph.input("x", 37, 1000), graph.ints(1)
+    if cap:
+        x = graph.node("Tanh", x)
+    top = graph.node("ReduceMax", x, axis)
+    shares = graph.node("Exp", graph.node("Sub", x, top))
+    graph.output(graph.node("ReduceSum", shares, axis))
+    assert check(graph, tmp_path, references=policy).after == 1
+
+
 @pytest.mark.parametrize("policy", ["lazy:8", "fixed:32"])
 @pytest.mark.parametrize("cap", [None, 5])
 def test_parts_are_merged(tmp_path, policy, cap):

@@ -16,28 +16,6 @@
 using namespace mlir;
 using namespace mlir::lutra::cascade;
 
-double lutra::cascade::toleranceOf(EinsumOp reference, const Loop &loop,
-                                   double lazy) {
-  if (!isWide(reference->getParentOfType<CascadeOp>()))
-    return 0;
-  llvm::DenseSet<Operation *> sums;
-  for (const RunningSum &sum : loop.sums)
-    sums.insert(sum.sum);
-  llvm::SetVector<Operation *> readers;
-  readers.insert(reference);
-  for (unsigned i = 0; i < readers.size(); ++i)
-    for (Operation *user : readers[i]->getUsers()) {
-      if (sums.contains(user))
-        continue;
-      bool isGuard =
-          user->getNumResults() == 1 && loop.guards.count(user->getResult(0));
-      if (!isGuard && !loop.inside.contains(user))
-        return 0;
-      readers.insert(user);
-    }
-  return lazy;
-}
-
 /// Reads parts where a tensor from outside is read along the rank.
 void IterationBuilder::cutOperands(EinsumOp clone) {
   unsigned position = 0;
@@ -74,7 +52,7 @@ EinsumOp IterationBuilder::cloneInside(EinsumOp op, Value init) {
 }
 
 PolicyAttr IterationBuilder::policyOf(EinsumOp reference) {
-  double tolerance = toleranceOf(reference, loop, lazy);
+  double tolerance = loop.tolerances.lookup(reference);
   if (tolerance <= 0)
     return nullptr;
   return PolicyAttr::get(b.getContext(), PolicyKind::Lazy,
@@ -266,6 +244,6 @@ void IterationBuilder::build() {
 }
 
 void lutra::cascade::buildIteration(Terms &terms, StringRef rank,
-                                    const Loop &loop, double lazy) {
-  IterationBuilder(terms, rank, loop, lazy).build();
+                                    const Loop &loop) {
+  IterationBuilder(terms, rank, loop).build();
 }

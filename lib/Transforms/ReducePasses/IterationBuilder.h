@@ -21,9 +21,9 @@ struct Moments {
 
 class IterationBuilder {
 public:
-  IterationBuilder(Terms &terms, StringRef rank, const Loop &loop, double lazy)
+  IterationBuilder(Terms &terms, StringRef rank, const Loop &loop)
       : terms(terms), cascade(terms.getCascade()), rank(rank), loop(loop),
-        lazy(lazy), b(cascade.getBlock()->getTerminator()) {}
+        b(cascade.getBlock()->getTerminator()) {}
 
   void build();
 
@@ -53,7 +53,6 @@ private:
   CascadeOp cascade;
   StringRef rank;
   const Loop &loop;
-  double lazy;
   OpBuilder b;
   IRMapping inside;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> parts;

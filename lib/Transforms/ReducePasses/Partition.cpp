@@ -147,6 +147,29 @@ static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
       terms.element(op.getInit(), terms.toCascade(op, op.getResultMap())));
 }
 
+/// Whether `reference` may lag behind the maximum: only the sums read it, and
+/// results do not tell.
+static bool mayLag(Terms &terms, EinsumOp reference, const Loop &loop) {
+  if (!isWide(terms.getCascade()))
+    return false;
+  llvm::DenseSet<Operation *> sums;
+  for (const RunningSum &sum : loop.sums)
+    sums.insert(sum.sum);
+  llvm::SetVector<Operation *> readers;
+  readers.insert(reference);
+  for (unsigned i = 0; i < readers.size(); ++i)
+    for (Operation *user : readers[i]->getUsers()) {
+      if (sums.contains(user))
+        continue;
+      bool isGuard =
+          user->getNumResults() == 1 && loop.guards.count(user->getResult(0));
+      if (!isGuard && !loop.inside.contains(user))
+        return false;
+      readers.insert(user);
+    }
+  return hidesReference(terms, reference, loop.sums);
+}
+
 bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
                                      double lazy, Journal &journal) {
   Terms terms(cascade);
@@ -210,11 +233,11 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
       }
     if (!family)
       continue;
-    double tolerance = toleranceOf(reference, loop, lazy);
+    bool isLazy = lazy > 0 && mayLag(terms, reference, loop);
+    loop.tolerances[reference] = isLazy ? lazy : 0;
     llvm::raw_string_ostream(text)
         << "} family=" << stringifyFamily(*family)
-        << " policy=" << (tolerance > 0 ? "lazy" : "online")
-        << ", corr in [0, 1]";
+        << " policy=" << (isLazy ? "lazy" : "online") << ", corr in [0, 1]";
     journal.rewrites.insert(text);
   }
   for (const SquareSum &central : loop.squares)
@@ -224,7 +247,7 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
   if (isOnePass)
     journal.rewrites.insert("C go over " + rank.str() +
                             " in parts: nothing along it is kept");
-  buildIteration(terms, rank, loop, lazy);
+  buildIteration(terms, rank, loop);
   eraseUnread(*cascade.getBlock());
   return true;
 }

@@ -84,6 +84,11 @@ EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
 std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
                                           EinsumOp sum, Journal &journal);
 
+/// Whether the results are the same whatever `sums` are taken under in the
+/// place of `reference`.
+bool hidesReference(Terms &terms, EinsumOp reference,
+                    ArrayRef<RunningSum> sums);
+
 /// A sum of squares (value - center)^2 of the points of `total`, the sum of the
 /// values, of which the center is a multiple. It can be taken about the mean so
 /// far.
@@ -106,15 +111,13 @@ struct Loop {
   /// Guarded references, and what they guard.
   llvm::DenseMap<Value, EinsumOp> guards;
   llvm::SetVector<std::pair<Value, int64_t>> streams;
+  /// By how much a reference may lie below the maximum before its sums are
+  /// moved; 0 where results would tell.
+  llvm::DenseMap<Operation *, double> tolerances;
 };
 
-/// By how much a reference may lie below the maximum before its sums are moved;
-/// 0 where anything but the sums reads it.
-double toleranceOf(EinsumOp reference, const Loop &loop, double lazy);
-
 /// Writes `loop` as a cascade.iterate.
-void buildIteration(Terms &terms, StringRef rank, const Loop &loop,
-                    double lazy);
+void buildIteration(Terms &terms, StringRef rank, const Loop &loop);
 
 /// Goes over the rank once, part by part, in a cascade.iterate, for as many
 /// reductions as can be. Returns whether there were such.

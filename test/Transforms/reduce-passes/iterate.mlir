@@ -1,6 +1,27 @@
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(reduce-passes))' | FileCheck %s
 // RUN: lutra-opt %s -pass-pipeline='builtin.module(func.func(reduce-passes{partial lazy=8}))' | FileCheck %s --check-prefix=LAZY
 
+// A sum alone tells under which reference it was taken: that is the maximum.
+// LAZY-LABEL: func.func @sum_under_maximum(
+// LAZY: policy=online
+// LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max : tensor<16xf32>
+func.func @sum_under_maximum(%x: tensor<16x128xf32>) -> tensor<16xf32> {
+  %y = cascade.cascade reassoc ranks(p = 16, m = 128) {
+    %d = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<16x128xf32>) -> tensor<16xf32>
+    %s = cascade.einsum [p, m] (%x[p, m], %d[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %r = arith.subf %a, %b : f32
+      %e = math.exp %r : f32
+      cascade.yield %e : f32
+    } : (tensor<16x128xf32>, tensor<16xf32>) -> tensor<16xf32>
+    cascade.yield %s : tensor<16xf32>
+  } : tensor<16xf32>
+  return %y : tensor<16xf32>
+}
+
 // Three passes over m become one.
 // CHECK-LABEL: func.func @three_passes(
 // CHECK-SAME: %[[Q:[a-z0-9]*]]: tensor<?x64xf32>, %[[K:[a-z0-9]*]]: tensor<?x64xf32>, %[[V:[a-z0-9]*]]: tensor<?x32xf32>
