@@ -326,6 +326,56 @@ func.func @factors(%x: tensor<?x?xf32>, %p: index, %m: index, %off: index) -> te
   return %y : tensor<?xf32>
 }
 
+// What is carried is overwritten by the map that reads it last, not by one before.
+// CHECK-LABEL: func.func @read_twice
+// CHECK: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}, %[[T:.*]] = %{{.*}}) -> (tensor<4xf32>, tensor<4xf32>)
+// CHECK: %[[L:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]}
+// CHECK: %[[TWICE:.*]] = linalg.generic {{.*}} ins(%[[S]], %[[L]] : tensor<4xf32>, tensor<4xf32>) outs(%{{.*}} : tensor<4xf32>)
+// CHECK: %[[T1:.*]] = linalg.generic {{.*}} ins(%[[TWICE]] : tensor<4xf32>) outs(%[[T]] : tensor<4xf32>)
+// CHECK: %[[S1:.*]] = linalg.generic {{.*}} ins(%[[L]] : tensor<4xf32>) outs(%[[S]] : tensor<4xf32>)
+// CHECK: scf.yield %[[S1]], %[[T1]]
+// MEMORY-LABEL: func.func @read_twice
+// MEMORY: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}, %[[T:.*]] = %{{.*}}) -> (memref<4xf32>, memref<4xf32>)
+// MEMORY-NOT: memref.alloc
+// MEMORY-NOT: memref.copy
+// MEMORY: scf.yield %[[S]], %[[T]]
+func.func @read_twice(%x: tensor<4x128xf32>, %out0: tensor<4xf32>, %out1: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) attributes {lutra.kernel} {
+  %y:2 = cascade.cascade reassoc ranks(p = 4, m = 128) {
+    %s0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4xf32>
+    %t0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 1.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<4xf32>
+    %r:2 = cascade.iterate "m" (%part = %x[1]) carry(%s = %s0, %t = %t0) : (tensor<4x128xf32>), (tensor<4xf32>, tensor<4xf32>) {
+      %l = cascade.einsum [p, m] (%part[p, m]) reduce(add) -> [p] {
+      ^bb0(%e: f32):
+        cascade.yield %e : f32
+      } : (tensor<4x?xf32>) -> tensor<4xf32>
+      %between = cascade.einsum [p] (%s[p], %l[p]) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %u = arith.mulf %a, %b : f32
+        cascade.yield %u : f32
+      } : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+      %t1 = cascade.einsum [p] (%t[p], %between[p]) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %u = arith.addf %a, %b : f32
+        cascade.yield %u : f32
+      } : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+      %s1 = cascade.einsum [p] (%s[p], %l[p]) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %u = arith.addf %a, %b : f32
+        cascade.yield %u : f32
+      } : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+      cascade.yield %s1, %t1 : tensor<4xf32>, tensor<4xf32>
+    }
+    cascade.yield %r#0, %r#1 : tensor<4xf32>, tensor<4xf32>
+  } : tensor<4xf32>, tensor<4xf32>
+  return %y#0, %y#1 : tensor<4xf32>, tensor<4xf32>
+}
+
 // The new reference and the correction are one operation, which overwrites what is
 // carried. -inf counts as the lowest finite number, so that the difference of two
 // is no NaN. A state that is multiplied by the correction is its own destination.

@@ -23,6 +23,15 @@ def layer_norm(g):
     g.output(g.node("Mul", g.node("Div", centered, deviation), scale))
 
 
+def moments(g, length=1000):
+    """Mean and deviation of each row, as pooling over time has them."""
+    x = rows(g, length)
+    mean = g.node("ReduceMean", x, g.ints(-1))
+    centered = g.node("Sub", x, mean)
+    variance = g.node("ReduceMean", g.node("Mul", centered, centered), g.ints(-1))
+    g.output(mean, g.node("Sqrt", g.node("Add", variance, g.constant(1e-5))))
+
+
 def rms_norm_gemm(g):
     x = rows(g)
     square = g.node("ReduceMean", g.node("Mul", x, x), g.ints(-1))

@@ -113,7 +113,19 @@ class Cascade:
             results.append(
                 self.einsum([total, top], "bp", body, lambda s, d: np.log(s) + d)
             )
+        if random() < 0.3:
+            results += self.moments("x")
         return results
+
+    def moments(self, stream):
+        """The mean along m, and the squares about it."""
+        total, size = self.reduced(stream, "add"), self.sizes["m"]
+        body = f"%c = arith.constant {size}.0 : f32\n%r = arith.divf %a0, %c : f32"
+        mean = self.einsum([total], "bp", body, lambda x: x / size)
+        body = "%r = arith.subf %a0, %a1 : f32"
+        distance = self.einsum([stream, mean], "bpm", body, np.subtract)
+        body = "%r = arith.mulf %a0, %a0 : f32"
+        return [mean, self.einsum([distance], "bp", body, np.square, "add")]
 
     def module(self, results, reassoc):
         def tensor(name, ranks):

@@ -71,6 +71,7 @@ VARIANTS = {
     # Rows that stay in a cache between their passes: one kernel, row by row.
     "softmax": (0, 3, 3, ALWAYS),
     "layer_norm": (0, 3, 3, ALWAYS),
+    "moments": (1, 2, 1, ALWAYS),
     "rms_norm_gemm": (0, 2, 1, NEVER),
     "log_sum_exp": (1, 2, 1, ALWAYS),
     "cross_entropy": (0, 3, 3, NEVER),

@@ -35,18 +35,24 @@ Value CascadeLowering::fillOf(Value empty, TypedAttr value) {
   return linalg::FillOp::create(b, loc, element, empty).getResult(0);
 }
 
-/// The input that a map may overwrite: what an iteration carries and only this
-/// map reads, element by element.
+/// The input that a map may overwrite: what an iteration carries and this map
+/// reads last, element by element.
 OpOperand *CascadeLowering::updatedInput(EinsumOp op) {
   if (op.hasReduction() || !isa<IterateOp>(op->getParentOp()))
     return nullptr;
+  auto isLast = [&](Value carried) {
+    return llvm::count(op->getOperands(), carried) == 1 &&
+           llvm::all_of(carried.getUsers(), [&](Operation *user) {
+             return user == op || user->isBeforeInBlock(op);
+           });
+  };
   for (OpOperand &operand : op.getInputsMutable()) {
     auto carried = dyn_cast<BlockArgument>(operand.get());
     auto iterate = carried
                        ? dyn_cast<IterateOp>(carried.getOwner()->getParentOp())
                        : IterateOp();
     if (iterate && carried.getArgNumber() >= iterate.getStreams().size() &&
-        carried.hasOneUse() && carried.getType() == op.getType() &&
+        isLast(carried) && carried.getType() == op.getType() &&
         op.getInputMap(operand.getOperandNumber()) == op.getResultMap())
       return &operand;
   }

@@ -103,8 +103,11 @@ void IterationBuilder::buildReference(EinsumOp op) {
 
 void IterationBuilder::buildBody() {
   llvm::DenseMap<Operation *, const SquareSum *> squares;
-  for (const SquareSum &central : loop.squares)
+  llvm::DenseSet<Operation *> totals;
+  for (const SquareSum &central : loop.squares) {
     squares[central.sum] = &central;
+    totals.insert(central.total);
+  }
   llvm::DenseMap<Operation *, const RunningSum *> sums;
   for (const RunningSum &sum : loop.sums)
     sums[sum.sum] = &sum;
@@ -112,7 +115,9 @@ void IterationBuilder::buildBody() {
     if (loop.inside.contains(op))
       inside.map(op.getResult(), cloneInside(op, op.getInit()).getResult());
     // First as a state of its own, as its result then means the reference.
-    if (plainCarried.count(op))
+    if (totals.contains(op))
+      locals[op] = cloneInside(op, Value());
+    else if (plainCarried.count(op))
       plainNext[op] = cloneInside(op, plainCarried[op]);
     if (llvm::is_contained(loop.references, op))
       buildReference(op);
@@ -137,6 +142,10 @@ void IterationBuilder::buildBody() {
                  });
     next[op] = cloneInside(op, moved);
   }
+  // Squares read the mean of what was before.
+  for (EinsumOp op : loop.plain)
+    if (Value local = locals.lookup(op))
+      plainNext[op] = buildSum(op, plainCarried[op], local);
 }
 
 /// Puts the results in the place of the reductions, and what reads them behind

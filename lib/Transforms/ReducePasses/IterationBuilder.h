@@ -42,7 +42,10 @@ private:
   PolicyAttr policyOf(EinsumOp reference);
   void keepFinite(EinsumOp maximum);
   EinsumOp buildInside(EinsumOp like, Value init, const Term *point);
+  Value buildSum(EinsumOp like, Value carried, Value local);
   Value buildMean(EinsumOp like, Value sum, Value count);
+  Value buildMean(EinsumOp like, Value sum, Value localSum, Value count,
+                  Value localCount);
   void buildSquares(const SquareSum &squares);
   void finishSquares(const SquareSum &squares, Value total,
                      const Moments &result);
@@ -59,6 +62,8 @@ private:
   /// What is carried of a reduction, and what of a maximum that is no reference
   /// by itself, too.
   llvm::DenseMap<Operation *, Value> carried, next, plainCarried, plainNext;
+  /// Of a sum whose mean squares are about, what the part adds to it.
+  llvm::DenseMap<Operation *, Value> locals;
   llvm::DenseMap<std::pair<Operation *, unsigned>, Value> corrections;
   llvm::DenseMap<Operation *, Moments> moments;
 };

@@ -101,11 +101,36 @@ EinsumOp IterationBuilder::buildInside(EinsumOp like, Value init,
   return op;
 }
 
+/// What was carried and what the part adds to it.
+Value IterationBuilder::buildSum(EinsumOp like, Value carried, Value local) {
+  return buildMap(like, {carried, local},
+                  [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                    return arith::AddFOp::create(b, loc, args[0], args[1]);
+                  });
+}
+
+static Value divide(OpBuilder &b, Location loc, Value sum, Value count) {
+  return DivideOp::create(b, loc, sum.getType(), sum, count,
+                          b.getF64FloatAttr(0.0));
+}
+
 Value IterationBuilder::buildMean(EinsumOp like, Value sum, Value count) {
   return buildMap(like, {sum, count},
-                  [](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                    return DivideOp::create(b, loc, args[0].getType(), args[0],
-                                            args[1], b.getF64FloatAttr(0.0));
+                  [](OpBuilder &b, Location loc, ValueRange args) {
+                    return divide(b, loc, args[0], args[1]);
+                  });
+}
+
+/// The mean with what the part adds to both, in one: a sum that is carried on
+/// is another operation, behind all that reads what it was.
+Value IterationBuilder::buildMean(EinsumOp like, Value sum, Value localSum,
+                                  Value count, Value localCount) {
+  return buildMap(like, {sum, localSum, count, localCount},
+                  [](OpBuilder &b, Location loc, ValueRange args) {
+                    Value sum = arith::AddFOp::create(b, loc, args[0], args[1]);
+                    Value count =
+                        arith::AddFOp::create(b, loc, args[2], args[3]);
+                    return divide(b, loc, sum, count);
                   });
 }
 
@@ -120,23 +145,24 @@ static Value moveSquares(OpBuilder &b, Location loc, ValueRange args) {
 void IterationBuilder::buildSquares(const SquareSum &squares) {
   EinsumOp op = squares.sum;
   Moments &state = moments[op];
-  Value before = buildMean(op, plainCarried[squares.total], state.count);
-  EinsumOp count = buildInside(op, state.count, squares.value);
+  Value total = plainCarried[squares.total], local = locals[squares.total];
+  Value before = buildMean(op, total, state.count);
+  EinsumOp count = buildInside(op, Value(), squares.value);
   Operation *yield = count.getBlock()->getTerminator();
   OpBuilder inner(yield);
   auto type = cast<FloatType>(yield->getOperand(0).getType());
   yield->setOperand(0, arith::ConstantOp::create(inner, op.getLoc(),
                                                  b.getFloatAttr(type, 1.0)));
-  Value after = buildMean(op, plainNext[squares.total], count);
+  Value after = buildMean(op, total, local, state.count, count);
   Value moved =
       buildMap(op, {state.squares, state.count, before, after}, moveSquares);
   const Term *mean =
       terms.element(after, terms.toCascade(op, op.getResultMap()));
   const Term *distance =
       terms.operation<arith::SubFOp>({squares.value, mean}, type);
-  Value next = buildInside(
+  state.squares = buildInside(
       op, moved, terms.operation<arith::MulFOp>({distance, distance}, type));
-  state = {count, next};
+  state.count = buildSum(op, state.count, count);
 }
 
 /// From the mean to the center.

@@ -7,14 +7,17 @@
 // CHECK: cascade.cascade
 // CHECK-SAME: passes = {m = 2 : i64}, rewrites = ["B rebase {{[{]}}sum[m]; count, squares of x0} family=powers to the mean so far"]
 // CHECK: %[[R:.*]]:3 = cascade.iterate "m" (%[[X:.*]] = %arg0[1]) carry(%[[S:.*]] = %{{.*}}, %[[N:.*]] = %{{.*}}, %[[Q:.*]] = %{{.*}})
-// CHECK: %[[S1:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) init(%[[S]]) -> [p]
+// CHECK: %[[L:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) -> [p]
 // CHECK: %[[BEFORE:.*]] = cascade.einsum [p] (%[[S]][p], %[[N]][p]) -> [p]
 // CHECK: cascade.divide %{{.*}}, %{{.*}} empty(0.000000e+00)
-// CHECK: %[[N1:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) init(%[[N]]) -> [p]
+// CHECK: %[[C:.*]] = cascade.einsum [p, m] (%[[X]][p, m]) reduce(add) -> [p]
 // CHECK: arith.constant 1.000000e+00
-// CHECK: %[[AFTER:.*]] = cascade.einsum [p] (%[[S1]][p], %[[N1]][p]) -> [p]
+// CHECK: %[[AFTER:.*]] = cascade.einsum [p] (%[[S]][p], %[[L]][p], %[[N]][p], %[[C]][p]) -> [p]
 // CHECK: %[[MOVED:.*]] = cascade.einsum [p] (%[[Q]][p], %[[N]][p], %[[BEFORE]][p], %[[AFTER]][p]) -> [p]
 // CHECK: %[[Q1:.*]] = cascade.einsum [p, m] (%[[X]][p, m], %[[AFTER]][p]) reduce(add) init(%[[MOVED]]) -> [p]
+// What the squares read of before is updated behind them.
+// CHECK: %[[N1:.*]] = cascade.einsum [p] (%[[N]][p], %[[C]][p]) -> [p]
+// CHECK: %[[S1:.*]] = cascade.einsum [p] (%[[S]][p], %[[L]][p]) -> [p]
 // CHECK: cascade.yield %[[S1]], %[[N1]], %[[Q1]]
 // CHECK: cascade.einsum [p] (%[[R]]#2[p], %[[R]]#1[p], %{{.*}}[p], %{{.*}}[p]) -> [p]
 func.func @variance(%x: tensor<8x128xf32>) -> tensor<8xf32> {
