@@ -109,6 +109,8 @@ bool Compilation::checkOptions() {
     return refuse("states");
   if (first >= Phase::Quantize && !options.quantize.rules.empty())
     return refuse("quantization");
+  if (first >= Phase::Quantize && !options.activations.empty())
+    return refuse("activations");
   const TargetOptions &target = options.target, none;
   bool isDefault = target.cpu == none.cpu && target.features.empty() &&
                    target.triple.empty();
@@ -232,7 +234,8 @@ bool Compilation::runPasses(Phase phase, bool isDump) {
         [&](DictionaryAttr codes) { return measureColumns(codes); }};
     buildPhase(pm, phase,
                {name, &sources, options.references, options.lookups,
-                options.quantize, calibration, measures, &layers});
+                options.activations, options.quantize, calibration, measures,
+                &layers});
   };
   return runPipeline(phaseName(phase), build, isDump);
 }

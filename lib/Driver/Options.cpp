@@ -10,6 +10,7 @@
 
 #include "lutra/Driver/Options.h"
 
+#include "lutra/Transforms/ActivationRules.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
 
@@ -180,6 +181,15 @@ static llvm::Error parseLookups(StringRef text, std::string &lookups) {
   return llvm::Error::success();
 }
 
+static llvm::Error parseActivations(StringRef text, std::string &activations) {
+  auto rules = ActivationRules::parse(text);
+  if (!rules)
+    return llvm::createStringError("--activations: " +
+                                   llvm::toString(rules.takeError()));
+  activations = text.str();
+  return llvm::Error::success();
+}
+
 static llvm::Error parseQuantize(StringRef text, CompilerOptions &options) {
   auto spec = QuantizationSpec::parse(text);
   if (!spec)
@@ -269,6 +279,8 @@ llvm::Error lutra::readFlag(StringRef flag, StringRef value,
     return parseReferences(value, options.references);
   if (flag == "lookups")
     return parseLookups(value, options.lookups);
+  if (flag == "activations")
+    return parseActivations(value, options.activations);
   if (flag != "mlir-timing")
     return llvm::createStringError("unknown option '" + flag + "'");
   options.timing = value != "false";

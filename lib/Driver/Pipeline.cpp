@@ -39,6 +39,13 @@ static void buildTensor(OpPassManager &pm, const PipelineOptions &options) {
 static void buildQuantize(OpPassManager &pm, const PipelineOptions &options) {
   // What may be quantized is first made alike.
   simplify(pm);
+  if (!options.activations.empty()) {
+    OverrideActivationsOptions activations;
+    activations.spec = options.activations.str();
+    pm.addNestedPass<func::FuncOp>(createOverrideActivations(activations));
+    // Products of the same x round it once.
+    simplify(pm);
+  }
   if (options.quantize.rules.empty())
     return;
   pm.addPass(createQuantizeContractions(options.quantize, options.calibration,

@@ -77,6 +77,11 @@ static cl::opt<std::string> lookups(
     cl::desc("Whether products with codes of 1 to 4 bits are looked up in "
              "tables of sums: auto, where that is faster; always, wherever "
              "the target can; never"));
+static cl::opt<std::string> activations(
+    "activations", cl::value_desc("rules"), cl::cat(category),
+    cl::desc("What products that the model has quantized multiply with, "
+             "whatever it says: a8, integers of 8 bits; a32; or by names, "
+             "where the first that matches counts: '*lm_head*=a32;*=a8'"));
 static cl::list<std::string> quantize(
     "quantize", cl::value_desc("rules"), cl::cat(category),
     cl::desc("Quantize the weights of products: int4, nf4:g64, int8:row:a8, or "
@@ -173,9 +178,9 @@ static Error readOptions(CompilerOptions &options) {
   options.model = model;
   if (Error error = readOutput(options))
     return error;
-  for (auto *flag :
-       {&emitHeader, &name, &cpu, &features, &triple, &optLevel, &weights,
-        &references, &lookups, &linker, &dumpDir, &trace, &reportProfile})
+  for (auto *flag : {&emitHeader, &name, &cpu, &features, &triple, &optLevel,
+                     &weights, &references, &lookups, &activations, &linker,
+                     &dumpDir, &trace, &reportProfile})
     if (flag->getNumOccurrences())
       if (Error error = readFlag(flag->ArgStr, *flag, options))
         return error;

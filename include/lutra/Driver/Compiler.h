@@ -65,6 +65,9 @@ struct CompilerOptions {
   /// Whether products with codes of few bits are look-ups: auto (where these
   /// are faster), always (wherever the target can) or never.
   std::string lookups = "auto";
+  /// What activations of products that the model has quantized are rounded to,
+  /// as `override-activations` takes it; what the model says if empty.
+  std::string activations;
   /// Which weights are quantized, and how; none without rules.
   QuantizationSpec quantize;
   /// Samples of the model's inputs that quantizing goes by, as .npz files.

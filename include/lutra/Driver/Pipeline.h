@@ -38,6 +38,8 @@ struct PipelineOptions {
   ReferenceOptions references;
   /// As `encode-mpgemm` takes it.
   llvm::StringRef lookups = "auto";
+  /// As `override-activations` takes them; none if empty.
+  llvm::StringRef activations;
   QuantizationSpec quantize;
   /// What is known of products from samples.
   Calibration calibration;

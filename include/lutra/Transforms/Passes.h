@@ -8,6 +8,7 @@
 #ifndef LUTRA_TRANSFORMS_PASSES_H
 #define LUTRA_TRANSFORMS_PASSES_H
 
+#include "lutra/Transforms/ActivationRules.h"
 #include "lutra/Transforms/QuantizationSpec.h"
 #include "mlir/Pass/Pass.h"
 

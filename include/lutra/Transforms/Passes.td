@@ -46,6 +46,17 @@ def EncodeStates : Pass<"encode-states", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def OverrideActivations : Pass<"override-activations", "::mlir::func::FuncOp"> {
+  let summary = "rounds activations of products with codes to 8-bit integers, or does not";
+  let description = [{
+    The first rule that matches the name of a product's node or weight says what its x is:
+    floats get an `mpgemm.quantize_act` (a8), or lose it (a32). Integers that come from
+    anything else stay, and a warning says where codes cannot be multiplied with integers.
+  }];
+  let options = [Option<"spec", "spec", "std::string", "", "the rules, as --activations has them">];
+  let dependentDialects = ["::mlir::lutra::mpgemm::MPGemmDialect"];
+}
+
 def QuantizeContractions : Pass<"quantize-contractions", "::mlir::ModuleOp"> {
   let summary = "quantizes the weights of products";
   let description = [{
