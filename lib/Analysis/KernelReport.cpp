@@ -184,6 +184,7 @@ ReportCollector::Template KernelReader::read() {
       report.root += " tables";
     else if (areFloatTilesFaster(product, targetOf(kernel)))
       report.root += " bf16";
+    report.costs = costsOfChoice(product, targetOf(kernel));
     report.work.loops = loopsOf(product);
     report.isReduction = {false, false, true, true};
   }

@@ -64,29 +64,52 @@ std::optional<LookupForm> lutra::lookupForm(const CodedProduct &product,
   return std::nullopt;
 }
 
-bool lutra::isLookupFaster(const CodedProduct &product, LookupForm form,
-                           TargetAttr target) {
+ProductCosts lutra::productCosts(const CodedProduct &product,
+                                 TargetAttr target) {
   /// Below so many rows a product waits for memory, and tables are more of it.
   constexpr int64_t kFewRows = 16;
   /// Taking codes or keys out of bytes serves the rows of a register tile, and
   /// codes for matrix tiles a block of rows.
   constexpr int64_t kRowsOfTile = 4, kRowsOfBlock = 128;
-  // Rounding each product of a code of 4 bits loses more than rounding x does.
-  if (product.bits > 2)
-    return false;
   bool isFew = ShapedType::isDynamic(product.rows) || product.rows < kFewRows;
-  double rows = isFew ? 1 : kRowsOfTile, keyCodes = 4 / product.bits,
+  double rows = isFew ? 1 : kRowsOfTile,
          rowsOfCodes = !isFew && hasByteTiles(target)
                            ? std::min(product.rows, kRowsOfBlock)
                            : rows,
          lanes = vectorBits(target) / 32,
          registers = double(product.columns) / (4 * lanes);
-  double multiply = dotCost(product.bits, target, isFew) + 2 / rowsOfCodes,
-         lookUp = (lookupCost(form, target) + 1.5 / rows) / keyCodes;
-  // Rounding x, and 16 entries for each key's codes.
-  multiply = registers * multiply + 4 / lanes;
+  double multiply = dotCost(product.bits, target, isFew) + 2 / rowsOfCodes;
+  // Rounding x.
+  ProductCosts costs = {registers * multiply + 4 / lanes, std::nullopt};
+  std::optional<LookupForm> form = lookupForm(product, target);
+  // Rounding each product of a code of 4 bits loses more than rounding x does.
+  if (!form || product.bits > 2)
+    return costs;
+  double keyCodes = 4 / product.bits,
+         lookUp = (lookupCost(*form, target) + 1.5 / rows) / keyCodes;
+  // 16 entries for each key's codes.
   lookUp = registers * lookUp + 16 / lanes * (keyCodes + 4) / keyCodes;
-  return lookUp * (isFew && hasDot(target) ? 2 : 1.1) < multiply;
+  costs.lookUp = lookUp * (isFew && hasDot(target) ? 2 : 1.1);
+  return costs;
+}
+
+std::optional<ProductCosts>
+lutra::costsOfChoice(mpgemm::ProductOpInterface product, TargetAttr target) {
+  if (!product.getFormatAttr() || !product.getFormatAttr().isScalar() ||
+      !product.getXScales())
+    return std::nullopt;
+  // How many rows a block has is not known.
+  int64_t rows = isa<mpgemm::GatherMatmulOp>(*product)
+                     ? ShapedType::kDynamic
+                     : product.getXType().getDimSize(0);
+  return productCosts({product.getFormatAttr().getBits(), rows,
+                       product.getInitType().getDimSize(1)},
+                      target);
+}
+
+bool lutra::isLookupFaster(const CodedProduct &product, TargetAttr target) {
+  ProductCosts costs = productCosts(product, target);
+  return costs.lookUp && *costs.lookUp < costs.multiply;
 }
 
 bool lutra::areFloatTilesFaster(mpgemm::ProductOpInterface product,

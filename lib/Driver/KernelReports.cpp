@@ -14,6 +14,7 @@
 #include "lutra/Frontend/ONNX/Import.h"
 #include "mlir/Support/DebugStringHelper.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 
 using namespace mlir;
@@ -101,6 +102,12 @@ static std::string formatWork(const WorkReport &work,
   return text;
 }
 
+static std::string formatCosts(const ProductCosts &costs) {
+  auto text = [](double cost) { return llvm::formatv("{0:f1}", cost).str(); };
+  return "multiplied " + text(costs.multiply) +
+         (costs.lookUp ? ", looked up " + text(*costs.lookUp) : "");
+}
+
 void lutra::printKernels(const ModelReport &report, llvm::raw_ostream &os) {
   std::vector<std::string> dims = printableDims(report);
   os << formatCounts(report) << "\n";
@@ -121,6 +128,8 @@ void lutra::printKernels(const ModelReport &report, llvm::raw_ostream &os) {
     std::string loops = formatLoops(kernel, dims);
     line("computes", kernel.kind + " (" + kernel.root + ")" +
                          (loops.empty() ? "" : ": " + loops));
+    if (kernel.costs)
+      line("costs", formatCosts(*kernel.costs));
     if (kernel.schedule)
       line("schedule", formatSchedule(kernel.schedule));
     line("operands", formatOperands(kernel, dims));
@@ -215,6 +224,14 @@ void JSONPrinter::printKernel(const KernelReport &kernel) {
         });
       }
     });
+    if (kernel.costs)
+      json.attributeObject("costs", [&] {
+        json.attribute("multiplied", kernel.costs->multiply);
+        json.attribute("looked_up",
+                       kernel.costs->lookUp
+                           ? llvm::json::Value(*kernel.costs->lookUp)
+                           : llvm::json::Value(nullptr));
+      });
     if (kernel.schedule)
       json.attributeObject("schedule", [&] {
         list("distribute", kernel.schedule.getDistribute());

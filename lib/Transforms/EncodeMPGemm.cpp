@@ -316,7 +316,7 @@ struct EncodeMPGemm : lutra::impl::EncodeMPGemmBase<EncodeMPGemm> {
     CodedProduct product{bits, rows, op.getInitType().getDimSize(1)};
     std::optional<LookupForm> form = lookupForm(product, target);
     if (!form || product.rows == 0 ||
-        (lookups != "always" && !isLookupFaster(product, *form, target)))
+        (lookups != "always" && !isLookupFaster(product, target)))
       return std::nullopt;
     // Keys of one group only.
     CodePlanes planes = choosePlanes(op, form, target);

@@ -4,6 +4,7 @@
 instructions that has them, beside the same tables in numpy."""
 
 import itertools
+import re
 
 import lutra
 import numpy as np
@@ -109,7 +110,12 @@ def test_choice(tmp_path):
         source, *_ = write(Product(33, columns, 1, 256, bits), tmp_path)
         options = ("--mcpu=x86-64-v3", f"--report=kernels:{report}")
         lutra_compile("--compile-from=tensor", source, "-o", tmp_path / "product.so", *options)
-        assert ("mpgemm.matmul tables" in report.read_text()) == looks
+        text = report.read_text()
+        assert ("mpgemm.matmul tables" in text) == looks
+        # What it was chosen by; of 4 bits there is no choice.
+        (costs,) = re.findall(r"costs +multiplied ([0-9.]+)(?:, looked up ([0-9.]+))?\n", text)
+        assert bool(costs[1]) == (bits <= 2)
+        assert looks == (bool(costs[1]) and float(costs[1]) < float(costs[0]))
 
 
 def test_unknown_choice(tmp_path):

@@ -14,6 +14,7 @@
 #define LUTRA_ANALYSIS_MODELREPORT_H
 
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/ProductCost.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AffineExpr.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -50,6 +51,8 @@ struct KernelReport {
   /// The operation whose loops `work` is about: "linalg.generic".
   std::string root;
   SmallVector<bool> isReduction;
+  /// Where sums could be multiplied or looked up.
+  std::optional<ProductCosts> costs;
   ScheduleAttr schedule;
   SmallVector<Type> operandTypes;
   /// The last operands; the others are inputs.

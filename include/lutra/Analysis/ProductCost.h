@@ -32,9 +32,25 @@ struct LookupForm {
 std::optional<LookupForm> lookupForm(const CodedProduct &product,
                                      TargetAttr target);
 
+/// What each number of x takes, in instructions on full registers: to round it
+/// to a byte and multiply it with the codes of all columns, or to make tables
+/// of it and look sums up, with the margin by which that must win. Where there
+/// is nothing to look up with, or that is much less exact, it has no costs.
+struct ProductCosts {
+  double multiply;
+  std::optional<double> lookUp;
+};
+
+ProductCosts productCosts(const CodedProduct &product, TargetAttr target);
+
+/// The costs that one was chosen by; nothing where x is not rounded for this
+/// product alone, so that there was no choice. The product may be of tables
+/// already.
+std::optional<ProductCosts> costsOfChoice(mpgemm::ProductOpInterface product,
+                                          TargetAttr target);
+
 /// Whether looking up is faster than multiplying, and as exact, or nearly so.
-bool isLookupFaster(const CodedProduct &product, LookupForm form,
-                    TargetAttr target);
+bool isLookupFaster(const CodedProduct &product, TargetAttr target);
 
 /// Whether many rows of `product`, of integers with a scale for each group, are
 /// computed in matrix tiles of bf16. That is less exact than by tiles of bytes,
