@@ -198,13 +198,17 @@ def test_halves(dtype):
     "rules, right",
     [("int8", 16), ("int4", 15), ("int4:a8", 15), ("nf4", 15), ("mxfp4", 14),
      ("nvfp4", 14), ("fp8", 16), ("uint4:g16", 15), ("iq4:a8", 15), ("bcq4:a8", 14),
-     ("trellis4:a8", 15)],
+     ("trellis4:a8", 15), ("int2:a8 looked up", 14)],
 )  # fmt: skip
 def test_writes_numerals(numerals, tmp_path, rules, right):
     """The language model still writes nearly all numerals."""
-    path = tmp_path / "q.so"
-    state = "--state=past_key_values.*:present.*:max=48"
-    lutra_compile(numerals, "-o", path, state, f"--quantize={rules}")
+    path, report = tmp_path / "q.so", tmp_path / "kernels"
+    rules, *looks = rules.split(maxsplit=1)
+    lutra_compile(
+        numerals, "-o", path, "--state=past_key_values.*:present.*:max=48", f"--quantize={rules}",
+        f"--report=kernels:{report}", f"--lookups={'always' if looks else 'auto'}",
+    )  # fmt: skip
+    assert not looks or "mpgemm.matmul tables" in report.read_text()
     numbers = np.random.default_rng(5).integers(1, 4000, 16)
     count = 0
     for number in numbers:
