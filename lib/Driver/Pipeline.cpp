@@ -58,6 +58,8 @@ static void buildCascade(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createSplitColumns());
   pm.addNestedPass<func::FuncOp>(createFoldMovement());
   simplify(pm);
+  // Before cascades, which would compute all of it.
+  pm.addNestedPass<func::FuncOp>(createGatherBeforeMaps());
   // While products are operations of their own.
   pm.addNestedPass<func::FuncOp>(createReassociateContractions());
   simplify(pm);

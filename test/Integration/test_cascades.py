@@ -74,7 +74,7 @@ VARIANTS = {
     "moments": (1, 2, 1, ALWAYS),
     "rms_norm_gemm": (0, 2, 1, NEVER),
     "log_sum_exp": (1, 2, 1, ALWAYS),
-    "cross_entropy": (0, 3, 3, NEVER),
+    "cross_entropy": (1, 2, 1, NEVER),
     "routing": (0, 3, 3, NEVER),
     # The operators.
     "log_sum_exp_operator": (1, 2, 1, ALWAYS),

@@ -108,6 +108,17 @@ def FoldMovement : Pass<"fold-movement", "::mlir::func::FuncOp"> {
                            "::mlir::affine::AffineDialect"];
 }
 
+def GatherBeforeMaps : Pass<"gather-before-maps", "::mlir::func::FuncOp"> {
+  let summary = "computes elements where a gather reads them, instead of all";
+  let description = [{
+    The only reader of a map's result is a gather of no more elements than there are:
+    then the map becomes part of its body, and reads its operands at the places that
+    are chosen. What it reads at the gather's own coordinates becomes an operand.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::lutra::LutraDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def ReassociateContractions : Pass<"reassociate-contractions", "::mlir::func::FuncOp"> {
   let summary = "takes sums of products of three factors in the order that is cheapest";
   let description = [{
