@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from conftest import MODELS, generate, lutra_compile
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper, load, numpy_helper, save
 
 
 def test_cnn(cnn):
@@ -58,3 +58,16 @@ def test_long_model(tmp_path):
     assert 2 <= parts <= 5
     image = np.arange(12, dtype=np.float32).reshape(3, 4)
     np.testing.assert_array_equal(lutra.compile(path)(image)["y"], image)
+
+
+def test_one_kernel_per_attention(numerals):
+    """The language model as an exporter writes it, which names no attention: each is one
+    kernel, from the scores to the sums of values."""
+    nodes = load(numerals).graph.node
+    assert not any("attention" in node.op_type.lower() for node in nodes)
+    layers = [node.name.rsplit("/", 1)[0] for node in nodes if node.op_type == "Softmax"]
+    report = lutra.report(numerals, state="past_key_values.*:present.*:max=48")
+    for layer in layers:
+        (made,) = [d for d in report["dispatches"] if f"{layer}/Softmax" in d["nodes"]]
+        assert {f"{layer}/MatMul", f"{layer}/MatMul_1"} <= set(made["nodes"].split(", "))
+    assert len(layers) == 2
