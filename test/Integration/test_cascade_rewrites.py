@@ -115,7 +115,18 @@ class Cascade:
             )
         if random() < 0.3:
             results += self.moments("x")
+        if random() < 0.3:
+            results += self.shares_again(stream, total)
         return results
+
+    def shares_again(self, stream, total):
+        """The sum of exponentials of what was divided, under a maximum of its own."""
+        body = "%g = math.log %a1 : f32\n%r = arith.subf %a0, %g : f32"
+        logs = self.einsum([stream, total], "bpm", body, lambda x, s: x - np.log(s))
+        top = self.reduced(logs, "max")
+        body = "%d = arith.subf %a0, %a1 : f32\n%r = math.exp %d : f32"
+        shares = self.einsum([logs, top], "bpm", body, lambda x, d: np.exp(x - d))
+        return [total, self.reduced(shares, "add")]
 
     def moments(self, stream):
         """The mean along m, and the squares about it."""

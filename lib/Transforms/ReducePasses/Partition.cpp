@@ -200,6 +200,12 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
     if (llvm::is_contained(loop.references, sum.reference) &&
         succeeded(partition.add(sum.sum)))
       loop.sums.push_back(sum);
+  // The others are maxima like any: a sum may read more than its reference.
+  references.clear();
+  for (const RunningSum &sum : loop.sums)
+    references.insert(sum.reference);
+  llvm::erase_if(loop.references,
+                 [&](EinsumOp op) { return !references.contains(op); });
   for (const SquareSum &central : squares)
     if (succeeded(partition.add(central.total)) &&
         succeeded(partition.add(central))) {
@@ -231,8 +237,6 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
         text += StringRef(separator).str() + " " + describe(sum.sum);
         family = sum.family;
       }
-    if (!family)
-      continue;
     bool isLazy = lazy > 0 && mayLag(terms, reference, loop);
     loop.tolerances[reference] = isLazy ? lazy : 0;
     llvm::raw_string_ostream(text)

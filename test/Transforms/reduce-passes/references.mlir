@@ -227,3 +227,43 @@ func.func @narrower_filter(%x: tensor<8x128xf32>) -> tensor<8xf32> {
   } : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// The second sum reads the first, point by point, so that its maximum is a
+// reference of nothing: it is carried as it is.
+// PARTIAL-LABEL: func.func @reference_of_no_sum(
+// PARTIAL: cascade.iterate "m" ({{.*}}) carry(%{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}})
+// PARTIAL: cascade.rebase
+// PARTIAL-NOT: cascade.rebase
+// CHECK-LABEL: func.func @reference_of_no_sum(
+// CHECK-NOT: cascade.iterate
+func.func @reference_of_no_sum(%x: tensor<8x128xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+  %y:2 = cascade.cascade reassoc ranks(p = 8, m = 128) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.subf %a, %b : f32
+      %r = math.exp %s : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    %log = cascade.einsum [p, m] (%x[p, m], %sum[p]) -> [p, m] {
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.subf %a, %b : f32
+      cascade.yield %s : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8x128xf32>
+    %max1 = cascade.einsum [p, m] (%log[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum1 = cascade.einsum [p, m] (%log[p, m], %max1[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.subf %a, %b : f32
+      %r = math.exp %s : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum, %sum1 : tensor<8xf32>, tensor<8xf32>
+  } : tensor<8xf32>, tensor<8xf32>
+  return %y#0, %y#1 : tensor<8xf32>, tensor<8xf32>
+}
