@@ -261,8 +261,8 @@ bool Compilation::runPipeline(StringRef phase,
                  failedPass == "quantize-contractions";
   if (isUsers && !result.errors.empty())
     return fail(ExitCode::InvalidModel);
-  return fail(ExitCode::Internal, "internal error: pass '" + failedPass +
-                                      "' failed in phase '" + phase + "'");
+  return failInternally("pass '" + failedPass + "' failed in phase '" + phase +
+                        "'");
 }
 
 bool Compilation::fail(ExitCode code, const llvm::Twine &message) {
@@ -271,6 +271,14 @@ bool Compilation::fail(ExitCode code, const llvm::Twine &message) {
   if (!message.isTriviallyEmpty())
     result.errors.push_back(message.str());
   return false;
+}
+
+bool Compilation::failInternally(const llvm::Twine &what) {
+  if (!options.compileFrom)
+    return fail(ExitCode::Internal, "internal error: " + what);
+  return fail(ExitCode::InvalidModel,
+              options.model + ": " + what +
+                  "; unless the dump was changed, this is an internal error");
 }
 
 bool Compilation::succeeded(llvm::Error error) {
@@ -289,8 +297,7 @@ bool Compilation::succeeded(llvm::Error error) {
         bool isFile =
             other.convertToErrorCode() != llvm::inconvertibleErrorCode();
         isDone = isFile ? fail(ExitCode::IO, other.message())
-                        : fail(ExitCode::Internal,
-                               "internal error: " + other.message());
+                        : failInternally(other.message());
       });
   return isDone;
 }

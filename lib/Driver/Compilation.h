@@ -46,7 +46,7 @@ public:
   /// first code stays.
   bool fail(ExitCode code, const llvm::Twine &message = {});
   /// True for success; otherwise ends the compilation, as a fault of the files
-  /// where the error names one, else of the compiler.
+  /// where the error names one, else of the compiler, or of a changed dump.
   bool succeeded(llvm::Error error);
 
   Result takeResult() { return std::move(result); }
@@ -55,6 +55,9 @@ public:
   WeightSources sources;
 
 private:
+  /// Ends the compilation with what no model can cause. A dump may: whether a
+  /// person has changed it, nothing tells.
+  bool failInternally(const llvm::Twine &what);
   bool checkOptions();
   bool load();
   bool import();

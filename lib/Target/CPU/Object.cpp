@@ -20,6 +20,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -167,10 +168,16 @@ static llvm::Error checkSymbols(StringRef bytes, StringRef weights) {
 static llvm::Expected<std::unique_ptr<llvm::Module>>
 translate(ModuleOp module, StringRef name, const ObjectOptions &options,
           llvm::TargetMachine &machine, llvm::LLVMContext &context) {
-  std::unique_ptr<llvm::Module> result =
-      translateModuleToLLVMIR(module, context, name);
+  // The verification of the translation prints by itself.
+  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(
+      module, context, name, /*disableVerification=*/true);
   if (!result)
     return error("cannot translate the module to LLVM IR");
+  std::string problem;
+  llvm::raw_string_ostream stream(problem);
+  if (llvm::verifyModule(*result, &stream))
+    return error("LLVM refuses the module: " +
+                 StringRef(problem).split('\n').first);
   result->setSourceFileName(name);
   result->setDataLayout(machine.createDataLayout());
   result->setTargetTriple(machine.getTargetTriple());
