@@ -7,7 +7,8 @@
 // granted. Phases before `plan` take a program's interface from attributes that
 // its importer has written: what is missing is refused before a pass asks for
 // it. Whether an attribute is what it should be, its dialect verifies; but no
-// dialect minds a map that divides by zero, as cost models would.
+// dialect minds a map that divides by zero, as cost models would, or all types
+// that the translation to LLVM IR cannot have.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +17,7 @@
 #include "lutra/Transforms/Passes.h"
 #include "lutra/Transforms/Phases.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IntegerSet.h"
 #include "llvm/ADT/StringMap.h"
@@ -136,6 +138,19 @@ static LogicalResult verifyDivisions(Operation *op) {
                      .wasInterrupted());
 }
 
+/// What an operation of LLVM's says of memory has a type of LLVM's: neither its
+/// dialect nor the translation minds the element type of a getelementptr.
+static LogicalResult verifyLLVMTypes(Operation *op) {
+  if (!isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
+    return success();
+  for (NamedAttribute attribute : op->getAttrDictionary())
+    if (auto type = dyn_cast<TypeAttr>(attribute.getValue()))
+      if (!LLVM::isCompatibleType(type.getValue()))
+        return op->emitOpError("expects a type of LLVM's as ")
+               << attribute.getName() << ", got " << type;
+  return success();
+}
+
 namespace {
 struct VerifyDump : lutra::impl::VerifyDumpBase<VerifyDump> {
   using VerifyDumpBase::VerifyDumpBase;
@@ -147,8 +162,11 @@ struct VerifyDump : lutra::impl::VerifyDumpBase<VerifyDump> {
 
 private:
   LogicalResult verify() {
-    auto result = getOperation().walk(
-        [](Operation *op) { return WalkResult(verifyDivisions(op)); });
+    auto result = getOperation().walk([](Operation *op) {
+      if (failed(verifyDivisions(op)))
+        return WalkResult::interrupt();
+      return WalkResult(verifyLLVMTypes(op));
+    });
     if (result.wasInterrupted())
       return failure();
     for (auto func : getOperation().getOps<func::FuncOp>())

@@ -129,3 +129,11 @@ func.func @main(%x: tensor<?xf32>, %y: tensor<?xf32>) {
   } -> tensor<?xf32>
   return
 }
+
+// -----
+
+func.func private @kernel(%x: !llvm.ptr) attributes {lutra.kernel} {
+  // expected-error @below {{'llvm.getelementptr' op expects a type of LLVM's as "elem_type", got tensor<4xf32>}}
+  %0 = llvm.getelementptr %x[1] : (!llvm.ptr) -> !llvm.ptr, tensor<4xf32>
+  return
+}

@@ -20,7 +20,7 @@ def VerifyDump : Pass<"verify-dump", "::mlir::ModuleOp"> {
   let description = [{
     There must be one host program; its arguments, results, dimensions and states
     must have the attributes that passes before `plan` take them from. No affine
-    map may divide by zero.
+    map may divide by zero, and no operation of LLVM's have a type that is not.
   }];
   let options = [Option<"phase", "phase", "std::string", "", "the phase that has just ended">];
 }
