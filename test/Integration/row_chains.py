@@ -32,6 +32,16 @@ def moments(g, length=1000):
     g.output(mean, g.node("Sqrt", g.node("Add", variance, g.constant(1e-5))))
 
 
+def scaled_norm(g, length=1000):
+    """The length of each row, whose squares leave the range of floats."""
+    large = lambda s: g.random.standard_normal(s) * np.geomspace(1e-30, 1e30, 2)[:, None, None]
+    x = g.input("x", 2, g.dim("p", 37), length, make=large)
+    top = g.node("ReduceMax", g.node("Abs", x), g.ints(-1))
+    scaled = g.node("Div", x, top)
+    squares = g.node("ReduceSum", g.node("Mul", scaled, scaled), g.ints(-1))
+    g.output(squares, g.node("Mul", top, g.node("Sqrt", squares)))
+
+
 def rms_norm_gemm(g):
     x = rows(g)
     square = g.node("ReduceMean", g.node("Mul", x, x), g.ints(-1))

@@ -72,6 +72,7 @@ VARIANTS = {
     "softmax": (0, 3, 3, ALWAYS),
     "layer_norm": (0, 3, 3, ALWAYS),
     "moments": (1, 2, 1, ALWAYS),
+    "scaled_norm": (0, 2, 2, NEVER),
     "rms_norm_gemm": (0, 2, 1, NEVER),
     "log_sum_exp": (1, 2, 1, ALWAYS),
     "cross_entropy": (1, 2, 1, NEVER),

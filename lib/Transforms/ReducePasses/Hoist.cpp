@@ -15,6 +15,8 @@
 #include "Rewrites.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
@@ -33,6 +35,7 @@ private:
   Value hoistSummands(EinsumOp op);
   bool mayHoist(EinsumOp op, const Term *term);
   bool isWide(EinsumOp op, const Term *term);
+  bool keepsRange(EinsumOp op, const Product &stays, const Product &leaves);
   const Term *resultOf(EinsumOp op) {
     return terms.element(op.getResult(),
                          terms.toCascade(op, op.getResultMap()));
@@ -93,6 +96,43 @@ bool Hoister::isWide(EinsumOp op, const Term *term) {
       << getElementTypeOrSelf(op.getType());
   journal.refusals.insert(text);
   journal.obstacles.insert(describe(op) + " keeps " + describe(terms, term));
+  return false;
+}
+
+/// Whether `term` is as large as a maximum or a minimum, and not as a sum.
+static bool isExtreme(Terms &terms, const Term *term,
+                      SmallPtrSetImpl<const Term *> &seen) {
+  const Term *value = terms.inlined(term);
+  if (!seen.insert(value).second)
+    return false;
+  if (EinsumOp op = terms.einsum(value))
+    return op.getMonoid() == Monoid::Max || op.getMonoid() == Monoid::Min;
+  return !value->isa<math::ExpOp, math::Exp2Op, math::LogOp, arith::CmpFOp>() &&
+         llvm::any_of(value->operands, [&](const Term *operand) {
+           return isExtreme(terms, operand, seen);
+         });
+}
+
+/// Whether the sum is no nearer to the ends of its type's range without what
+/// leaves it. A sum that divides is as near to them itself; an extremum, by
+/// which rows are scaled so that they have no ends, is not.
+bool Hoister::keepsRange(EinsumOp op, const Product &stays,
+                         const Product &leaves) {
+  SmallPtrSet<const Term *, 16> seen;
+  if (llvm::none_of(leaves.factors, [&](const Factor &factor) {
+        return !factor.clears && isExtreme(terms, factor.term, seen);
+      }))
+    return true;
+  const Term *rest = product(stays, getElementTypeOrSelf(op.getType()));
+  Interval interval = intervalOf(terms, rest);
+  if (!interval.mayBeAbsent && std::isfinite(interval.low) &&
+      std::isfinite(interval.high))
+    return true;
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << "A hoist " << describe(terms, product(leaves, rest->type)) << where(op)
+      << ": " << describe(terms, rest) << " is unbounded";
+  journal.refusals.insert(text);
   return false;
 }
 
@@ -215,7 +255,7 @@ Value Hoister::hoistFactors(EinsumOp op) {
       }))
     return nullptr;
   const Term *all = product(shown, point->type);
-  if (!isWide(op, all))
+  if (!isWide(op, all) || !keepsRange(op, stays, leaves))
     return nullptr;
 
   OpBuilder b(op);

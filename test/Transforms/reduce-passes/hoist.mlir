@@ -265,3 +265,52 @@ func.func @cleared(%s: tensor<4x128xf32>, %v: tensor<128x32xf32>, %none: tensor<
   } : tensor<4x32xf32>
   return %y : tensor<4x32xf32>
 }
+
+// What scales rows to their maximum keeps squares in range, as a sum would not.
+// CHECK-LABEL: func.func @scaled_squares(
+// CHECK: cascade.cascade
+// CHECK-SAME: passes = {m = 2 : i64}, refusals = ["A hoist 1 / max[m] / max[m] out of sum[m]: x0 * x0 is unbounded"
+// CHECK-NOT: rewrites
+// CHECK-NOT: cascade.iterate
+func.func @scaled_squares(%x: tensor<8x128xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      %r = math.absf %a : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %q = arith.divf %a, %b : f32
+      %r = arith.mulf %q, %q : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// What is in range by itself needs no scale.
+// CHECK-LABEL: func.func @scaled_and_capped(
+// CHECK: cascade.cascade
+// CHECK-SAME: rewrites = ["A hoist 1 / max[m] out of sum[m]"
+func.func @scaled_and_capped(%x: tensor<8x128xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128) {
+    %cap = cascade.einsum [p, m] (%x[p, m]) -> [p, m] {
+    ^bb0(%a: f32):
+      %r = math.tanh %a : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>) -> tensor<8x128xf32>
+    %max = cascade.einsum [p, m] (%cap[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%cap[p, m], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %q = arith.divf %a, %b : f32
+      cascade.yield %q : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
