@@ -35,6 +35,20 @@ static auto selected(Range &&values, const llvm::BitVector &bits) {
 // EinsumOp
 //===----------------------------------------------------------------------===//
 
+/// Whether an Einsum of an iteration would have no operand that says how long a
+/// part is with none but `kept` of its inputs.
+static bool losesParts(EinsumOp op, const llvm::BitVector &kept) {
+  auto iterate = dyn_cast<IterateOp>(op->getParentOp());
+  if (!iterate || !op.findRank(iterate.getRank()))
+    return false;
+  return llvm::none_of(
+      llvm::enumerate(op.getMaps().getAsValueRange<AffineMapAttr>()),
+      [&](auto map) {
+        return (map.index() >= kept.size() || kept.test(map.index())) &&
+               op.goesAlong(map.value(), iterate.getRank());
+      });
+}
+
 /// Inputs that the body does not read, or reads as another input already.
 static LogicalResult dropInputs(EinsumOp op, PatternRewriter &rewriter) {
   Block *body = op.getBlock();
@@ -53,6 +67,10 @@ static LogicalResult dropInputs(EinsumOp op, PatternRewriter &rewriter) {
     else if (!body->getArgument(i).use_empty())
       kept.set(i);
   }
+  for (unsigned i = 0; i < numInputs && losesParts(op, kept); ++i)
+    if (op.goesAlong(op.getInputMap(i),
+                     cast<IterateOp>(op->getParentOp()).getRank()))
+      kept.set(i);
   if (kept.all())
     return failure();
   rewriter.modifyOpInPlace(op, [&] {

@@ -11,7 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Cascade/Parts.h"
+#include "dialects/Cascade/StateReader.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -20,9 +20,6 @@
 
 using namespace mlir;
 using namespace mlir::lutra::cascade;
-
-/// Deeper expressions are not looked into.
-static constexpr unsigned kMaxDepth = 32;
 
 /// What `value` is but for a guard against infinities, which no reference is: x
 /// of `select(abs(x) < inf, x, 0)` and of `select(x == -inf, 0, x)`.
@@ -49,8 +46,7 @@ static Value stripGuard(Value value) {
              : value;
 }
 
-/// Whether input `number` is read at the coordinates of its own ranks.
-static bool isReadByName(EinsumOp op, unsigned number) {
+bool lutra::cascade::isReadByName(EinsumOp op, unsigned number) {
   auto ranks = ranksOf(op.getInputs()[number]);
   AffineMap map = op.getInputMap(number);
   if (!ranks || map.getNumResults() != ranks->size())
@@ -62,48 +58,6 @@ static bool isReadByName(EinsumOp op, unsigned number) {
   }
   return true;
 }
-
-namespace {
-/// A scalar in the body of an Einsum.
-struct Scalar {
-  Value value;
-  EinsumOp einsum;
-
-  /// The input of which it is an element, if it is one.
-  std::optional<unsigned> getInput() {
-    auto argument = dyn_cast<BlockArgument>(value);
-    return argument && argument.getOwner() == einsum.getBlock()
-               ? std::optional(argument.getArgNumber())
-               : std::nullopt;
-  }
-  /// Its definition in the body, if that is where it is computed.
-  Operation *getDefinition() {
-    Operation *op = value.getDefiningOp();
-    return op && einsum->isProperAncestor(op) ? op : nullptr;
-  }
-};
-
-class StateReader {
-public:
-  explicit StateReader(IterateOp op) : op(op) {}
-  std::optional<SmallVector<CarriedState>> run();
-
-private:
-  std::optional<CarriedState> read(unsigned number);
-  std::optional<CarriedState> readReference(unsigned number, RebaseOp rebase);
-  std::optional<CarriedState> readSum(unsigned number, EinsumOp sum);
-  bool isIndependent(Value tensor);
-  bool isIndependent(Scalar scalar, unsigned depth);
-  Scalar resolve(Scalar scalar);
-  bool isReference(Scalar scalar, RebaseOp rebase);
-  bool isUnder(Scalar scalar, RebaseOp rebase, unsigned depth);
-  RebaseOp correctionOf(EinsumOp moved, Value carried);
-  std::optional<unsigned> numberOf(Value carried);
-
-  IterateOp op;
-  llvm::DenseMap<Value, bool> independent;
-};
-} // namespace
 
 std::optional<unsigned> StateReader::numberOf(Value carried) {
   auto it = llvm::find(op.getCarried(), carried);
@@ -273,7 +227,12 @@ std::optional<CarriedState> StateReader::read(unsigned number) {
   if (auto rebase = next.getDefiningOp<RebaseOp>())
     return next == rebase.getUpdated() ? readReference(number, rebase)
                                        : std::nullopt;
-  return readSum(number, next.getDefiningOp<EinsumOp>());
+  auto einsum = next.getDefiningOp<EinsumOp>();
+  if (std::optional<CarriedState> state = readSum(number, einsum))
+    return state;
+  if (std::optional<CarriedState> state = readPlainSum(number))
+    return state;
+  return readSquares(number, einsum);
 }
 
 std::optional<SmallVector<CarriedState>> StateReader::run() {

@@ -62,6 +62,9 @@ std::optional<SmallVector<StringRef>> ranksRead(EinsumOp op, unsigned input);
 /// compute them again.
 SmallVector<StringRef> rowRanks(CascadeOp op);
 
+/// Whether two reductions of the same ranks are over the same points.
+bool hasSamePoints(EinsumOp a, EinsumOp b);
+
 /// Whether an iteration goes over `value` for all rows alike: a part of a
 /// stream, or what is made of such, or gathered, element by element.
 bool isStreamed(IterateOp op, Value value);

@@ -68,6 +68,13 @@ bool EinsumOp::goesAlong(AffineMap map, StringRef name) {
   return rank && map.isFunctionOfDim(*rank);
 }
 
+bool lutra::cascade::hasSamePoints(EinsumOp a, EinsumOp b) {
+  return a.getIter() == b.getIter() && a.getResultMap() == b.getResultMap() &&
+         a.getFiltersAttr() == b.getFiltersAttr() &&
+         a.getSymbols() == b.getSymbols() && a.getMask() == b.getMask() &&
+         (!a.getMask() || a.getMaskMap() == b.getMaskMap());
+}
+
 void lutra::cascade::eraseUnread(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
     if (isa<EinsumOp>(op) && op.use_empty())

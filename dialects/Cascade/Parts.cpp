@@ -281,6 +281,35 @@ static Value buildReduction(OpBuilder &b, Value state,
                           elementItself);
 }
 
+/// Squares of all parts about the mean of all: those about the mean of a part,
+/// and for each of its points the square of how far that is from this.
+static Value buildSquares(OpBuilder &b, Value squares,
+                          const std::array<Value, 2> &parts,
+                          const std::array<Value, 2> &merged,
+                          ArrayRef<StringRef> ranks) {
+  AffineMap all = b.getMultiDimIdentityMap(ranks.size());
+  AffineMap inner = all.getMinorSubMap(ranks.size() - 1);
+  auto type = cast<RankedTensorType>(squares.getType());
+  return EinsumOp::create(
+      b, squares.getLoc(),
+      RankedTensorType::get(type.getShape().drop_front(),
+                            type.getElementType()),
+      b.getStrArrayAttr(ranks),
+      {squares, parts[0], parts[1], merged[0], merged[1]},
+      {all, all, all, inner, inner, inner}, Monoid::Add,
+      [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        auto mean = [&](Value sum, Value count) {
+          return DivideOp::create(b, loc, sum.getType(), sum, count,
+                                  b.getF64FloatAttr(0.0));
+        };
+        Value by = arith::SubFOp::create(b, loc, mean(args[1], args[2]),
+                                         mean(args[3], args[4]));
+        Value square = arith::MulFOp::create(b, loc, by, by);
+        Value moved = arith::MulFOp::create(b, loc, args[2], square);
+        return arith::AddFOp::create(b, loc, args[0], moved);
+      });
+}
+
 /// The states of all parts as one each.
 static SmallVector<Value> mergeStates(OpBuilder &b, Location loc,
                                       ArrayRef<CarriedState> states,
@@ -296,7 +325,7 @@ static SmallVector<Value> mergeStates(OpBuilder &b, Location loc,
         sums.push_back(parts[j]);
       }
     if (numbers.empty()) {
-      if (!states[i].reference)
+      if (!states[i].reference && !states[i].about)
         merged[i] = buildReduction(b, parts[i], ranks[i], states[i].monoid);
       continue;
     }
@@ -315,6 +344,11 @@ static SmallVector<Value> mergeStates(OpBuilder &b, Location loc,
          llvm::zip_equal(numbers, merge.getResults().drop_front()))
       merged[number] = result;
   }
+  for (auto [i, state] : llvm::enumerate(states))
+    if (const std::optional<Moments> &about = state.about)
+      merged[i] =
+          buildSquares(b, parts[i], {parts[about->sum], parts[about->count]},
+                       {merged[about->sum], merged[about->count]}, ranks[i]);
   return merged;
 }
 

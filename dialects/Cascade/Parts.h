@@ -16,6 +16,11 @@
 
 namespace mlir::lutra::cascade {
 
+/// The numbers of states that tell a mean: a sum of points, and how many.
+struct Moments {
+  unsigned sum, count;
+};
+
 /// What is carried through an iteration, as an element of an algebra.
 struct CarriedState {
   /// What combines that of two parts, but for a sum under a reference.
@@ -25,11 +30,14 @@ struct CarriedState {
   Family family = Family::Exp;
   /// What it is where no point was gone over.
   TypedAttr neutral;
+  /// Of squares of distances to a mean: what tells that.
+  std::optional<Moments> about = std::nullopt;
 };
 
 /// What `op` carries, where all of it can be merged: references that are
-/// maxima, sums of multiples of exponentials under them, and reductions that
-/// need nothing that is carried. Nothing where something else is carried.
+/// maxima, sums of multiples of exponentials under them, squares of distances
+/// to the mean so far, and reductions that need nothing that is carried.
+/// Nothing where something else is carried.
 std::optional<SmallVector<CarriedState>> carriedStates(IterateOp op);
 
 /// Parts of an iterated rank, counted by a rank of their own.

@@ -261,13 +261,24 @@ CascadeReport::Merge CascadeMemory::mergeOf(ArrayRef<Step> steps,
   return merge;
 }
 
+/// Whether an iteration carries squares of distances to the mean so far.
+static bool carriesSquares(IterateOp op) {
+  auto states = carriedStates(op);
+  return states && llvm::any_of(*states, [](const CarriedState &state) {
+           return state.about.has_value();
+         });
+}
+
 /// An iteration has an algebra of states; where there is one pass without any,
 /// what is reduced are the states.
 void CascadeMemory::addMerges(CascadeReport &report) const {
   ArrayRef<Step> steps = program.steps;
   for (auto [i, step] : llvm::enumerate(steps))
-    if (step.kind == Step::Begin && step.iterated == stream)
+    if (step.kind == Step::Begin && step.iterated == stream) {
       report.merges.push_back(mergeOf(program.bodyOf(i), carriedBy(i)));
+      if (carriesSquares(cast<IterateOp>(step.op)))
+        report.merges.back().algebra += ", squares about the mean";
+    }
   if (!report.merges.empty() || report.ranks[stream].passes != 1)
     return;
   SmallVector<unsigned> states;

@@ -11,7 +11,7 @@ BATCH, HEADS, SIZE = 2, 3, 24
 
 def eager(g):
     """Heads taken out of the last axis, a mask added, softmax between casts."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     split, parts = g.ints(0, 0, HEADS, SIZE), []
     for name, length, order in (("q", p, 1), ("k", m, 3), ("v", m, 1)):
         x = g.node("Reshape", g.input(name, BATCH, length, HEADS * SIZE), split)
@@ -28,7 +28,7 @@ def eager(g):
 def sdpa(g, guard=False):
     """Half of the scale on both sides, computed from the shape of the queries."""
     q, k, v = qkv(g, HEADS, e=SIZE)
-    keep = g.input("keep", BATCH, 1, g.dim("p", 37), g.dim("m", 133), dtype=bool,
+    keep = g.input("keep", BATCH, 1, g.dim("p", 37), g.dim("m", 389), dtype=bool,
                    make=lambda s: g.random.random(s) < (0.01 if guard else 0.5))  # fmt: skip
     width = g.node("Slice", g.node("Shape", q), g.ints(-1), g.ints(2**63 - 1))
     root = g.node("Sqrt", g.node("Cast", width, to=F32))
@@ -53,14 +53,14 @@ def square_of_ones(g, q, k):
 
 def causal_by_triangle(g):
     """A triangle cut out of ones: torch.tril."""
-    q, k, v = qkv(g, HEADS, p=133)
+    q, k, v = qkv(g, HEADS, p=389)
     keep = g.node("Cast", g.node("Trilu", square_of_ones(g, q, k), upper=0), to=9)
     g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
 
 
 def causal_by_minimum(g):
     """The least number in place of -inf, above the diagonal: Hugging Face's."""
-    q, k, v = qkv(g, HEADS, p=133)
+    q, k, v = qkv(g, HEADS, p=389)
     least = g.constant(np.finfo(np.float32).min)
     full = g.node("Mul", square_of_ones(g, q, k), least)
     bias = g.node("Trilu", full, g.constant(1, np.int64), upper=1)
@@ -69,7 +69,7 @@ def causal_by_minimum(g):
 
 def causal_by_range(g):
     """A comparison of coordinates, and a Where of the scores themselves."""
-    q, k, v = qkv(g, HEADS, p=133)
+    q, k, v = qkv(g, HEADS, p=389)
     rows, columns = positions(g, q, k)
     later = g.node("Greater", columns, rows)
     scores = g.node("Where", later, g.constant(-np.inf), g.scores(q, k, 0.2))
@@ -79,10 +79,10 @@ def causal_by_range(g):
 def causal_by_scatter(g):
     """A mask of a static length that ScatterND has written into."""
     g.dynamic = False
-    q, k, v = qkv(g, HEADS, p=133)
-    full = g.constant(np.full((133, 133), -np.inf))
-    where = g.constant(np.argwhere(np.tril(np.ones((133, 133)))), np.int64)
-    zeros = g.constant(np.zeros(133 * 134 // 2))
+    q, k, v = qkv(g, HEADS, p=389)
+    full = g.constant(np.full((389, 389), -np.inf))
+    where = g.constant(np.argwhere(np.tril(np.ones((389, 389)))), np.int64)
+    zeros = g.constant(np.zeros(389 * 390 // 2))
     bias = g.node("ScatterND", full, where, zeros)
     g.output(g.attend(g.node("Add", g.scores(q, k, 0.2), bias), v))
 

@@ -117,7 +117,7 @@ def least_multiplied(g, scores, keep):
 WAYS = [added, chosen, least_added, least_chosen, least_multiplied]
 
 
-def masked(mask, way, p=133, m=133, make=None):
+def masked(mask, way, p=389, m=389, make=None):
     """Attention with that mask."""
 
     def write(g):

@@ -5,7 +5,7 @@
 import numpy as np
 
 
-def rows(g, length=133):
+def rows(g, length=389):
     return g.input("x", 2, g.dim("p", 37), length)
 
 
@@ -19,7 +19,7 @@ def layer_norm(g):
     centered = g.node("Sub", x, mean)
     variance = g.node("ReduceMean", g.node("Mul", centered, centered), g.ints(-1))
     deviation = g.node("Sqrt", g.node("Add", variance, g.constant(1e-5)))
-    scale = g.constant(np.linspace(0.5, 2, 133))
+    scale = g.constant(np.linspace(0.5, 2, 389))
     g.output(g.node("Mul", g.node("Div", centered, deviation), scale))
 
 
@@ -46,8 +46,8 @@ def rms_norm_gemm(g):
     x = rows(g)
     square = g.node("ReduceMean", g.node("Mul", x, x), g.ints(-1))
     root = g.node("Sqrt", g.node("Add", square, g.constant(1e-5)))
-    scaled = g.node("Mul", g.node("Div", x, root), g.constant(np.linspace(0.5, 2, 133)))
-    weight = np.random.default_rng(4).standard_normal((133, 40))
+    scaled = g.node("Mul", g.node("Div", x, root), g.constant(np.linspace(0.5, 2, 389)))
+    weight = np.random.default_rng(4).standard_normal((389, 40))
     g.output(g.node("MatMul", scaled, g.constant(weight)))
 
 
@@ -61,8 +61,8 @@ def log_sum_exp(g):
 def cross_entropy(g):
     """Of rows of logits, whose classes are numbers in another input."""
     p = g.dim("p", 37)
-    x = g.input("x", p, 133)
-    labels = g.input("labels", p, dtype=np.int64, make=lambda s: g.random.integers(0, 133, s))
+    x = g.input("x", p, 389)
+    labels = g.input("labels", p, dtype=np.int64, make=lambda s: g.random.integers(0, 389, s))
     logs = g.node("LogSoftmax", x, axis=-1)
     picked = g.node("GatherElements", logs, g.column(labels), axis=1)
     g.output(g.node("Neg", g.node("ReduceMean", picked, g.ints(0, 1), keepdims=0)))
@@ -83,12 +83,12 @@ def log_sum_exp_operator(g):
 
 
 def layer_norm_operator(g):
-    scale, bias = (g.constant(np.linspace(low, 2, 133)) for low in (0.5, -1))
+    scale, bias = (g.constant(np.linspace(low, 2, 389)) for low in (0.5, -1))
     g.output(g.node("LayerNormalization", rows(g), scale, bias, axis=-1))
 
 
 def rms_norm_gemm_operator(g):
-    scale = g.constant(np.linspace(0.5, 2, 133))
+    scale = g.constant(np.linspace(0.5, 2, 389))
     scaled = g.node("RMSNormalization", rows(g), scale, axis=-1)
-    weight = np.random.default_rng(4).standard_normal((133, 40))
+    weight = np.random.default_rng(4).standard_normal((389, 40))
     g.output(g.node("MatMul", scaled, g.constant(weight)))

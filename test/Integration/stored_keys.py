@@ -8,7 +8,7 @@ import numpy as np
 
 def shared_prefix(g):
     """Keys that all of a batch begin with, then those of each."""
-    p, m, n = g.dim("p", 5), g.dim("m", 37), g.dim("n", 133)
+    p, m, n = g.dim("p", 5), g.dim("m", 37), g.dim("n", 389)
     q, pk, pv = g.input("q", 3, 2, p, 24), g.input("pk", 1, 2, n, 24), g.input("pv", 1, 2, n, 40)
     k, v = g.input("k", 3, 2, m, 24), g.input("v", 3, 2, m, 40)
 
@@ -22,7 +22,7 @@ def shared_prefix(g):
 
 def shared_prefix_merged(g):
     """The same, as two parts with their maximum and sum, merged in the graph."""
-    p, m, n = g.dim("p", 5), g.dim("m", 37), g.dim("n", 133)
+    p, m, n = g.dim("p", 5), g.dim("m", 37), g.dim("n", 389)
     q, pk, pv = g.input("q", 3, 2, p, 24), g.input("pk", 1, 2, n, 24), g.input("pv", 1, 2, n, 40)
     k, v, axis = g.input("k", 3, 2, m, 24), g.input("v", 3, 2, m, 40), g.ints(3)
     parts = []
@@ -41,7 +41,7 @@ def shared_prefix_merged(g):
 
 
 def quantized(g, per):
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     q, parts = g.input("q", 2, p, 24), []
     for name, size in (("k", 24), ("v", 40)):
         codes = g.input(name, 2, m, size, dtype=np.int8,
@@ -67,7 +67,7 @@ def kv8_per_token(g):
 
 def kv4_packed(g):
     """Two numbers of four bits to a byte, scaled per token."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     q, parts = g.input("q", 2, p, 24), []
     for name, size in (("k", 24), ("v", 40)):
         codes = g.input(name, 2, m, size // 2, dtype=np.uint8,
@@ -84,7 +84,7 @@ def kv4_packed(g):
 
 def rematerialized(g, p):
     """Keys and values are products of codes of 8 bits, scaled per token, and weights."""
-    m, random = g.dim("m", 133), np.random.default_rng(3)
+    m, random = g.dim("m", 389), np.random.default_rng(3)
     q = g.input("q", 16, 3, p, 16)
     codes = g.input("x", 16, m, 48, dtype=np.int8, make=lambda s: g.random.integers(-128, 128, s))
     scale = g.input("x_scale", 16, m, 1, make=lambda s: g.random.random(s) / 50)
@@ -105,7 +105,7 @@ def xquant(g):
 
 def xquant_many_queries(g):
     """The same in a prompt: computing keys and values takes less."""
-    rematerialized(g, g.dim("p", 133))
+    rematerialized(g, g.dim("p", 389))
 
 
 def selected_blocks(g, block=16, blocks=8, top=3):

@@ -91,7 +91,7 @@ def test_lengths(plain, sizes):
 
 def some_rows_empty(g):
     q, k, v = variants.qkv(g)
-    keep = g.input("keep", 2, 1, g.dim("p", 37), g.dim("m", 133), dtype=bool,
+    keep = g.input("keep", 2, 1, g.dim("p", 37), g.dim("m", 389), dtype=bool,
                    make=lambda s: (np.arange(s[2])[:, None] % 3 != 1)
                    & (g.random.random(s) < 0.7))  # fmt: skip
     return q, k, v, keep

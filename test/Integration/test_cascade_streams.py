@@ -46,7 +46,7 @@ def unguarded_softmax(g):
 
 def biased(g):
     q, k, v = variants.qkv(g)
-    bias = g.input("bias", 2, 1, g.dim("p", 37), g.dim("m", 133))
+    bias = g.input("bias", 2, 1, g.dim("p", 37), g.dim("m", 389))
     weights = g.node("Tanh", g.node("Add", g.scores(q, k, 0.2), bias))
     g.output(g.node("MatMul", weights, v))
 
@@ -91,7 +91,7 @@ def test_products_that_stay(tmp_path, write, dynamic):
 
 def quantized(g, unpack, groups=2, size=24, **codes):
     """Keys and values that `unpack` makes of codes, for three heads to a group."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     q, parts = g.input("q", 2, 3 * groups, p, size), []
     for name in "kv":
         x = g.input(name, 2, groups, m, codes.get("width", size), dtype=codes["dtype"],
@@ -178,7 +178,7 @@ def test_what_is_wanted_wide(tmp_path):
     """The dequantized keys are a result, and in memory anyway."""
 
     def write(g):
-        p, m = g.dim("p", 37), g.dim("m", 133)
+        p, m = g.dim("p", 37), g.dim("m", 389)
         q, v = g.input("q", 2, 2, p, 24), g.input("v", 2, 2, m, 40)
         codes = g.input("k", 2, 2, m, 24, dtype=np.int8,
                         make=lambda s: g.random.integers(-128, 128, s))  # fmt: skip

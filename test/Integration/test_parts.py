@@ -109,6 +109,15 @@ def log_sum_exp(g):
     g.output(g.node("ReduceLogSumExp", x, g.ints(-1)))
 
 
+def moments(g):
+    """Squares about a mean that parts do not share, far from 0."""
+    make = lambda s: g.random.standard_normal(s) + 0.1 * np.arange(s[1]) + 1e2
+    x, axis = g.input("x", 3, g.dim("m", LENGTH), make=make), g.ints(-1)
+    mean = g.node("ReduceMean", x, axis)
+    centered = g.node("Sub", x, mean)
+    g.output(mean, g.node("ReduceMean", g.node("Mul", centered, centered), axis))
+
+
 def groups(g):
     """Heads of a group are the rows that lie along a vector."""
     q, k, v = qkv(g, heads=8, groups=2)
@@ -129,6 +138,7 @@ GRAPHS = {
     softcap: 512,
     sink: 1024,
     log_sum_exp: 512,
+    moments: 512,
     groups: 1024,
 }
 

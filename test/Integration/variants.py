@@ -9,7 +9,7 @@ values of (batch, head, m, e or f) unless the function says otherwise.
 import numpy as np
 
 
-def qkv(g, heads=2, groups=None, p=37, m=133, e=24, f=40, batch=2, make=None):
+def qkv(g, heads=2, groups=None, p=37, m=389, e=24, f=40, batch=2, make=None):
     p, m = g.dim("p", p), g.dim("m", m)
     groups = groups or heads
     return (
@@ -52,7 +52,7 @@ def gqa(g):
 
 def mla(g):
     """Scores over a latent cache and a rotated part; values are the latent cache."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     latent, rotated = g.input("ql", 2, 4, p, 64), g.input("qr", 2, 4, p, 16)
     c, r = g.input("c", 2, 1, m, 64), g.input("kr", 2, 1, m, 16)
     scores = g.node("Add", g.scores(latent, c), g.scores(rotated, r))
@@ -61,14 +61,14 @@ def mla(g):
 
 def mla_concatenated(g):
     """One cache of 80 channels, the leading 64 of which are the values."""
-    p, m = g.dim("p", 37), g.dim("m", 133)
+    p, m = g.dim("p", 37), g.dim("m", 389)
     q, c = g.input("q", 2, 4, p, 80), g.input("c", 2, 1, m, 80)
     v = g.node("Slice", c, g.ints(0), g.ints(64), g.ints(3))
     g.output(g.attend(g.scores(q, c, 0.1), v))
 
 
 def causal(g):
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     rows, columns = positions(g, q, k)
     keep = g.node("LessOrEqual", columns, rows)
     g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
@@ -76,7 +76,7 @@ def causal(g):
 
 def causal_without_heads(g):
     """Matrices, with neither batch nor heads."""
-    p, m = g.dim("p", 133), g.dim("m", 133)
+    p, m = g.dim("p", 389), g.dim("m", 389)
     q, k, v = g.input("q", p, 24), g.input("k", m, 24), g.input("v", m, 40)
     rows, columns = g.column(g.range(g.size(q, 0))), g.range(g.size(k, 0))
     scores = g.node("MatMul", q, g.node("Transpose", k, perm=[1, 0]))
@@ -85,7 +85,7 @@ def causal_without_heads(g):
 
 
 def sliding_window(g):
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     rows, columns = positions(g, q, k)
     distance = g.node("Sub", rows, columns)
     near = g.node("Less", distance, g.constant(16, np.int64))
@@ -95,7 +95,7 @@ def sliding_window(g):
 
 def sinks_and_window(g):
     """Lambda-shaped: the first keys, and the last of the past."""
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     rows, columns = positions(g, q, k)
     near = g.node("Less", g.node("Sub", rows, columns), g.constant(16, np.int64))
     first = g.node("Less", columns, g.constant(4, np.int64))
@@ -105,7 +105,7 @@ def sinks_and_window(g):
 
 
 def neighborhood_1d(g):
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     rows, columns = positions(g, q, k)
     distance = g.node("Abs", g.node("Sub", rows, columns))
     keep = g.node("LessOrEqual", distance, g.constant(7, np.int64))
@@ -127,7 +127,7 @@ def neighborhood_2d(g, width=12):
 
 
 def alibi(g):
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     rows, columns = positions(g, q, k)
     distance = g.node("Cast", g.node("Sub", columns, rows), to=1)
     slopes = g.constant(np.reshape([0.5, 0.25], (2, 1, 1)))
@@ -150,7 +150,7 @@ def relative_bias(g):
 
 def bias_input(g):
     q, k, v = qkv(g)
-    bias = g.input("bias", 2, 1, g.dim("p", 37), g.dim("m", 133))
+    bias = g.input("bias", 2, 1, g.dim("p", 37), g.dim("m", 389))
     g.output(g.attend(g.node("Add", g.scores(q, k, 0.2), bias), v))
 
 
@@ -191,7 +191,7 @@ def smooth_softmax(g):
 
 def sigmoid(g):
     q, k, v = qkv(g)
-    bias = g.constant(-np.log(133))
+    bias = g.constant(-np.log(389))
     weights = g.node("Sigmoid", g.node("Add", g.scores(q, k, 0.2), bias))
     g.output(g.node("MatMul", weights, v))
 
@@ -213,7 +213,7 @@ def linear(g):
 
 def linear_causal(g):
     """The masked form, which adds up all keys for each query."""
-    q, k, v = qkv(g, p=133)
+    q, k, v = qkv(g, p=389)
     q, k = positive(g, q), positive(g, k)
     rows, columns = positions(g, q, k)
     keep = g.node("Cast", g.node("LessOrEqual", columns, rows), to=1)
@@ -252,14 +252,14 @@ def gated_chunks(g, chunks=4, length=16):
 def tree_mask(g):
     """Which draft token descends from which: a tensor of truth values."""
     q, k, v = qkv(g)
-    keep = g.input("keep", 2, 1, g.dim("p", 37), g.dim("m", 133), dtype=bool,
+    keep = g.input("keep", 2, 1, g.dim("p", 37), g.dim("m", 389), dtype=bool,
                    make=lambda s: (g.random.random(s) < 0.3) | (np.arange(s[-1]) == 0))  # fmt: skip
     g.output(g.attend(g.masked(g.scores(q, k, 0.2), keep), v))
 
 
 def long_and_short_heads(g):
     """Two heads look far, four look near."""
-    p, m = g.dim("p", 133), g.dim("m", 133)
+    p, m = g.dim("p", 389), g.dim("m", 389)
     q, k, v = (g.input(*x) for x in (("q", 2, 6, p, 24), ("k", 2, 6, m, 24), ("v", 2, 6, m, 40)))
     axis, outs = g.ints(1), []
     for low, high, window in ((0, 2, None), (2, 6, 16)):

@@ -72,7 +72,7 @@ struct CascadeReport {
   };
   /// How what was computed over parts of the rank becomes one.
   struct Merge {
-    /// "max exp", "add".
+    /// "max exp", "add", "add, squares about the mean".
     std::string algebra;
     AffineExpr bytesPerRow;
     /// How many parts are computed apart: as an extent is written, empty where

@@ -50,14 +50,6 @@ static EinsumOp findTotal(Terms &terms, Levels &levels, const Term *term) {
                                                                    : EinsumOp();
 }
 
-/// Whether two reductions are over the same points.
-static bool hasSamePoints(EinsumOp a, EinsumOp b) {
-  return a.getIter() == b.getIter() && a.getResultMap() == b.getResultMap() &&
-         a.getFiltersAttr() == b.getFiltersAttr() &&
-         a.getSymbols() == b.getSymbols() && a.getMask() == b.getMask() &&
-         (!a.getMask() || a.getMaskMap() == b.getMaskMap());
-}
-
 std::optional<SquareSum>
 lutra::cascade::matchSquareSum(Terms &terms, Levels &levels, EinsumOp op) {
   auto type = dyn_cast<FloatType>(getElementTypeOrSelf(op.getType()));

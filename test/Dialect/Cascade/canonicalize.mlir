@@ -113,3 +113,27 @@ func.func @results(%x: tensor<1x8xf32>) -> tensor<1xf32> {
   } : tensor<1xf32>, tensor<1xf32>
   return %r#0 : tensor<1xf32>
 }
+
+// What says how long a part is stays, whether it is read or not.
+// CHECK-LABEL: func.func @parts(
+// CHECK: cascade.einsum [p, m] (%{{.*}}[p, m]) reduce(add) init(%{{.*}}) -> [p] {
+// CHECK-NEXT: ^bb0(%{{.*}}: f32):
+// CHECK-NEXT: cascade.yield %{{cst.*}} : f32
+func.func @parts(%x: tensor<1x8xf32>, %y: tensor<1xf32>) -> tensor<1xf32> {
+  %r = cascade.cascade ranks(p = 1, m = 8) {
+    %n0 = cascade.einsum [p] () -> [p] {
+      %c = arith.constant 0.0 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<1xf32>
+    %n = cascade.iterate "m" (%xp = %x[1]) carry(%nc = %n0) : (tensor<1x8xf32>), (tensor<1xf32>) {
+      %s = cascade.einsum [p, m] (%y[p], %xp[p, m]) reduce(add) init(%nc) -> [p] {
+      ^bb0(%a: f32, %b: f32):
+        %c = arith.constant 1.0 : f32
+        cascade.yield %c : f32
+      } : (tensor<1xf32>, tensor<1x?xf32>) -> tensor<1xf32>
+      cascade.yield %s : tensor<1xf32>
+    }
+    cascade.yield %n : tensor<1xf32>
+  } : tensor<1xf32>
+  return %r : tensor<1xf32>
+}

@@ -88,8 +88,8 @@ module attributes {transform.with_named_sequence} {
 
 // -----
 
-// Squares about a mean that moves are no state that is merged here, and a mean is
-// not final before the last part.
+// Squares about what is not final, and do not move with it, are no state that could
+// be merged.
 func.func @squares(%x: tensor<4x?xf32>, %m: index) -> tensor<4xf32> {
   %y = cascade.cascade reassoc ranks(p = 4, m = %m) {
     %s0 = cascade.einsum [p] () -> [p] {
