@@ -89,7 +89,7 @@ def test_rows_of_which_nothing_is_left(tmp_path):
 
     g = Graph()
     q, k, v = variants.qkv(g)
-    keep = g.input("keep", 2, 2, 37, 133, dtype=bool, make=mask)
+    keep = g.input("keep", 2, 2, 37, 389, dtype=bool, make=mask)
     weights = g.node("Softmax", g.masked(g.scores(q, k, 0.2), keep), axis=-1)
     g.output(g.node("MatMul", weights, v), g.node("ReduceSum", weights, g.ints(2), keepdims=0))
     check(g, tmp_path)

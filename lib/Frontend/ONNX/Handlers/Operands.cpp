@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SmallBitVector.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace mlir::lutra;
@@ -110,9 +111,40 @@ FailureOr<SmallVector<int64_t>> lutra::requireConstants(const Node &node,
   return result;
 }
 
+/// Whether a node's result has the shape of its first operand, whatever the
+/// others are.
+static bool keepsShape(onnx::NodeOp op) {
+  return llvm::StringSwitch<bool>(op.getKind())
+      .Cases({"Abs", "Cast", "CastLike", "Ceil", "Clip", "Elu", "Erf", "Exp"},
+             true)
+      .Cases({"Floor", "Identity", "LeakyRelu", "Log", "Neg", "Not"}, true)
+      .Cases({"Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Softplus"},
+             true)
+      .Cases({"Sqrt", "Tanh"}, true)
+      .Default(false);
+}
+
+/// The type of `value`, or of what is computed from it element by element,
+/// where that tells the shape.
+static RankedTensorType declaredType(Value value) {
+  constexpr unsigned kMaxSteps = 16;
+  for (unsigned step = 0; value && step < kMaxSteps; ++step) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (type && type.hasStaticShape())
+      return type;
+    Value next;
+    for (OpOperand &use : value.getUses())
+      if (auto reader = dyn_cast<onnx::NodeOp>(use.getOwner());
+          reader && use.getOperandNumber() == 0 && keepsShape(reader))
+        next = reader.getResult(0);
+    value = next;
+  }
+  return nullptr;
+}
+
 std::optional<Shape> lutra::declaredShape(const Node &node, unsigned result) {
-  auto type = dyn_cast<RankedTensorType>(node.op.getResult(result).getType());
-  if (!type || !type.hasStaticShape())
+  RankedTensorType type = declaredType(node.op.getResult(result));
+  if (!type)
     return std::nullopt;
   return llvm::map_to_vector(type.getShape(), [&](int64_t size) {
     return getAffineConstantExpr(size, type.getContext());

@@ -50,8 +50,9 @@ FailureOr<SmallVector<int64_t>> requireConstants(const Node &node,
 /// the model, unless the shape of its result is declared.
 Support supportsKnown(const Node &node, unsigned i, StringRef what,
                       bool unlessDeclared = false);
-/// The shape of a result where the model declares it. It binds the model's
-/// user, so that a shape operand known only at run time need not be read.
+/// The shape of a result where the model declares it, or that of what is made
+/// of it element by element. It binds the model's user, so that a shape operand
+/// known only at run time need not be read.
 std::optional<Shape> declaredShape(const Node &node, unsigned result = 0);
 
 /// Fails where input i is absent or has less than `rank` dimensions.

@@ -276,7 +276,8 @@ static void addReduction(Registry &registry, StringRef name,
                   return lowerReduction(node, lowering, reduction);
                 },
                 "axes that are not constant, unless the declared shape of the "
-                "result tells them"});
+                "result, or of what is made of it element by element, tells "
+                "them"});
 }
 
 //===----------------------------------------------------------------------===//
