@@ -162,7 +162,8 @@ std::optional<CarriedState> StateReader::readSquares(unsigned number,
   if (!terms || !isMeanAfter(terms->second, *about) ||
       !isSame(terms->first, {total.getEinsumPoint(), total}, 0) ||
       !matchPattern(count.getEinsumPoint(), m_OneFloat()) ||
-      !hasSamePoints(sum, total) || !hasSamePoints(sum, count))
+      !hasSamePoints(sum, total) || !hasSamePoints(sum, count) ||
+      sum.getType() != total.getType() || sum.getType() != count.getType())
     return std::nullopt;
   CarriedState state{Monoid::Add};
   state.about = about;
