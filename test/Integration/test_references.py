@@ -142,6 +142,37 @@ def test_sums_that_tell(tmp_path, policy, cap):
     assert check(graph, tmp_path, references=policy).after == 1
 
 
+def absent_rows(shape):
+    """The second row is -inf throughout, the third but for the last, the fourth the lowest number."""
+    x = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
+    x[1], x[2, :-1], x[3] = -np.inf, -np.inf, np.finfo(np.float32).min
+    return x
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize("m", [100, 1000, 4096])
+@pytest.mark.parametrize("shown", ["half", "sum", "log", "product", "product sum", "half log", "top"])
+def test_rows_that_are_absent(tmp_path, shown, m, dynamic):
+    """What shows the maximum or a sum under it has -inf and NaN as the graph does."""
+    g = Graph(dynamic)
+    x, axis = g.input("x", 4, g.dim("m", m), make=absent_rows), g.ints(1)
+    top = g.node("ReduceMax", x, axis)
+    shares = g.node("Exp", g.node("Sub", x, top))
+    total = g.node("ReduceSum", shares, axis)
+    product = g.node("MatMul", shares, g.input("v", g.dim("m", m), 3))
+    values = {
+        "half": lambda: g.node("Mul", top, g.constant(0.5)),
+        "top": lambda: top,
+        "sum": lambda: total,
+        "log": lambda: g.node("Add", g.node("Log", total), top),
+        "product": lambda: product,
+    }
+    outputs = [values[name]() for name in shown.split()]
+    # A quotient shows neither.
+    g.output(*outputs, g.node("Div", product, total))
+    check(g, tmp_path)
+
+
 @pytest.mark.parametrize("policy", ["lazy:8", "fixed:32"])
 @pytest.mark.parametrize("cap", [None, 5])
 def test_parts_are_merged(tmp_path, policy, cap):

@@ -152,14 +152,10 @@ void IterationBuilder::buildBody() {
 /// the iteration.
 void IterationBuilder::finish(IterateOp iterate) {
   unsigned number = 0;
-  for (EinsumOp op : loop.references) {
-    Value result = iterate.getResult(number++);
-    if (!plainCarried.count(op))
-      op.getResult().replaceAllUsesWith(result);
-  }
+  for (EinsumOp op : loop.references)
+    finishReference(op, iterate.getResult(number++), iterate);
   for (const RunningSum &sum : loop.sums)
-    EinsumOp(sum.sum).getResult().replaceAllUsesWith(
-        iterate.getResult(number++));
+    finishSum(sum, iterate.getResult(number++), iterate);
   llvm::DenseMap<Operation *, Value> totals;
   for (EinsumOp op : loop.plain) {
     totals[op] = iterate.getResult(number++);

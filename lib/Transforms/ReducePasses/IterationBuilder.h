@@ -50,6 +50,12 @@ private:
   void finishSquares(const SquareSum &squares, Value total,
                      const Moments &result);
   void buildBody();
+  std::optional<std::pair<Value, double>> absenceUnder(EinsumOp reference,
+                                                       IterateOp iterate);
+  Value buildAbsent(EinsumOp like, Value result,
+                    std::pair<Value, double> absence, double number);
+  void finishReference(EinsumOp op, Value result, IterateOp iterate);
+  void finishSum(const RunningSum &sum, Value result, IterateOp iterate);
   void finish(IterateOp iterate);
 
   Terms &terms;

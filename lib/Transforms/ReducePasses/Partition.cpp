@@ -147,11 +147,8 @@ static bool canStart(Terms &terms, Levels &levels, EinsumOp op) {
       terms.element(op.getInit(), terms.toCascade(op, op.getResultMap())));
 }
 
-/// Whether `reference` may lag behind the maximum: only the sums read it, and
-/// results do not tell.
-static bool mayLag(Terms &terms, EinsumOp reference, const Loop &loop) {
-  if (!isWide(terms.getCascade()))
-    return false;
+/// Whether anything but the sums under it reads `reference`.
+static bool isRead(EinsumOp reference, const Loop &loop) {
   llvm::DenseSet<Operation *> sums;
   for (const RunningSum &sum : loop.sums)
     sums.insert(sum.sum);
@@ -164,10 +161,41 @@ static bool mayLag(Terms &terms, EinsumOp reference, const Loop &loop) {
       bool isGuard =
           user->getNumResults() == 1 && loop.guards.count(user->getResult(0));
       if (!isGuard && !loop.inside.contains(user))
-        return false;
+        return true;
       readers.insert(user);
     }
-  return hidesReference(terms, reference, loop.sums);
+  return false;
+}
+
+/// Whether `reference` may lag behind the maximum: only the sums read it, and
+/// results do not tell.
+static bool mayLag(Terms &terms, EinsumOp reference, const Loop &loop) {
+  return isWide(terms.getCascade()) && !isRead(reference, loop) &&
+         hidesReference(terms, reference, loop.sums);
+}
+
+/// Notes where results show rows without a point above -inf, and carries the
+/// maximum on as it is where no sum tells these.
+static void showAbsentRows(Terms &terms, StringRef rank, Loop &loop) {
+  CascadeOp cascade = terms.getCascade();
+  ValueRange results = cascade.getBlock()->getTerminator()->getOperands();
+  bool isNonempty =
+      isPositive(cascade.getMixedExtents()[*cascade.findRank(rank)]);
+  for (EinsumOp op : loop.references) {
+    bool isVisible = isNonempty && !hidesReference(terms, op, loop.sums) &&
+                     llvm::any_of(loop.sums, [&](const RunningSum &sum) {
+                       return sum.reference == op && !sum.isGuarded;
+                     });
+    if (isVisible)
+      loop.visible.insert(op);
+    bool isTold = llvm::any_of(loop.sums, [&](const RunningSum &sum) {
+      return sum.reference == op && isAbsenceTold(sum);
+    });
+    if ((llvm::is_contained(results, op.getResult()) ||
+         (!isTold && (isVisible || isRead(op, loop)))) &&
+        !llvm::is_contained(loop.plain, op))
+      loop.plain.push_back(op);
+  }
 }
 
 bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
@@ -223,11 +251,7 @@ bool lutra::cascade::iterateOverRank(CascadeOp cascade, StringRef rank,
       loop.plain.push_back(op);
   if (isOnePass && loop.plain.size() != plain.size())
     return false;
-  // A maximum that is a result is not to start from the lowest finite number.
-  for (Value value : cascade.getBlock()->getTerminator()->getOperands())
-    for (EinsumOp op : loop.references)
-      if (value == op.getResult() && !llvm::is_contained(loop.plain, op))
-        loop.plain.push_back(op);
+  showAbsentRows(terms, rank, loop);
   for (EinsumOp reference : loop.references) {
     std::string text = "B rebase {" + describe(reference) + ";";
     std::optional<Family> family;

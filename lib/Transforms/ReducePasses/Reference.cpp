@@ -102,7 +102,7 @@ namespace {
 struct Exponential {
   EinsumOp reference;
   Family family;
-  bool isGuardedAbove = false;
+  bool isGuardedAbove = false, isGuarded = false;
   SmallVector<Summand> rest;
 };
 } // namespace
@@ -137,7 +137,9 @@ static std::optional<Exponential> matchExponential(Terms &terms, Levels &levels,
       return std::nullopt;
     }
     result.reference = reference;
-    result.isGuardedAbove = isGuardedAbove(terms.inlined(summand.term));
+    const Term *read = terms.inlined(summand.term);
+    result.isGuardedAbove = isGuardedAbove(read);
+    result.isGuarded = stripGuard(read) != read;
   }
   return result.reference ? std::optional(result) : std::nullopt;
 }
@@ -184,6 +186,11 @@ static void refuseHoist(Terms &terms, const Exponential &exponential,
        << describe(terms, summand.term);
   os << ") is unbounded";
   journal.refusals.insert(text);
+}
+
+bool lutra::cascade::isAbsenceTold(const RunningSum &sum) {
+  return sum.isAlone && *ranksOf(EinsumOp(sum.sum).getResult()) ==
+                            *ranksOf(EinsumOp(sum.reference).getResult());
 }
 
 std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
@@ -255,6 +262,12 @@ std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,
                              describe(sum));
     return std::nullopt;
   }
-  return RunningSum{sum, under->reference, under->family,
-                    under->isGuardedAbove};
+  bool isAlone = product->factors.size() == 1 && !product->isNegative &&
+                 !product->factors.front().divides;
+  return RunningSum{sum,
+                    under->reference,
+                    under->family,
+                    under->isGuardedAbove,
+                    under->isGuarded,
+                    isAlone};
 }

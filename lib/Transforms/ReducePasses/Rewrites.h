@@ -74,11 +74,20 @@ struct RunningSum {
   Family family;
   /// The reference counts as 0 where it is infinite.
   bool isGuardedAbove = false;
+  /// It does where it is -inf: the points of a row of these are 0 and not NaN.
+  bool isGuarded = false;
+  /// Its points are exponentials and nothing else: it is 0 of no points above
+  /// -inf, and at least 1 of any.
+  bool isAlone = false;
 };
 
 /// The maximum over the rank that `term` is, but for a guard against
 /// infinities.
 EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
+
+/// Whether `sum` is 0 in the rows of its reference without a point above -inf,
+/// and in no others.
+bool isAbsenceTold(const RunningSum &sum);
 
 /// Why `sum` needs its reference in advance, or how it does not.
 std::optional<RunningSum> matchRunningSum(Terms &terms, Levels &levels,
@@ -114,6 +123,9 @@ struct Loop {
   /// By how much a reference may lie below the maximum before its sums are
   /// moved; 0 where results would tell.
   llvm::DenseMap<Operation *, double> tolerances;
+  /// Maxima under which the graph would have NaN of rows without a point above
+  /// -inf, and results tell.
+  llvm::DenseSet<Operation *> visible;
 };
 
 /// Writes `loop` as a cascade.iterate.

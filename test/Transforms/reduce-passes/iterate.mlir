@@ -304,7 +304,8 @@ func.func @left_over(%x: tensor<16x128xf32>) -> tensor<16xf32> {
 // CHECK-NEXT: arith.constant -3.40282347E+38
 // CHECK: arith.constant 0xFF800000
 // CHECK: %[[R:.*]]:3 = cascade.iterate
-// CHECK: cascade.yield %[[R]]#2, %[[R]]#1
+// CHECK: %[[SUM:.*]] = cascade.einsum [p] (%[[R]]#1[p], %[[R]]#1[p]) -> [p]
+// CHECK: cascade.yield %[[R]]#2, %[[SUM]]
 func.func @result_is_reference(%x: tensor<8x128xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
   %y:2 = cascade.cascade reassoc ranks(p = 8, m = 128) {
     %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
