@@ -233,8 +233,10 @@ func.func @columns(%s: tensor<16x128xf32>) -> tensor<128xf32> {
 // LAZY-SAME: passes = {m = 3 : i64}
 // LAZY: %[[R:.*]]:2 = cascade.iterate "m"
 // LAZY: cascade.rebase %{{.*}}, %{{.*}} exp max : tensor<?xf32>
-// LAZY: %[[E:.*]] = cascade.einsum [p, m] (%arg0[p, m], %[[R]]#0[p]) -> [p, m]
-// LAZY: cascade.einsum [p, m] (%[[E]][p, m], %[[R]]#1[p]) -> [p, m]
+// LAZY: %[[MAX:.*]] = cascade.einsum [p] (%[[R]]#0[p], %[[R]]#1[p]) -> [p]
+// LAZY: %[[E:.*]] = cascade.einsum [p, m] (%arg0[p, m], %[[MAX]][p]) -> [p, m]
+// LAZY: %[[SUM:.*]] = cascade.einsum [p] (%[[R]]#1[p], %[[R]]#1[p]) -> [p]
+// LAZY: cascade.einsum [p, m] (%[[E]][p, m], %[[SUM]][p]) -> [p, m]
 // CHECK-LABEL: func.func @rows(
 // CHECK: cascade.cascade
 // CHECK-SAME: passes = {m = 3 : i64}, rewrites = ["rows of m stay in cache: final"]
@@ -270,7 +272,8 @@ func.func @rows(%x: tensor<?x128xf32>, %n: index) -> tensor<?x128xf32> {
 // LAZY-LABEL: func.func @left_over(
 // LAZY: "round(x0 / sum[m]) mixes a streamed and a final value: 2 passes over m"
 // LAZY: %[[R:.*]]:2 = cascade.iterate
-// LAZY: cascade.einsum [p, m] (%arg0[p, m], %[[R]]#1[p]) reduce(add) -> [p]
+// LAZY: %[[SUM:.*]] = cascade.einsum [p] (%[[R]]#1[p], %[[R]]#1[p]) -> [p]
+// LAZY: cascade.einsum [p, m] (%arg0[p, m], %[[SUM]][p]) reduce(add) -> [p]
 // CHECK-LABEL: func.func @left_over(
 // CHECK: cascade.cascade
 // CHECK-SAME: "round(x0 / sum[m]) mixes a streamed and a final value: 3 passes over m"
