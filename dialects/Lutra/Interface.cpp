@@ -78,6 +78,26 @@ static LogicalResult verifyImage(EmitError error, Attribute attribute) {
   return success();
 }
 
+/// A kernel writes each tensor that it returns into one of its last arguments.
+/// It is asked before the function is verified, which may lack its type.
+static LogicalResult verifyKernel(Operation *op, EmitError error) {
+  auto attribute = op->getAttrOfType<TypeAttr>("function_type");
+  auto type =
+      attribute ? dyn_cast<FunctionType>(attribute.getValue()) : FunctionType();
+  if (!type)
+    return success();
+  ArrayRef<Type> results = type.getResults();
+  for (Type result : results)
+    if (!isa<RankedTensorType>(result))
+      return error() << "expects results that are ranked tensors, got "
+                     << result;
+  if (type.getNumInputs() < results.size() ||
+      type.getInputs().take_back(results.size()) != results)
+    return error() << "expects last arguments of the types of its "
+                   << results.size() << " results, got " << type;
+  return success();
+}
+
 LogicalResult LutraDialect::verifyOperationAttribute(Operation *op,
                                                      NamedAttribute named) {
   StringRef name = named.getName();
@@ -94,6 +114,8 @@ LogicalResult LutraDialect::verifyOperationAttribute(Operation *op,
     return verifySizes(error, value, dimsOf(op).size(), 1);
   if (name == attr::kTarget)
     return expect(isa<TargetAttr>(value), "a target");
+  if (name == attr::kKernel)
+    return verifyKernel(op, error);
   if (name == attr::kSchedule)
     return expect(isa<ScheduleAttr>(value), "a schedule");
   if (name == attr::kImage)

@@ -103,7 +103,7 @@ namespace {
 struct DistributeCopies : lutra::impl::DistributeCopiesBase<DistributeCopies> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    if (!func->hasAttr(attr::kKernel))
+    if (!func->hasAttr(attr::kKernel) || func.isDeclaration())
       return;
     IRRewriter b(&getContext());
     for (auto insert : llvm::to_vector(

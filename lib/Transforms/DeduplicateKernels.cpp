@@ -48,7 +48,7 @@ struct DeduplicateKernels
     llvm::StringMap<StringAttr> replacement;
     for (auto kernel :
          llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
-      if (!kernel->hasAttr(attr::kKernel))
+      if (!kernel->hasAttr(attr::kKernel) || kernel.isDeclaration())
         continue;
       auto [entry, isNew] = first.try_emplace(textOf(kernel), kernel);
       if (isNew)

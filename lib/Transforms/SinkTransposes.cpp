@@ -356,6 +356,9 @@ namespace {
 struct SinkTransposes : lutra::impl::SinkTransposesBase<SinkTransposes> {
   using SinkTransposesBase::SinkTransposesBase;
 
-  void runOnOperation() override { Sinking(getOperation()).run(); }
+  void runOnOperation() override {
+    if (!getOperation().isDeclaration())
+      Sinking(getOperation()).run();
+  }
 };
 } // namespace

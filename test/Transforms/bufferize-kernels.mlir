@@ -225,3 +225,16 @@ func.func private @update(%o: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.
   %r = tensor.insert_slice %f into %o[0] [4] [1] : tensor<4xf32> into tensor<8xf32>
   return %r : tensor<8xf32>
 }
+
+// -----
+
+// CHECK: func private @declared(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+func.func private @declared(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}
+
+// -----
+
+// What it returns has no place.
+// expected-error @below {{'lutra.kernel' expects last arguments of the types of its 1 results}}
+func.func private @nowhere(%x: tensor<4xf32>, %i: index) -> tensor<4xf32> attributes {lutra.kernel} {
+  return %x : tensor<4xf32>
+}

@@ -28,3 +28,9 @@ func.func private @map_2(%x: tensor<4xf32>, %o: tensor<4xf32>) -> tensor<4xf32> 
   %r = linalg.fill ins(%z : f32) outs(%o : tensor<4xf32>) -> tensor<4xf32>
   return %r : tensor<4xf32>
 }
+
+// Two that are declared are not compared.
+// CHECK: func private @declared_0
+// CHECK: func private @declared_1
+func.func private @declared_0(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}
+func.func private @declared_1(tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32> attributes {lutra.kernel}

@@ -25,7 +25,7 @@
 // CHECK: linalg.yield %[[NEXT]], %[[NARROW]]
 // CHECK-NOT: linalg.generic
 // CHECK: return %[[R]]#0, %[[R]]#1
-func.func @shares(%x: tensor<64x32xf32>, %max: tensor<32xf32>, %sum: tensor<32xf32>) -> (tensor<32xf32>, tensor<32x32x2xbf16>) attributes {lutra.kernel} {
+func.func @shares(%x: tensor<64x32xf32>, %max: tensor<32xf32>, %sum: tensor<32xf32>, %to: tensor<32x32x2xbf16>) -> (tensor<32xf32>, tensor<32x32x2xbf16>) attributes {lutra.kernel} {
   %e = tensor.empty() : tensor<64x32xf32>
   %p = linalg.generic {indexing_maps = [#same, #row, #same], iterator_types = ["parallel", "parallel"]} ins(%x, %max : tensor<64x32xf32>, tensor<32xf32>) outs(%e : tensor<64x32xf32>) {
   ^bb0(%i: f32, %m: f32, %o: f32):
@@ -42,7 +42,6 @@ func.func @shares(%x: tensor<64x32xf32>, %max: tensor<32xf32>, %sum: tensor<32xf
     %0 = arith.addf %o, %i : f32
     linalg.yield %0 : f32
   } -> tensor<32xf32>
-  %to = tensor.empty() : tensor<32x32x2xbf16>
   %q = linalg.generic {indexing_maps = [#split, #pairs], iterator_types = ["parallel", "parallel", "parallel"]} ins(%p : tensor<64x32xf32>) outs(%to : tensor<32x32x2xbf16>) {
   ^bb0(%i: f32, %o: bf16):
     %0 = arith.truncf %i : f32 to bf16
@@ -54,7 +53,7 @@ func.func @shares(%x: tensor<64x32xf32>, %max: tensor<32xf32>, %sum: tensor<32xf
 // A reader that does not visit all elements leaves the reduction alone.
 // CHECK-LABEL: func.func @apart
 // CHECK-COUNT-3: linalg.generic
-func.func @apart(%x: tensor<65x32xf32>, %sum: tensor<32xf32>) -> (tensor<32xf32>, tensor<32x32x2xbf16>) attributes {lutra.kernel} {
+func.func @apart(%x: tensor<65x32xf32>, %sum: tensor<32xf32>, %to: tensor<32x32x2xbf16>) -> (tensor<32xf32>, tensor<32x32x2xbf16>) attributes {lutra.kernel} {
   %e = tensor.empty() : tensor<65x32xf32>
   %p = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<65x32xf32>) outs(%e : tensor<65x32xf32>) {
   ^bb0(%i: f32, %o: f32):
@@ -66,7 +65,6 @@ func.func @apart(%x: tensor<65x32xf32>, %sum: tensor<32xf32>) -> (tensor<32xf32>
     %0 = arith.addf %o, %i : f32
     linalg.yield %0 : f32
   } -> tensor<32xf32>
-  %to = tensor.empty() : tensor<32x32x2xbf16>
   %q = linalg.generic {indexing_maps = [#split, #pairs], iterator_types = ["parallel", "parallel", "parallel"]} ins(%p : tensor<65x32xf32>) outs(%to : tensor<32x32x2xbf16>) {
   ^bb0(%i: f32, %o: bf16):
     %0 = arith.truncf %i : f32 to bf16

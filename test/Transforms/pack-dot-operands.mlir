@@ -57,7 +57,7 @@ func.func @even(%a: tensor<16x64xbf16>, %x: tensor<64x16xf32>, %c: tensor<16x16x
 // CHECK: %[[LX:.*]] = tensor.extract_slice %[[XS]][%[[FROM]], 0] [%[[SIZE]], 16]
 // CHECK: %[[LY:.*]] = tensor.extract_slice %[[YS]][%[[FROM]], 0] [%[[SIZE]], 16]
 // CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[LX]], %[[LY]] : {{.*}}) outs(%[[SUM]] :
-func.func @symbolic(%x: tensor<128x16xbf16>, %y: tensor<128x16xbf16>, %c: tensor<16x16xf32>, %n: index) -> tensor<16x16xf32> attributes {lutra.kernel} {
+func.func @symbolic(%x: tensor<128x16xbf16>, %y: tensor<128x16xbf16>, %n: index, %c: tensor<16x16xf32>) -> tensor<16x16xf32> attributes {lutra.kernel} {
   %size = affine.min affine_map<()[s0] -> (s0, 128)>()[%n]
   %a = tensor.extract_slice %x[0, 0] [%size, 16] [1, 1] : tensor<128x16xbf16> to tensor<?x16xbf16>
   %b = tensor.extract_slice %y[0, 0] [%size, 16] [1, 1] : tensor<128x16xbf16> to tensor<?x16xbf16>

@@ -128,3 +128,6 @@ func.func @others(%x: tensor<2x3x2x8xf32>) -> tensor<2x8x3x2xf32> {
   } -> tensor<2x8x3x2xf32>
   return %r : tensor<2x8x3x2xf32>
 }
+
+// CHECK: func private @declared
+func.func private @declared(tensor<4xf32>) -> tensor<4xf32>

@@ -151,3 +151,26 @@ func.func private @past_string(tensor<4xf32> {lutra.state = "past"})
 
 // expected-error @below {{result 0: 'lutra.state' expects the name of a state, got unit}}
 func.func private @state() -> (tensor<4xf32> {lutra.state})
+
+// -----
+
+// expected-error @below {{'func.func' op 'lutra.kernel' expects last arguments of the types of its 1 results, got '() -> tensor<4xf32>'}}
+func.func private @kernel() -> tensor<4xf32> attributes {lutra.kernel} {
+  %0 = tensor.empty() : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @below {{'func.func' op 'lutra.kernel' expects last arguments of the types of its 1 results, got '(tensor<4xf32>, index) -> tensor<4xf32>'}}
+func.func private @kernel_last(tensor<4xf32>, index) -> tensor<4xf32> attributes {lutra.kernel}
+
+// -----
+
+// expected-error @below {{'func.func' op 'lutra.kernel' expects results that are ranked tensors, got 'index'}}
+func.func private @kernel_scalar(index) -> index attributes {lutra.kernel}
+
+// -----
+
+// expected-error @below {{'func.func' op requires attribute 'function_type'}}
+"func.func"() ({}) {lutra.kernel, sym_name = "no_type"} : () -> ()
