@@ -126,7 +126,9 @@ static Sizes stateSizes(StateOp op) {
 }
 
 Sizes lutra::tensorSizes(OpBuilder &b, Value tensor) {
-  auto type = cast<RankedTensorType>(tensor.getType());
+  auto type = dyn_cast<RankedTensorType>(tensor.getType());
+  if (!type)
+    return failure();
   if (type.hasStaticShape())
     return getAsIndexOpFoldResult(b.getContext(), type.getShape());
   if (auto argument = dyn_cast<BlockArgument>(tensor))

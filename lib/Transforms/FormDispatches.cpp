@@ -160,7 +160,8 @@ static LogicalResult materialize(func::FuncOp func) {
     OpBuilder b(user);
     Value copy = copyOf(b, operand.get().getLoc(), operand.get());
     if (!copy)
-      return user->emitError("expected a tensor of known sizes");
+      return user->emitError("expected a tensor of known sizes, got ")
+             << operand.get().getType();
     operand.set(copy);
     return success();
   };

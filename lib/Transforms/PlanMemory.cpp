@@ -12,11 +12,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "HostOnBuffers.h"
+#include "dialects/Lutra/DimEntry.h"
 #include "lutra/Transforms/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace mlir::lutra {
 #define GEN_PASS_DEF_PLANMEMORY
@@ -25,6 +27,25 @@ namespace mlir::lutra {
 
 using namespace mlir;
 using namespace mlir::lutra;
+
+/// What is asked of the host: that it is a straight line, whose dimensions have
+/// values, and the sizes of outputs.
+static LogicalResult verifyHost(func::FuncOp host) {
+  if (!host.getBody().hasOneBlock())
+    return host.emitOpError("expects a body of one block");
+  llvm::StringSet<> dims;
+  if (auto entries = host->getAttrOfType<ArrayAttr>(attr::kDims))
+    for (Attribute entry : entries)
+      dims.insert(readDim(entry)->name.getValue());
+  for (auto dim : host.getOps<DimOp>())
+    if (!dims.contains(dim.getName()))
+      return dim.emitOpError("expects a dimension of ") << attr::kDims;
+  for (unsigned i = 0; i < numOutputs(host); ++i)
+    if (!host.getResultAttr(i, attr::kShape))
+      return host.emitOpError("result ")
+             << i << ": expects '" << attr::kShape << "'";
+  return success();
+}
 
 /// `bytes`, or -2 - i where dims[i] is not what the other dimensions make it.
 static Value checkedBytes(OpBuilder &b, ArrayAttr dims, ValueRange values,
@@ -96,7 +117,7 @@ struct PlanMemory : lutra::impl::PlanMemoryBase<PlanMemory> {
     if (!host)
       return;
     HostProgram program(host);
-    if (failed(program.analyze()))
+    if (failed(verifyHost(host)) || failed(program.analyze()))
       return signalPassFailure();
     MemoryLayout layout(host, program);
     getOperation()->setAttr(attr::kImage, layout.getImage());

@@ -1,4 +1,4 @@
-// RUN: lutra-opt --split-input-file %s -form-dispatches | FileCheck %s
+// RUN: lutra-opt --split-input-file --verify-diagnostics %s -form-dispatches | FileCheck %s
 
 #a = affine_map<(m, n, k) -> (m, k)>
 #b = affine_map<(m, n, k) -> (k, n)>
@@ -602,4 +602,11 @@ func.func @copies(%x: tensor<8xf32>, %y: tensor<4xf32>) -> (tensor<8xf32>, tenso
   } -> tensor<8xf32>
   %b = tensor.insert_slice %y into %a[2] [4] [1] : tensor<4xf32> into tensor<8xf32>
   return %a, %b : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+func.func @scalar(%x: tensor<4xf32>, %i: index) -> index {
+  // expected-error @below {{expected a tensor of known sizes, got 'index'}}
+  return %i : index
 }

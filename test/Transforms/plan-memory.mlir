@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -split-input-file -plan-memory -canonicalize -cse | FileCheck %s
+// RUN: lutra-opt %s -split-input-file -verify-diagnostics -plan-memory -canonicalize -cse | FileCheck %s
 
 #shape = affine_map<()[s0] -> (s0, 4)>
 
@@ -105,5 +105,26 @@ func.func private @second(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutr
   return
 }
 func.func private @third(%x: memref<4xf32>, %o: memref<4xf32>) attributes {lutra.kernel} {
+  return
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expects a body of one block}}
+func.func private @main()
+
+// -----
+
+// expected-error @below {{'func.func' op result 0: expects 'lutra.shape'}}
+func.func @main() -> tensor<4xf32> {
+  %0 = tensor.empty() : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'lutra.dim' op expects a dimension of lutra.dims}}
+  %n = lutra.dim "n" min 1 max 8 multiple 1
   return
 }
