@@ -247,9 +247,10 @@ ScheduleAttr lutra::selectCascadeSchedule(CascadeOp op, TargetAttr target) {
   // As many columns as a register tile has, and more where they are short.
   int64_t unit = 2 * lanes, bytes = bytesAtHand(op);
   std::optional<int64_t> atHand = partAtHand(op, rows, unit, target);
-  int64_t most = atHand ? unit
-                        : unit * std::clamp<int64_t>(
-                                     target.getL1() / 2 / (bytes * unit), 1, 2);
+  int64_t most =
+      atHand
+          ? unit
+          : unit * std::clamp<int64_t>(target.getL1() / 2 / unit / bytes, 1, 2);
   int64_t columns = 1;
   for (StringRef rank : llvm::reverse(rows)) {
     if (rank != rows.back() && !isShared(op, rank))

@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/MathExtras.h"
 #include <numeric>
 
@@ -49,6 +50,14 @@ static constexpr int64_t kTurned = 64;
 
 static int64_t known(int64_t size) {
   return ShapedType::isDynamic(size) ? kUnknownSize : size;
+}
+
+/// Work that is repeated `size` times, for costs to divide by: not nothing, and
+/// no more than is far more than is worth a task, since the extents of three
+/// loops may have no product in 64 bits.
+static int64_t timesKnown(uint64_t work, int64_t size) {
+  uint64_t times = std::max<int64_t>(1, known(size));
+  return std::min(llvm::SaturatingMultiply(work, times), uint64_t(1) << 40);
 }
 
 /// What the tiles of a loop must be multiples of.
@@ -139,9 +148,9 @@ static ScheduleAttr contractionSchedule(KernelLoops &kernel,
 
   int64_t depth = 1, work = 1;
   for (unsigned loop : contraction.reductions)
-    depth *= known(ranges[loop]);
+    depth = timesKnown(depth, ranges[loop]);
   for (int64_t range : ranges)
-    work *= known(range);
+    work = timesKnown(work, range);
   // The other loops run outermost, one at a time.
   for (unsigned loop : contraction.batch)
     if (std::optional<unsigned> position = kernel.rootLoop(loop)) {
@@ -216,12 +225,8 @@ static ScheduleAttr chunkSchedule(KernelLoops &kernel, TargetAttr target) {
          llvm::zip_equal(kernel.reduction.getStaticLoopRanges(),
                          kernel.reduction.getIteratorTypesArray()))
       if (iterator == utils::IteratorType::reduction)
-        work *= known(range);
+        work = timesKnown(work, range);
   int64_t goal = kMinTaskWork, elements = 1;
-  // Upstream does not tile a loop that never turns.
-  if (llvm::is_contained(ranges, 0))
-    return ScheduleAttr::get(root.getContext(), distribute, {}, {},
-                             kernel.lanes(target));
   for (int64_t loop = ranges.size() - 1; loop >= 0; --loop) {
     if (iterators[loop] != utils::IteratorType::parallel)
       continue;
@@ -270,7 +275,7 @@ static ScheduleAttr rowSchedule(KernelLoops &kernel, ArrayRef<int64_t> rows,
   int64_t length = 1;
   for (auto [loop, range] : llvm::enumerate(ranges))
     if (!llvm::is_contained(rows, loop))
-      length *= known(range);
+      length = timesKnown(length, range);
   int64_t work = length;
   for (int64_t loop : llvm::reverse(rows)) {
     int64_t limit = std::max<int64_t>(1, kMinTaskWork / work);
@@ -283,6 +288,22 @@ static ScheduleAttr rowSchedule(KernelLoops &kernel, ArrayRef<int64_t> rows,
   tile[rows.back()] =
       tileUpTo(root, rows.back(), rowsOfTile(root, ranges, length, target));
   return ScheduleAttr::get(root.getContext(), distribute, tile, rows,
+                           kernel.lanes(target));
+}
+
+/// Whether `rows` are loops of `root`, each once.
+static bool areLoops(ArrayRef<int64_t> rows, linalg::GenericOp root) {
+  llvm::SmallDenseSet<int64_t> seen;
+  return !rows.empty() && llvm::all_of(rows, [&](int64_t loop) {
+    return loop >= 0 && loop < root.getNumLoops() && seen.insert(loop).second;
+  });
+}
+
+/// The schedule of a kernel that upstream does not tile, since one of its loops
+/// never turns.
+static ScheduleAttr idleSchedule(KernelLoops &kernel, TargetAttr target) {
+  SmallVector<int64_t> distribute(kernel.root.getNumLoops(), 0);
+  return ScheduleAttr::get(kernel.root.getContext(), distribute, {}, {},
                            kernel.lanes(target));
 }
 
@@ -317,7 +338,17 @@ struct SelectSchedule : lutra::impl::SelectScheduleBase<SelectSchedule> {
         kernel = KernelLoops::of(func);
       if (!kernel)
         continue;
-      if (auto rows = func->getAttrOfType<DenseI64ArrayAttr>(attr::kRows)) {
+      auto rows = func->getAttrOfType<DenseI64ArrayAttr>(attr::kRows);
+      if (rows && !areLoops(rows, kernel->root)) {
+        func.emitOpError("expects loops of its last operation as ")
+            << attr::kRows << ", got " << rows;
+        return signalPassFailure();
+      }
+      if (llvm::is_contained(kernel->root.getStaticLoopRanges(), 0)) {
+        func->setAttr(attr::kSchedule, idleSchedule(*kernel, target));
+        continue;
+      }
+      if (rows) {
         func->setAttr(attr::kSchedule,
                       rowSchedule(*kernel, rows.asArrayRef(), target));
         continue;

@@ -7,13 +7,14 @@
 // granted. Phases before `plan` take a program's interface from attributes that
 // its importer has written: what is missing is refused before a pass asks for
 // it. Whether an attribute is what it should be, its dialect verifies; but no
-// dialect minds a map that divides by zero, as cost models would, or all types
-// that the translation to LLVM IR cannot have.
+// dialect minds a map that divides by zero or sizes that no memory has, as cost
+// models would, or all types that the translation to LLVM IR cannot have.
 //
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Lutra/DimEntry.h"
 #include "dialects/Lutra/Lutra.h"
+#include "lutra/Analysis/Addressable.h"
 #include "lutra/Transforms/Passes.h"
 #include "lutra/Transforms/Phases.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -151,6 +152,29 @@ static LogicalResult verifyLLVMTypes(Operation *op) {
   return success();
 }
 
+/// Sizes are multiplied, and offsets computed, in 64 bits.
+static LogicalResult verifySizes(Operation *op, TypeRange types) {
+  for (Type type : types) {
+    auto shaped = dyn_cast<ShapedType>(type);
+    if (!shaped || !shaped.hasRank())
+      continue;
+    SmallVector<int64_t> known(
+        llvm::make_filter_range(shaped.getShape(), ShapedType::isStatic));
+    if (!isAddressable(known))
+      return op->emitOpError("expects fewer than 2^57 elements, got ") << type;
+  }
+  return success();
+}
+
+/// All sizes of what `op` defines.
+static LogicalResult verifySizes(Operation *op) {
+  for (Region &region : op->getRegions())
+    for (Block &block : region)
+      if (failed(verifySizes(op, block.getArgumentTypes())))
+        return failure();
+  return verifySizes(op, op->getResultTypes());
+}
+
 namespace {
 struct VerifyDump : lutra::impl::VerifyDumpBase<VerifyDump> {
   using VerifyDumpBase::VerifyDumpBase;
@@ -163,7 +187,7 @@ struct VerifyDump : lutra::impl::VerifyDumpBase<VerifyDump> {
 private:
   LogicalResult verify() {
     auto result = getOperation().walk([](Operation *op) {
-      if (failed(verifyDivisions(op)))
+      if (failed(verifyDivisions(op)) || failed(verifySizes(op)))
         return WalkResult::interrupt();
       return WalkResult(verifyLLVMTypes(op));
     });

@@ -1,4 +1,4 @@
-// RUN: lutra-opt %s -select-schedule --split-input-file | FileCheck %s
+// RUN: lutra-opt %s -select-schedule --split-input-file --verify-diagnostics | FileCheck %s
 
 #a = affine_map<(m, n, k) -> (m, k)>
 #packed = affine_map<(m, n, k) -> (n floordiv 32, k, n mod 32)>
@@ -219,6 +219,36 @@ func.func private @cascade(%p: index, %m: index, %q: tensor<8x64x?xf32>, %k: ten
     cascade.yield %z : tensor<8x?xf32>
   } : tensor<8x?xf32>
   return %y : tensor<8x?xf32>
+}
+
+// Bytes of a row that are nearly too many to count with.
+// CHECK-LABEL: func private @long_cascade
+// CHECK-SAME: #lutra.schedule<distribute = [1, 32, 0, 0], tile = [0, 0, 128, 0], order = [], vector = 16>
+func.func private @long_cascade(%p: index, %m: index, %q: tensor<1x72057594037927936x?xf32>, %k: tensor<1x?x72057594037927936xf32>, %o: tensor<1x?xf32>) -> tensor<1x?xf32> attributes {lutra.kernel} {
+  %y = cascade.cascade reassoc ranks(h = 1, p = %p, m = %m, e = 72057594037927936) {
+    %d0 = cascade.einsum [h, p] () -> [h, p] {
+      %c = arith.constant 0xFF800000 : f32
+      cascade.yield %c : f32
+    } : () -> tensor<1x?xf32>
+    %r = cascade.iterate "m" (%key = %k[1]) carry(%d = %d0) : (tensor<1x?x72057594037927936xf32>), (tensor<1x?xf32>) {
+      %qk = cascade.einsum [h, p, m, e] (%q[h, e, p], %key[h, m, e]) reduce(add) -> [h, m, p] {
+      ^bb0(%a: f32, %b: f32):
+        %t = arith.mulf %a, %b : f32
+        cascade.yield %t : f32
+      } : (tensor<1x72057594037927936x?xf32>, tensor<1x?x72057594037927936xf32>) -> tensor<1x?x?xf32>
+      %d1 = cascade.einsum [h, p, m] (%qk[h, m, p]) reduce(max) init(%d) -> [h, p] {
+      ^bb0(%a: f32):
+        cascade.yield %a : f32
+      } : (tensor<1x?x?xf32>) -> tensor<1x?xf32>
+      cascade.yield %d1 : tensor<1x?xf32>
+    }
+    %z = cascade.einsum [h, p] (%r[h, p]) -> [h, p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<1x?xf32>) -> tensor<1x?xf32>
+    cascade.yield %z : tensor<1x?xf32>
+  } : tensor<1x?xf32>
+  return %y : tensor<1x?xf32>
 }
 
 // A rank that is little longer than a part is one, so that no state is corrected.
@@ -638,5 +668,83 @@ func.func private @few_tiles(%q: tensor<8x64x64xbf16>, %k: tensor<8x2048x64xbf16
     cascade.yield %r : tensor<8x64xf32>
   } : tensor<8x64xf32>
   return %y : tensor<8x64xf32>
+}
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+#one = affine_map<(d0) -> (d0)>
+
+// Rows that are empty, sums of no step and no rows at all: none is divided by.
+// CHECK-LABEL: func private @empty_rows
+// CHECK-SAME: #lutra.schedule<distribute = [0, 0], tile = [], order = [], vector = {{[0-9]+}}>
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+func.func private @empty_rows(%x: tensor<8x0xf32>, %out: tensor<8x0xf32>) -> tensor<8x0xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64: 0>} {
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<8x0xf32>) outs(%out : tensor<8x0xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    linalg.yield %i : f32
+  } -> tensor<8x0xf32>
+  return %r : tensor<8x0xf32>
+}
+
+// CHECK-LABEL: func private @no_steps
+// CHECK-SAME: #lutra.schedule<distribute = [0], tile = [], order = [], vector = {{[0-9]+}}>
+func.func private @no_steps(%x: tensor<8x0xf32>, %o: tensor<8xf32>) -> tensor<8xf32> attributes {lutra.kernel} {
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<8x0xf32>) outs(%o : tensor<8xf32>) {
+  ^bb0(%i: f32, %a: f32):
+    %v = arith.addf %i, %a : f32
+    linalg.yield %v : f32
+  } -> tensor<8xf32>
+  %y = linalg.generic {indexing_maps = [#one, #one], iterator_types = ["parallel"]} ins(%s : tensor<8xf32>) outs(%o : tensor<8xf32>) {
+  ^bb0(%i: f32, %a: f32):
+    linalg.yield %i : f32
+  } -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// CHECK-LABEL: func private @no_rows
+// CHECK-SAME: #lutra.schedule<distribute = [0, 0], tile = [], order = [], vector = {{[0-9]+}}>
+func.func private @no_rows(%x: tensor<0x8xf32>, %out: tensor<0x8xf32>) -> tensor<0x8xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64: 0>} {
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<0x8xf32>) outs(%out : tensor<0x8xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    linalg.yield %i : f32
+  } -> tensor<0x8xf32>
+  return %r : tensor<0x8xf32>
+}
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// expected-error @below {{'func.func' op expects loops of its last operation as lutra.rows, got array<i64: 2>}}
+func.func private @other_rows(%x: tensor<8x8xf32>, %out: tensor<8x8xf32>) -> tensor<8x8xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64: 2>} {
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<8x8xf32>) outs(%out : tensor<8x8xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    linalg.yield %i : f32
+  } -> tensor<8x8xf32>
+  return %r : tensor<8x8xf32>
+}
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+
+module attributes {lutra.target = #lutra.target<triple = "x86_64-linux-gnu", cpu = "znver4", features = "+avx512vnni", vectorBits = 512, vectorRegisters = 32, l1 = 32768, l2 = 1048576>} {
+// expected-error @below {{'func.func' op expects loops of its last operation as lutra.rows, got array<i64>}}
+func.func private @neither(%x: tensor<8x8xf32>, %out: tensor<8x8xf32>) -> tensor<8x8xf32>
+    attributes {lutra.kernel, lutra.rows = array<i64>} {
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<8x8xf32>) outs(%out : tensor<8x8xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    linalg.yield %i : f32
+  } -> tensor<8x8xf32>
+  return %r : tensor<8x8xf32>
 }
 }

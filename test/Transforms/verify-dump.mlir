@@ -137,3 +137,18 @@ func.func private @kernel(%x: !llvm.ptr) attributes {lutra.kernel} {
   %0 = llvm.getelementptr %x[1] : (!llvm.ptr) -> !llvm.ptr, tensor<4xf32>
   return
 }
+
+// -----
+
+// expected-error @below {{'func.func' op expects fewer than 2^57 elements, got 'tensor<?x4611686018427387904xf32>'}}
+func.func @main(%x: tensor<?x4611686018427387904xf32>) {
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error @below {{'tensor.empty' op expects fewer than 2^57 elements, got 'tensor<0x1073741824x1073741824xf32>'}}
+  %0 = tensor.empty() : tensor<0x1073741824x1073741824xf32>
+  return
+}

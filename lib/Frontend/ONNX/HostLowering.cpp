@@ -12,6 +12,7 @@
 
 #include "SizeAlgebra.h"
 #include "dialects/Lutra/DimEntry.h"
+#include "lutra/Analysis/Addressable.h"
 #include "lutra/Frontend/ONNX/Registry.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -105,19 +106,12 @@ LogicalResult HostLowering::makeDims() {
   return success();
 }
 
-/// Whether a tensor of the sizes that are known has fewer than 2^57 elements,
-/// less than 2^60 bytes, however many of them are 0: offsets into it then fit
-/// 64 bits.
 static bool isAddressable(const Shape &shape) {
-  int64_t elements = 1;
+  SmallVector<int64_t> known;
   for (AffineExpr expr : shape)
     if (auto size = dyn_cast<AffineConstantExpr>(expr))
-      if (size.getValue() < 0 ||
-          llvm::MulOverflow(elements, std::max<int64_t>(size.getValue(), 1),
-                            elements) ||
-          elements >= int64_t(1) << 57)
-        return false;
-  return true;
+      known.push_back(size.getValue());
+  return isAddressable(ArrayRef<int64_t>(known));
 }
 
 /// The shape of an argument, from its attribute or its static type.
