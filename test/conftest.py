@@ -18,11 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("LUTRA_BUILD", ROOT / "build" / "release"))
 MODELS = ROOT / "build" / "models"
 
-# A preloaded sanitizer is for this interpreter; tools that have one bring their own.
-os.environ.pop("LD_PRELOAD", None)
-
 PHASES = ["import", "tensor", "quantize", "cascade", "encode", "form", "tile",
           "kernel", "plan", "target", "object"]  # fmt: skip
+
+
+def pytest_configure(config):
+    """A preloaded sanitizer is for the interpreters that tests run in, which are
+    started by this one where they are several; tools that have one bring their own."""
+    if not getattr(config.option, "numprocesses", None):
+        os.environ.pop("LD_PRELOAD", None)
 
 
 def run_tool(tool, *arguments, expect=0):
