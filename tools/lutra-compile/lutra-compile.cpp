@@ -13,6 +13,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
@@ -203,6 +204,21 @@ static void reportFatal(void *, const char *reason, bool) {
   _exit(exitWith(ExitCode::Internal));
 }
 
+/// Compiles a dump. Upstream's parser crashes on some of what a person may
+/// write into one, such as `array<index: 1>`, and the person is to hear of the
+/// dump.
+static Result compileDump(const CompilerOptions &options) {
+  Result result;
+  CrashRecoveryContext::Enable();
+  if (CrashRecoveryContext().RunSafely([&] { result = compile(options); }))
+    return result;
+  errs() << "lutra-compile: error: " << options.model
+         << ": crashed; unless the dump was changed, this is an internal "
+            "error\n";
+  sys::RunInterruptHandlers();
+  _exit(exitWith(ExitCode::InvalidModel));
+}
+
 /// One line per phase, where a person watches.
 static void showProgress(Phase phase, std::optional<double> seconds) {
   errs() << "\r" << left_justify(phaseName(phase), 10);
@@ -266,7 +282,7 @@ int main(int argc, char **argv) {
     options.progress = showProgress;
     options.partProgress = showPart;
   }
-  Result result = compile(options);
+  Result result = options.compileFrom ? compileDump(options) : compile(options);
   print(result);
   return exitWith(result.code);
 }
