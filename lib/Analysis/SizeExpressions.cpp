@@ -249,7 +249,8 @@ static OpFoldResult sliceSize(Slice op, unsigned dim) {
 AffineExpr SizeExpressions::computeSize(OpResult shaped, unsigned dim) {
   auto product = [&](auto op) {
     AffineExpr result = constant(1);
-    for (int64_t i : op.getReassociationIndices()[dim])
+    ReassociationIndices sources = op.getReassociationIndices()[dim];
+    for (int64_t i : sources)
       result = boundedProduct(result, size(op.getSrc(), i));
     return result;
   };
