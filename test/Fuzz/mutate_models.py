@@ -120,9 +120,9 @@ def copy_external_data(path, model, folder):
                 shutil.copy(path.parent / entry.value, folder)
 
 
-def judge(tool, content, folder, arguments):
+def judge(tool, content, folder, arguments, name="model.onnx"):
     """What is wrong with the answer, or an empty string; and the exit code."""
-    path, output = folder / "model.onnx", folder / "out" / "model.out"
+    path, output = folder / name, folder / "out" / "model.out"
     path.write_bytes(content)
     output.parent.mkdir(exist_ok=True)
     command = [tool, path, "-o", output, *arguments]
@@ -135,7 +135,8 @@ def judge(tool, content, folder, arguments):
     for name in left:
         (output.parent / name).unlink()
     # 4: a name of a file with weights was changed.
-    if done.returncode not in (0, 3, 4) or "Sanitizer" in text or "runtime error:" in text:
+    faults = ("Sanitizer", "runtime error:", ": crashed;")
+    if done.returncode not in (0, 3, 4) or any(fault in text for fault in faults):
         return f"exit code {done.returncode}: {text[-2000:]}", done.returncode
     if done.returncode and not text.strip():
         return "refused without a message", done.returncode
