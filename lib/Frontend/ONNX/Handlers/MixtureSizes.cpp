@@ -159,8 +159,8 @@ static void checkTokens(SizeCheck &check, const Node &node,
   if (check.failed() || !check.isDemanding())
     return;
   AffineExpr tokens = check.number(1);
-  for (AffineExpr size :
-       ArrayRef(node.input(MixtureInputs::kTokens).shape).drop_back())
+  Tensor input = node.input(MixtureInputs::kTokens);
+  for (AffineExpr size : ArrayRef(input.shape).drop_back())
     tokens = tokens * size;
   Shape shape = {tokens, check.number(sizes.experts)};
   check.expect(MixtureInputs::kRouter, "router_probs", shape);
