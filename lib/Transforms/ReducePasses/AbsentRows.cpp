@@ -81,9 +81,9 @@ static bool isGuardedQuotient(OpOperand &use) {
 void IterationBuilder::finishSum(const RunningSum &sum, Value result,
                                  IterateOp iterate) {
   EinsumOp op = sum.sum;
-  auto absence = loop.visible.contains(sum.reference) && !sum.isGuarded
-                     ? absenceUnder(sum.reference, iterate)
-                     : std::nullopt;
+  bool mayBeNaN = loop.visible.contains(sum.reference) && !sum.isGuarded &&
+                  hasPointsOfReference(sum);
+  auto absence = mayBeNaN ? absenceUnder(sum.reference, iterate) : std::nullopt;
   if (absence) {
     Value told = buildAbsent(op, result, *absence, NAN);
     op.getResult().replaceUsesWithIf(

@@ -184,7 +184,8 @@ static void showAbsentRows(Terms &terms, StringRef rank, Loop &loop) {
   for (EinsumOp op : loop.references) {
     bool isVisible = isNonempty && !hidesReference(terms, op, loop.sums) &&
                      llvm::any_of(loop.sums, [&](const RunningSum &sum) {
-                       return sum.reference == op && !sum.isGuarded;
+                       return sum.reference == op && !sum.isGuarded &&
+                              hasPointsOfReference(sum);
                      });
     if (isVisible)
       loop.visible.insert(op);
@@ -192,7 +193,7 @@ static void showAbsentRows(Terms &terms, StringRef rank, Loop &loop) {
       return sum.reference == op && isAbsenceTold(sum);
     });
     if ((llvm::is_contained(results, op.getResult()) ||
-         (!isTold && (isVisible || isRead(op, loop)))) &&
+         (!isTold && !op.getInit() && (isVisible || isRead(op, loop)))) &&
         !llvm::is_contained(loop.plain, op))
       loop.plain.push_back(op);
   }

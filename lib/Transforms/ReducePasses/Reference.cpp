@@ -188,9 +188,16 @@ static void refuseHoist(Terms &terms, const Exponential &exponential,
   journal.refusals.insert(text);
 }
 
+bool lutra::cascade::hasPointsOfReference(const RunningSum &sum) {
+  EinsumOp op = sum.sum, reference = sum.reference;
+  // Where both are filtered, they are alike.
+  return !reference.getInit() && op.isFiltered() == reference.isFiltered();
+}
+
 bool lutra::cascade::isAbsenceTold(const RunningSum &sum) {
-  return sum.isAlone && *ranksOf(EinsumOp(sum.sum).getResult()) ==
-                            *ranksOf(EinsumOp(sum.reference).getResult());
+  return sum.isAlone && hasPointsOfReference(sum) &&
+         *ranksOf(EinsumOp(sum.sum).getResult()) ==
+             *ranksOf(EinsumOp(sum.reference).getResult());
 }
 
 std::optional<RunningSum> lutra::cascade::matchRunningSum(Terms &terms,

@@ -85,6 +85,9 @@ struct RunningSum {
 /// infinities.
 EinsumOp matchReference(Terms &terms, Levels &levels, const Term *term);
 
+/// Whether `sum` has the points of its reference, which starts from none.
+bool hasPointsOfReference(const RunningSum &sum);
+
 /// Whether `sum` is 0 in the rows of its reference without a point above -inf,
 /// and in no others.
 bool isAbsenceTold(const RunningSum &sum);

@@ -196,6 +196,59 @@ func.func @guarded(%x: tensor<8x128xf32>) -> tensor<8xf32> {
 
 // -----
 
+// A maximum that starts from a number may be far above all points.
+// CHECK-LABEL: func.func @started(
+// CHECK: %[[R:.*]]:2 = cascade.iterate
+// CHECK-NOT: arith.select
+// CHECK: cascade.yield %[[R]]#1
+func.func @started(%x: tensor<8x128xf32>, %start: tensor<8xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128) {
+    %first = cascade.einsum [p] (%start[p]) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8xf32>) -> tensor<8xf32>
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) init(%first) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m], %max[p]) reduce(add) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.subf %a, %b : f32
+      %r = math.exp %s : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// -----
+
+// So may one of more points than the sum has.
+// CHECK-LABEL: func.func @fewer(
+// CHECK: %[[R:.*]]:2 = cascade.iterate
+// CHECK-NOT: arith.select
+// CHECK: cascade.yield %[[R]]#1
+func.func @fewer(%x: tensor<8x128xf32>) -> tensor<8xf32> {
+  %y = cascade.cascade reassoc ranks(p = 8, m = 128) {
+    %max = cascade.einsum [p, m] (%x[p, m]) reduce(max) -> [p] {
+    ^bb0(%a: f32):
+      cascade.yield %a : f32
+    } : (tensor<8x128xf32>) -> tensor<8xf32>
+    %sum = cascade.einsum [p, m] (%x[p, m], %max[p]) reduce(add)
+        filters([affine_set<(d0, d1) : (d0 - d1 >= 0)>]) -> [p] {
+    ^bb0(%a: f32, %b: f32):
+      %s = arith.subf %a, %b : f32
+      %r = math.exp %s : f32
+      cascade.yield %r : f32
+    } : (tensor<8x128xf32>, tensor<8xf32>) -> tensor<8xf32>
+    cascade.yield %sum : tensor<8xf32>
+  } : tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// -----
+
 // Of a rank that may be empty the sum may be 0 in the graph, too.
 // CHECK-LABEL: func.func @empty(
 // CHECK: %[[R:.*]]:2 = cascade.iterate
